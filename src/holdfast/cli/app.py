@@ -1,0 +1,198 @@
+"""The `holdfast` command. Exit codes are a contract (README, "Exit codes")."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast._version import __version__
+from holdfast.cli import show
+from holdfast.errors import HoldfastError, StoreError, UsageError
+from holdfast.session.attach import open_keeper
+from holdfast.session.keeper import Keeper
+from holdfast.store.backend import Durability
+from holdfast.store.outcomes import Outcome, Restored
+
+OK, FAILED, USAGE, ABSENT, NOT_RESTORED, NOT_CONFIRMED = 0, 1, 2, 3, 4, 5
+
+app = typer.Typer(
+    name="holdfast",
+    help="Keep the outputs of a machine-learning pipeline safe on a drive, and bring them back.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Root = Annotated[
+    Path | None,
+    typer.Option("--root", help="The project folder. Default: the nearest one above that has config/paths.yaml, else here."),
+]
+Drive = Annotated[
+    Path | None,
+    typer.Option("--drive", envvar="HOLDFAST_DRIVE", help="The existing folder in which the store lies."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print a list of objects instead of text.")]
+Paths = Annotated[list[str], typer.Argument(help="Paths below outputs, from the project folder.")]
+OptionalPaths = Annotated[list[str] | None, typer.Argument(help="Paths below outputs. Default: everything.")]
+
+
+def _keeper(root: Path | None, drive: Path | None) -> Keeper:
+    return open_keeper(root, drive, mount=False)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"holdfast {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def backup(
+    paths: Paths,
+    wait: Annotated[float | None, typer.Option("--wait", metavar="S", help="Seconds to wait for confirmation.")] = None,
+    progress: Annotated[float | None, typer.Option("--progress", help="What you count, such as finished trials.")] = None,
+    root: Root = None,
+    drive: Drive = None,
+    as_json: Json = False,
+) -> None:
+    """Back up files or directories as a new generation each. Nothing in the store is ever overwritten."""
+    done = _keeper(root, drive).backup(*paths, progress=progress)
+    show.backups(done, as_json=as_json)
+    if not done:
+        raise typer.Exit(FAILED)
+    if any(r.durability is Durability.WRITTEN for r in done.results):
+        raise typer.Exit(NOT_CONFIRMED)
+
+
+@app.command()
+def ensure(paths: Paths, root: Root = None, drive: Drive = None, as_json: Json = False) -> None:
+    """Make paths present: they are here, come back from the store, are proven absent, or fail."""
+    keeper = _keeper(root, drive)
+    keys = [keeper.workspace.key(p) for p in paths]
+    results = [keeper.ensure(k.value) for k in keys]
+    show.restores(results, as_json=as_json)
+    raise typer.Exit(_restored_code(results))
+
+
+@app.command()
+def restore(
+    paths: Paths,
+    generation: Annotated[str | None, typer.Option("--generation", metavar="ID", help="Which one; see `history`.")] = None,
+    to: Annotated[Path | None, typer.Option("--to", metavar="DIR", help="Restore below this folder, outputs stay.")] = None,
+    unverified: Annotated[bool, typer.Option("--unverified", help="Take plain files that no manifest vouches for.")] = False,
+    root: Root = None,
+    drive: Drive = None,
+    as_json: Json = False,
+) -> None:
+    """Bring paths back from the store. What is here is moved aside, never deleted."""
+    keeper = _keeper(root, drive)
+    keys = [keeper.workspace.key(p) for p in paths]
+    results = [keeper.restore(k.value, generation=generation, to=to, unverified=unverified) for k in keys]
+    show.restores(results, as_json=as_json)
+    raise typer.Exit(_restored_code(results))
+
+
+def _restored_code(results: list[Restored]) -> int:
+    outcomes = {r.outcome for r in results}
+    return NOT_RESTORED if Outcome.FAILED in outcomes else ABSENT if Outcome.ABSENT in outcomes else OK
+
+
+@app.command()
+def verify(paths: OptionalPaths = None, root: Root = None, drive: Drive = None, as_json: Json = False) -> None:
+    """Read everything in the store back, and name what is damaged."""
+    damages = _keeper(root, drive).verify(*(paths or []))
+    show.damages(damages, as_json=as_json)
+    raise typer.Exit(FAILED if damages else OK)
+
+
+@app.command()
+def history(path: Annotated[str, typer.Argument(help="A path below outputs.")], root: Root = None, drive: Drive = None, as_json: Json = False) -> None:
+    """List the generations of a path, forks included."""
+    entries = _keeper(root, drive).history(path)
+    show.history(entries, as_json=as_json)
+    raise typer.Exit(OK if entries else ABSENT)
+
+
+@app.command()
+def status(root: Root = None, drive: Drive = None, as_json: Json = False) -> None:
+    """Tell what is here, what is in the store, and what would be lost if this machine vanished now."""
+    keeper = _keeper(root, drive)
+    show.status(keeper, keeper.status(), as_json=as_json)
+
+
+@app.command()
+def prune(
+    paths: OptionalPaths = None,
+    orphans: Annotated[bool, typer.Option("--orphans", help="Also remove leftovers of interrupted backups that are recent.")] = False,
+    forks: Annotated[bool, typer.Option("--forks", help="Also remove every fork but the default one.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing, tell what would be.")] = False,
+    root: Root = None,
+    drive: Drive = None,
+    as_json: Json = False,
+) -> None:
+    """Remove what newer generations make needless."""
+    keeper = _keeper(root, drive)
+    chosen = tuple(paths or [])
+    if (orphans or forks) and not yes and not dry_run:
+        preview = keeper.prune(*chosen, orphans=orphans, forks=forks, dry_run=True)
+        show.pruned(preview, as_json=False, would=True)
+        if not typer.confirm("Remove this for good?", default=False, err=True):
+            raise typer.Exit(OK)
+    show.pruned(keeper.prune(*chosen, orphans=orphans, forks=forks, dry_run=dry_run), as_json=as_json, would=dry_run)
+
+
+@app.command()
+def doctor(root: Root = None, drive: Drive = None, as_json: Json = False) -> None:
+    """Probe what the drive folder really offers, and print a report to paste."""
+    from holdfast.session.doctor import examine
+
+    report = examine(_keeper(root, drive))
+    show.report(report, as_json=as_json)
+    raise typer.Exit(FAILED if any(f.level == "bad" for f in report) else OK)
+
+
+class _Lines(logging.Handler):
+    """Warnings of the store as one line each on standard error; failures are printed with the results instead."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not record.name.startswith("holdfast.session"):
+            show.say(f"{record.levelname.lower()}: {record.getMessage()}")
+
+
+def main() -> None:
+    """Run the command. Every expected error is one line; a traceback is a bug."""
+    logging.getLogger("holdfast").addHandler(_Lines(logging.WARNING))
+    logging.getLogger("holdfast").propagate = False
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app()
+    except UsageError as error:
+        show.say(str(error))
+        sys.exit(USAGE)
+    except HoldfastError as error:
+        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+        show.say(f"{place}{text}")
+        sys.exit(NOT_RESTORED if isinstance(error, StoreError) and _restoring() else FAILED)
+    except KeyboardInterrupt:
+        show.say("interrupted; what was backed up before is safe")
+        sys.exit(130)
+
+
+def _restoring() -> bool:
+    return any(word in ("ensure", "restore") for word in sys.argv[1:2])

@@ -1,0 +1,263 @@
+"""What the commands print: text for people, JSON for programs. Results on standard output, errors on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from holdfast.session.doctor import Finding
+from holdfast.session.keeper import Backup, Keeper
+from holdfast.session.reports import ArtifactStatus, HistoryEntry
+from holdfast.store.cleanup import Pruned
+from holdfast.store.keys import printable
+from holdfast.store.outcomes import Outcome, Restored
+from holdfast.store.verify import Damage
+
+
+def say(text: str) -> None:
+    """One line on standard error."""
+    print(f"holdfast: {' '.join(text.split())}", file=sys.stderr)
+
+
+def _out(text: str) -> None:
+    print(text)
+
+
+def _json(rows: Sequence[dict[str, Any]]) -> None:
+    print(json.dumps(list(rows), indent=2))
+
+
+def size(count: float) -> str:
+    """Bytes for people, in binary units."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def span(seconds: float) -> str:
+    """A stretch of time for people."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def backups(done: Backup, *, as_json: bool) -> None:
+    """What `backup` came to."""
+    for result in done.results:
+        if result.problem():
+            say(result.problem())
+    if as_json:
+        _json(
+            [
+                {
+                    "path": r.key.value,
+                    "outcome": r.durability.value if r.durability and not r.error else "FAILED",
+                    "generation": r.generation,
+                    "sequence": r.sequence,
+                    "unchanged": r.unchanged,
+                    "forked": list(r.forked),
+                    "refused": {r.key.join(p).value: why for p, why in r.refused.items()},
+                    "files": r.files,
+                    "size": r.size,
+                    "error": r.problem() or None,
+                }
+                for r in done.results
+            ]
+        )
+        return
+    words = {"CONFIRMED": "safe", "WRITTEN": "written, not confirmed yet", "UNKNOWN": "written; this place cannot tell whether it is safe"}
+    for r in done.results:
+        if r.generation is not None and r.durability is not None:
+            what = "unchanged since" if r.unchanged else f"{r.files} file(s), {size(r.size)} backed up as"
+            _out(f"{r.key}: {what} generation {r.sequence:06d}-{r.generation} ({words[r.durability.value]})")
+
+
+def restores(results: Sequence[Restored], *, as_json: bool) -> None:
+    """What `ensure` or `restore` came to."""
+    for result in results:
+        if result.error:
+            say(result.error)
+    if as_json:
+        _json(
+            [
+                {
+                    "path": r.key.value,
+                    "outcome": r.outcome.value,
+                    "generation": r.generation,
+                    "warnings": list(r.warnings),
+                    "files": r.files,
+                    "size": r.size,
+                    "error": r.error or None,
+                }
+                for r in results
+            ]
+        )
+        return
+    for r in results:
+        text = {
+            Outcome.LOCAL: "here",
+            Outcome.RESTORED: f"restored from generation {r.generation} ({r.files} file(s), {size(r.size)})"
+            if r.generation
+            else f"restored, unverified ({r.files} file(s))",
+            Outcome.ABSENT: "absent: neither here nor in the store" if not r.error else "absent from the store",
+            Outcome.FAILED: "FAILED",
+        }[r.outcome]
+        _out(f"{r.key}: {text}")
+
+
+def damages(found: Sequence[Damage], *, as_json: bool) -> None:
+    """What `verify` found."""
+    if as_json:
+        _json(
+            [
+                {
+                    "path": d.key.value if d.key else None,
+                    "outcome": "DAMAGED",
+                    "generation": d.generation.rpartition("-")[2] or None,
+                    "file": d.file,
+                    "error": d.problem,
+                }
+                for d in found
+            ]
+        )
+        return
+    for d in found:
+        where = f"{d.key or 'the store'}" + (f" generation {d.generation}" if d.generation else "")
+        say(f"damaged: {where}: {d.file}: {d.problem}")
+    if not found:
+        _out("all good")
+
+
+def history(entries: Sequence[HistoryEntry], *, as_json: bool) -> None:
+    """The generations of an artifact."""
+    if as_json:
+        _json(
+            [
+                {
+                    "path": e.key.value,
+                    "outcome": e.state.value,
+                    "generation": e.generation,
+                    "sequence": e.sequence,
+                    "parent": e.parent,
+                    "head": e.head,
+                    "default": e.default,
+                    "base": e.base,
+                    "time": e.time,
+                    "writer": e.writer,
+                    "files": e.files,
+                    "size": e.size,
+                    "progress": e.progress,
+                    "error": e.problem or None,
+                }
+                for e in entries
+            ]
+        )
+        return
+    forked = {e.key for e in entries if e.head and not e.default}
+    for e in entries:
+        marks = [("default" if e.default else "fork") if e.head else "", "this workspace stands here" if e.base else ""]
+        marks.append("" if e.state.value == "whole" else f"{e.state.value}: {e.problem}")
+        progress = "" if e.progress is None else f"  progress {e.progress:g}"
+        note = "; ".join(m for m in marks if m)
+        _out(
+            f"{e.key}  {e.sequence:06d}-{e.generation}  from {e.parent or 'nothing':8}  {e.time:20}  "
+            f"{e.files} file(s), {size(e.size)}{progress}{'  <- ' + note if note else ''}"
+        )
+    for key in sorted(forked):
+        _out(f"{key} is forked: `holdfast restore {key} --generation ID` chooses; nothing is merged, nothing is lost")
+    if not entries:
+        say("no generation of this path is in the store")
+
+
+def status(keeper: Keeper, rows: Sequence[ArtifactStatus], *, as_json: bool) -> None:
+    """What is here, in the store, and safe."""
+    if as_json:
+        _json(
+            [
+                {
+                    "path": r.key.value,
+                    "outcome": _state(r),
+                    "here": r.here,
+                    "generation": r.generation or None,
+                    "sequence": r.sequence,
+                    "size": r.size,
+                    "time": r.time,
+                    "durability": r.durability or None,
+                    "unsaved": r.unsaved,
+                    "unsaved_seconds": r.unsaved_seconds,
+                    "stale": r.stale,
+                    "forks": list(r.forks),
+                    "debris": r.debris,
+                    "progress": r.progress,
+                    "error": None,
+                }
+                for r in rows
+            ]
+        )
+        return
+    where = keeper.store.backend.location if keeper.store else "none (work is local only)"
+    _out(f"project  {keeper.root}  ({keeper.environment.value})")
+    _out(f"store    {where}")
+    space = keeper.store.backend.space() if keeper.store else None
+    if space is not None:
+        _out(f"space    {size(space.free)} free of {size(space.total)}")
+    width = max((len(str(r.key)) for r in rows), default=0)
+    for r in rows:
+        generation = f"{r.sequence:06d}-{r.generation}" if r.generation else "-"
+        notes = [f"{len(r.forks)} fork(s)" if r.forks else "", f"{r.debris} unfinished upload(s)" if r.debris else ""]
+        extra = "".join(f"  [{n}]" for n in notes if n)
+        _out(f"{r.key!s:{width}}  here: {r.here:4}  in store: {generation:16} {size(r.size):>10}  {_state(r)}{extra}")
+    unsaved = [r for r in rows if r.unsaved and r.here != "no"]
+    if unsaved:
+        worst = max(r.unsaved_seconds for r in unsaved)
+        _out(f"if this machine vanished now, you would lose {span(worst)} of work ({sum(r.unsaved for r in unsaved)} file(s))")
+    elif any(r.durability == "UNKNOWN" for r in rows):
+        _out("everything is written; this place cannot tell whether it is safe")
+    elif rows:
+        _out("everything is backed up")
+    else:
+        _out("nothing is in outputs or in the store yet")
+
+
+def _state(row: ArtifactStatus) -> str:
+    if not row.generation:
+        return "NOT BACKED UP"
+    if row.unsaved:
+        return f"{row.unsaved} file(s) changed since the last backup"
+    if row.stale:
+        return "stale: the store has a newer generation"
+    if row.here != "yes":
+        return "in the store, not all here"
+    return "safe" if row.durability == "CONFIRMED" else "written, unknown whether safe"
+
+
+def pruned(result: Pruned, *, as_json: bool, would: bool) -> None:
+    """What `prune` removed, or would."""
+    if as_json:
+        rows = [("generation", p) for p in result.generations] + [("payload", p) for p in result.payloads]
+        outcome = "WOULD REMOVE" if would else "REMOVED"
+        _json([{"path": p, "outcome": outcome, "generation": None, "kind": k, "error": None} for k, p in rows])
+        return
+    verb = "would remove" if would else "removed"
+    _out(f"{verb} {len(result.generations)} generation(s) and {len(result.payloads)} payload file(s)")
+    for path in (*result.generations, *result.payloads):
+        _out(f"  {printable(path)}")
+    if result.left:
+        total = size(sum(result.left.values()))
+        _out(f"{len(result.left)} recent leftover(s) of interrupted backups stay ({total}); --orphans removes them")
+
+
+def report(findings: Sequence[Finding], *, as_json: bool) -> None:
+    """What `doctor` found."""
+    if as_json:
+        _json([{"path": f.topic, "outcome": f.level.upper(), "generation": None, "text": f.text, "error": f.text if f.level == "bad" else None} for f in findings])
+        return
+    _out("holdfast doctor: paste all of this into a report")
+    for f in findings:
+        _out(f"  {({'good': 'ok  ', 'note': 'note', 'bad': 'BAD '})[f.level]}  {f.topic:22} {printable(f.text)}")

@@ -1,0 +1,97 @@
+"""The errors that Holdfast raises, as one tree.
+
+::
+
+    HoldfastError
+    |-- UsageError (ValueError)              you asked for something that cannot be
+    |   |-- OutsideOutputs                   a path that is not below outputs
+    |   `-- ConfigurationError               config/paths.yaml says something that cannot be
+    |-- Refused (OSError)                    a local file that cannot be kept: a link, a pipe, a broken database
+    |-- WorkspaceBusy (TimeoutError)         another process works in this workspace
+    |-- LocalError (OSError)                 the local disk is full or denies us
+    |-- NotRestored (RuntimeError)           `require`: absent, or in the store and not restored
+    |-- Corrupt                              bytes were fully read and are wrong
+    `-- StoreError (OSError)                 the store
+        |-- StoreNotFound (FileNotFoundError)    one path in it does not exist
+        |-- StoreExists (FileExistsError)        the name is taken: names are written once
+        |-- StoreDenied (PermissionError)        read-only, or permission denied
+        |-- StoreFull                            no space, or over quota
+        `-- StoreUnreadable                      it is there, and cannot be read
+            `-- StoreUnreachable (ConnectionError)   mount dead, folder missing, wrong device
+                `-- StoreTimeout (TimeoutError)      a call did not come back in time
+
+Missing, unreadable, corrupt and refused are different types, because what a program does next differs: missing may be
+made again, unreadable is tried again, corrupt falls back a generation, refused needs a person. Each also inherits the
+builtin that fits, so that `except OSError` keeps working. `Corrupt` has none on purpose: no builtin means damage, and
+borrowing ValueError for it is how damage gets mistaken for a typing error.
+"""
+
+from __future__ import annotations
+
+
+class HoldfastError(Exception):
+    """Root of everything that Holdfast raises on purpose. Its text is one line for a person."""
+
+
+class UsageError(HoldfastError, ValueError):
+    """The request itself cannot be served, whatever is on the disk."""
+
+
+class OutsideOutputs(UsageError):
+    """The path is not below the outputs folder, or reaches it through a link or `..`."""
+
+
+class ConfigurationError(UsageError):
+    """`config/paths.yaml`, an option or an environment variable holds a value that cannot be used."""
+
+
+class Refused(HoldfastError, OSError):
+    """A local file cannot be kept as it is: not a regular file, a name that is not UTF-8, a broken database."""
+
+
+class WorkspaceBusy(HoldfastError, TimeoutError):
+    """Another process holds this workspace and did not let go in time."""
+
+
+class LocalError(HoldfastError, OSError):
+    """The local disk is full, read-only, or denies access."""
+
+
+class NotRestored(HoldfastError, RuntimeError):
+    """`require` found the path neither here nor restorable."""
+
+
+class Corrupt(HoldfastError):
+    """Bytes were read to the end and are not what was written."""
+
+
+class StoreError(HoldfastError, OSError):
+    """An operation on the store failed."""
+
+
+class StoreNotFound(StoreError, FileNotFoundError):
+    """One path does not exist in a store that is otherwise there."""
+
+
+class StoreExists(StoreError, FileExistsError):
+    """The name is taken. A name in the store is written once, so the caller takes the next free one."""
+
+
+class StoreDenied(StoreError, PermissionError):
+    """The store is read-only, or denies access. Trying again does not help."""
+
+
+class StoreFull(StoreError):
+    """No space left, or over quota. Trying again does not help until space is made."""
+
+
+class StoreUnreadable(StoreError):
+    """Something is there and cannot be read now. It is neither absent nor damaged: try again later."""
+
+
+class StoreUnreachable(StoreUnreadable, ConnectionError):
+    """The store cannot be seen at all: the mount is dead, the folder is missing, the device is another one."""
+
+
+class StoreTimeout(StoreUnreachable, TimeoutError):
+    """A call to the store did not come back in time. A hang is a dead mount."""

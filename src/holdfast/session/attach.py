@@ -1,0 +1,87 @@
+"""Attaching: find the project, the machine and the drive, and open the keeper."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path, PurePath
+
+from holdfast.errors import ConfigurationError
+from holdfast.session.colab import mount_drive
+from holdfast.session.config import MY_DRIVE, Config, find_root, load_config
+from holdfast.session.environment import Environment, detect
+from holdfast.session.keeper import Keeper
+from holdfast.session.progress import Bar
+from holdfast.store.backend import Backend
+from holdfast.store.directory import DRIVE_FILE_SYSTEM, LOCAL_FILE_SYSTEMS, DirectoryBackend
+from holdfast.store.platform import file_system, mount_table
+from holdfast.store.progress import Progress
+from holdfast.store.store import Store
+from holdfast.store.workspace import Workspace
+from holdfast.store.wrappers import Bounded, Retrying
+
+#: Seconds between attempts on a file system that may be a network: three tries within 20 s ride out a hiccup.
+RETRY_WAITS = (1.0, 4.0, 15.0)
+
+
+def open_keeper(
+    root: str | PurePath | None = None,
+    drive: str | PurePath | None = None,
+    *,
+    mount: bool = True,
+    progress: Progress | None = None,
+) -> Keeper:
+    """Open the keeper of a project. On Colab mounts Drive first; elsewhere works locally unless a drive folder is given.
+
+    Args:
+        root: The project folder; default the nearest one at or above here that has `config/paths.yaml`, else here.
+        drive: The folder in which the store folder lies; default `HOLDFAST_DRIVE`, else Drive where it is mounted.
+        mount: On Colab, mount Drive if it is not. Only a notebook cell can; a command passes False.
+        progress: Told about transfers; default a bar for what takes over a second.
+
+    Raises:
+        ConfigurationError: `config/paths.yaml` cannot be used, or outputs lies on the drive.
+        StoreUnreachable: Drive could not be mounted.
+    """
+    place = find_root(Path.cwd()) if root is None else Path(root).absolute()
+    if not place.is_dir():
+        raise ConfigurationError(f"{place}: the project folder does not exist")
+    config = load_config(place)
+    environment = detect()
+    folder = _drive_folder(config, environment, drive, mount=mount)
+    workspace = Workspace(place, config.outputs)
+    _refuse_outputs_on_drive(workspace, config, folder)
+    store = None
+    if folder is not None:
+        store = Store(_backend(config, folder), expected_id=config.store_id, parallel=config.parallel)
+    return Keeper(config, store, workspace, environment, progress or Bar())
+
+
+def _drive_folder(config: Config, environment: Environment, given: str | PurePath | None, *, mount: bool) -> Path | None:
+    text = os.environ.get("HOLDFAST_DRIVE") if given is None else os.fspath(given)
+    if text:
+        return Path(text).expanduser().absolute()
+    if environment is Environment.COLAB:
+        if mount:
+            mount_drive(config.mount_point)
+        return config.mount_point / MY_DRIVE
+    mounted = mount_table().get(os.path.realpath(config.mount_point)) == DRIVE_FILE_SYSTEM
+    return config.mount_point / MY_DRIVE if mounted else None
+
+
+def _refuse_outputs_on_drive(workspace: Workspace, config: Config, folder: Path | None) -> None:
+    outputs = Path(os.path.realpath(workspace.local(workspace.outputs)))
+    for drive in (config.mount_point, folder):
+        if drive is not None and outputs.is_relative_to(os.path.realpath(drive)):
+            raise ConfigurationError(
+                f"{outputs}: the outputs folder lies on the drive {drive}, where what is written may never arrive; "
+                "put the project on the local disk, Holdfast copies to the drive"
+            )
+
+
+def _backend(config: Config, folder: Path) -> Backend:
+    """The folder; with bounded waits and retries where a call can hang or hiccup, which a local disk does not."""
+    plain = DirectoryBackend(folder, config.project, mount_point=config.mount_point)
+    if file_system(folder) in LOCAL_FILE_SYSTEMS:
+        return plain
+    return Retrying(Bounded(plain, config.timeout), RETRY_WAITS, time.sleep)

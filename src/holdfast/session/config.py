@@ -1,0 +1,108 @@
+"""`config/paths.yaml`: of it we read `base.outputs` and `drive.*`, and leave every other section alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from holdfast.errors import ConfigurationError, OutsideOutputs, Refused
+from holdfast.store.keys import Key, printable
+
+CONFIG_FILE = Path("config") / "paths.yaml"
+DEFAULT_MOUNT_POINT = Path("/content/drive")
+MY_DRIVE = "MyDrive"
+_DRIVE_SETTINGS = {"mount_point", "backup_base_dir", "store_id", "parallel", "timeout"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """What Holdfast needs to know of a project.
+
+    Args:
+        root: The project folder.
+        outputs: Path of the outputs folder below it.
+        project: Path of the store folder below the drive folder.
+        mount_point: Where Drive is mounted on Colab.
+        store_id: Identity that the store must have, or None.
+        parallel: Transfers at a time; Drive uploads ten at a time, and eight keep it busy.
+        timeout: Seconds without progress after which a mount that may hang counts as dead.
+    """
+
+    root: Path
+    outputs: str
+    project: str
+    mount_point: Path
+    store_id: str | None = None
+    parallel: int = 8
+    timeout: float = 120.0
+
+
+def find_root(start: Path) -> Path:
+    """The nearest folder at or above `start` that has `config/paths.yaml`, else `start` itself."""
+    start = start.absolute()
+    return next((f for f in (start, *start.parents) if (f / CONFIG_FILE).is_file()), start)
+
+
+def load_config(root: Path) -> Config:
+    """Read the project's `config/paths.yaml`; every default where there is none.
+
+    Raises:
+        ConfigurationError: it is not YAML, or a value that we read cannot be used. Names file, setting and value.
+    """
+    place = root / CONFIG_FILE
+    try:
+        document = yaml.safe_load(place.read_text(encoding="utf-8")) if place.is_file() else {}
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        detail = " ".join(str(error).split())
+        raise ConfigurationError(f"{place}: cannot be read as YAML: {detail}") from error
+    base, drive = _section(place, document, "base"), _section(place, document, "drive")
+    unknown = sorted(str(k) for k in drive if k not in _DRIVE_SETTINGS)
+    if unknown:
+        raise ConfigurationError(f"{place}: drive.{unknown[0]} is not a setting; known are {', '.join(sorted(_DRIVE_SETTINGS))}")
+    store_id = drive.get("store_id")
+    return Config(
+        root=root,
+        outputs=_path(place, "base.outputs", base.get("outputs", "outputs")),
+        project=_path(place, "drive.backup_base_dir", drive.get("backup_base_dir", root.name or "holdfast")),
+        mount_point=Path(_text(place, "drive.mount_point", drive.get("mount_point", str(DEFAULT_MOUNT_POINT)))),
+        store_id=None if store_id is None else _text(place, "drive.store_id", store_id),
+        parallel=int(_number(place, "drive.parallel", drive.get("parallel", 8), least=1)),
+        timeout=_number(place, "drive.timeout", drive.get("timeout", 120), least=0.001),
+    )
+
+
+def _section(place: Path, document: Any, name: str) -> Mapping[Any, Any]:
+    if document is None:
+        return {}
+    if not isinstance(document, Mapping):
+        raise ConfigurationError(f"{place}: expected sections, got {type(document).__name__}")
+    section = document.get(name)
+    if section is None:
+        return {}
+    if not isinstance(section, Mapping):
+        raise ConfigurationError(f"{place}: {name} should be a section, got {section!r}")
+    return section
+
+
+def _text(place: Path, setting: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(f"{place}: {setting} should be text, got {value!r}")
+    return value
+
+
+def _path(place: Path, setting: str, value: Any) -> str:
+    text = _text(place, setting, value).rstrip("/").removeprefix("./")
+    try:
+        return Key.parse(text).value
+    except (OutsideOutputs, Refused) as error:
+        raise ConfigurationError(f"{place}: {setting} should be a relative path below its folder: {printable(str(error))}") from error
+
+
+def _number(place: Path, setting: str, value: Any, *, least: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
+        raise ConfigurationError(f"{place}: {setting} should be a number of at least {least:g}, got {value!r}")
+    return float(value)

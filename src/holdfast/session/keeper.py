@@ -1,0 +1,262 @@
+"""The keeper: the object that a notebook holds. A root, a store, and the verbs."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from holdfast.errors import HoldfastError, NotRestored, StoreError, UsageError
+from holdfast.session import reports
+from holdfast.session.config import Config
+from holdfast.session.environment import Environment
+from holdfast.store.backend import Durability
+from holdfast.store.backup import commit
+from holdfast.store.cleanup import Pruned, prune_store
+from holdfast.store.coverage import DirectoryTest, artifacts, cover
+from holdfast.store.extract import extract
+from holdfast.store.keys import Key
+from holdfast.store.outcomes import BackedUp, Outcome, Restored
+from holdfast.store.progress import Progress, Silent
+from holdfast.store.prune import Attached, plan_artifact, remove
+from holdfast.store.requests import group
+from holdfast.store.restore import Wish, describe, ensure, look, restore
+from holdfast.store.store import Store
+from holdfast.store.verify import Damage, verify
+from holdfast.store.view import View
+from holdfast.store.workspace import Workspace, is_folder, lstat_or_none
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Backup:
+    """What a backup came to: one result for every artifact that was meant. True where all of it is in a generation."""
+
+    results: tuple[BackedUp, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.results) and all(self.results)
+
+    @property
+    def confirmed(self) -> bool:
+        """True where everything is known to be safe."""
+        return bool(self) and all(r.durability is Durability.CONFIRMED for r in self.results)
+
+
+class Keeper:
+    """Keeps the outputs of one project.
+
+    Args:
+        config: The project.
+        store: Where backups go, or None for local work only.
+        workspace: The local side.
+        environment: What machine this is.
+        progress: Told about transfers.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store | None,
+        workspace: Workspace,
+        environment: Environment = Environment.ELSEWHERE,
+        progress: Progress | None = None,
+    ) -> None:
+        self.config = config
+        self.store = store
+        self.workspace = workspace
+        self.environment = environment
+        self._progress = progress or Silent()
+        self._attached: Attached | None = None
+        self._said_no_store = False
+
+    @property
+    def root(self) -> Path:
+        """The project folder."""
+        return self.workspace.root
+
+    @property
+    def enabled(self) -> bool:
+        """True where there is a store to back up to."""
+        return self.store is not None
+
+    # -- restore -----------------------------------------------------------------------------------------------------
+
+    def ensure(self, path: str | PurePath) -> Restored:
+        """Make a path present: `LOCAL`, `RESTORED`, `ABSENT` or `FAILED`. True where it is present now.
+
+        Args:
+            path: Relative to the root, or absolute; below outputs.
+
+        Raises:
+            UsageError: the path cannot be kept.
+        """
+        result = ensure(self.store, self.workspace, self.workspace.key(path), self._progress)
+        if result.outcome is Outcome.FAILED:
+            log.error("%s", result.error)
+        return result
+
+    def require(self, path: str | PurePath) -> Path:
+        """The path on this machine, restored if need be. The only way to a path that a step needs.
+
+        Raises:
+            NotRestored: it is absent, or was not restored; the text says which.
+        """
+        result = self.ensure(path)
+        if result:
+            return self.workspace.local(result.key)
+        why = result.error or f"{result.key}: neither here nor in the store; run the step that makes it"
+        raise NotRestored(why)
+
+    def restore(
+        self, path: str | PurePath, *, generation: str | None = None, to: Path | None = None, unverified: bool = False
+    ) -> Restored:
+        """Bring a path back from the store; what is here is moved aside first, never deleted.
+
+        Args:
+            path: Below outputs.
+            generation: Id of a generation (`holdfast history`); None for the head.
+            to: Put it below this folder instead, at its full path, and leave outputs alone.
+            unverified: Take a plain file or folder that no manifest vouches for.
+
+        Raises:
+            UsageError: there is no store, or the path cannot be kept.
+        """
+        store = self._need_store("restore")
+        key = self.workspace.key(path)
+        if to is not None:
+            return extract(store, self.workspace, key, to, generation=generation, progress=self._progress)
+        return restore(store, self.workspace, key, Wish(generation), unverified=unverified, progress=self._progress)
+
+    # -- backup ------------------------------------------------------------------------------------------------------
+
+    def backup(self, *paths: str | PurePath, progress: float | None = None, wait: float | None = None) -> Backup:
+        """Back up files or directories; written when it returns. Paths inside one artifact commit together.
+
+        Args:
+            paths: Below outputs, each present here.
+            progress: What you count (finished trials, training step): a fresh machine takes the generation with most.
+            wait: Seconds to wait for confirmation; a place that can tell has told when the bytes are written.
+
+        Returns:
+            True where everything is in a generation now. Errors are in its results, one line each, and logged.
+
+        Raises:
+            UsageError: a path cannot be kept.
+        """
+        keys = [self.workspace.key(p) for p in paths]
+        if self.store is None:
+            if not self._said_no_store:
+                log.warning("no drive folder is attached, so nothing is backed up; work goes on locally")
+                self._said_no_store = True
+            return Backup(tuple(BackedUp(k, error=f"{k}: not backed up: there is no store; give --drive DIR") for k in keys))
+        missing = [k for k in keys if lstat_or_none(self.workspace.local(k)) is None]
+        failed = [BackedUp(k, error=f"{k}: nothing is there to back up") for k in missing]
+        try:
+            results = self._back_up(self.store, [k for k in keys if k not in missing], progress)
+        except HoldfastError as error:
+            results = [BackedUp(k, error=describe(k, error)) for k in keys if k not in missing]
+        for result in [*failed, *results]:
+            if result.problem():
+                log.error("%s", result.problem())
+        return Backup((*failed, *results))
+
+    def _back_up(self, store: Store, keys: list[Key], progress: float | None) -> list[BackedUp]:
+        if not keys:
+            return []
+        workspace = self.workspace
+        with workspace.lock():
+            view = look(store, workspace, create=True)
+            known = artifacts(store, view, workspace)
+            is_artifact_directory = DirectoryTest(store, view, workspace)
+            requests = group(
+                keys,
+                known,
+                is_directory=lambda k: is_artifact_directory(k) if k in known else is_folder(lstat_or_none(workspace.local(k))),
+                is_here=lambda k: lstat_or_none(workspace.local(k)) is not None,
+                is_settled=lambda k: workspace.record_in(k, view).base is not None,
+                progress=progress,
+            )
+            attached = self._attach_to(view)
+            results = []
+            for request in requests:
+                if not view.of(request.artifact):
+                    view = store.look_wider(view)
+                try:
+                    result = commit(store, workspace, view, request, progress=self._progress)
+                except HoldfastError as error:
+                    results.append(BackedUp(request.artifact, error=describe(request.artifact, error)))
+                    continue
+                results.append(result)
+                self._after(store, attached, result)
+            return results
+
+    def _attach_to(self, view: View) -> Attached:
+        """What this session knows: its first look, and what it writes from then on."""
+        if self._attached is None:
+            self._attached = Attached(view)
+        return self._attached
+
+    def _after(self, store: Store, attached: Attached, result: BackedUp) -> None:
+        """Prune by itself after a confirmed backup. That it fails costs space, not safety."""
+        if result.unchanged or result.generation is None or result.durability is None:
+            return
+        attached.own[result.generation] = result.durability
+        try:
+            remove(store, plan_artifact(store, result.key, attached))
+        except StoreError as error:
+            log.warning("%s: not pruned now (%s)", result.key, describe(result.key, error))
+
+    def flush(self) -> None:
+        """Return when everything that was backed up is sent. Backups are sent before `backup` returns, so at once."""
+
+    # -- looking after the store -------------------------------------------------------------------------------------
+
+    def verify(self, *paths: str | PurePath) -> list[Damage]:
+        """Read back every manifest and payload; every damage is named. Raises StoreError where it cannot be told."""
+        store = self._need_store("verify")
+        keys = tuple(self.workspace.key(p) for p in paths)
+        view = look(store, self.workspace)
+        return verify(store, view, keys, self._progress)
+
+    def history(self, path: str | PurePath) -> list[reports.HistoryEntry]:
+        """The generations of the artifact that owns a path, or of those below it."""
+        store = self._need_store("history")
+        key = self.workspace.key(path)
+        view = look(store, self.workspace)
+        coverage = cover(key, artifacts(store, view, self.workspace), DirectoryTest(store, view, self.workspace))
+        keys = [coverage.own.artifact] if coverage.own else list(coverage.inner)
+        return [entry for k in keys for entry in reports.history(store, view, self.workspace, k)]
+
+    def status(self) -> list[reports.ArtifactStatus]:
+        """Every artifact: here, in the store, safe, stale, forked, and what would be lost now."""
+        view = None if self.store is None else look(self.store, self.workspace)
+        return reports.status(self.store, view, self.workspace)
+
+    def prune(self, *paths: str | PurePath, orphans: bool = False, forks: bool = False, dry_run: bool = False) -> Pruned:
+        """Remove what newer generations make needless, and settled leftovers of interrupted backups.
+
+        Args:
+            paths: Only the artifacts at, above or below these; every artifact where none is given.
+            orphans: Also remove leftovers that are not settled yet. Only while nobody else is backing up.
+            forks: Also remove every head but the default one, with what only it descends from.
+            dry_run: Remove nothing, only tell.
+
+        Raises:
+            StoreError: the rest stays for the next time; what was removed was needless.
+        """
+        store = self._need_store("prune")
+        wanted = [self.workspace.key(p) for p in paths]
+        with self.workspace.lock():
+            view = look(store, self.workspace)
+            keys = sorted(artifacts(store, view, self.workspace))
+            keys = [k for k in keys if not wanted or any(w.covers(k) or k.covers(w) for w in wanted)]
+            return prune_store(
+                store, self._attach_to(view), keys, with_orphans=orphans, with_forks=forks, dry_run=dry_run
+            )
+
+    def _need_store(self, verb: str) -> Store:
+        if self.store is None:
+            raise UsageError(f"{verb} needs a store: give --drive DIR, set HOLDFAST_DRIVE, or mount Drive")
+        return self.store

@@ -1,0 +1,174 @@
+"""What `status` and `history` tell, as plain data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from holdfast.store.coverage import artifacts
+from holdfast.store.keys import Key
+from holdfast.store.manifest import Manifest
+from holdfast.store.records import Record
+from holdfast.store.scan import Found, scan
+from holdfast.store.workspace import Workspace, lstat_or_none, side_files
+from holdfast.store.store import Store
+from holdfast.store.view import State, View
+
+
+@dataclass(frozen=True)
+class ArtifactStatus:
+    """One artifact, or one path that no artifact holds.
+
+    Args:
+        key: The path.
+        here: `yes`, `part` or `no`.
+        generation: Id of the head in the store, empty where there is none.
+        sequence: Of the head.
+        size: Bytes of the head.
+        time: When the head was written, UTC; for people.
+        durability: `CONFIRMED` or `UNKNOWN`, empty where nothing is in the store.
+        unsaved: Files here that no generation of this workspace holds as they are.
+        unsaved_seconds: Age of the oldest change among them: the work that would be lost if this machine vanished now.
+        stale: The store has a newer generation than what is here descends from.
+        forks: Further heads.
+        debris: Generations that are not whole.
+        progress: Of the head, as its writer counted.
+    """
+
+    key: Key
+    here: str
+    generation: str = ""
+    sequence: int = 0
+    size: int = 0
+    time: str = ""
+    durability: str = ""
+    unsaved: int = 0
+    unsaved_seconds: float = 0.0
+    stale: bool = False
+    forks: tuple[str, ...] = ()
+    debris: int = 0
+    progress: float | None = None
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """One generation of one artifact, newest first in a history."""
+
+    key: Key
+    generation: str
+    sequence: int
+    parent: str | None
+    state: State
+    head: bool
+    default: bool
+    base: bool
+    time: str = ""
+    writer: str = ""
+    files: int = 0
+    size: int = 0
+    progress: float | None = None
+    problem: str = ""
+
+
+def status(
+    store: Store | None, view: View | None, workspace: Workspace, clock: Callable[[], float] = time.time
+) -> list[ArtifactStatus]:
+    """Every artifact, and every file in outputs that no artifact holds."""
+    known = artifacts(store, view, workspace)
+    rows = [_artifact(store, view, workspace, key, known, clock()) for key in sorted(known)]
+    return rows + _untracked(workspace, known, clock())
+
+
+def _artifact(
+    store: Store | None, view: View | None, workspace: Workspace, key: Key, known: Iterable[Key], now: float
+) -> ArtifactStatus:
+    record = workspace.record(key) if view is None else workspace.record_in(key, view)
+    inner = tuple(key.relative(k) for k in known if k != key and key.covers(k))
+    found = scan(workspace.local(key), owned=inner).files if lstat_or_none(workspace.local(key)) is not None else {}
+    changed = [p for p, f in found.items() if _differs(workspace, key, p, f, record)]
+    oldest = min((found[p].signature.mtime_ns for p in changed), default=0) / 1e9
+    heads: list[Manifest] = []
+    debris = 0
+    durability = ""
+    if store is not None and view is not None:
+        heads = store.heads(view.of(key))
+        debris = sum(store.examine(n).state is not State.WHOLE for n in view.of(key))
+        if heads:
+            durability = store.backend.durability([*heads[0].payloads(), heads[0].name.path]).value
+    head = heads[0] if heads else None
+    expected = set(head.files) if head else set(record.base.files) if record.base else set()
+    missing = [p for p in expected if p not in found and not any(p == i or p.startswith(i + "/") for i in inner)]
+    return ArtifactStatus(
+        key=key,
+        here="no" if not found and lstat_or_none(workspace.local(key)) is None else "part" if missing else "yes",
+        generation=head.commit.id if head else "",
+        sequence=head.commit.sequence if head else 0,
+        size=head.size if head else 0,
+        time=head.time if head else "",
+        durability=durability,
+        unsaved=len(changed),
+        unsaved_seconds=max(now - oldest, 0.0) if changed else 0.0,
+        stale=bool(head and record.base and head.commit.id != record.base.commit.id and record.base.commit.id in head.ancestors),
+        forks=tuple(h.commit.id for h in heads[1:]),
+        debris=debris,
+        progress=head.progress if head else None,
+    )
+
+
+def _differs(workspace: Workspace, key: Key, path: str, found: Found, record: Record) -> bool:
+    """By signature only: status never reads content. A live database counts as changed while it has side files."""
+    known = record.here.get(path)
+    if known is None or not known.signature.same_content(found.signature):
+        return True
+    base = record.base.files.get(path) if record.base else None
+    return base is not None and base.sqlite and bool(side_files(workspace.local(key.join(path))))
+
+
+def _untracked(workspace: Workspace, known: Iterable[Key], now: float) -> list[ArtifactStatus]:
+    outputs = workspace.outputs
+    keys = list(known)
+    if any(k.covers(outputs) for k in keys) or lstat_or_none(workspace.local(outputs)) is None:
+        return []
+    owned = tuple(outputs.relative(k) for k in keys if outputs.covers(k))
+    groups: dict[Key, list[Found]] = {}
+    for path, found in scan(workspace.local(outputs), owned=owned).files.items():
+        groups.setdefault(outputs.join(path.split("/")[0]), []).append(found)
+    return [
+        ArtifactStatus(
+            key=key,
+            here="yes",
+            unsaved=len(found),
+            unsaved_seconds=max(now - min(f.signature.mtime_ns for f in found) / 1e9, 0.0),
+        )
+        for key, found in sorted(groups.items())
+    ]
+
+
+def history(store: Store, view: View, workspace: Workspace, key: Key) -> list[HistoryEntry]:
+    """Every generation of one artifact, newest first, with what each is."""
+    heads = store.heads(view.of(key))
+    base = workspace.record_in(key, view).base
+    entries = []
+    for name in sorted(view.of(key), key=lambda n: n.commit, reverse=True):
+        generation = store.examine(name)
+        manifest = generation.manifest
+        entries.append(
+            HistoryEntry(
+                key=key,
+                generation=name.commit.id,
+                sequence=name.commit.sequence,
+                parent=name.parent,
+                state=generation.state,
+                head=any(h.commit == name.commit for h in heads),
+                default=bool(heads) and heads[0].commit == name.commit,
+                base=base is not None and base.commit == name.commit,
+                time=manifest.time if manifest else "",
+                writer=manifest.writer if manifest else "",
+                files=len(manifest.files) if manifest else 0,
+                size=manifest.size if manifest else 0,
+                progress=manifest.progress if manifest else None,
+                problem=generation.problem,
+            )
+        )
+    return entries

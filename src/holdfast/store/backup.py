@@ -1,0 +1,298 @@
+"""Backup: one commit of one artifact, in an order in which a kill at any point loses nothing.
+
+Read `commit` from top to bottom: it is the protocol. Everything that it decides is decided in `planning.py`.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from holdfast.errors import StoreNotFound, StoreUnreadable
+from holdfast.store.keys import Key, printable
+from holdfast.store.lineage import find_heads
+from holdfast.store.manifest import FileRecord, Manifest, to_bytes
+from holdfast.store.names import CommitId, ManifestName, key_code
+from holdfast.store.outcomes import BackedUp
+from holdfast.store.planning import Line, ancestors_of, plan_content, plan_line
+from holdfast.store.progress import Progress, Silent
+from holdfast.store.records import Here, Intent, Record, Signature
+from holdfast.store.sending import Sending
+from holdfast.store.snapshot import Snapshot, take
+from holdfast.store.store import Store
+from holdfast.store.view import State, View
+from holdfast.store.workspace import Workspace, lstat_or_none, refreshed
+
+log = logging.getLogger(__name__)
+
+#: How often a commit starts over because a large file was rewritten while it was sent. From the second time on the
+#: file is copied, so more is only ever needed where several files are rewritten in turn.
+_RESTARTS = 5
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to commit.
+
+    Args:
+        artifact: The artifact.
+        scope: Relative paths within it; `("",)` is all of it.
+        inner: Relative paths of inner artifacts, which are left out.
+        settled: Those among them that this workspace knows to be in the store.
+        progress: What the caller counts (finished trials, training step); None keeps what the base says.
+    """
+
+    artifact: Key
+    scope: tuple[str, ...] = ("",)
+    inner: tuple[str, ...] = ()
+    settled: tuple[str, ...] = ()
+    progress: float | None = None
+
+
+def commit(
+    store: Store,
+    workspace: Workspace,
+    view: View,
+    request: Request,
+    *,
+    progress: Progress | None = None,
+    clock: Callable[[], float] = time.time,
+) -> BackedUp:
+    """Back up one artifact, or a part of it, as a new generation. The workspace's lock is held.
+
+    Args:
+        store: Where to.
+        workspace: Where from.
+        view: A fresh look at the store.
+        request: What.
+        progress: Told about the transfer.
+        clock: Unix seconds; written into the manifest for people.
+
+    Raises:
+        StoreError: nothing was committed; what earlier commits wrote is untouched.
+        LocalError, Refused: likewise, the reason is on this machine.
+    """
+    key, found = request.artifact, view.of(request.artifact)
+    record = _settle_intent(store, workspace, key, view)
+    for _ in range(_RESTARTS):
+        # 1. What the store has, and what of the base is gone from it.
+        examined = _Examined(store, found, record)
+        lost = examined.lost_payloads
+        # 2. A stable snapshot of what changed. From here on the caller may go on writing.
+        force = frozenset(p for p, r in (record.base.files if record.base else {}).items() if (r.payload or r.tar) in lost)
+        snapshot = take(
+            workspace,
+            key,
+            record,
+            scope=request.scope,
+            owned=request.inner,
+            force=force,
+            hash_all=record.base is None and bool(found),
+        )
+        # 3. Decide: what it descends from, what is taken over, what is sent.
+        broken = {p for p in force if p not in snapshot.staged and not (snapshot.covers(p) and p in record.here)}
+        line = plan_line(record, examined.heads, found, snapshot, broken=bool(broken), lost=examined.not_whole)
+        here = {} if line.adopted else record.here
+        content = plan_content(snapshot, line, here, owned=request.settled, lost_payloads=lost)
+        if content.unchanged and line.parent is not None and examined.stands(line.parent):
+            return _unchanged(store, workspace, key, record, line, snapshot)
+        _say_fork(key, line, broken)
+        # 4. Record the intent: a kill between manifest and base makes no fork with itself.
+        store.backend.check()
+        id_ = CommitId(line.sequence, store.commit_id())
+        name = ManifestName(key_code(key), id_, _parent_id(line))
+        workspace.begin(key, Intent(id_, name.file, _here_now(snapshot)))
+        # 5. Send the payload in parallel, hashed as it goes.
+        sending = Sending(store, workspace, snapshot, content, id_, progress or Silent())
+        files, tars = sending.run()
+        # 6. Flush, and check that every length arrived.
+        store.backend.flush()
+        _check_lengths(store, sending.sent)
+        # 7. A linked file that was rewritten meanwhile voids the commit: no generation is ever mixed.
+        rewritten = _rewritten(workspace, snapshot)
+        if rewritten:
+            log.warning("%s: %s changed while it was sent; sending a copy of it instead", key, printable(rewritten[0]))
+            record = replace(record, copied=record.copied | set(rewritten))
+            continue
+        # 8. The manifest, last: from here on the generation exists.
+        counted = request.progress if request.progress is not None or line.parent is None else line.parent.progress
+        manifest = Manifest(
+            store_id=view.store_id or "",
+            key=key,
+            kind=snapshot.kind,
+            commit=id_,
+            parent=_parent_id(line),
+            ancestors=ancestors_of(line.parent, (n.commit.id for n in found)),
+            fresh_line=line.fresh,
+            time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(clock())),
+            writer=f"{socket.gethostname()}/{os.getpid()}",
+            progress=counted,
+            files=files,
+            tars=tars,
+            folders=content.folders,
+        )
+        data = to_bytes(manifest)
+        store.backend.check()
+        store.backend.create(manifest.name.path, lambda: (data,))  # noqa: B023 - called before the loop goes on
+        store.backend.flush()
+        _check_lengths(store, {manifest.name.path: len(data)})
+        store.remember(manifest)
+        # 9. The base: this workspace now stands on the new generation.
+        _remember(workspace, key, record, line, manifest, snapshot)
+        workspace.end(key)
+        durability = store.backend.durability([*manifest.payloads(), manifest.name.path])
+        size = sum(sending.sent.values())
+        log.info("%s: backed up as generation %s (%d files, %d bytes sent)", key, id_, len(snapshot.staged), size)
+        return BackedUp(
+            key,
+            durability,
+            id_.id,
+            id_.sequence,
+            forked=tuple(h.commit.id for h in line.others),
+            refused=snapshot.refused,
+            files=len(snapshot.staged),
+            size=size,
+        )
+    raise StoreUnreadable(errno.EBUSY, "its files are rewritten faster than they can be sent; back up when they rest", str(key))
+
+
+class _Examined:
+    """What the store has of one artifact, as far as a commit needs to know. With one line and no damage nothing is read."""
+
+    def __init__(self, store: Store, found: tuple[ManifestName, ...], record: Record) -> None:
+        self.not_whole: frozenset[str] = record.damaged
+        base = record.base
+        self.lost_payloads: frozenset[str] = frozenset()
+        self._base_whole = False
+        if base is not None:
+            at = next((n.path for n in found if n.commit == base.commit), None)
+            length = {} if at is None else {at: len(to_bytes(base))}
+            self.lost_payloads = frozenset(store.missing({**base.payloads(), **length}.items()))
+            self._base_whole = at is not None and not self.lost_payloads
+        seen: set[str] = set()
+
+        def whole(name: ManifestName) -> Manifest | None:
+            if base is not None and name.commit == base.commit:
+                return base if self._base_whole else None
+            generation = store.examine(name)
+            if generation.state is not State.WHOLE:
+                seen.add(name.commit.id)
+                return None
+            return generation.manifest
+
+        self.heads = find_heads(found, whole, record.damaged)
+        self.not_whole |= seen
+
+    def stands(self, parent: Manifest) -> bool:
+        """True where the store still holds this generation, or one that descends from it."""
+        return any(parent.commit.id == h.commit.id or parent.commit.id in h.ancestors for h in self.heads)
+
+
+def _parent_id(line: Line) -> str | None:
+    return None if line.parent is None else line.parent.commit.id
+
+
+def _settle_intent(store: Store, workspace: Workspace, key: Key, view: View) -> Record:
+    """Settle a commit that a kill interrupted: done if its manifest verifies, void if not."""
+    record = workspace.record_in(key, view)
+    intent = workspace.intent(key)
+    if intent is None:
+        return record
+    for name in view.of(key):
+        if name.commit == intent.commit and name.file == intent.manifest_name:
+            generation = store.examine(name)
+            if generation.manifest is not None and generation.state is State.WHOLE:
+                manifest = generation.manifest
+                # Trusted is what was remembered with the same signature; the rest is hashed again when it is next used.
+                here = {p: h for p, h in record.here.items() if p in manifest.files}
+                for path in intent.here.keys() & manifest.files.keys():
+                    here[path] = _rebased(here.get(path), intent.here[path], manifest.files[path])
+                record = Record(manifest, here, record.copied, damaged=record.damaged)
+                workspace.save(key, record)
+                log.info("%s: the interrupted backup %s had been finished", key, intent.commit)
+    workspace.end(key)
+    return record
+
+
+def _rebased(known: Here | None, signature: Signature, record: FileRecord) -> Here:
+    trusted = known is not None and known.trusted and known.signature == signature and known.blake3 == record.blake3
+    return Here(record.blake3, signature, trusted)
+
+
+def _say_fork(key: Key, line: Line, broken: set[str]) -> None:
+    if broken:
+        log.error(
+            "%s: the payload of %d file(s) is gone from the store, %s among them; the new generation leaves them out and begins a "
+            "line of its own, and every older generation stays",
+            key,
+            len(broken),
+            printable(min(broken)),
+        )
+    if line.others:
+        ids = ", ".join(str(h.commit) for h in line.others)
+        log.warning(
+            "%s: this backup is a fork: it does not descend from %s, which stays; `holdfast history %s` shows both", key, ids, key
+        )
+
+
+def _here_now(snapshot: Snapshot) -> dict[str, Signature]:
+    return {
+        **{p: h.signature for p, h in snapshot.kept.items()},
+        **{p: s.here for p, s in snapshot.staged.items()},
+    }
+
+
+def _unchanged(store: Store, workspace: Workspace, key: Key, record: Record, line: Line, snapshot: Snapshot) -> BackedUp:
+    """Nothing to send: remember what was learned on the way (signatures, an adopted base)."""
+    parent = line.parent
+    assert parent is not None
+    here = {**({} if line.adopted else record.here), **_learned(workspace, key, snapshot, parent.files)}
+    updated = Record(parent, here, record.copied, damaged=record.damaged)
+    if updated != record:
+        workspace.save(key, updated)
+    durability = store.backend.durability([*parent.payloads(), parent.name.path])
+    return BackedUp(key, durability, parent.commit.id, parent.commit.sequence, unchanged=True, refused=snapshot.refused)
+
+
+def _learned(workspace: Workspace, key: Key, snapshot: Snapshot, files: Mapping[str, FileRecord]) -> dict[str, Here]:
+    learned = dict(snapshot.kept)
+    for path, staged in snapshot.staged.items():
+        here = staged.as_here(files[path].blake3)
+        if staged.linked is not None and staged.source is not None:
+            # Dropping the hard link moves the ctime of the original, so its signature is taken once more.
+            staged.source.unlink(missing_ok=True)
+            found = lstat_or_none(workspace.local(key.join(path)))
+            here = here if found is None else refreshed(here, found)
+        learned[path] = here
+    return learned
+
+
+def _remember(workspace: Workspace, key: Key, record: Record, line: Line, manifest: Manifest, snapshot: Snapshot) -> None:
+    before = {} if line.adopted else {p: h for p, h in record.here.items() if p in manifest.files}
+    here = {**before, **_learned(workspace, key, snapshot, manifest.files)}
+    workspace.save(key, Record(manifest, here, record.copied, damaged=record.damaged))
+
+
+def _check_lengths(store: Store, sent: Mapping[str, int]) -> None:
+    for path, size in sent.items():
+        try:
+            found = store.backend.stat(path)
+        except StoreNotFound as error:
+            raise StoreUnreadable(errno.EIO, "it vanished right after it was written", path) from error
+        if found.size != size:
+            raise StoreUnreadable(errno.EIO, f"{size} bytes were written and {found.size} are there", path)
+
+
+def _rewritten(workspace: Workspace, snapshot: Snapshot) -> list[str]:
+    changed = []
+    for path, staged in snapshot.staged.items():
+        if staged.linked is not None and staged.source is not None:
+            found = lstat_or_none(staged.source)
+            if found is None or not staged.linked.same_content(Signature.of(found)):
+                changed.append(path)
+    return changed

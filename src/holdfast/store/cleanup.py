@@ -1,0 +1,146 @@
+"""Looking after a whole store: prune every artifact, remove leftovers of interrupted commits, let go of forks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from holdfast.errors import StoreNotFound
+from holdfast.store.keys import Key
+from holdfast.store.lineage import ancestry
+from holdfast.store.names import GENERATIONS, parse_payload_name
+from holdfast.store.prune import Attached, PrunePlan, parents_of, plan_artifact, remove
+from holdfast.store.store import Store
+from holdfast.store.view import State, View
+
+log = logging.getLogger(__name__)
+
+#: A leftover this many sequences below the newest whole generation seen at attach is nobody's commit under way.
+SETTLED = 2
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What a prune removed, or would.
+
+    Args:
+        generations: Manifests, as paths in the store.
+        payloads: Payload files, as paths in the store.
+        left: Leftovers that are not settled yet, with their size in bytes; `--orphans` removes them.
+    """
+
+    generations: tuple[str, ...]
+    payloads: tuple[str, ...]
+    left: Mapping[str, int]
+
+
+def prune_store(
+    store: Store,
+    attached: Attached,
+    keys: Iterable[Key],
+    *,
+    with_orphans: bool = False,
+    with_forks: bool = False,
+    dry_run: bool = False,
+) -> Pruned:
+    """Prune. The workspace's lock is held.
+
+    Args:
+        store: Where.
+        attached: What the session knows.
+        keys: The artifacts to prune.
+        with_orphans: Remove leftovers that are not settled too. Only while nobody else is backing up.
+        with_forks: Remove every head but the default one, with what only it descends from.
+        dry_run: Remove nothing, only tell.
+
+    Raises:
+        StoreError: the rest stays for the next time; what was removed was needless.
+    """
+    generations: list[str] = []
+    payloads: list[str] = []
+    for key in keys:
+        plans = [plan_artifact(store, key, attached, every=True)]
+        if with_forks:
+            plans.append(_plan_forks(store, key))
+        for plan in plans:
+            if not dry_run:
+                remove(store, plan)
+            generations += [n.path for n in plan.generations]
+            payloads += plan.payloads
+    left = _orphans(store, store.look_wider(store.relist()))
+    chosen = left if with_orphans else _settled(store, attached.view, left)
+    for path in chosen if not dry_run else ():
+        store.backend.remove(path)
+    if chosen and not dry_run:
+        store.backend.flush()
+        log.info("removed %d leftover(s) of interrupted backups", len(chosen))
+    payloads += [p for p in chosen if p not in payloads]
+    return Pruned(tuple(dict.fromkeys(generations)), tuple(dict.fromkeys(payloads)), {p: s for p, s in left.items() if p not in payloads})
+
+
+def _plan_forks(store: Store, key: Key) -> PrunePlan:
+    """Everything that is not the default head and not one of its ancestors."""
+    names = store.relist().of(key)
+    heads = store.heads(names)
+    if len(heads) < 2:
+        return PrunePlan()
+    generations = [store.examine(n) for n in names]
+    line = {heads[0].commit.id} | ancestry([heads[0].commit.id], parents_of(generations))
+    others = [g for g in generations if g.name.commit.id not in line and g.state is State.WHOLE]
+    kept = [g.manifest for g in generations if g not in others]
+    if any(m is None for m in kept):
+        log.warning("%s: a manifest cannot be read and may name any payload, so only manifests are removed", key)
+        return PrunePlan(tuple(g.name for g in others))
+    named = {p for m in kept if m is not None for p in m.payloads()}
+    freed = {p for g in others if g.manifest is not None for p in g.manifest.payloads()} - named
+    return PrunePlan(tuple(g.name for g in others), tuple(sorted(freed)))
+
+
+def _orphans(store: Store, view: View) -> dict[str, int]:
+    """Payload of our exact grammar that no manifest names. None where any manifest cannot be read: it may name anything."""
+    named: set[str] = set()
+    for name in view.names:
+        generation = store.examine(name)
+        if generation.manifest is None:
+            log.warning("not looking for leftovers of interrupted backups: %s", generation.problem)
+            return {}
+        named |= generation.manifest.payloads().keys()
+    return {path: size for path, size in _payload_files(store, "") if path not in named}
+
+
+def _payload_files(store: Store, folder: str) -> list[tuple[str, int]]:
+    found: list[tuple[str, int]] = []
+    for entry in store.backend.list(folder):
+        path = f"{folder}/{entry.name}".lstrip("/")
+        if entry.is_folder:
+            if path != GENERATIONS:
+                found += _payload_files(store, path)
+        elif parse_payload_name(entry.name) is not None:
+            try:
+                found.append((path, store.backend.stat(path).size))
+            except StoreNotFound:
+                continue
+    return found
+
+
+def _settled(store: Store, seen: View, left: Mapping[str, int]) -> dict[str, int]:
+    """The leftovers that may go unasked.
+
+    The sequence in a name counts within an artifact, and which artifact a leftover was meant for is known by its folder
+    only, so the lowest of the newest whole generations seen at attach of every artifact that could own it decides.
+    """
+    newest: dict[Key, int] = {}
+    for name in seen.names:
+        generation = store.examine(name)
+        if generation.state is State.WHOLE and generation.manifest is not None:
+            key = generation.manifest.key
+            newest[key] = max(newest.get(key, 0), name.commit.sequence)
+    settled = {}
+    for path, size in left.items():
+        commit = parse_payload_name(path.rpartition("/")[2])
+        folder = path.rpartition("/")[0]
+        owners = [n for k, n in newest.items() if k.value == folder or folder.startswith(k.value + "/") or k.value.rpartition("/")[0] == folder]
+        if commit is not None and owners and commit.sequence <= min(owners) - SETTLED:
+            settled[path] = size
+    return settled

@@ -1,0 +1,112 @@
+"""Paths as types: the key of an artifact, and the relative paths inside one.
+
+A key is a POSIX path relative to the root, outputs folder included (`outputs/hpo/distilbert`). Core code never sees a
+path in the store or an absolute local path where a key is meant, so two ideas of one path cannot arise.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from holdfast.errors import OutsideOutputs, Refused
+
+#: Longest file name, in bytes, on the file systems that people use (ext4, APFS, NTFS, Drive's mount).
+MAX_COMPONENT_BYTES = 255
+
+
+def check_component(name: str) -> str | None:
+    """Say what is wrong with one path component, or None where nothing is."""
+    if name in ("", ".", ".."):
+        return f"has the component {name!r}"
+    if "/" in name or "\0" in name:
+        return f"has a component with a slash or a NUL: {name!r}"
+    try:
+        length = len(name.encode("utf-8"))
+    except UnicodeEncodeError:
+        return f"has a name that is not UTF-8: {ascii(name)}"
+    if length > MAX_COMPONENT_BYTES:
+        return f"has a name of {length} bytes, and {MAX_COMPONENT_BYTES} is the most: {name[:40]!r}..."
+    if os.name == "nt" and any(c in name for c in '\\:*?"<>|'):
+        return f"has a name that Windows cannot hold: {name!r}"
+    return None
+
+
+def check_relative(path: str) -> str | None:
+    """Say what is wrong with a relative POSIX path from an untrusted source, or None where nothing is."""
+    for part in path.split("/"):
+        problem = check_component(part)
+        if problem is not None:
+            return problem
+    return None
+
+
+def printable(text: str) -> str:
+    """The text on one line: control characters and bytes that are not UTF-8 are shown as escapes."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+@dataclass(frozen=True, order=True)
+class Key:
+    """The path of an artifact, or of something inside one, relative to the root.
+
+    Args:
+        value: POSIX path such as `outputs/hpo/distilbert`. Use `Key.parse` for text that comes from outside.
+    """
+
+    value: str
+
+    @classmethod
+    def parse(cls, text: str) -> Key:
+        """Check and wrap a POSIX path.
+
+        Raises:
+            OutsideOutputs: the path is absolute or has an empty, `.` or `..` component.
+            Refused: a component cannot be held by the store.
+        """
+        if text.startswith("/"):
+            raise OutsideOutputs(f"{printable(text)}: an absolute path is not a key; give a path below outputs")
+        for part in text.split("/"):
+            if part in ("", ".", ".."):
+                raise OutsideOutputs(f"{printable(text)}: has the component {part!r}; give a plain path below outputs")
+        problem = check_relative(text)
+        if problem is not None:
+            raise Refused(f"{printable(text)}: {problem}; rename it")
+        return cls(text)
+
+    def __str__(self) -> str:
+        return printable(self.value)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return tuple(self.value.split("/"))
+
+    @property
+    def name(self) -> str:
+        return self.parts[-1]
+
+    def covers(self, other: Key) -> bool:
+        """True where `other` is this key or lies below it."""
+        return other == self or other.value.startswith(self.value + "/")
+
+    def relative(self, other: Key) -> str:
+        """The path of `other` below this key, empty for the key itself."""
+        if other == self:
+            return ""
+        if not self.covers(other):
+            raise ValueError(f"{other} does not lie below {self}")
+        return other.value[len(self.value) + 1 :]
+
+    def join(self, relative: str) -> Key:
+        """The key of a path below this one; the key itself for the empty path."""
+        return Key(f"{self.value}/{relative}") if relative else self
+
+    def parents(self) -> tuple[Key, ...]:
+        """The keys above this one, deepest first."""
+        parts = self.parts
+        return tuple(Key("/".join(parts[:n])) for n in range(len(parts) - 1, 0, -1))
+
+
+def within(path: str, prefix: str) -> bool:
+    """True where the relative path is the prefix or lies below it; the empty prefix holds everything."""
+    return not prefix or path == prefix or path.startswith(prefix + "/")

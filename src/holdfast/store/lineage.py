@@ -1,0 +1,64 @@
+"""Which generation descends from which, and which one a fresh workspace takes. Pure, and without a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from holdfast.store.manifest import Manifest
+from holdfast.store.names import ManifestName
+
+T = TypeVar("T")
+
+
+def ancestry(start: Iterable[str], parents: Mapping[str, Iterable[str]]) -> set[str]:
+    """Every id that can be reached from `start` by going to parents, `start` not included unless reached."""
+    seen: set[str] = set()
+    todo = [p for s in start for p in parents.get(s, ())]
+    while todo:
+        current = todo.pop()
+        if current not in seen:
+            seen.add(current)
+            todo.extend(parents.get(current, ()))
+    return seen
+
+
+def rank(manifest: Manifest) -> tuple[float, int, bool, str]:
+    """Order of preference among heads: most progress, then highest sequence, then id.
+
+    Between equals, a line that was begun after a failed restore comes last: the old head stays the default.
+    """
+    progress = float("-inf") if manifest.progress is None else float(manifest.progress)
+    return (progress, manifest.commit.sequence, not manifest.fresh_line, manifest.commit.id)
+
+
+def find_heads(
+    names: Sequence[ManifestName],
+    whole: Callable[[ManifestName], Manifest | None],
+    excluded: frozenset[str] = frozenset(),
+) -> list[Manifest]:
+    """The heads among the generations of one artifact, best first.
+
+    Goes from the highest sequence down and skips what a whole generation is already known to descend from, so that
+    with one line and no damage exactly one manifest is read, however long the history.
+
+    Args:
+        names: Every manifest name of the artifact.
+        whole: Reads one; None where it is not whole. May raise: an unreadable manifest leaves the head unknown.
+        excluded: Ids that are proven damaged, treated as not whole.
+    """
+    parents: dict[str, set[str]] = {n.commit.id: ({n.parent} if n.parent else set()) for n in names}
+    heads: list[Manifest] = []
+    covered: set[str] = set()
+    for name in sorted(names, key=lambda n: n.commit, reverse=True):
+        if name.commit.id in covered or name.commit.id in excluded:
+            continue
+        manifest = whole(name)
+        if manifest is None:
+            continue
+        parents[name.commit.id] |= set(manifest.ancestors)
+        covered |= ancestry([name.commit.id], parents)
+        heads.append(manifest)
+    # A line whose sequence lies higher than its descendant's cannot be made by us, but costs nothing to rule out.
+    heads = [head for head in heads if head.commit.id not in covered]
+    return sorted(heads, key=rank, reverse=True)

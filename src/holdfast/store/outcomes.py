@@ -1,0 +1,90 @@
+"""What an operation came to. A message is made from an outcome, never an outcome from a message."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from holdfast.store.backend import Durability
+from holdfast.store.keys import Key, printable
+
+
+class Outcome(enum.Enum):
+    """The answer to "is it here now?". `FAILED` is never confused with `ABSENT`."""
+
+    LOCAL = "LOCAL"  #: it was here already
+    RESTORED = "RESTORED"  #: it came back from the store
+    ABSENT = "ABSENT"  #: it is proven to be neither here nor in the store
+    FAILED = "FAILED"  #: it is in the store and was not restored, or the store cannot be read
+
+    def __bool__(self) -> bool:
+        """True where it is present now."""
+        return self in (Outcome.LOCAL, Outcome.RESTORED)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What `ensure` or `restore` came to for one path.
+
+    Args:
+        key: The path.
+        outcome: See `Outcome`; the result is true exactly where it is.
+        generation: Id of the generation that it came from, or None.
+        error: One line for a person where it failed, else empty.
+        warnings: One line each: a fallback, a difference that was left alone.
+        files: Files fetched.
+        size: Bytes fetched.
+    """
+
+    key: Key
+    outcome: Outcome
+    generation: str | None = None
+    error: str = ""
+    warnings: tuple[str, ...] = ()
+    files: int = 0
+    size: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.outcome)
+
+
+@dataclass(frozen=True)
+class BackedUp:
+    """What a backup of one artifact came to.
+
+    Args:
+        key: The artifact that was committed.
+        durability: How safe it is now; None where nothing was written because it failed or there is no store.
+        generation: Id of the generation that holds what is here, or None.
+        sequence: Its sequence, or 0.
+        unchanged: The store held all of it already.
+        forked: Heads that the new generation does not descend from.
+        refused: What could not be kept, by path below the artifact, with the reason; the rest is backed up.
+        error: One line for a person where it failed, else empty.
+        files: Files sent.
+        size: Bytes sent.
+    """
+
+    key: Key
+    durability: Durability | None = None
+    generation: str | None = None
+    sequence: int = 0
+    unchanged: bool = False
+    forked: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    error: str = ""
+    files: int = 0
+    size: int = 0
+
+    def __bool__(self) -> bool:
+        """True where everything that was asked for is in a generation now."""
+        return self.generation is not None and not self.refused and not self.error
+
+    def problem(self) -> str:
+        """One line that names what failed or was refused; empty where nothing was."""
+        if self.error or not self.refused:
+            return self.error
+        named = "; ".join(f"{self.key.join(path)} {why}" for path, why in sorted(self.refused.items())[:3])
+        more = f"; and {len(self.refused) - 3} more" if len(self.refused) > 3 else ""
+        return f"{printable(named)}{more}; everything else is backed up (generation {self.generation})"

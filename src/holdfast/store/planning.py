@@ -1,0 +1,218 @@
+"""Deciding what a commit is: pure, tested without a disk. Doing it is `backup.py`.
+
+A commit is base + what changed here - what was here and is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from holdfast.store.lineage import ancestry
+from holdfast.store.manifest import MAX_ANCESTORS, MAX_TARS, FileRecord, Kind, Manifest, Tar
+from holdfast.store.names import ManifestName
+from holdfast.store.records import Here, Record
+from holdfast.store.snapshot import Snapshot
+from holdfast.store.tars import plan_merge
+
+
+@dataclass(frozen=True)
+class Line:
+    """Where a commit stands among the generations of its artifact.
+
+    Args:
+        parent: The generation that it descends from, or None.
+        content: The generation whose files it takes over: the parent, or a base that is no longer whole.
+        adopted: `parent` was not remembered; it became the base because contents agree, so nothing may be deleted.
+        others: Heads that the commit does not descend from: with any, it is a fork.
+        sequence: The commit's.
+        fresh: It begins a line because a restore had failed.
+    """
+
+    parent: Manifest | None
+    content: Manifest | None
+    adopted: bool
+    others: tuple[Manifest, ...]
+    sequence: int
+    fresh: bool
+
+
+def plan_line(
+    record: Record,
+    heads: list[Manifest],
+    names: Iterable[ManifestName],
+    snapshot: Snapshot,
+    *,
+    broken: bool,
+    lost: frozenset[str],
+) -> Line:
+    """Decide what the commit descends from.
+
+    Args:
+        record: What this workspace remembers.
+        heads: Heads of the artifact, best first; the base among them only if it is whole.
+        names: Every manifest name of the artifact.
+        snapshot: What is here.
+        broken: Files that carry over from base have no payload any more, so the commit cannot stand for base.
+        lost: Ids of generations that were looked into and are not whole.
+    """
+    named = {n.commit.id: n for n in names}
+    parents = {i: ({n.parent} if n.parent else set()) for i, n in named.items()}
+    base, adopted = record.base, False
+    if base is None and heads and agrees(heads[0], snapshot, need_common=record.failed):
+        base, adopted = heads[0], True
+    if base is not None and not broken:
+        parents[base.commit.id] = {*base.ancestors, *([base.parent] if base.parent else [])}
+        line = {base.commit.id} | ancestry([base.commit.id], parents)
+        others = tuple(h for h in heads if h.commit.id not in line)
+        children = {i for i in lost if i in named and base.commit.id in ancestry([i], parents)}
+        above = [named[i].commit.sequence for i in children]
+        if record.chosen:
+            above += [h.commit.sequence for h in others]
+        return Line(base, base, adopted, others, max([base.commit.sequence, *above]) + 1, fresh=False)
+    if record.failed and base is None:
+        return Line(None, None, False, tuple(heads), 1, fresh=True)
+    seen = [h.commit.sequence for h in heads] + [named[i].commit.sequence for i in lost if i in named]
+    if base is not None:
+        seen.append(base.commit.sequence)
+    return Line(None, base, False, tuple(heads), max(seen, default=0) + 1, fresh=False)
+
+
+def agrees(head: Manifest, snapshot: Snapshot, *, need_common: bool = False) -> bool:
+    """True where every file that is both here and in the head has the same content.
+
+    With `need_common` there must be such a file: after a failed restore, new files alone do not descend from the head.
+    """
+    if (head.kind is Kind.DIRECTORY) != (snapshot.kind is Kind.DIRECTORY):
+        return False
+    common = [path for path in snapshot.staged if path in head.files]
+    if need_common and not common:
+        return False
+    return all(snapshot.staged[path].blake3 == head.files[path].blake3 for path in common)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What the new generation holds.
+
+    Args:
+        inherit: Records taken over by reference, by path.
+        alone: Staged paths that are sent as a payload of their own.
+        packed: Staged small paths that go into the commit's tar.
+        merged: Payload paths of older tars whose live members move into the commit's tar.
+        tars: The tars that inherited records may refer to.
+        gone: Paths of base that were here and are gone.
+        folders: Folders without a file.
+        unchanged: The parent already is all this.
+    """
+
+    inherit: Mapping[str, FileRecord]
+    alone: tuple[str, ...]
+    packed: tuple[str, ...]
+    merged: tuple[str, ...]
+    tars: Mapping[str, Tar]
+    gone: tuple[str, ...]
+    folders: tuple[str, ...]
+    unchanged: bool
+
+
+def plan_content(
+    snapshot: Snapshot,
+    line: Line,
+    here: Mapping[str, Here],
+    *,
+    owned: tuple[str, ...],
+    lost_payloads: frozenset[str],
+) -> Content:
+    """Decide which files the new generation takes over and which are sent.
+
+    Args:
+        snapshot: What is here.
+        line: Where the commit stands.
+        here: What of base is or was in this workspace; empty where base was adopted.
+        owned: Paths that inner artifacts own.
+        lost_payloads: Payload paths that are gone from the store: nothing may refer to them.
+    """
+    base = line.content
+    single = snapshot.kind is not Kind.DIRECTORY
+    inherit: dict[str, FileRecord] = {}
+    gone: list[str] = []
+    if base is not None and (base.kind is Kind.DIRECTORY) != single:
+        for path, record in base.files.items():
+            kept = _taken_over(path, record, snapshot, here, owned)
+            if kept is None and path not in snapshot.staged:
+                gone.append(path)
+            elif kept is not None and (kept.payload or kept.tar) not in lost_payloads:
+                inherit[path] = kept
+    elif base is not None:
+        gone = list(base.files)
+    send = sorted(path for path in snapshot.staged if path not in inherit)
+    packed = tuple(p for p in send if not single and is_small(snapshot, p))
+    merged: tuple[str, ...] = ()
+    if packed:
+        live: dict[str, int] = {}
+        for record in inherit.values():
+            if record.tar is not None:
+                live[record.tar] = live.get(record.tar, 0) + record.size
+        merged = tuple(plan_merge(live, sum(snapshot.staged[p].size for p in packed), MAX_TARS))
+    folders = _folders(snapshot, base, inherit, send)
+    unchanged = (
+        base is not None
+        and base is line.parent
+        and not send
+        and not gone
+        and base.kind is snapshot.kind
+        and dict(base.files) == inherit
+        and tuple(sorted(base.folders)) == folders
+    )
+    alone = tuple(p for p in send if p not in packed)
+    return Content(inherit, alone, packed, merged, {} if base is None else base.tars, tuple(gone), folders, unchanged)
+
+
+def is_small(snapshot: Snapshot, path: str) -> bool:
+    """True where the staged file lies in the spool, and so travels in the tar."""
+    return snapshot.staged[path].source is None
+
+
+def _taken_over(
+    path: str, record: FileRecord, snapshot: Snapshot, here: Mapping[str, Here], owned: tuple[str, ...]
+) -> FileRecord | None:
+    """The base's record as the new generation has it, or None where it is sent anew or is gone."""
+    if path in snapshot.kept:
+        return replace(record, mode=snapshot.found[path].mode)
+    if path in snapshot.refused:
+        return record
+    if path in snapshot.staged:
+        staged = snapshot.staged[path]
+        same = staged.blake3 == record.blake3 and staged.sqlite == record.sqlite
+        return replace(record, mode=staged.mode) if same else None
+    inner = any(path == prefix or path.startswith(prefix + "/") for prefix in owned)
+    if inner or (snapshot.covers(path) and path in here):
+        return None
+    return record
+
+
+def _folders(snapshot: Snapshot, base: Manifest | None, inherit: Mapping[str, FileRecord], send: list[str]) -> tuple[str, ...]:
+    """Folders without a file: those here within scope, and the base's outside of it."""
+    if snapshot.kind is not Kind.DIRECTORY:
+        return ()
+    kept = [f for f in (base.folders if base is not None else ()) if not snapshot.covers(f)]
+    occupied = {"/".join(p.split("/")[:n]) for p in [*inherit, *send] for n in range(1, p.count("/") + 1)}
+    files = {*inherit, *send}
+    return tuple(sorted({f for f in (*kept, *snapshot.folders) if f not in occupied and f not in files}))
+
+
+def ancestors_of(parent: Manifest | None, present: Iterable[str]) -> tuple[str, ...]:
+    """The nearest ancestors of a commit, parent first.
+
+    Those still in the store come before those already pruned, so that a generation kept for its progress stays
+    connected however much between was pruned.
+    """
+    if parent is None:
+        return ()
+    there = set(present)
+    line = [parent.commit.id, *(a for a in parent.ancestors if a != parent.commit.id)]
+    known = [line[0], *(a for a in line[1:] if a in there)]
+    known += [a for a in line if a not in known]
+    chosen = known[:MAX_ANCESTORS]
+    return tuple(a for a in line if a in chosen)

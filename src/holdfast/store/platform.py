@@ -1,0 +1,81 @@
+"""The one guard around what only POSIX offers. Elsewhere (Windows: untested) each falls back to what is there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+from pathlib import Path
+from typing import IO
+
+POSIX = os.name == "posix"
+
+if sys.platform != "win32":
+    import fcntl
+
+    def try_lock(handle: IO[bytes]) -> bool:
+        """Take an exclusive lock that the system drops when the process ends. False where another holds it."""
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                return False
+            raise
+        return True
+
+else:
+    import msvcrt
+
+    def try_lock(handle: IO[bytes]) -> bool:
+        """Take an exclusive lock that the system drops when the process ends. False where another holds it."""
+        try:
+            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+
+def fsync_folder(path: Path | str) -> None:
+    """Make the names in a folder durable. Nothing to do where folders cannot be opened (Windows)."""
+    if not POSIX:
+        return
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    try:
+        os.fsync(handle)
+    except OSError as error:  # some network file systems refuse to sync a folder; the data itself was synced
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
+
+
+#: Flags that keep an open from following a link or blocking on a pipe; 0 where the system lacks them.
+NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+NO_BLOCK = getattr(os, "O_NONBLOCK", 0)
+BINARY = getattr(os, "O_BINARY", 0)
+
+
+def mount_table() -> dict[str, str]:
+    """Mount point to file-system type, from /proc/mounts; empty where there is none (macOS, Windows)."""
+    try:
+        lines = Path("/proc/mounts").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return {}
+    table = {}
+    for line in lines:
+        fields = line.split(" ")
+        if len(fields) >= 3:
+            place = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[1])
+            table[place] = fields[2]
+    return table
+
+
+def file_system(path: Path, table: dict[str, str] | None = None) -> str | None:
+    """Type of the file system that holds a path (`ext4`, `fuse.drive`), or None where nothing tells."""
+    table = mount_table() if table is None else table
+    real = Path(os.path.realpath(path))
+    for place in (real, *real.parents):
+        if str(place) in table:
+            return table[str(place)]
+    return None

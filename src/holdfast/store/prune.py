@@ -1,0 +1,178 @@
+"""Prune: drop generations that newer ones make needless, and what no generation names. By rules that no lie can bend.
+
+Deciding is pure (`plan_prune`); doing removes the manifest first, so that a kill leaves payload that nobody names.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from holdfast.store.backend import Durability
+from holdfast.store.keys import Key
+from holdfast.store.lineage import ancestry, rank
+from holdfast.store.manifest import Manifest
+from holdfast.store.names import ManifestName
+from holdfast.store.store import Store
+from holdfast.store.view import Generation, State, View
+
+log = logging.getLogger(__name__)
+
+KEEP_CONFIRMED = 2
+KEEP_UNKNOWN = 4
+KEEP_SEEN = 2
+
+
+@dataclass
+class Attached:
+    """What a session knows for sure: what was there when it attached, and what it wrote itself.
+
+    Args:
+        view: The first look of the session.
+        own: Id of each generation that this session wrote, with how safe it is.
+    """
+
+    view: View
+    own: dict[str, Durability] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PrunePlan:
+    """What to remove of one artifact: manifests by name, then payload paths."""
+
+    generations: tuple[ManifestName, ...] = ()
+    payloads: tuple[str, ...] = ()
+
+
+def _may_go(id_: str, above: set[str], attached: frozenset[str], own: Mapping[str, Durability]) -> bool:
+    """The rule for one generation, given the whole ones that descend from it."""
+    if id_ in attached:
+        return len(above & attached) >= KEEP_SEEN
+    if id_ not in own:
+        return False
+    confirmed = sum(own.get(i) is Durability.CONFIRMED for i in above)
+    return confirmed >= KEEP_CONFIRMED or len(above & own.keys()) >= KEEP_UNKNOWN
+
+
+def anything_may_go(
+    names: Sequence[ManifestName],
+    ancestors: Mapping[str, Iterable[str]],
+    attached: frozenset[str],
+    own: Mapping[str, Durability],
+) -> bool:
+    """Whether it is worth reading manifests at all: the rule judged by names, and by ancestors already known. Pure."""
+    parents = {n.commit.id: ({n.parent} if n.parent else set()) | set(ancestors.get(n.commit.id, ())) for n in names}
+    above: dict[str, set[str]] = {i: set() for i in parents}
+    for id_ in parents:
+        for ancestor in ancestry([id_], parents) & parents.keys():
+            above[ancestor].add(id_)
+    return any(_may_go(i, above[i], attached, own) for i in parents)
+
+
+def plan_prune(
+    generations: Sequence[Generation], attached: frozenset[str], own: Mapping[str, Durability]
+) -> PrunePlan:
+    """Decide what of one artifact may go. Pure.
+
+    Kept always: heads, and the generation with the most progress. One that was here at attach goes only where two newer
+    whole ones of its line were here at attach too. Of its own a session keeps the newest two that are confirmed, or the
+    newest four where nobody can tell. Whatever is neither was written by somebody else and stays. Debris, a dead side
+    branch that never was whole, goes where it was here at attach, two sequences or more below the newest whole
+    generation that was.
+
+    Args:
+        generations: Every generation of the artifact, looked into just now.
+        attached: Ids that were in the listing when the session attached.
+        own: Ids that this session wrote, with how safe each is.
+    """
+    whole = {g.name.commit.id: g.manifest for g in generations if g.state is State.WHOLE and g.manifest is not None}
+    parents = parents_of(generations)
+    above: dict[str, set[str]] = {i: set() for i in whole}
+    for id_ in whole:
+        for ancestor in ancestry([id_], parents) & whole.keys():
+            above[ancestor].add(id_)
+    keep = {i for i in whole if not above[i]}
+    if whole:
+        keep.add(max(whole.values(), key=rank).commit.id)
+    drop = {i for i in whole.keys() - keep if _may_go(i, above[i], attached, own)}
+    drop |= _debris(generations, whole, parents, attached)
+    remaining = [g for g in generations if g.name.commit.id not in drop]
+    freed: set[str] = set()
+    if all(g.manifest is not None for g in remaining):  # a torn manifest may name anything
+        named = {p for g in remaining if g.manifest is not None for p in g.manifest.payloads()}
+        gone = [g.manifest for g in generations if g.name.commit.id in drop and g.manifest is not None]
+        freed = {p for m in gone for p in m.payloads()} - named
+    names = sorted((g.name for g in generations if g.name.commit.id in drop), key=lambda n: n.commit)
+    return PrunePlan(tuple(names), tuple(sorted(freed)))
+
+
+def _debris(
+    generations: Sequence[Generation],
+    whole: Mapping[str, Manifest],
+    parents: Mapping[str, set[str]],
+    attached: frozenset[str],
+) -> set[str]:
+    """Ids of generations that are not whole and stand on a line that went on without them."""
+    seen = [m for i, m in whole.items() if i in attached]
+    if not seen:
+        return set()
+    newest = max(seen, key=lambda m: m.commit.sequence)
+    line = {newest.commit.id} | ancestry([newest.commit.id], parents)
+    found = set()
+    for generation in generations:
+        id_ = generation.name.commit.id
+        if id_ in whole or id_ not in attached or generation.name.commit.sequence > newest.commit.sequence - 2:
+            continue
+        if generation.manifest is None or parents[id_] & line:
+            found.add(id_)
+    return found
+
+
+def parents_of(generations: Iterable[Generation]) -> dict[str, set[str]]:
+    """Id to the ids that it is recorded to descend from, by name and by manifest."""
+    parents: dict[str, set[str]] = {}
+    for generation in generations:
+        name = generation.name
+        parents[name.commit.id] = {name.parent} if name.parent else set()
+        if generation.manifest is not None:
+            parents[name.commit.id] |= set(generation.manifest.ancestors)
+    return parents
+
+
+def plan_artifact(store: Store, key: Key, attached: Attached, *, every: bool = False) -> PrunePlan:
+    """Decide what of one artifact may go. Relists first, and finds nothing where another writer appeared since attach.
+
+    Args:
+        store: Where.
+        key: The artifact.
+        attached: What the session knows.
+        every: Look into every generation, also where names alone show nothing to drop.
+
+    Raises:
+        StoreError: it cannot be told now.
+    """
+    names = store.relist().of(key)
+    seen = frozenset(n.commit.id for n in attached.view.of(key))
+    known = {n.commit.id: store.known_ancestors(n) for n in names}
+    if not every and not anything_may_go(names, known, seen, attached.own):
+        return PrunePlan()
+    strangers = [n for n in names if n.commit.id not in seen and n.commit.id not in attached.own]
+    if strangers:
+        log.info("%s: not pruned, another session wrote %s meanwhile", key, strangers[0].commit)
+        return PrunePlan()
+    return plan_prune([store.examine(n) for n in names], seen, attached.own)
+
+
+def remove(store: Store, plan: PrunePlan) -> None:
+    """The manifests first, then the payload that only they named."""
+    for name in plan.generations:
+        store.backend.remove(name.path)
+    if plan.generations:
+        store.backend.flush()
+    for path in plan.payloads:
+        store.backend.remove(path)
+    if plan.payloads:
+        store.backend.flush()
+    if plan.generations:
+        log.info("pruned %d generation(s), %d payload file(s)", len(plan.generations), len(plan.payloads))

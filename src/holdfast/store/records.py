@@ -1,0 +1,194 @@
+"""What a workspace remembers about an artifact, as files in `.holdfast/` (FORMAT.md, "The workspace").
+
+All of it is disposable: deleting it loses nothing but time. Every write is crash-safe (temporary, fsync, rename), and a
+record that does not verify counts as none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from blake3 import blake3
+
+from holdfast.errors import Corrupt, LocalError
+from holdfast.store.manifest import Manifest, parse, to_bytes
+from holdfast.store.names import CommitId, parse_manifest_name
+from holdfast.store.platform import fsync_folder
+
+#: A hash is trusted only if it was taken this long after the file's mtime: a write within the clock's grain of the
+#: hash could leave the mtime as it was (git calls such an entry racy).
+RACY_NS = 2_000_000_000
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a local file looked like: size in bytes, times in nanoseconds, inode."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> Signature:
+        return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+
+    def same_content(self, other: Signature) -> bool:
+        """True where size, mtime and inode agree; ctime changes when a hard link comes or goes."""
+        return (self.size, self.mtime_ns, self.inode) == (other.size, other.mtime_ns, other.inode)
+
+
+@dataclass(frozen=True)
+class Here:
+    """A file of the base that was restored to, or committed from, this workspace.
+
+    Args:
+        blake3: Hash of its content in the base.
+        signature: What the file looked like when it had that content.
+        trusted: An unchanged signature proves unchanged content.
+    """
+
+    blake3: str
+    signature: Signature
+    trusted: bool
+
+
+@dataclass(frozen=True)
+class Record:
+    """What this workspace knows of one artifact.
+
+    Args:
+        base: The generation last taken from or given to the store, or None.
+        here: By path, the files of base that are or were in this workspace.
+        copied: Large files that changed under a hard link once, and are copied from then on.
+        failed: The last restore failed: a commit without base begins a fresh line.
+        chosen: The base was chosen by an explicit restore: a commit goes above every head.
+        damaged: Ids of generations that this workspace proved damaged.
+    """
+
+    base: Manifest | None = None
+    here: Mapping[str, Here] = field(default_factory=dict)
+    copied: frozenset[str] = frozenset()
+    failed: bool = False
+    chosen: bool = False
+    damaged: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A commit that was begun. If its manifest is found later, the commit is done and becomes the base.
+
+    Args:
+        commit: Sequence and id of the commit.
+        manifest_name: File name of the manifest that it will write.
+        here: Signatures of the local files that it holds.
+    """
+
+    commit: CommitId
+    manifest_name: str
+    here: Mapping[str, Signature]
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A restore about to be published. If the files are found in place later, it is done.
+
+    Args:
+        record: The record once it is done.
+        targets: Path below the artifact to the inode of its temporary.
+    """
+
+    record: Record
+    targets: Mapping[str, int]
+
+
+def write_sealed(path: Path, body: Mapping[str, Any]) -> None:
+    """Write JSON with its digest so that a reader finds the old content or the new, never a mixture.
+
+    Raises:
+        LocalError: the local disk is full or denies access.
+    """
+    text = json.dumps(body, separators=(",", ":"), ensure_ascii=True)
+    temporary = path.with_name(path.name + ".new")
+    try:
+        with open(temporary, "wb") as handle:
+            handle.write(f"{blake3(text.encode()).hexdigest()}\n{text}".encode())
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+        fsync_folder(path.parent)
+    except OSError as error:
+        raise LocalError(error.errno, error.strerror, str(path)) from error
+
+
+def read_sealed(path: Path) -> Any | None:
+    """The JSON that `write_sealed` wrote, or None where there is no file.
+
+    Raises:
+        Corrupt: the file does not verify.
+    """
+    try:
+        digest, _, text = path.read_bytes().partition(b"\n")
+    except FileNotFoundError:
+        return None
+    if blake3(text).hexdigest().encode() != digest:
+        raise Corrupt(f"{path}: damaged")
+    return json.loads(text)
+
+
+def record_to_json(record: Record) -> dict[str, Any]:
+    base = record.base
+    return {
+        "base": None if base is None else {"name": base.name.file, "manifest": to_bytes(base).decode()},
+        "here": {path: [h.blake3, *_signature_to_json(h.signature), h.trusted] for path, h in record.here.items()},
+        "copied": sorted(record.copied),
+        "failed": record.failed,
+        "chosen": record.chosen,
+        "damaged": sorted(record.damaged),
+    }
+
+
+def record_from_json(body: Mapping[str, Any]) -> Record:
+    base = None
+    if body["base"] is not None:
+        name = parse_manifest_name(body["base"]["name"])
+        if name is None:
+            raise Corrupt("a record names no manifest")
+        base = parse(body["base"]["manifest"].encode(), name)
+    here = {path: Here(row[0], _signature_from_json(row[1:5]), row[5]) for path, row in body["here"].items()}
+    return Record(base, here, frozenset(body["copied"]), body["failed"], body["chosen"], frozenset(body["damaged"]))
+
+
+def intent_to_json(intent: Intent) -> dict[str, Any]:
+    return {
+        "sequence": intent.commit.sequence,
+        "id": intent.commit.id,
+        "manifest": intent.manifest_name,
+        "here": {path: _signature_to_json(s) for path, s in intent.here.items()},
+    }
+
+
+def intent_from_json(body: Mapping[str, Any]) -> Intent:
+    here = {path: _signature_from_json(row) for path, row in body["here"].items()}
+    return Intent(CommitId(body["sequence"], body["id"]), body["manifest"], here)
+
+
+def publication_to_json(publication: Publication) -> dict[str, Any]:
+    return {"record": record_to_json(publication.record), "targets": dict(publication.targets)}
+
+
+def publication_from_json(body: Mapping[str, Any]) -> Publication:
+    return Publication(record_from_json(body["record"]), dict(body["targets"]))
+
+
+def _signature_to_json(signature: Signature) -> list[int]:
+    return [signature.size, signature.mtime_ns, signature.ctime_ns, signature.inode]
+
+
+def _signature_from_json(row: list[int]) -> Signature:
+    return Signature(*row)

@@ -1,0 +1,419 @@
+"""Restore: bring back what is missing, whole or not at all.
+
+`ensure` answers "is it here now?" and looks at the store only where it must. `restore_artifact` is the protocol, to be
+read from top to bottom.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from holdfast.errors import Corrupt, HoldfastError, StoreUnreadable
+from holdfast.store.coverage import Coverage, DirectoryTest, Target, artifacts, cover
+from holdfast.store.fetch import fetch
+from holdfast.store.here import LocalPart, is_complete, look_here
+from holdfast.store.keys import Key, printable, within
+from holdfast.store.lineage import ancestry
+from holdfast.store.manifest import FileRecord, Kind, Manifest
+from holdfast.store.names import ManifestName
+from holdfast.store.outcomes import Outcome, Restored
+from holdfast.store.plain import plain_outcome, restore_plain
+from holdfast.store.progress import Progress
+from holdfast.store.publish import inodes, publish_files, publish_tree
+from holdfast.store.records import Here, Publication, Record, Signature
+from holdfast.store.store import Store, first_error
+from holdfast.store.view import Presence, State, View
+from holdfast.store.workspace import STATE_FOLDER, Workspace, lstat_or_none, refreshed, side_files
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What an explicit `restore` asks for beyond `ensure`.
+
+    Args:
+        generation: Id of the generation to take; None for the head.
+        replace_here: Move what is here aside and put the restored in its place.
+    """
+
+    generation: str | None = None
+    replace_here: bool = False
+
+
+def ensure(store: Store | None, workspace: Workspace, key: Key, progress: Progress | None = None) -> Restored:
+    """Make a path present: here already, restored, proven absent, or failed. Does not raise for what a store can do.
+
+    Raises:
+        OutsideOutputs: the path cannot be kept at all.
+    """
+    try:
+        if is_complete(workspace, key):
+            return Restored(key, Outcome.LOCAL)
+        if store is None:
+            here = lstat_or_none(workspace.local(key)) is not None
+            return Restored(key, Outcome.LOCAL if here else Outcome.ABSENT)
+        with workspace.lock():
+            view = look(store, workspace)
+            return _each(store, workspace, view, key, Wish(), progress)
+    except HoldfastError as error:
+        _remember_failure(workspace, key)
+        return Restored(key, Outcome.FAILED, error=describe(key, error))
+
+
+def restore(
+    store: Store, workspace: Workspace, key: Key, wish: Wish, *, unverified: bool = False, progress: Progress | None = None
+) -> Restored:
+    """Bring a path back from the store whatever is here; what is here is moved aside first.
+
+    Args:
+        store: Where from.
+        workspace: Where to.
+        key: The path.
+        wish: Which generation.
+        unverified: Take files that no manifest vouches for (a plain mirror), folders included.
+        progress: Told about the transfer.
+    """
+    wish = replace(wish, replace_here=True)
+    try:
+        with workspace.lock():
+            view = look(store, workspace)
+            if unverified:
+                return restore_plain(store, workspace, key, replace_here=True)
+            return _each(store, workspace, view, key, wish, progress)
+    except HoldfastError as error:
+        return Restored(key, Outcome.FAILED, error=describe(key, error))
+
+
+def look(store: Store, workspace: Workspace, *, create: bool = False) -> View:
+    """A look at the store that knows what this workspace met there before.
+
+    Args:
+        store: The store.
+        workspace: Whose memory.
+        create: It is for a backup: make a store where none is yet. Without it twins are looked for too.
+
+    Raises:
+        StoreUnreadable: the store that was here is not, which is a broken mount or another account, not absence.
+    """
+    view = store.look()
+    known = workspace.known_store(store.backend.location)
+    if known is not None and known != view.store_id:
+        raise StoreUnreadable(
+            errno.ENOENT,
+            f"this workspace met the store {known} here, and now {view.store_id or 'none'} is: is this the right account and "
+            f"folder? To begin with another store, delete {STATE_FOLDER}/ beside outputs",
+            store.backend.location,
+        )
+    view = store.prepare(view) if create else store.look_wider(view)
+    if view.store_id is not None:
+        workspace.meet(store.backend.location, view.store_id)
+    return view
+
+
+def describe(key: Key, error: HoldfastError) -> str:
+    """One line for a person: which path, and what went wrong."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{key}: {first_error(error)}"
+    return f"{key}: {error}" if str(key) not in str(error) else str(error)
+
+
+def _remember_failure(workspace: Workspace, key: Key) -> None:
+    """A commit that follows without base begins a fresh line. Written without the lock: it may be what failed."""
+    try:
+        covering = [k for k in workspace.known_keys() if k.covers(key)]
+        for known in covering or [key]:
+            record = workspace.record(known)
+            if record.base is None and not record.failed:
+                with workspace.lock():
+                    workspace.save(known, replace(record, failed=True))
+    except HoldfastError as error:
+        log.warning("%s: that its restore failed could not be remembered (%s)", key, error)
+
+
+def _each(store: Store, workspace: Workspace, view: View, key: Key, wish: Wish, progress: Progress | None) -> Restored:
+    """Restore the artifact that owns the path, then those below it; the worst outcome is the answer."""
+    known = artifacts(store, view, workspace)
+    coverage = cover(key, known, DirectoryTest(store, view, workspace))
+    results = []
+    if coverage.own is not None:
+        results.append(restore_artifact(store, workspace, view, coverage, coverage.own, wish, progress))
+    if not results or results[0].outcome is not Outcome.FAILED:
+        for inner in coverage.inner:
+            below = cover(inner, known, lambda _: True)
+            # A generation is of one artifact; what stands below the artifact that it was named for comes from the head.
+            inner_wish = wish if coverage.own is None else replace(wish, generation=None)
+            results.append(restore_artifact(store, workspace, view, below, Target(inner, ""), inner_wish, progress))
+    present = [r for r in results if r.outcome is not Outcome.ABSENT]
+    if not present:
+        return _not_in_store(store, workspace, view, key, wish)
+    worst = next((r for r in present if r.outcome is Outcome.FAILED), None)
+    fetched = next((r for r in present if r.outcome is Outcome.RESTORED), None)
+    answer = worst or fetched or present[0]
+    return replace(
+        answer,
+        key=key,
+        warnings=tuple(w for r in results for w in r.warnings),
+        files=sum(r.files for r in results),
+        size=sum(r.size for r in results),
+    )
+
+
+def _not_in_store(store: Store, workspace: Workspace, view: View, key: Key, wish: Wish) -> Restored:
+    """No generation holds the path. Absence has to be proven before it is said."""
+    if wish.replace_here:
+        asked = f"generation {wish.generation} of it" if wish.generation else "it"
+        return Restored(key, Outcome.ABSENT, error=f"{key}: {asked} is not in the store; `holdfast history {key}` lists what is")
+    if lstat_or_none(workspace.local(key)) is not None:
+        return Restored(key, Outcome.LOCAL)
+    again = look(store, workspace)
+    if (again.presence, set(again.names)) != (view.presence, set(view.names)):
+        raise StoreUnreadable(errno.EIO, "two listings of the store contradict each other; try again", store.backend.location)
+    plain = None if view.presence is Presence.NONE else plain_outcome(store, workspace, key)
+    return plain or Restored(key, Outcome.ABSENT)
+
+
+def restore_artifact(
+    store: Store,
+    workspace: Workspace,
+    view: View,
+    coverage: Coverage,
+    target: Target,
+    wish: Wish,
+    progress: Progress | None,
+) -> Restored:
+    """Restore one artifact, or a part of it. The workspace's lock is held.
+
+    Raises:
+        StoreError, LocalError: nothing was published.
+        Corrupt: every generation is damaged.
+    """
+    key, prefix, names = target.artifact, target.prefix, view.of(target.artifact)
+    record = workspace.record_in(key, view)
+    excluded = set() if wish.replace_here else set(record.damaged)
+    warnings: list[str] = []
+    in_use: dict[str, str] = {}
+    while True:
+        # 1. The generation: the chosen one, the base, or the head.
+        manifest = _choose(store, names, record, wish, frozenset(excluded), workspace)
+        if manifest is None:
+            _refuse_if_hidden(store, names, key, prefix, frozenset(excluded), None, warnings)
+            return Restored(target.artifact.join(prefix), Outcome.ABSENT, warnings=tuple(warnings))
+        owned = _owned_below(store, view, key, coverage)
+        wanted = {p: r for p, r in manifest.files.items() if within(p, prefix) and not any(within(p, o) for o in owned)}
+        if not wanted and prefix:
+            _refuse_if_hidden(store, names, key, prefix, frozenset(excluded), manifest, warnings)
+            return Restored(key.join(prefix), Outcome.ABSENT, warnings=tuple(warnings))
+        # 2. What is needed: a directory that is partly here gets its missing files, if what is in common agrees.
+        here = LocalPart() if wish.replace_here else look_here(workspace, key, prefix, wanted, record)
+        mixed = [p for p, digest in in_use.items() if p not in manifest.files or manifest.files[p].blake3 != digest]
+        if mixed or (here.differing and warnings):
+            raise Corrupt(
+                f"{key.join(prefix)}: {warnings[-1]}, but {printable((mixed or here.differing)[0])} here is of another generation; "
+                f"`holdfast restore {key}` brings back {manifest.commit} whole and moves what is here aside"
+            )
+        if here.differing:
+            text = f"{key.join(prefix)}: {printable(here.differing[0])} differs from generation {manifest.commit}; nothing was touched"
+            log.warning("%s", text)
+            return Restored(key.join(prefix), Outcome.LOCAL, warnings=(*warnings, text))
+        needed = [wanted[p] for p in wanted if p not in here.equal]
+        if not needed and here.exists:
+            _remember(workspace, key, _record_after(record, manifest, here.equal, wish, prefix), record)
+            return Restored(key.join(prefix), Outcome.LOCAL, manifest.commit.id, warnings=tuple(warnings))
+        # 3. Fetched into a temporary, hashed as it goes. Proven damage: the generation before, all of it, said aloud.
+        folder = workspace.temporary() / "tree"
+        folder.mkdir()
+        try:
+            fetched = fetch(store, manifest, needed, folder, progress)
+        except Corrupt as damage:
+            excluded.add(manifest.commit.id)
+            if record.base is not None and record.base.commit == manifest.commit and not wish.replace_here:
+                in_use = _in_use(workspace, key, record)
+            record = _fallen_back(workspace, key, record, excluded, manifest, damage, wish)
+            warnings.append(f"{damage}; going back a generation from {manifest.commit}")
+            log.warning("%s", warnings[-1])
+            continue
+        # 4. Published without replacing anything that appeared meanwhile.
+        new = _here_of(fetched, manifest.files)
+        after = _record_after(record, manifest, {**here.equal, **new}, wish, prefix)
+        workspace.publishing(key, Publication(after, inodes(fetched)))
+        appeared = _publish(workspace, key, prefix, manifest, folder, fetched, here, wish)
+        if appeared is None:
+            continue  # a folder appeared where nothing was: decide again, with what is in it
+        # 5. The base: this workspace now stands on that generation.
+        kept = {p: h for p, h in after.here.items() if p not in appeared}
+        workspace.published(key, replace(after, here=_refreshed(workspace, key, kept, new)))
+        size = sum(r.size for r in needed)
+        log.info("%s: restored from generation %s (%d files, %d bytes)", key.join(prefix), manifest.commit, len(needed), size)
+        for path in appeared:
+            warnings.append(f"{key.join(path)} appeared during the restore; the local file was kept")
+            log.warning("%s", warnings[-1])
+        outcome = Outcome.LOCAL if len(appeared) == len(needed) else Outcome.RESTORED
+        return Restored(key.join(prefix), outcome, manifest.commit.id, "", tuple(warnings), len(needed), size)
+
+
+def _choose(
+    store: Store, names: tuple[ManifestName, ...], record: Record, wish: Wish, excluded: frozenset[str], workspace: Workspace
+) -> Manifest | None:
+    if wish.generation is not None:
+        return _named_generation(store, names, wish.generation, excluded)
+    base = record.base
+    if base is not None and not wish.replace_here and base.commit.id not in excluded:
+        anything_here = any(lstat_or_none(workspace.local(base.key.join(p))) is not None for p in record.here)
+        name = next((n for n in names if n.commit == base.commit), None)
+        if anything_here and name is not None and store.examine(name).state is State.WHOLE:
+            return base
+    heads = store.heads(names, excluded)
+    if len(heads) > 1:
+        others = ", ".join(str(h.commit) for h in heads[1:])
+        log.warning("%s: a fork: taking %s, beside it stand %s; `holdfast history` shows them", heads[0].key, heads[0].commit, others)
+    return heads[0] if heads else None
+
+
+def _named_generation(
+    store: Store, names: tuple[ManifestName, ...], wanted: str, excluded: frozenset[str]
+) -> Manifest | None:
+    id_ = wanted.rpartition("-")[2]
+    for name in names:
+        if name.commit.id == id_:
+            if id_ in excluded:
+                raise Corrupt(f"generation {name.commit} is damaged; `holdfast history` lists the others")
+            generation = store.examine(name)
+            if generation.manifest is None or generation.state is not State.WHOLE:
+                raise Corrupt(f"generation {name.commit} is not whole: {generation.problem}")
+            return generation.manifest
+    return None
+
+
+def _refuse_if_hidden(
+    store: Store,
+    names: tuple[ManifestName, ...],
+    key: Key,
+    prefix: str,
+    excluded: frozenset[str],
+    head: Manifest | None,
+    warnings: list[str],
+) -> None:
+    """A generation that is not whole and may hold the path stands against absence.
+
+    Raises:
+        Corrupt: one does.
+    """
+    parents = {n.commit.id: ({n.parent} if n.parent else set()) for n in names}
+    below = set()
+    if head is not None:
+        parents[head.commit.id] |= set(head.ancestors)
+        below = {head.commit.id} | ancestry([head.commit.id], parents)
+    for name in names:
+        if name.commit.id in below or (head is not None and name.commit.sequence <= head.commit.sequence):
+            continue
+        generation = store.examine(name)
+        if generation.state is State.WHOLE and name.commit.id not in excluded:
+            continue
+        manifest = generation.manifest
+        if manifest is None or not prefix or any(within(p, prefix) for p in manifest.files):
+            why = warnings[-1] if warnings else generation.problem
+            raise Corrupt(f"{key.join(prefix)}: it may be in generation {name.commit}, which is not whole ({why})")
+
+
+def _owned_below(store: Store, view: View, key: Key, coverage: Coverage) -> tuple[str, ...]:
+    """Paths below the artifact that inner artifacts own: those with a whole generation of their own."""
+    inner = [k for k in coverage.inner if key.covers(k)]
+    return tuple(key.relative(k) for k in inner if store.heads(view.of(k)))
+
+
+def _fallen_back(
+    workspace: Workspace, key: Key, record: Record, excluded: set[str], manifest: Manifest, damage: Corrupt, wish: Wish
+) -> Record:
+    """Forget a damaged base. Files of it that are here must not be mixed with an older generation's."""
+    if wish.generation is not None:
+        raise damage
+    base = record.base
+    updated = replace(record, damaged=frozenset(excluded))
+    if base is not None and base.commit == manifest.commit:
+        updated = replace(updated, base=None, here={})
+    workspace.save(key, updated)
+    return updated
+
+
+def _here_of(fetched: Mapping[str, Path], files: Mapping[str, FileRecord]) -> dict[str, Here]:
+    return {p: Here(files[p].blake3, Signature.of(os.lstat(t)), trusted=not files[p].sqlite) for p, t in fetched.items()}
+
+
+def _refreshed(workspace: Workspace, key: Key, kept: Mapping[str, Here], new: Mapping[str, Here]) -> dict[str, Here]:
+    """Publishing moves ctimes, so the signatures of what was published are taken once more."""
+    result = dict(kept)
+    for path in new.keys() & kept.keys():
+        found = lstat_or_none(workspace.local(key.join(path)))
+        if found is not None:
+            result[path] = refreshed(kept[path], found)
+    return result
+
+
+def _record_after(record: Record, manifest: Manifest, here: Mapping[str, Here], wish: Wish, prefix: str) -> Record:
+    """The record once this is published.
+
+    A part of another generation than the base's leaves the base alone, and counts as a change made here. So does a
+    file that is added to a directory that stands on another generation.
+    """
+    base = record.base
+    whole = wish.replace_here and not prefix
+    if base is not None and base.commit != manifest.commit and record.here and not whole:
+        return record
+    same = base is not None and base.commit == manifest.commit
+    return Record(
+        manifest,
+        {**(record.here if same else {}), **here},
+        record.copied,
+        chosen=wish.generation is not None,
+        damaged=record.damaged,
+    )
+
+
+def _remember(workspace: Workspace, key: Key, after: Record, before: Record) -> None:
+    if after != before:
+        workspace.save(key, after)
+
+
+def _in_use(workspace: Workspace, key: Key, record: Record) -> dict[str, str]:
+    """Files of the base that are on this machine, with their hashes in the base."""
+    return {p: h.blake3 for p, h in record.here.items() if lstat_or_none(workspace.local(key.join(p))) is not None}
+
+
+def _publish(
+    workspace: Workspace,
+    key: Key,
+    prefix: str,
+    manifest: Manifest,
+    folder: Path,
+    fetched: Mapping[str, Path],
+    here: LocalPart,
+    wish: Wish,
+) -> tuple[str, ...] | None:
+    """Put what was fetched in place.
+
+    Gives the paths at which something had appeared, or None where a whole folder had.
+    """
+    place = workspace.local(key.join(prefix))
+    tree = manifest.kind is Kind.DIRECTORY and prefix not in manifest.files
+    for empty in manifest.folders if tree else ():
+        if within(empty, prefix):
+            (folder / empty).mkdir(parents=True, exist_ok=True)
+    if wish.replace_here and lstat_or_none(place) is not None:
+        workspace.set_aside(place, *side_files(place))
+    for path in here.broken:
+        broken = workspace.local(key.join(path))
+        workspace.set_aside(broken, *side_files(broken))
+    if tree and not here.exists:
+        return () if publish_tree(folder / prefix if prefix else folder, place) else None
+    for path in fetched:
+        # Side files without their database are another database's: SQLite must never replay them into this one.
+        stale = side_files(workspace.local(key.join(path))) if manifest.files[path].sqlite else []
+        if stale and lstat_or_none(workspace.local(key.join(path))) is None:
+            workspace.set_aside(*stale)
+    return publish_files(fetched, workspace.local(key))

@@ -1,0 +1,107 @@
+"""What lies in a folder, by one walk: regular files with their signatures, empty folders, and what cannot be kept."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from holdfast.errors import LocalError
+from holdfast.store.keys import check_component, within
+from holdfast.store.records import Signature
+from holdfast.store.sqlite import SIDE_SUFFIXES, is_database
+
+
+@dataclass(frozen=True)
+class Found:
+    """A regular file: its signature and permission bits."""
+
+    signature: Signature
+    mode: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> Found:
+        return cls(Signature.of(found), stat.S_IMODE(found.st_mode) & 0o777)
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Relative POSIX path to what is there. `refused` says by name what is not a regular file or cannot be named."""
+
+    files: Mapping[str, Found]
+    folders: tuple[str, ...]
+    refused: Mapping[str, str]
+
+
+def scan(root: Path, scope: tuple[str, ...] = ("",), owned: tuple[str, ...] = ()) -> Scan:
+    """Walk what lies below `root` within `scope`, leaving out what inner artifacts own.
+
+    Args:
+        root: A directory, or the single file that an artifact is.
+        scope: Relative paths to walk; the empty one is all.
+        owned: Relative paths that belong to inner artifacts.
+
+    Raises:
+        LocalError: a folder cannot be listed.
+    """
+    files: dict[str, Found] = {}
+    folders: list[str] = []
+    refused: dict[str, str] = {}
+
+    def visit(path: str, place: str) -> None:
+        if any(within(path, prefix) for prefix in owned if prefix):
+            return
+        try:
+            found = os.lstat(place)
+        except FileNotFoundError:
+            return
+        if stat.S_ISREG(found.st_mode):
+            if not _is_side_file(place):
+                files[path] = Found.of(found)
+        elif stat.S_ISDIR(found.st_mode):
+            names = sorted(os.listdir(place))
+            if not names and path:
+                folders.append(path)
+            for name in names:
+                child = f"{path}/{name}" if path else name
+                problem = check_component(name)
+                if problem is not None:
+                    refused[child] = problem
+                else:
+                    visit(child, f"{place}/{name}")
+        else:
+            refused[path] = f"is {_kind(found.st_mode)}, and only regular files are kept"
+
+    try:
+        for prefix in scope:
+            visit(prefix, f"{root}/{prefix}" if prefix else str(root))
+    except OSError as error:
+        raise LocalError(error.errno, error.strerror, error.filename) from error
+    return Scan(files, tuple(folders), refused)
+
+
+def _kind(mode: int) -> str:
+    for test, text in (
+        (stat.S_ISLNK, "a symbolic link"),
+        (stat.S_ISFIFO, "a named pipe"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    ):
+        if test(mode):
+            return text
+    return "not a regular file"
+
+
+def _is_side_file(place: str) -> bool:
+    """SQLite's side files never travel: the online backup holds what they hold."""
+    for suffix in SIDE_SUFFIXES:
+        if place.endswith(suffix):
+            database = Path(place[: -len(suffix)])
+            try:
+                return is_database(database) or os.lstat(database).st_size == 0
+            except OSError:
+                return False
+    return False

@@ -1,0 +1,170 @@
+"""Sending the payload of a commit: every file under a name that was never used, hashed as it goes."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from blake3 import blake3
+
+from holdfast.errors import StoreExists, StoreTimeout, StoreUnreadable
+from holdfast.store.backend import CHUNK_BYTES
+from holdfast.store.fetch import fetch_tar_members
+from holdfast.store.keys import printable
+from holdfast.store.manifest import FileRecord, Tar
+from holdfast.store.names import TAR_STEM, CommitId, payload_folder, payload_names
+from holdfast.store.planning import Content
+from holdfast.store.progress import Progress
+from holdfast.store.snapshot import Snapshot, Staged
+from holdfast.store.store import Store
+from holdfast.store.tars import TarWriter, read_members
+from holdfast.store.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+_SEND_ATTEMPTS = 4
+
+
+class Sending:
+    """Sends the payload of one commit. `sent` maps every new path in the store to its length."""
+
+    def __init__(
+        self, store: Store, workspace: Workspace, snapshot: Snapshot, content: Content, commit_id: CommitId, progress: Progress
+    ) -> None:
+        self._store = store
+        self._workspace = workspace
+        self._snapshot = snapshot
+        self._content = content
+        self._commit = commit_id
+        self._progress = progress
+        self._taken: set[str] = set()
+        self.sent: dict[str, int] = {}
+
+    def run(self) -> tuple[dict[str, FileRecord], dict[str, Tar]]:
+        """The files and tars of the new generation."""
+        key, staged = self._snapshot.key, self._snapshot.staged
+        files = dict(self._content.inherit)
+        tar_path, packed = self._tar()
+        total = sum(staged[p].size for p in self._content.alone) + (tar_path.stat().st_size if tar_path else 0)
+        self._progress.begin("backing up", str(key), len(self._content.alone) + bool(tar_path), total)
+        try:
+            for record in self._store.parallel_map(self._alone, [staged[p] for p in self._content.alone]):
+                files[record.path] = record
+            new_tar = None if tar_path is None else self._send_tar(tar_path)
+        finally:
+            self._progress.end()
+        for path, (digest, size, mode) in packed.items():
+            assert new_tar is not None
+            files[path] = FileRecord(path, size, digest, mode, tar=new_tar.payload)
+        used = {r.tar for r in files.values() if r.tar is not None}
+        tars = {p: tar for p, tar in self._content.tars.items() if p in used}
+        if new_tar is not None:
+            tars[new_tar.payload] = new_tar
+        return files, tars
+
+    def _alone(self, staged: Staged) -> FileRecord:
+        key = self._snapshot.key
+        source = staged.source
+        assert source is not None
+        local = key.join(staged.path).name
+        payload, digest, size = self._send(source, payload_folder(key, staged.path), local)
+        if (staged.blake3 is not None and digest != staged.blake3) or (staged.linked is None and size != staged.size):
+            raise StoreUnreadable(errno.EIO, "the local copy changed while it was sent; is the disk failing?", str(source))
+        return FileRecord(staged.path, size, digest, staged.mode, payload=payload, sqlite=staged.sqlite)
+
+    def _send_tar(self, path: Path) -> Tar:
+        payload, digest, size = self._send(path, payload_folder(self._snapshot.key, "x"), f"{TAR_STEM}.tar")
+        return Tar(payload, size, digest)
+
+    def _send(self, source: Path, folder: str, local: str) -> tuple[str, str, int]:
+        """Send one file under the first free name. Gives payload path, hash and length of what was sent."""
+        failures = 0
+        for file in payload_names(local, self._commit):
+            path = f"{folder}/{file}" if folder else file
+            folded = path.casefold()
+            if folded in self._taken:
+                continue
+            self._taken.add(folded)
+            reading = _Reading(source, self._progress)
+            try:
+                self._store.backend.create(path, reading)
+            except StoreExists:
+                continue
+            except StoreTimeout:
+                raise
+            except StoreUnreadable as error:
+                failures += 1
+                if failures == _SEND_ATTEMPTS:
+                    raise
+                log.warning("sending %s failed (%s); trying again under the next name", printable(path), error)
+                continue
+            self.sent[path] = reading.size
+            self._progress.file_done()
+            return path, reading.digest, reading.size
+        raise StoreExists(errno.EEXIST, "no free name is left", folder)
+
+    def _tar(self) -> tuple[Path | None, dict[str, tuple[str, int, int]]]:
+        """The commit's tar: the spool as it is, or a new one with the live members of merged tars."""
+        packed = {p: (s.blake3 or "", s.size, s.mode) for p in self._content.packed for s in (self._snapshot.staged[p],)}
+        spool = self._snapshot.spool
+        if not packed or spool is None:
+            return None, {}
+        spooled = {p for p, s in self._snapshot.staged.items() if s.source is None}
+        if spooled == set(packed) and not self._content.merged:
+            return spool, packed
+        writer = TarWriter(self._workspace.temporary() / "merged.tar")
+        for path, data in read_members(spool, {p: size for p, (_, size, _) in packed.items()}):
+            staged = self._snapshot.staged[path]
+            writer.add(path, data, staged.mode, staged.here.mtime_ns)
+        for record, data in self._live_members():
+            writer.add(record.path, data, record.mode, 0)
+            packed[record.path] = (record.blake3, record.size, record.mode)
+        return writer.close(), packed
+
+    def _live_members(self) -> Iterator[tuple[FileRecord, bytes]]:
+        """What merged tars still hold of this generation: from the file here where it is unchanged, else from the store."""
+        for payload in self._content.merged:
+            live = {p: r for p, r in self._content.inherit.items() if r.tar == payload}
+            from_store = {}
+            for path, record in live.items():
+                data = self._from_here(path, record)
+                if data is None:
+                    from_store[path] = record
+                else:
+                    yield record, data
+            if from_store:
+                tar = self._content.tars[payload]
+                members = fetch_tar_members(self._store, tar, from_store, self._workspace.temporary())
+                for path, data in members:
+                    yield from_store[path], data
+
+    def _from_here(self, path: str, record: FileRecord) -> bytes | None:
+        if path not in self._snapshot.kept and path not in self._snapshot.staged:
+            return None
+        try:
+            data = self._workspace.local(self._snapshot.key.join(path)).read_bytes()
+        except OSError:
+            return None
+        return data if blake3(data).hexdigest() == record.blake3 else None
+
+
+class _Reading:
+    """A source for `create`: the chunks of a local file, hashed and counted as they go."""
+
+    def __init__(self, path: Path, progress: Progress) -> None:
+        self._path = path
+        self._progress = progress
+        self.digest = ""
+        self.size = 0
+
+    def __call__(self) -> Iterable[bytes]:
+        hasher, self.size = blake3(), 0
+        with open(self._path, "rb") as handle:
+            while chunk := handle.read(CHUNK_BYTES):
+                hasher.update(chunk)
+                self.size += len(chunk)
+                self._progress.advance(len(chunk))
+                yield chunk
+        self.digest = hasher.hexdigest()

@@ -1,0 +1,323 @@
+"""A store as seen through its backend: is it there, what does it hold, which generations are whole.
+
+Absence must be proven here, because whatever is called absent gets made again.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TypeVar
+
+from holdfast.errors import Corrupt, StoreExists, StoreNotFound, StoreUnreachable, StoreUnreadable
+from holdfast.store import names
+from holdfast.store.backend import Backend, Entry
+from holdfast.store.identity import MAX_SENTINEL_BYTES, parse_sentinel, sentinel_bytes
+from holdfast.store.keys import printable
+from holdfast.store.lineage import find_heads
+from holdfast.store.manifest import MAX_MANIFEST_BYTES, Manifest, parse
+from holdfast.store.names import GENERATIONS, SENTINEL, ManifestName, parse_manifest_name, twin_of
+from holdfast.store.view import Generation, Presence, State, View
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+log = logging.getLogger(__name__)
+
+
+class Store:
+    """The store at one backend.
+
+    Args:
+        backend: Where it lies.
+        expected_id: The identity that it must have (`drive.store_id`); with it set, no store is ever created.
+        parallel: Transfers at a time.
+        new_id: Makes random hex of a given number of bytes.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        expected_id: str | None = None,
+        parallel: int = 8,
+        new_id: Callable[[int], str] = secrets.token_hex,
+    ) -> None:
+        self.backend = backend
+        self.parallel = parallel
+        self._expected_id = expected_id
+        self._new_id = new_id
+        self._manifests: dict[str, Manifest] = {}
+
+    # -- presence ----------------------------------------------------------------------------------------------------
+
+    def look(self) -> View:
+        """Examine the store: one read and one listing where its sentinel is in order.
+
+        Raises:
+            StoreUnreadable: it cannot be told what is there; nothing may be taken for absent.
+        """
+        self.backend.check()
+        problem: str | None = None
+        try:
+            store_id = self._read_sentinel()
+        except StoreNotFound:
+            problem = f"{SENTINEL} is missing"
+        except Corrupt as error:
+            problem = str(error)
+        if problem is not None:
+            return self._look_without_sentinel(problem)
+        self._check_expected(store_id)
+        found, strays = self._list_generations(GENERATIONS)
+        return View(Presence.STORE, store_id, found, strays)
+
+    def look_wider(self, view: View) -> View:
+        """The same view with what lies in twins of `generations/` (one more listing)."""
+        if view.presence is not Presence.STORE:
+            return view
+        folders = [e.name for e in self.backend.list("") if e.is_folder and twin_of(e.name) == GENERATIONS]
+        seen = {n.file for n in view.names}
+        more: list[ManifestName] = []
+        for folder in folders:
+            found, _ = self._list_generations(folder)
+            more += [n for n in found if n.file not in seen]
+        return replace(view, names=view.names + tuple(more)) if more else view
+
+    def relist(self) -> View:
+        """One more listing of the generations of a store that was looked at before; its sentinel is not read again."""
+        self.backend.check()
+        found, strays = self._list_generations(GENERATIONS)
+        return View(Presence.STORE, None, found, strays)
+
+    def prepare(self, view: View) -> View:
+        """Make the store that a backup needs: on the first day a new one, else mend a lost sentinel. Says so."""
+        if view.presence is Presence.STORE:
+            if view.sentinel_problem is not None and view.store_id is not None:
+                self._write_sentinel(view.store_id)
+                log.warning("%s: %s; written again from the manifests", self.backend.location, view.sentinel_problem)
+            return view
+        self._probe()
+        store_id = self._new_id(16)
+        self._write_sentinel(store_id)
+        log.warning("no store here; a new one was created at %s (store_id: %s)", self.backend.location, store_id)
+        return View(Presence.STORE, store_id)
+
+    def confirm_healthy(self) -> None:
+        """Return where mount and sentinel are healthy right now, so that what is missing is really missing.
+
+        Raises:
+            StoreUnreadable: they are not; a dying mount is not damage.
+        """
+        self.backend.check()
+        try:
+            self._read_sentinel()
+        except Corrupt:
+            return
+        except StoreNotFound:
+            if not any(e.name == self.backend.name for e in self.backend.siblings()):
+                raise StoreUnreachable(errno.ENOENT, "the store folder has gone", self.backend.location) from None
+
+    def _read_sentinel(self) -> str:
+        return parse_sentinel(self._read_all(SENTINEL, MAX_SENTINEL_BYTES), SENTINEL)
+
+    def _check_expected(self, store_id: str | None) -> None:
+        if self._expected_id is not None and store_id != self._expected_id:
+            found = f"the store {store_id}" if store_id else "no store"
+            raise StoreUnreadable(
+                errno.ENOENT,
+                f"drive.store_id asks for the store {self._expected_id} and {found} is here: "
+                "is this the right account and folder?",
+                self.backend.location,
+            )
+
+    def _look_without_sentinel(self, problem: str) -> View:
+        first, second = self.backend.siblings(), self.backend.siblings()
+        if list(first) != list(second):
+            raise StoreUnreadable(errno.EIO, "two listings of the parent folder contradict each other", self.backend.location)
+        if Entry(self.backend.name, is_folder=True) not in first:
+            twins = [e.name for e in first if e.is_folder and twin_of(e.name) == self.backend.name]
+            if twins:
+                raise StoreUnreadable(
+                    errno.ENOENT, f"the store folder is missing and {printable(twins[0])!r} is here: rename it", self.backend.location
+                )
+            self._check_expected(None)
+            return View(Presence.NONE)
+        try:
+            found, strays = self._list_generations(GENERATIONS)
+        except StoreNotFound:
+            found, strays = (), ()
+        folders = [e.name for e in self.backend.list("")]
+        if GENERATIONS not in folders:
+            self._check_expected(None)
+            return View(Presence.PLAIN)
+        for name in sorted(found, key=lambda n: n.commit, reverse=True):
+            try:
+                store_id = self.manifest(name).store_id
+            except (Corrupt, StoreNotFound):
+                continue
+            self._check_expected(store_id)
+            return View(Presence.STORE, store_id, found, strays, sentinel_problem=problem)
+        raise StoreUnreadable(
+            errno.EIO,
+            f"{problem}, and nothing in {GENERATIONS}/ can be read: look at the folder in a browser; if its first backup "
+            "never arrived there, rename the folder and run again",
+            self.backend.location,
+        )
+
+    def _list_generations(self, folder: str) -> tuple[tuple[ManifestName, ...], tuple[str, ...]]:
+        try:
+            entries = self.backend.list(folder)
+        except StoreNotFound:
+            return (), ()
+        found, strays = [], []
+        for entry in entries:
+            name = None if entry.is_folder else parse_manifest_name(entry.name, folder)
+            if name is None:
+                strays.append(entry.name)
+            else:
+                found.append(name)
+        return tuple(found), tuple(strays)
+
+    def _probe(self) -> None:
+        """Prove that this place takes, gives back, lists and removes a file before a store is made in it."""
+        probe = f"{names.PROBE_PREFIX}{self._new_id(4)}.tmp"
+        content = probe.encode()
+        try:
+            self.backend.create(probe, lambda: (content,))
+            if self._read_all(probe, len(content) + 1) != content:
+                raise StoreUnreadable(errno.EIO, "a test file reads back different from what was written", self.backend.location)
+            for entry in self.backend.list(""):
+                if entry.name.startswith(names.PROBE_PREFIX):
+                    self.backend.remove(entry.name)
+        except StoreNotFound as error:
+            raise StoreUnreachable(errno.ENOENT, "a test file vanished after it was written", self.backend.location) from error
+
+    def _write_sentinel(self, store_id: str) -> None:
+        """Write the one file whose content is known in advance; a torn one is emptied and removed first."""
+        content = sentinel_bytes(store_id)
+        try:
+            self.backend.create(SENTINEL, lambda: (content,))
+        except StoreExists:
+            try:
+                self._read_sentinel()
+            except Corrupt:
+                self.backend.remove(SENTINEL)
+                self.backend.create(SENTINEL, lambda: (content,))
+        self.backend.flush()
+
+    # -- content -----------------------------------------------------------------------------------------------------
+
+    def manifest(self, name: ManifestName) -> Manifest:
+        """Read and check one manifest; what was read once is remembered, because it never changes.
+
+        Raises:
+            Corrupt: it was read to its end and does not verify.
+            StoreNotFound, StoreUnreadable: as they say.
+        """
+        if name.path not in self._manifests:
+            self._manifests[name.path] = parse(self._read_all(name.path, MAX_MANIFEST_BYTES), name)
+        return self._manifests[name.path]
+
+    def remember(self, manifest: Manifest) -> None:
+        """A manifest that was just written and checked needs no reading."""
+        self._manifests[manifest.name.path] = manifest
+
+    def known_ancestors(self, name: ManifestName) -> tuple[str, ...]:
+        """The ancestors of a generation as far as they were read already."""
+        manifest = self._manifests.get(name.path)
+        return () if manifest is None else manifest.ancestors
+
+    def examine(self, name: ManifestName) -> Generation:
+        """Look into one generation: its manifest verifies, and its payload is there at its length.
+
+        Raises:
+            StoreUnreadable: it cannot be told now.
+        """
+        try:
+            manifest = self.manifest(name)
+        except Corrupt as error:
+            return Generation(name, None, State.TORN, str(error))
+        except StoreNotFound:
+            self.confirm_healthy()
+            return Generation(name, None, State.TORN, f"{name.file}: listed, and not there")
+        lost = self.missing(manifest.payloads().items())
+        if not lost:
+            return Generation(name, manifest, State.WHOLE)
+        shown = ", ".join(printable(p) for p in sorted(lost)[:3]) + (f" and {len(lost) - 3} more" if len(lost) > 3 else "")
+        return Generation(name, manifest, State.INCOMPLETE, f"payload missing or short: {shown}")
+
+    def heads(self, found: Sequence[ManifestName], excluded: frozenset[str] = frozenset()) -> list[Manifest]:
+        """The heads among the manifests of one artifact, best first."""
+
+        def whole(name: ManifestName) -> Manifest | None:
+            generation = self.examine(name)
+            return generation.manifest if generation.state is State.WHOLE else None
+
+        return find_heads(found, whole, excluded)
+
+    def missing(self, payloads: Iterable[tuple[str, int]]) -> set[str]:
+        """Which of these payload paths are missing or have another length, proven with the store healthy right after."""
+        wanted = list(payloads)
+        lost = {path for path, here in zip((p for p, _ in wanted), self.parallel_map(self._is_there, wanted), strict=True) if not here}
+        lost = {path for path, size in wanted if path in lost and self.locate(path, size) is None}
+        if lost:
+            self.confirm_healthy()
+        return lost
+
+    def _is_there(self, payload: tuple[str, int]) -> bool:
+        path, size = payload
+        try:
+            found = self.backend.stat(path)
+        except StoreNotFound:
+            return False
+        return not found.is_folder and found.size == size
+
+    def locate(self, path: str, size: int) -> str | None:
+        """Where a payload really is: at its path, or in a twin folder or twin file that Drive made of it."""
+        if self._is_there((path, size)):
+            return path
+        *folders, file = path.split("/")
+        places = [""]
+        for part in folders:
+            places = [f"{place}/{n}".lstrip("/") for place in places for n in self._with_twins(place, part, folders=True)]
+        candidates = [f"{place}/{n}".lstrip("/") for place in places for n in self._with_twins(place, file, folders=False)]
+        return next((c for c in candidates if self._is_there((c, size))), None)
+
+    def _with_twins(self, folder: str, name: str, *, folders: bool) -> list[str]:
+        try:
+            entries = self.backend.list(folder)
+        except StoreNotFound:
+            return []
+        return [e.name for e in entries if e.is_folder == folders and name in (e.name, twin_of(e.name))]
+
+    def _read_all(self, path: str, limit: int) -> bytes:
+        data = bytearray()
+        for chunk in self.backend.read(path):
+            data += chunk
+            if len(data) > limit:
+                raise Corrupt(f"{printable(path)}: larger than {limit} bytes, so it is not one of ours")
+        return bytes(data)
+
+    def parallel_map(self, call: Callable[[T], U], items: Sequence[T]) -> Iterator[U]:
+        """The results in order; in this thread where there is only one item or one worker."""
+        if len(items) < 2 or self.parallel < 2:
+            yield from map(call, items)
+            return
+        with ThreadPoolExecutor(min(self.parallel, len(items)), thread_name_prefix="holdfast") as pool:
+            yield from pool.map(call, items)
+
+    def commit_id(self) -> str:
+        """A random id for a commit; the one that stands for "no parent" is never given."""
+        while (made := self._new_id(4)) == names.NO_PARENT:
+            pass
+        return made
+
+
+def first_error(error: OSError) -> str:
+    """One line for a person, without the errno that Python puts in front."""
+    text = error.strerror or str(error)
+    return f"{error.filename}: {text}" if error.filename else text

@@ -1,0 +1,89 @@
+"""Small files travel together, in plain uncompressed tars that any tool opens."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from holdfast.errors import Corrupt
+from holdfast.store.keys import printable
+
+
+class TarWriter:
+    """Writes members one after the other. The file is complete after `close`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._tar = tarfile.open(path, "w", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - closed by `close`
+        self.names: set[str] = set()
+
+    def add(self, name: str, data: bytes, mode: int, mtime_ns: int) -> None:
+        """Append one member. `mtime_ns` in Unix nanoseconds."""
+        member = tarfile.TarInfo(name)
+        member.size = len(data)
+        member.mode = mode
+        member.mtime = mtime_ns // 1_000_000_000
+        self._tar.addfile(member, io.BytesIO(data))
+        self.names.add(name)
+
+    def close(self) -> Path:
+        self._tar.close()
+        return self._path
+
+
+def read_members(path: Path, wanted: Mapping[str, int]) -> Iterable[tuple[str, bytes]]:
+    """The content of the wanted members, in the order of the tar.
+
+    A member's own name is only ever compared, never used as a path; its size must be the expected one, so that a tar
+    made to burst cannot.
+
+    Args:
+        path: A local tar.
+        wanted: Member name to its length in bytes.
+
+    Raises:
+        Corrupt: the tar cannot be read, or a wanted member is missing or has another length or type.
+    """
+    rest = dict(wanted)
+    try:
+        with tarfile.open(path, "r:") as tar:
+            for member in tar:
+                if member.name in rest:
+                    if not member.isreg() or member.size != rest[member.name]:
+                        raise Corrupt(f"{path.name}: the member {printable(member.name)} is not the file that was packed")
+                    handle = tar.extractfile(member)
+                    data = b"" if handle is None else handle.read(rest.pop(member.name))
+                    if len(data) != member.size:
+                        raise Corrupt(f"{path.name}: the member {printable(member.name)} is cut off")
+                    yield member.name, data
+                if not rest:
+                    return
+    except (tarfile.TarError, ValueError, OverflowError) as error:
+        raise Corrupt(f"{path.name}: not a readable tar ({error})") from error
+    if rest:
+        raise Corrupt(f"{path.name}: the member {printable(min(rest))} is missing")
+
+
+def plan_merge(sizes: Mapping[str, int], new: int, most: int) -> list[str]:
+    """Which tars to merge into the new one so that at most `most` remain. Pure.
+
+    The smallest are merged, and as many as it takes for the result to be no larger than the next one, so that every
+    byte is rewritten seldom: the sizes stay spread out, as in a log-structured merge tree.
+
+    Args:
+        sizes: Live bytes of each tar that the base refers to.
+        new: Bytes of the new tar.
+        most: The limit, the new tar included.
+    """
+    if len(sizes) + 1 <= most:
+        return []
+    ascending = sorted(sizes, key=lambda p: (sizes[p], p))
+    total = new
+    for count, payload in enumerate(ascending, start=1):
+        total += sizes[payload]
+        following = ascending[count] if count < len(ascending) else None
+        if len(ascending) - count + 1 <= most and (following is None or total <= sizes[following]):
+            return ascending[:count]
+    return ascending

@@ -1,0 +1,310 @@
+"""The local side: the root, its outputs, and the memory and scratch space in `.holdfast/` beside them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePath
+from typing import Any
+
+from holdfast.errors import Corrupt, LocalError, OutsideOutputs, WorkspaceBusy
+from holdfast.store import records
+from holdfast.store.keys import Key, printable
+from holdfast.store.names import decode_key, key_code
+from holdfast.store.platform import try_lock
+from holdfast.store.records import Here, Intent, Publication, Record, Signature
+from holdfast.store.view import View
+
+log = logging.getLogger(__name__)
+
+STATE_FOLDER = ".holdfast"
+ASIDE_FOLDER = "holdfast-aside"
+
+
+class Workspace:
+    """A project folder on this machine.
+
+    Args:
+        root: The project folder.
+        outputs: Path of the outputs folder below it.
+        lock_seconds: How long to wait for another process that works in this workspace.
+        clock: Unix seconds; names what is moved aside, decides nothing.
+    """
+
+    def __init__(
+        self, root: Path, outputs: str = "outputs", *, lock_seconds: float = 600.0, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.root = Path(os.path.abspath(root))
+        self.outputs = Key.parse(outputs)
+        # Beside the real outputs, so that hard links and renames stay on one file system when outputs is a link.
+        self._beside = Path(os.path.realpath(self.root / self.outputs.value)).parent
+        self._state = self._beside / STATE_FOLDER
+        self._lock_seconds = lock_seconds
+        self._clock = clock
+
+    # -- paths -------------------------------------------------------------------------------------------------------
+
+    def key(self, path: str | PurePath) -> Key:
+        """The key of a path; a relative one is taken from the root.
+
+        Raises:
+            OutsideOutputs: it does not lie below outputs, has `..`, or reaches its place through a symbolic link.
+        """
+        text = os.fspath(path)
+        shown = printable(text)
+        pure = PurePath(text)
+        if ".." in pure.parts:
+            raise OutsideOutputs(f"{shown}: has '..'; give the plain path below {self.outputs}/")
+        if pure.is_absolute():
+            pure = self._below_root(Path(text), shown)
+        key = Key.parse(pure.as_posix())
+        if not self.outputs.covers(key):
+            raise OutsideOutputs(f"{shown}: not below {self.outputs}/ of {self.root}; only what is there is kept")
+        place = self.root / self.outputs.value
+        for part in key.parts[len(self.outputs.parts) :]:
+            place /= part
+            if place.is_symlink():
+                raise OutsideOutputs(f"{shown}: goes through the symbolic link {printable(str(place))}; give the real path")
+        return key
+
+    def _below_root(self, path: Path, shown: str) -> PurePath:
+        for given, root in ((path, self.root), (path, Path(os.path.realpath(self.root)))):
+            if given.is_relative_to(root):
+                return given.relative_to(root)
+        parent = Path(os.path.realpath(path.parent)) / path.name
+        real_root = Path(os.path.realpath(self.root))
+        if parent.is_relative_to(real_root) and path.parent.is_symlink() is False:
+            return parent.relative_to(real_root)
+        raise OutsideOutputs(f"{shown}: not below {self.outputs}/ of {self.root}; only what is there is kept")
+
+    def local(self, key: Key) -> Path:
+        """Where a key lies on this machine."""
+        return self.root / key.value
+
+    # -- lock and scratch --------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the workspace. The system drops the lock when the process dies, however it dies.
+
+        What a killed run left in the scratch space is removed, and its finished publications are recorded.
+
+        Raises:
+            WorkspaceBusy: another process held it too long.
+            LocalError: the folder beside outputs cannot be written.
+        """
+        try:
+            self._make_state()
+            handle = open(self._state / "lock", "ab")  # noqa: SIM115 - closed below, together with the lock
+        except OSError as error:
+            raise LocalError(error.errno, error.strerror, str(self._state)) from error
+        with handle:
+            deadline = time.monotonic() + self._lock_seconds
+            told = False
+            while not try_lock(handle):
+                if time.monotonic() > deadline:
+                    raise WorkspaceBusy(
+                        errno.EBUSY, f"another process works here for more than {self._lock_seconds:g} s", str(self._state)
+                    )
+                if not told:
+                    log.info("waiting for another process that works in %s", self.root)
+                    told = True
+                time.sleep(0.05)
+            self._finish_publications()
+            shutil.rmtree(self._state / "tmp", ignore_errors=True)
+            yield
+
+    def _make_state(self) -> None:
+        for name in ("records", "intents", "publications"):
+            (self._state / name).mkdir(parents=True, exist_ok=True)
+        ignore = self._state / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="ascii")
+
+    def temporary(self) -> Path:
+        """A new empty folder on the file system of outputs. Only while the lock is held."""
+        folder = self._state / "tmp" / secrets.token_hex(4)
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            raise LocalError(error.errno, error.strerror, str(folder)) from error
+        return folder
+
+    def set_aside(self, *places: Path) -> Path:
+        """Move files or folders out of outputs, never deleting them. Gives the folder where they are now.
+
+        Args:
+            places: Absolute paths below the root; a database before its side files, so that a kill in between leaves
+                side files without a database, which every restore moves aside first.
+
+        Raises:
+            LocalError: the disk refuses.
+        """
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._clock()))
+        folder = self._beside / ASIDE_FOLDER / f"{stamp}-{secrets.token_hex(2)}"
+        for source in places:
+            target = folder / source.relative_to(self.root)
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.rename(source, target)
+            except OSError as error:
+                raise LocalError(error.errno, f"cannot move it aside: {error.strerror}", str(source)) from error
+        log.warning("%s was moved aside to %s", places[0], folder)
+        return folder
+
+    # -- the store that this workspace knows -------------------------------------------------------------------------
+
+    def known_store(self, location: str) -> str | None:
+        """Identity of the store that this workspace met at a location, or None."""
+        with contextlib.suppress(Corrupt, ValueError):
+            body = records.read_sealed(self._state / "stores.json")
+            if isinstance(body, dict):
+                found = body.get(location)
+                return found if isinstance(found, str) else None
+        return None
+
+    def meet(self, location: str, store_id: str) -> None:
+        """Remember which store lies at a location."""
+        if self.known_store(location) == store_id:
+            return
+        known: dict[str, str] = {}
+        with contextlib.suppress(Corrupt, ValueError):
+            known = dict(records.read_sealed(self._state / "stores.json") or {})
+        records.write_sealed(self._state / "stores.json", {**known, location: store_id})
+
+    # -- memory ------------------------------------------------------------------------------------------------------
+
+    def record(self, key: Key) -> Record:
+        """What is remembered of an artifact; an empty record where nothing is, or where it does not verify."""
+        body = self._read("records", key)
+        try:
+            return Record() if body is None else records.record_from_json(body)
+        except (Corrupt, KeyError, TypeError, ValueError) as error:
+            log.warning("%s: what was remembered of it is damaged and is ignored (%s)", key, error)
+            return Record()
+
+    def record_in(self, key: Key, view: View) -> Record:
+        """What is remembered of an artifact, as far as it is about the store in view: another store's base is no base."""
+        record = self.record(key)
+        base = record.base
+        if base is None or base.store_id == view.store_id or any(n.commit == base.commit for n in view.of(key)):
+            return record
+        return Record()
+
+    def known_keys(self) -> tuple[Key, ...]:
+        """The artifacts of which something is remembered."""
+        found = []
+        for path in sorted((self._state / "records").glob("*.json")):
+            key = decode_key(path.name.removesuffix(".json"))
+            if key is None:  # the name was cut, so the content has to tell
+                with contextlib.suppress(Corrupt, ValueError, KeyError, TypeError):
+                    body = records.read_sealed(path)
+                    key = None if body is None else Key(body["key"])
+            if key is not None:
+                found.append(key)
+        return tuple(found)
+
+    def save(self, key: Key, record: Record) -> None:
+        """Remember. Raises LocalError where the disk is full."""
+        records.write_sealed(self._place("records", key), {"key": key.value, **records.record_to_json(record)})
+
+    def intent(self, key: Key) -> Intent | None:
+        """The commit of this artifact that was begun and not finished, or None."""
+        body = self._read("intents", key)
+        return None if body is None else records.intent_from_json(body)
+
+    def begin(self, key: Key, intent: Intent) -> None:
+        """Record that a commit is about to be sent."""
+        records.write_sealed(self._place("intents", key), records.intent_to_json(intent))
+
+    def end(self, key: Key) -> None:
+        """Forget the commit that was begun: it is done, or void."""
+        self._place("intents", key).unlink(missing_ok=True)
+
+    def publishing(self, key: Key, publication: Publication) -> None:
+        """Record that a restore is about to be published."""
+        body = {"key": key.value, **records.publication_to_json(publication)}
+        records.write_sealed(self._place("publications", key), body)
+
+    def published(self, key: Key, record: Record) -> None:
+        """The restore is published: remember its record."""
+        self.save(key, record)
+        self._place("publications", key).unlink(missing_ok=True)
+
+    def _finish_publications(self) -> None:
+        """Record what a killed restore had already put in place. Runs before its temporaries are removed."""
+        for path in sorted((self._state / "publications").glob("*.json")):
+            try:
+                body = records.read_sealed(path)
+                if body is not None:
+                    key = Key(body["key"])
+                    self._finish(key, records.publication_from_json(body))
+            except (Corrupt, KeyError, TypeError, ValueError) as error:
+                log.warning("%s is damaged and is ignored (%s)", path, error)
+            path.unlink(missing_ok=True)
+
+    def _finish(self, key: Key, publication: Publication) -> None:
+        before = self.record(key)
+        base, wanted = publication.record.base, publication.record.here
+        arrived = {}
+        for path, inode in publication.targets.items():
+            with contextlib.suppress(OSError):
+                found = os.lstat(self.local(key.join(path)))
+                if found.st_ino == inode and path in wanted:
+                    arrived[path] = refreshed(wanted[path], found)
+        if not arrived or base is None:
+            return
+        same = before.base is not None and before.base.commit == base.commit
+        kept = {p: h for p, h in (before.here if same else wanted).items() if p not in publication.targets}
+        self.save(key, Record(base, {**kept, **arrived}, before.copied, damaged=publication.record.damaged))
+
+    def _place(self, kind: str, key: Key) -> Path:
+        return self._state / kind / f"{key_code(key)}.json"
+
+    def _read(self, kind: str, key: Key) -> Any | None:
+        try:
+            return records.read_sealed(self._place(kind, key))
+        except (Corrupt, ValueError) as error:
+            log.warning("%s: what was remembered of it is damaged and is ignored (%s)", key, error)
+            return None
+
+
+def refreshed(here: Here, found: os.stat_result) -> Here:
+    """The same content under the signature that the file has now; only an untouched size and mtime stay trusted."""
+    now = Signature.of(found)
+    return Here(here.blake3, now, trusted=here.trusted and here.signature.same_content(now))
+
+
+def side_files(database: Path) -> list[Path]:
+    """The files that SQLite keeps beside a database and that exist now."""
+    places = [database.with_name(database.name + suffix) for suffix in ("-wal", "-shm", "-journal")]
+    return [place for place in places if place.is_symlink() or place.exists()]
+
+
+def lstat_or_none(path: Path) -> os.stat_result | None:
+    """What is at a path, not following a link, or None where nothing is."""
+    try:
+        return os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return None
+        raise LocalError(error.errno, error.strerror, str(path)) from error
+
+
+def is_folder(found: os.stat_result | None) -> bool:
+    return found is not None and stat.S_ISDIR(found.st_mode)
+
+
+def is_file(found: os.stat_result | None) -> bool:
+    return found is not None and stat.S_ISREG(found.st_mode)
+
+
