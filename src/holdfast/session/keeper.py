@@ -16,9 +16,10 @@ from holdfast.store.cleanup import Pruned, prune_store
 from holdfast.store.coverage import DirectoryTest, artifacts, cover
 from holdfast.store.extract import extract
 from holdfast.store.keys import Key
+from holdfast.store.names import CommitId, ManifestName, key_code
 from holdfast.store.outcomes import BackedUp, Outcome, Restored
 from holdfast.store.progress import Progress, Silent
-from holdfast.store.prune import Attached, plan_artifact, remove
+from holdfast.store.prune import Attached, plan_artifact, remove, worth_a_look
 from holdfast.store.requests import group
 from holdfast.store.restore import Wish, describe, ensure, look, restore
 from holdfast.store.store import Store
@@ -189,7 +190,7 @@ class Keeper:
                     results.append(BackedUp(request.artifact, error=describe(request.artifact, error)))
                     continue
                 results.append(result)
-                self._after(store, attached, result)
+                self._after(store, view, attached, result)
             return results
 
     def _attach_to(self, view: View) -> Attached:
@@ -198,11 +199,14 @@ class Keeper:
             self._attached = Attached(view)
         return self._attached
 
-    def _after(self, store: Store, attached: Attached, result: BackedUp) -> None:
+    def _after(self, store: Store, view: View, attached: Attached, result: BackedUp) -> None:
         """Prune by itself after a confirmed backup. That it fails costs space, not safety."""
         if result.unchanged or result.generation is None or result.durability is None:
             return
         attached.own[result.generation] = result.durability
+        new = ManifestName(key_code(result.key), CommitId(result.sequence, result.generation), result.parent)
+        if not worth_a_look(store, (*view.of(result.key), new), result.key, attached):
+            return
         try:
             remove(store, plan_artifact(store, result.key, attached))
         except StoreError as error:

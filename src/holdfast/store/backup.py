@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from holdfast.errors import StoreNotFound, StoreUnreadable
 from holdfast.store.keys import Key, printable
 from holdfast.store.lineage import find_heads
-from holdfast.store.manifest import FileRecord, Manifest, to_bytes
+from holdfast.store.manifest import FileRecord, Manifest
 from holdfast.store.names import CommitId, ManifestName, key_code
 from holdfast.store.outcomes import BackedUp
 from holdfast.store.planning import Line, ancestors_of, plan_content, plan_line
@@ -136,7 +136,7 @@ def commit(
             tars=tars,
             folders=content.folders,
         )
-        data = to_bytes(manifest)
+        data = manifest.encoded
         store.backend.check()
         store.backend.create(manifest.name.path, lambda: (data,))  # noqa: B023 - called before the loop goes on
         store.backend.flush()
@@ -153,6 +153,7 @@ def commit(
             durability,
             id_.id,
             id_.sequence,
+            _parent_id(line),
             forked=tuple(h.commit.id for h in line.others),
             refused=snapshot.refused,
             files=len(snapshot.staged),
@@ -171,7 +172,7 @@ class _Examined:
         self._base_whole = False
         if base is not None:
             at = next((n.path for n in found if n.commit == base.commit), None)
-            length = {} if at is None else {at: len(to_bytes(base))}
+            length = {} if at is None else {at: len(base.encoded)}
             self.lost_payloads = frozenset(store.missing({**base.payloads(), **length}.items()))
             self._base_whole = at is not None and not self.lost_payloads
         seen: set[str] = set()
@@ -256,7 +257,7 @@ def _unchanged(store: Store, workspace: Workspace, key: Key, record: Record, lin
     if updated != record:
         workspace.save(key, updated)
     durability = store.backend.durability([*parent.payloads(), parent.name.path])
-    return BackedUp(key, durability, parent.commit.id, parent.commit.sequence, unchanged=True, refused=snapshot.refused)
+    return BackedUp(key, durability, parent.commit.id, parent.commit.sequence, parent.parent, unchanged=True, refused=snapshot.refused)
 
 
 def _learned(workspace: Workspace, key: Key, snapshot: Snapshot, files: Mapping[str, FileRecord]) -> dict[str, Here]:

@@ -60,7 +60,7 @@ def prune_store(
     generations: list[str] = []
     payloads: list[str] = []
     for key in keys:
-        plans = [plan_artifact(store, key, attached, every=True)]
+        plans = [plan_artifact(store, key, attached)]
         if with_forks:
             plans.append(_plan_forks(store, key))
         for plan in plans:

@@ -1,7 +1,7 @@
 """The manifest: the record that makes payload into a generation (FORMAT.md, "Manifests").
 
-A manifest is written last and hashes itself. It is untrusted input: `parse` accepts exactly the bytes that `to_bytes`
-would write again, with every path, size and reference checked, and raises `Corrupt` for anything else.
+A manifest is written last and hashes itself. It is untrusted input: `parse` accepts exactly the bytes that `encoded`
+would give again, with every path, size and reference checked, and raises `Corrupt` for anything else.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from blake3 import blake3
@@ -104,7 +105,14 @@ class Manifest:
     tars: Mapping[str, Tar]
     folders: tuple[str, ...] = ()
 
-    @property
+    @cached_property
+    def encoded(self) -> bytes:
+        """The canonical bytes: compact JSON with sorted keys, led by its digest."""
+        text = json.dumps(_body(self), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        digest = blake3(text.encode()).hexdigest()
+        return f'{{"digest":"{digest}","manifest":{text}}}\n'.encode()
+
+    @cached_property
     def name(self) -> ManifestName:
         return ManifestName(key_code(self.key), self.commit, self.parent)
 
@@ -122,16 +130,9 @@ class Manifest:
         return needed
 
 
-def to_bytes(manifest: Manifest) -> bytes:
-    """The canonical bytes: compact JSON with sorted keys, its digest as the last line of the object."""
-    body = _body(manifest)
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    digest = blake3(text.encode()).hexdigest()
-    return f'{{"digest":"{digest}","manifest":{text}}}\n'.encode()
-
-
 def _body(manifest: Manifest) -> dict[str, Any]:
     tars = sorted(manifest.tars)
+    index = {payload: number for number, payload in enumerate(tars)}
     files = []
     for path in sorted(manifest.files):
         record = manifest.files[path]
@@ -139,7 +140,7 @@ def _body(manifest: Manifest) -> dict[str, Any]:
         if record.payload is not None:
             row["payload"] = record.payload
         if record.tar is not None:
-            row["tar"] = tars.index(record.tar)
+            row["tar"] = index[record.tar]
         if record.sqlite:
             row["sqlite"] = True
         files.append(row)
@@ -183,7 +184,7 @@ def parse(data: bytes, name: ManifestName) -> Manifest:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError) as error:
         raise Corrupt(f"{name.file}: torn or damaged manifest ({type(error).__name__}: {error})") from None
-    if to_bytes(manifest) != data:
+    if manifest.encoded != data:
         raise Corrupt(f"{name.file}: damaged manifest: its digest does not match its content")
     said = manifest.name
     if (said.key_code, said.commit, said.parent) != (name.key_code, name.commit, name.parent):

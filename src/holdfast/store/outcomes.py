@@ -58,6 +58,7 @@ class BackedUp:
         durability: How safe it is now; None where nothing was written because it failed or there is no store.
         generation: Id of the generation that holds what is here, or None.
         sequence: Its sequence, or 0.
+        parent: Id of the generation that it descends from, or None.
         unchanged: The store held all of it already.
         forked: Heads that the new generation does not descend from.
         refused: What could not be kept, by path below the artifact, with the reason; the rest is backed up.
@@ -70,6 +71,7 @@ class BackedUp:
     durability: Durability | None = None
     generation: str | None = None
     sequence: int = 0
+    parent: str | None = None
     unchanged: bool = False
     forked: tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)

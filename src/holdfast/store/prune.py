@@ -140,28 +140,28 @@ def parents_of(generations: Iterable[Generation]) -> dict[str, set[str]]:
     return parents
 
 
-def plan_artifact(store: Store, key: Key, attached: Attached, *, every: bool = False) -> PrunePlan:
-    """Decide what of one artifact may go. Relists first, and finds nothing where another writer appeared since attach.
+def worth_a_look(store: Store, names: Sequence[ManifestName], key: Key, attached: Attached) -> bool:
+    """Whether anything of an artifact may go, judged by what is known already, so that the usual backup costs nothing more."""
+    known = {n.commit.id: store.known_ancestors(n) for n in names}
+    return anything_may_go(names, known, _seen(attached, key), attached.own)
 
-    Args:
-        store: Where.
-        key: The artifact.
-        attached: What the session knows.
-        every: Look into every generation, also where names alone show nothing to drop.
+
+def plan_artifact(store: Store, key: Key, attached: Attached) -> PrunePlan:
+    """Decide what of one artifact may go. Relists first, and finds nothing where another writer appeared since attach.
 
     Raises:
         StoreError: it cannot be told now.
     """
-    names = store.relist().of(key)
-    seen = frozenset(n.commit.id for n in attached.view.of(key))
-    known = {n.commit.id: store.known_ancestors(n) for n in names}
-    if not every and not anything_may_go(names, known, seen, attached.own):
-        return PrunePlan()
+    names, seen = store.relist().of(key), _seen(attached, key)
     strangers = [n for n in names if n.commit.id not in seen and n.commit.id not in attached.own]
     if strangers:
         log.info("%s: not pruned, another session wrote %s meanwhile", key, strangers[0].commit)
         return PrunePlan()
     return plan_prune([store.examine(n) for n in names], seen, attached.own)
+
+
+def _seen(attached: Attached, key: Key) -> frozenset[str]:
+    return frozenset(n.commit.id for n in attached.view.of(key))
 
 
 def remove(store: Store, plan: PrunePlan) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from blake3 import blake3
 
 from holdfast.errors import Corrupt, LocalError
-from holdfast.store.manifest import Manifest, parse, to_bytes
+from holdfast.store.manifest import Manifest, parse
 from holdfast.store.names import CommitId, parse_manifest_name
 from holdfast.store.platform import fsync_folder
 
@@ -144,7 +144,7 @@ def read_sealed(path: Path) -> Any | None:
 def record_to_json(record: Record) -> dict[str, Any]:
     base = record.base
     return {
-        "base": None if base is None else {"name": base.name.file, "manifest": to_bytes(base).decode()},
+        "base": None if base is None else {"name": base.name.file, "manifest": base.encoded.decode()},
         "here": {path: [h.blake3, *_signature_to_json(h.signature), h.trusted] for path, h in record.here.items()},
         "copied": sorted(record.copied),
         "failed": record.failed,

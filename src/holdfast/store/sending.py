@@ -141,8 +141,6 @@ class Sending:
                     yield from_store[path], data
 
     def _from_here(self, path: str, record: FileRecord) -> bytes | None:
-        if path not in self._snapshot.kept and path not in self._snapshot.staged:
-            return None
         try:
             data = self._workspace.local(self._snapshot.key.join(path)).read_bytes()
         except OSError:

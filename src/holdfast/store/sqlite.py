@@ -11,7 +11,9 @@ import enum
 import os
 import sqlite3
 import struct
+import time
 import urllib.parse
+from collections.abc import Callable
 from pathlib import Path
 
 from holdfast.errors import Refused
@@ -102,11 +104,12 @@ def snapshot(source: Path, target: Path, *, busy_seconds: float = 60.0) -> None:
     """
     try:
         with (
-            contextlib.closing(_open(source, "mode=rw", timeout=busy_seconds)) as live,
+            contextlib.closing(_open(source, "mode=rw", timeout=0)) as live,
             contextlib.closing(sqlite3.connect(target, isolation_level=None)) as copy,
         ):
-            live.execute(f"PRAGMA busy_timeout={int(busy_seconds * 1000)}")
-            live.backup(copy, pages=-1)
+            copy.execute("PRAGMA synchronous=OFF")  # a scratch file: the store syncs its own copy
+            # A writer that never rests leaves gaps of a millisecond between its commits: ask often.
+            live.backup(copy, pages=-1, progress=_until(busy_seconds), sleep=0.001)
             copy.execute("PRAGMA journal_mode=DELETE")
             if copy.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
                 raise sqlite3.DatabaseError("the integrity check failed")
@@ -124,6 +127,17 @@ def snapshot(source: Path, target: Path, *, busy_seconds: float = 60.0) -> None:
         header[_CHANGE_COUNTER] = header[_VALID_FOR] = b"\0\0\0\1"
         handle.seek(0)
         handle.write(header)
+
+
+def _until(seconds: float) -> Callable[[int, int, int], None]:
+    """A progress callback that ends a backup that stays locked: Python's own loop would try for ever."""
+    deadline = time.monotonic() + seconds
+
+    def check(status: int, remaining: int, total: int) -> None:
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > deadline:
+            raise sqlite3.OperationalError("database is locked")
+
+    return check
 
 
 def passes_check(path: Path) -> bool:

@@ -28,6 +28,8 @@ U = TypeVar("U")
 
 log = logging.getLogger(__name__)
 
+_STATS_ALONE = 32
+
 
 class Store:
     """The store at one backend.
@@ -262,7 +264,9 @@ class Store:
     def missing(self, payloads: Iterable[tuple[str, int]]) -> set[str]:
         """Which of these payload paths are missing or have another length, proven with the store healthy right after."""
         wanted = list(payloads)
-        lost = {path for path, here in zip((p for p, _ in wanted), self.parallel_map(self._is_there, wanted), strict=True) if not here}
+        # A stat is quick where the names are known, so threads pay only for many.
+        look = self.parallel_map(self._is_there, wanted) if len(wanted) > _STATS_ALONE else map(self._is_there, wanted)
+        lost = {path for (path, _), here in zip(wanted, look, strict=True) if not here}
         lost = {path for path, size in wanted if path in lost and self.locate(path, size) is None}
         if lost:
             self.confirm_healthy()

@@ -48,6 +48,7 @@ class Workspace:
         self._state = self._beside / STATE_FOLDER
         self._lock_seconds = lock_seconds
         self._clock = clock
+        self._records: dict[Key, tuple[Signature, Record]] = {}
 
     # -- paths -------------------------------------------------------------------------------------------------------
 
@@ -183,9 +184,18 @@ class Workspace:
 
     def record(self, key: Key) -> Record:
         """What is remembered of an artifact; an empty record where nothing is, or where it does not verify."""
-        body = self._read("records", key)
+        place = self._place("records", key)
+        found = lstat_or_none(place)
+        if found is None:
+            return Record()
+        known = self._records.get(key)
+        if known is not None and known[0] == Signature.of(found):
+            return known[1]
         try:
-            return Record() if body is None else records.record_from_json(body)
+            body = self._read("records", key)
+            record = Record() if body is None else records.record_from_json(body)
+            self._records[key] = (Signature.of(found), record)
+            return record
         except (Corrupt, KeyError, TypeError, ValueError) as error:
             log.warning("%s: what was remembered of it is damaged and is ignored (%s)", key, error)
             return Record()
@@ -213,7 +223,9 @@ class Workspace:
 
     def save(self, key: Key, record: Record) -> None:
         """Remember. Raises LocalError where the disk is full."""
-        records.write_sealed(self._place("records", key), {"key": key.value, **records.record_to_json(record)})
+        place = self._place("records", key)
+        records.write_sealed(place, {"key": key.value, **records.record_to_json(record)})
+        self._records[key] = (Signature.of(os.lstat(place)), record)
 
     def intent(self, key: Key) -> Intent | None:
         """The commit of this artifact that was begun and not finished, or None."""

@@ -1,0 +1,196 @@
+"""Rot: whatever decays in the store is detected and named, restore falls back a generation, and clean stores raise no alarm."""
+
+from __future__ import annotations
+
+import logging
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from holdfast.store.outcomes import Outcome
+from tests.support import Machine, Rig, make_database, read_tree, rows_in
+
+OLD = {"a": b"old a", "b": b"old b", "large": b"o" * 1_200_000}
+NEW = {"a": b"new a", "b": b"new b", "large": b"n" * 1_200_000}
+
+
+@pytest.fixture
+def two(rig: Rig) -> Machine:
+    """Two generations of one artifact, every file changed between, and another artifact beside it."""
+    machine = rig.machine()
+    for content in (OLD, NEW):
+        for name, data in content.items():
+            machine.write(f"outputs/d/{name}", data)
+        assert machine.keeper().backup("outputs/d")
+    machine.write("outputs/other", "other")
+    assert machine.keeper().backup("outputs/other")
+    return machine
+
+
+def newest(rig: Rig, part: str) -> Path:
+    return next(p for p in [*rig.manifests(), *rig.payloads()] if part in p.name and "@000002-" in p.name)
+
+
+def check_fallback(rig: Rig, expected: dict[str, bytes] = OLD) -> None:
+    """A fresh machine gets the generation before, says so, and everything undamaged besides."""
+    fresh = rig.machine()
+    result = fresh.keep.ensure("outputs/d")
+    assert result.outcome is Outcome.RESTORED, result
+    assert fresh.tree("outputs/d") == expected
+    assert fresh.keep.ensure("outputs/other").outcome is Outcome.RESTORED
+    shutil.rmtree(fresh.root)
+
+
+def test_every_byte_of_a_manifest_counts(two: Machine, rig: Rig, seeded: Callable[[int], random.Random]) -> None:
+    rng = seeded(7)
+    place = newest(rig, "outputs~d@")
+    clean = place.read_bytes()
+    for position in range(len(clean)):
+        flipped = bytearray(clean)
+        flipped[position] ^= 1 << rng.randrange(8)
+        place.write_bytes(flipped)
+        (damage,) = two.keeper().verify("outputs/d")
+        assert place.name in damage.file
+        if position % 40 == 0:
+            check_fallback(rig)
+    place.write_bytes(clean)
+    assert not two.keeper().verify()
+
+
+def test_a_thousand_flipped_bits_of_payload_are_named_and_fallen_back_from(
+    two: Machine, rig: Rig, seeded: Callable[[int], random.Random], caplog: pytest.LogCaptureFixture
+) -> None:
+    rng = seeded(8)
+    caplog.set_level(logging.CRITICAL)
+    victims = [newest(rig, "large@"), newest(rig, "small-files@")]
+    for number in range(1000):
+        place = victims[number % 2]
+        offset, bit = rng.randrange(place.stat().st_size), rng.randrange(8)
+        flip(place, offset, bit)
+        found = two.keeper().verify("outputs/d")
+        assert found, (place.name, offset, bit)
+        assert {d.file for d in found} == ({"outputs/d/large"} if number % 2 == 0 else {"outputs/d/a", "outputs/d/b"})
+        if number % 25 < 2:
+            check_fallback(rig)
+        flip(place, offset, bit)
+    assert not two.keeper().verify()
+
+
+def flip(place: Path, offset: int, bit: int) -> None:
+    with open(place, "r+b") as handle:
+        handle.seek(offset)
+        byte = handle.read(1)[0]
+        handle.seek(offset)
+        handle.write(bytes([byte ^ (1 << bit)]))
+
+
+def test_truncation_at_every_four_kib_is_named_and_fallen_back_from(two: Machine, rig: Rig) -> None:
+    for part in ("large@", "small-files@", "outputs~d@"):
+        place = newest(rig, part)
+        clean = place.read_bytes()
+        for length in [*range(0, len(clean), 4096), len(clean) - 1]:
+            place.write_bytes(clean[:length])
+            assert two.keeper().verify("outputs/d"), (part, length)
+            if length % (4096 * 37) == 0:
+                check_fallback(rig)
+        place.write_bytes(clean)
+    assert not two.keeper().verify()
+
+
+def test_a_deleted_payload_is_named_and_fallen_back_from(two: Machine, rig: Rig) -> None:
+    newest(rig, "large@").unlink()
+    (damage,) = two.keeper().verify()
+    assert damage.file == "outputs/d/large"
+    assert "missing" in damage.problem
+    check_fallback(rig)
+
+
+def test_swapped_payloads_are_named_and_fallen_back_from(two: Machine, rig: Rig) -> None:
+    new, old = newest(rig, "large@"), next(p for p in rig.payloads() if p.name.startswith("large@000001-"))
+    content = new.read_bytes(), old.read_bytes()
+    new.write_bytes(content[1])
+    old.write_bytes(content[0])
+    assert {d.generation[:6] for d in two.keeper().verify()} == {"000001", "000002"}
+    fresh = rig.machine()
+    result = fresh.keep.ensure("outputs/d")
+    assert result.outcome is Outcome.FAILED, "no generation is sound, and none is mixed from two"
+    assert "outputs/d" in result.error
+    assert not (fresh.root / "outputs/d").exists()
+    assert fresh.keep.ensure("outputs/other").outcome is Outcome.RESTORED
+
+
+def test_a_manifest_under_another_name_is_not_taken(two: Machine, rig: Rig) -> None:
+    place = newest(rig, "outputs~d@")
+    place.write_bytes(next(p for p in rig.manifests() if "@000001-" in p.name and "outputs~d" in p.name).read_bytes())
+    assert two.keeper().verify()
+    check_fallback(rig)
+
+
+def test_falling_back_is_said_once_and_names_the_file(two: Machine, rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    flip(newest(rig, "large@"), 5, 0)
+    with caplog.at_level(logging.WARNING):
+        result = rig.machine().keep.ensure("outputs/d")
+    assert len(result.warnings) == 1
+    assert "large@" in result.warnings[0]
+    assert [r.getMessage() for r in caplog.records] == list(result.warnings)
+
+
+def test_after_a_fallback_work_goes_on_above_the_damaged_generation(two: Machine, rig: Rig) -> None:
+    flip(newest(rig, "large@"), 5, 0)
+    fresh = rig.machine()
+    assert fresh.keep.ensure("outputs/d")
+    fresh.write("outputs/d/a", "goes on")
+    done = fresh.keeper().backup("outputs/d")
+    assert done
+    assert done.results[0].sequence == 3
+    check_fallback(rig, {**OLD, "a": b"goes on"})
+
+
+def test_a_missing_file_is_not_taken_from_an_older_generation_than_what_is_here(two: Machine, rig: Rig) -> None:
+    fresh = rig.machine()
+    assert fresh.keep.ensure("outputs/d/a")
+    flip(newest(rig, "large@"), 5, 0)
+    result = fresh.keeper().ensure("outputs/d/large")
+    assert result.outcome is Outcome.FAILED
+    assert "another generation" in result.error
+    assert fresh.tree("outputs/d") == {"a": b"new a"}
+
+
+def test_a_lost_or_torn_sentinel_is_named_and_mended_by_the_next_backup(two: Machine, rig: Rig) -> None:
+    sentinel = rig.store / "holdfast.json"
+    clean = sentinel.read_bytes()
+    for spoil in (lambda: sentinel.unlink(), lambda: sentinel.write_bytes(clean[:20]), lambda: sentinel.write_bytes(b"")):
+        spoil()
+        assert [d.file for d in two.keeper().verify()] == ["holdfast.json"]
+        assert rig.machine().keep.ensure("outputs/other").outcome is Outcome.RESTORED
+        two.write("outputs/other", str(spoil))
+        assert two.keeper().backup("outputs/other")
+        assert sentinel.read_bytes() == clean
+        assert not two.keeper().verify()
+
+
+def test_a_thousand_clean_runs_raise_no_alarm(rig: Rig, seeded: Callable[[int], random.Random], caplog: pytest.LogCaptureFixture) -> None:
+    rng = seeded(9)
+    machine = rig.machine()
+    make_database(machine.outputs / "d/study.db", 1)
+    assert machine.keep.backup("outputs/d")
+    caplog.clear()
+    for run in range(1000):
+        if rng.random() < 0.3:
+            machine.write(f"outputs/d/{rng.randrange(5)}", rng.randbytes(rng.choice((10, 2000, 1_100_000))))
+        elif rng.random() < 0.1:
+            make_database(machine.outputs / "d/study.db", run)
+        keeper = machine.keep if rng.random() < 0.9 else machine.keeper()
+        assert keeper.backup("outputs/d")
+        if run % 10 == 0:
+            assert not keeper.verify(), run
+    assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
+    fresh = rig.machine()
+    assert fresh.keep.ensure("outputs/d")
+    expected, found = read_tree(machine.root / "outputs/d"), fresh.tree("outputs/d")
+    assert rows_in(fresh.outputs / "d/study.db") == rows_in(machine.outputs / "d/study.db")
+    expected.pop("study.db"), found.pop("study.db")
+    assert found == expected

@@ -1,0 +1,238 @@
+"""SQLite: snapshots of a live database, and local databases that are broken, locked or stale."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from holdfast.store.outcomes import Outcome
+from holdfast.store.sqlite import Health, judge, snapshot
+from tests.support import Machine, Rig, make_database, rows_in
+
+SNAPSHOTS = 250
+
+#: Moves money between two accounts for ever: the sum is the invariant that a torn copy breaks.
+WRITER = """
+import random, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], timeout=60, isolation_level=None)
+connection.execute("pragma synchronous=off")
+rng = random.Random(1)
+print("ready", flush=True)
+while True:
+    connection.execute("begin immediate")
+    amount = rng.randrange(100)
+    a, b = rng.sample(range(200), 2)
+    connection.execute("update account set money = money - ?, note = ? where id = ?", (amount, rng.randbytes(rng.randrange(4000)), a))
+    connection.execute("update account set money = money + ?, note = ? where id = ?", (amount, rng.randbytes(rng.randrange(4000)), b))
+    connection.execute("insert into log values (?, ?)", (a, b))
+    connection.execute("commit")
+"""
+
+
+@contextmanager
+def busy_writer(database: Path, mode: str) -> Iterator[None]:
+    connection = sqlite3.connect(database)
+    connection.execute(f"pragma journal_mode={mode}")
+    connection.execute("create table account (id integer primary key, money integer, note blob)")
+    connection.execute("create table log (a integer, b integer)")
+    connection.executemany("insert into account values (?, 1000, null)", [(i,) for i in range(200)])
+    connection.commit()
+    connection.close()
+    process = subprocess.Popen([sys.executable, "-c", WRITER, str(database)], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        yield
+        assert process.poll() is None, "the writer was not disturbed"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_every_snapshot_under_a_busy_writer_holds_the_invariant(tmp_path: Path, mode: str) -> None:
+    database = tmp_path / "bank.db"
+    logs = set()
+    with busy_writer(database, mode):
+        for number in range(SNAPSHOTS):
+            copy = tmp_path / f"copy-{number}.db"
+            snapshot(database, copy)
+            connection = sqlite3.connect(copy)
+            assert connection.execute("select sum(money), count(*) from account").fetchone() == (200_000, 200)
+            assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
+            assert connection.execute("pragma journal_mode").fetchone() == ("delete",)
+            logs.add(connection.execute("select count(*) from log").fetchone()[0])
+            connection.close()
+            assert [p.name for p in tmp_path.glob(f"copy-{number}.db*")] == [copy.name], "no side file travels"
+            copy.unlink()
+    assert len(logs) > 10, "the writer was busy"
+
+
+def test_two_snapshots_of_one_state_are_equal_and_so_is_one_of_a_restored_copy(tmp_path: Path) -> None:
+    for mode in ("delete", "wal"):
+        database = tmp_path / f"{mode}.db"
+        make_database(database)
+        live = sqlite3.connect(database)
+        live.execute(f"pragma journal_mode={mode}")
+        live.execute("insert into trials values (1000, 1)")
+        live.commit()
+        first, second, third = (tmp_path / f"{mode}-{n}" for n in range(3))
+        snapshot(database, first)
+        snapshot(database, second)
+        snapshot(first, third)
+        assert first.read_bytes() == second.read_bytes() == third.read_bytes()
+        live.close()
+
+
+def test_backing_up_an_unchanged_live_database_writes_nothing(machine: Machine) -> None:
+    make_database(machine.outputs / "study.db")
+    live = sqlite3.connect(machine.outputs / "study.db")
+    live.execute("pragma journal_mode=wal")
+    live.execute("insert into trials values (100, 1)")
+    live.commit()
+    assert not machine.keep.backup("outputs/study.db").results[0].unchanged
+    assert machine.keep.backup("outputs/study.db").results[0].unchanged
+    assert machine.keeper().backup("outputs/study.db").results[0].unchanged
+    live.close()
+
+
+@pytest.fixture
+def backed_up(rig: Rig) -> Machine:
+    machine = rig.machine()
+    make_database(machine.outputs / "hpo/study.db", rows=20)
+    machine.write("outputs/hpo/trial_0/metrics.json", "{}")
+    assert machine.keep.backup("outputs/hpo")
+    return machine
+
+
+def spoil(kind: str, database: Path) -> None:
+    content = database.read_bytes()
+    database.write_bytes({"empty": b"", "truncated": content[: len(content) // 2], "garbage": b"\x00garbage" * 3000}[kind])
+
+
+@pytest.mark.parametrize("kind", ["empty", "truncated", "garbage"])
+@pytest.mark.parametrize("asked", ["outputs/hpo/study.db", "outputs/hpo"])
+def test_a_broken_local_database_is_set_aside_and_restored(backed_up: Machine, kind: str, asked: str) -> None:
+    database = backed_up.outputs / "hpo/study.db"
+    spoil(kind, database)
+    broken = database.read_bytes()
+    assert backed_up.keeper().ensure(asked).outcome is Outcome.RESTORED
+    assert rows_in(database) == 20
+    (aside,) = (backed_up.root / "holdfast-aside").rglob("study.db")
+    assert aside.read_bytes() == broken
+
+
+def test_garbage_with_side_files_is_set_aside_together_with_them(backed_up: Machine) -> None:
+    database = backed_up.outputs / "hpo/study.db"
+    spoil("garbage", database)
+    wal = database.with_name("study.db-wal")
+    wal.write_bytes(b"stale wal")
+    assert backed_up.keeper().ensure("outputs/hpo/study.db").outcome is Outcome.RESTORED
+    assert rows_in(database) == 20
+    assert not wal.exists()
+    assert [p.read_bytes() for p in (backed_up.root / "holdfast-aside").rglob("study.db-wal")] == [b"stale wal"]
+
+
+def test_a_stale_wal_beside_a_missing_database_is_never_replayed(rig: Rig) -> None:
+    """The WAL is a real one, of the same database in a later state: SQLite would replay it if it were left there."""
+    machine = rig.machine()
+    database = machine.outputs / "study.db"
+    make_database(database, rows=20)
+    connection = sqlite3.connect(database)
+    connection.execute("pragma journal_mode=wal")
+    connection.close()
+    assert machine.keep.backup("outputs/study.db")
+    live = sqlite3.connect(database)
+    live.execute("delete from trials")
+    live.commit()
+    wal = database.with_name("study.db-wal").read_bytes()
+    assert wal
+    live.close()
+
+    for asked in ("ensure", "restore"):
+        fresh = rig.machine()
+        stale = fresh.write("outputs/study.db-wal", wal)
+        keeper = fresh.keep
+        assert (keeper.ensure if asked == "ensure" else keeper.restore)("outputs/study.db").outcome is Outcome.RESTORED
+        assert not stale.exists()
+        assert rows_in(fresh.outputs / "study.db") == 20
+
+
+def test_a_locked_database_is_left_alone(backed_up: Machine) -> None:
+    database = backed_up.outputs / "hpo/study.db"
+    connection = sqlite3.connect(database, isolation_level=None)
+    connection.execute("begin exclusive")
+    connection.execute("insert into trials values (99, 1)")
+    before = {p.name for p in database.parent.iterdir()}
+    assert backed_up.keeper().ensure("outputs/hpo/study.db").outcome is Outcome.LOCAL
+    assert backed_up.keeper().ensure("outputs/hpo").outcome is Outcome.LOCAL
+    assert {p.name for p in database.parent.iterdir()} == before
+    connection.execute("commit")
+    connection.close()
+    assert rows_in(database) == 21
+
+
+def test_looking_at_a_database_changes_not_a_byte(tmp_path: Path) -> None:
+    database = tmp_path / "study.db"
+    make_database(database)
+    live = sqlite3.connect(database)
+    live.execute("pragma journal_mode=wal")
+    live.execute("insert into trials values (100, 1)")
+    live.commit()
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    assert judge(database) is Health.BUSY
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+    live.close()
+    assert judge(database) is Health.SOUND
+
+
+def test_a_database_that_broke_here_never_replaces_the_good_one(backed_up: Machine, rig: Rig) -> None:
+    database = backed_up.outputs / "hpo/study.db"
+    for kind in ("empty", "truncated", "garbage"):
+        make_database(backed_up.outputs / "fresh.db", rows=20)
+        database.write_bytes((backed_up.outputs / "fresh.db").read_bytes())
+        spoil(kind, database)
+        backed_up.write("outputs/hpo/trial_1/metrics.json", kind)
+        done = backed_up.keeper().backup("outputs/hpo")
+        assert not done
+        assert "study.db" in done.results[0].problem()
+        fresh = rig.machine()
+        assert fresh.keep.ensure("outputs/hpo")
+        assert rows_in(fresh.outputs / "hpo/study.db") == 20
+        assert fresh.read("outputs/hpo/trial_1/metrics.json") == kind.encode()
+
+
+def test_a_database_locked_for_long_is_refused_by_name_and_nothing_hangs(tmp_path: Path) -> None:
+    from holdfast.errors import Refused
+
+    database = tmp_path / "study.db"
+    make_database(database)
+    connection = sqlite3.connect(database, isolation_level=None)
+    connection.execute("begin exclusive")
+    started = time.monotonic()
+    with pytest.raises(Refused, match="locked"):
+        snapshot(database, tmp_path / "copy.db", busy_seconds=0.3)
+    assert time.monotonic() - started < 30
+    connection.close()
+
+
+def test_hundreds_of_backups_under_a_busy_writer_restore_to_sound_states(rig: Rig, seeded: Callable[[int], random.Random]) -> None:
+    machine = rig.machine()
+    database = machine.outputs / "bank.db"
+    machine.outputs.mkdir(parents=True)
+    with busy_writer(database, "wal"):
+        for _ in range(20):
+            assert machine.keep.backup("outputs/bank.db")
+            fresh = rig.machine()
+            assert fresh.keep.ensure("outputs/bank.db").outcome is Outcome.RESTORED
+            connection = sqlite3.connect(fresh.outputs / "bank.db")
+            assert connection.execute("select sum(money) from account").fetchone() == (200_000,)
+            connection.close()
