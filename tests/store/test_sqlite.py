@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.store.outcomes import Outcome
-from holdfast.store.sqlite import Health, judge, snapshot
+from holdfast.store.sqlite import Health, hash_raw, is_database, judge, snapshot
 from tests.support import Machine, Rig, make_database, rows_in
 
 SNAPSHOTS = 250
@@ -90,6 +90,35 @@ def test_two_snapshots_of_one_state_are_equal_and_so_is_one_of_a_restored_copy(t
         snapshot(first, third)
         assert first.read_bytes() == second.read_bytes() == third.read_bytes()
         live.close()
+
+
+def test_a_snapshot_of_a_resting_database_is_the_file_byte_for_byte(tmp_path: Path) -> None:
+    database = tmp_path / "study.db"
+    for rows in (1, 50, 3000):
+        make_database(database, rows)
+        snapshot(database, tmp_path / f"copy-{rows}")
+        assert (tmp_path / f"copy-{rows}").read_bytes() == database.read_bytes()
+
+
+def test_a_snapshot_costs_no_other_connection_of_this_process_its_lock(tmp_path: Path) -> None:
+    """Closing any descriptor of a file drops this process's POSIX locks on it; another process would then write into our
+    transaction."""
+    database = tmp_path / "study.db"
+    make_database(database)
+    ours = sqlite3.connect(database, isolation_level=None)
+    ours.execute("begin immediate")
+    ours.execute("insert into trials values (100, 1)")
+    snapshot(database, tmp_path / "copy.db")
+    assert is_database(database)
+    assert judge(database) is Health.BUSY
+    hash_raw(database)
+    other = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None); c.execute('begin immediate')"
+    done = subprocess.run([sys.executable, "-c", other, str(database)], capture_output=True, text=True)
+    assert "database is locked" in done.stderr
+    ours.execute("commit")
+    ours.close()
+    assert rows_in(database) == 11
+    assert rows_in(tmp_path / "copy.db") == 10
 
 
 def test_backing_up_an_unchanged_live_database_writes_nothing(machine: Machine) -> None:

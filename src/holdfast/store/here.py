@@ -10,8 +10,7 @@ from pathlib import Path
 from holdfast.store.keys import Key, within
 from holdfast.store.manifest import FileRecord, Kind
 from holdfast.store.records import Here, Record, Signature
-from holdfast.store.snapshot import hash_file
-from holdfast.store.sqlite import Health, judge, promises_database
+from holdfast.store.sqlite import Health, hash_raw, judge, promises_database
 from holdfast.store.workspace import Workspace, is_file, is_folder, lstat_or_none
 
 
@@ -106,6 +105,6 @@ def _compare(local: Path, status: os.stat_result, file: FileRecord, known: Here 
     now = Signature.of(status)
     if known is not None and known.trusted and known.signature == now and not file.sqlite:
         return known if known.blake3 == file.blake3 else None
-    if status.st_size != file.size or hash_file(local)[0] != file.blake3:
+    if status.st_size != file.size or hash_raw(local) != file.blake3:
         return None
     return Here(file.blake3, now, trusted=False)
