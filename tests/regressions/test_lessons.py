@@ -27,7 +27,11 @@ from tests.support import Machine, Rig, age, make_database, rows_in
 def test_lesson_01_there_is_one_idea_of_one_path(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = rig.machine()
     make_database(machine.outputs / "hpo/distilbert/study.db")
-    spellings = ["outputs/hpo/distilbert/study.db", "./outputs/hpo//distilbert/study.db", machine.outputs / "hpo/distilbert/study.db"]
+    spellings = [
+        "outputs/hpo/distilbert/study.db",
+        "./outputs/hpo//distilbert/study.db",
+        machine.outputs / "hpo/distilbert/study.db",
+    ]
     keys = {machine.keep.workspace.key(p) for p in spellings}
     assert keys == {Key("outputs/hpo/distilbert/study.db")}
     for spelling in spellings:

@@ -31,7 +31,7 @@ def test_each_machine_is_told_by_its_variables(variables: dict[str, str], expect
 def test_the_users_own_file_is_read_and_foreign_sections_are_left_alone(tmp_path: Path) -> None:
     place = tmp_path / "config/paths.yaml"
     place.parent.mkdir()
-    text = "base:\n  outputs: results\n  notebooks: notebooks\ndrive:\n  mount_point: /content/drive\n  backup_base_dir: resume-ner\nhpo: {x: 1}\n"
+    text = "base:\n  outputs: results\ndrive:\n  mount_point: /content/drive\n  backup_base_dir: resume-ner\nhpo: {x: 1}\n"
     place.write_text(text)
     config = load_config(tmp_path)
     assert (config.outputs, config.project, config.mount_point) == ("results", "resume-ner", Path("/content/drive"))

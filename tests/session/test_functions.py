@@ -65,7 +65,9 @@ def project(folder: Path, name: str = "proj") -> Path:
 
 def paste(root: Path, attach: str) -> tuple[list[str], str]:
     """Run the pattern in a Python of its own, as a user would. Gives what it printed and what it said on standard error."""
-    done = subprocess.run([sys.executable, "-c", PATTERN.format(attach=attach)], cwd=root, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", PATTERN.format(attach=attach)], cwd=root, check=False, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout.splitlines(), done.stderr

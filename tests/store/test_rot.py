@@ -162,7 +162,7 @@ def test_a_missing_file_is_not_taken_from_an_older_generation_than_what_is_here(
 def test_a_lost_or_torn_sentinel_is_named_and_mended_by_the_next_backup(two: Machine, rig: Rig) -> None:
     sentinel = rig.store / "holdfast.json"
     clean = sentinel.read_bytes()
-    for spoil in (lambda: sentinel.unlink(), lambda: sentinel.write_bytes(clean[:20]), lambda: sentinel.write_bytes(b"")):
+    for spoil in (sentinel.unlink, lambda: sentinel.write_bytes(clean[:20]), lambda: sentinel.write_bytes(b"")):
         spoil()
         assert [d.file for d in two.keeper().verify()] == ["holdfast.json"]
         assert rig.machine().keep.ensure("outputs/other").outcome is Outcome.RESTORED
@@ -172,7 +172,9 @@ def test_a_lost_or_torn_sentinel_is_named_and_mended_by_the_next_backup(two: Mac
         assert not two.keeper().verify()
 
 
-def test_a_thousand_clean_runs_raise_no_alarm(rig: Rig, seeded: Callable[[int], random.Random], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_thousand_clean_runs_raise_no_alarm(
+    rig: Rig, seeded: Callable[[int], random.Random], caplog: pytest.LogCaptureFixture
+) -> None:
     rng = seeded(9)
     machine = rig.machine()
     make_database(machine.outputs / "d/study.db", 1)

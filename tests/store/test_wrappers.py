@@ -161,7 +161,12 @@ def test_a_hang_is_a_dead_mount(tmp_path: Path) -> None:
         release.wait(20)
 
     backend = Bounded(Faulty(DirectoryBackend(tmp_path, "proj"), hang), 0.05)
-    for call in (backend.check, lambda: backend.stat("x"), lambda: backend.create("x", lambda: (b"x",)), lambda: list(backend.read("x"))):
+    for call in (
+        backend.check,
+        lambda: backend.stat("x"),
+        lambda: backend.create("x", lambda: (b"x",)),
+        lambda: list(backend.read("x")),
+    ):
         with pytest.raises(StoreTimeout, match="no progress"):
             call()
     release.set()

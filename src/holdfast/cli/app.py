@@ -118,7 +118,12 @@ def verify(paths: OptionalPaths = None, root: Root = None, drive: Drive = None, 
 
 
 @app.command()
-def history(path: Annotated[str, typer.Argument(help="A path below outputs.")], root: Root = None, drive: Drive = None, as_json: Json = False) -> None:
+def history(
+    path: Annotated[str, typer.Argument(help="A path below outputs.")],
+    root: Root = None,
+    drive: Drive = None,
+    as_json: Json = False,
+) -> None:
     """List the generations of a path, forks included."""
     entries = _keeper(root, drive).history(path)
     show.history(entries, as_json=as_json)
@@ -135,7 +140,9 @@ def status(root: Root = None, drive: Drive = None, as_json: Json = False) -> Non
 @app.command()
 def prune(
     paths: OptionalPaths = None,
-    orphans: Annotated[bool, typer.Option("--orphans", help="Also remove leftovers of interrupted backups that are recent.")] = False,
+    orphans: Annotated[
+        bool, typer.Option("--orphans", help="Also remove leftovers of interrupted backups that are recent.")
+    ] = False,
     forks: Annotated[bool, typer.Option("--forks", help="Also remove every fork but the default one.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing, tell what would be.")] = False,

@@ -71,7 +71,11 @@ def backups(done: Backup, *, as_json: bool) -> None:
             ]
         )
         return
-    words = {"CONFIRMED": "safe", "WRITTEN": "written, not confirmed yet", "UNKNOWN": "written; this place cannot tell whether it is safe"}
+    words = {
+        "CONFIRMED": "safe",
+        "WRITTEN": "written, not confirmed yet",
+        "UNKNOWN": "written; this place cannot tell whether it is safe",
+    }
     for r in done.results:
         if r.generation is not None and r.durability is not None:
             what = "unchanged since" if r.unchanged else f"{r.files} file(s), {size(r.size)} backed up as"
@@ -256,7 +260,18 @@ def pruned(result: Pruned, *, as_json: bool, would: bool) -> None:
 def report(findings: Sequence[Finding], *, as_json: bool) -> None:
     """What `doctor` found."""
     if as_json:
-        _json([{"path": f.topic, "outcome": f.level.upper(), "generation": None, "text": f.text, "error": f.text if f.level == "bad" else None} for f in findings])
+        _json(
+            [
+                {
+                    "path": f.topic,
+                    "outcome": f.level.upper(),
+                    "generation": None,
+                    "text": f.text,
+                    "error": f.text if f.level == "bad" else None,
+                }
+                for f in findings
+            ]
+        )
         return
     _out("holdfast doctor: paste all of this into a report")
     for f in findings:

@@ -1,0 +1,1 @@
+"""Where am I, the mount, the keeper, and the plan's functions."""

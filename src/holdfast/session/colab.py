@@ -16,10 +16,14 @@ def mount_drive(mount_point: Path) -> None:
     try:
         from google.colab import drive
     except ImportError as error:
-        raise StoreUnreachable(0, "this Python is not a Colab notebook, so Drive cannot be mounted from it", str(mount_point)) from error
+        raise StoreUnreachable(
+            0, "this Python is not a Colab notebook, so Drive cannot be mounted from it", str(mount_point)
+        ) from error
     try:
         drive.mount(str(mount_point))
-    except Exception as error:  # noqa: BLE001 - the adapter is the boundary: google.colab raises half a dozen unrelated types
+    except Exception as error:
         raise StoreUnreachable(
-            0, f"Drive could not be mounted ({type(error).__name__}: {error}); run the cell again and give consent", str(mount_point)
+            0,
+            f"Drive could not be mounted ({type(error).__name__}: {error}); run the cell again and give consent",
+            str(mount_point),
         ) from error

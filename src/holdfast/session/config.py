@@ -99,7 +99,9 @@ def _path(place: Path, setting: str, value: Any) -> str:
     try:
         return Key.parse(text).value
     except (OutsideOutputs, Refused) as error:
-        raise ConfigurationError(f"{place}: {setting} should be a relative path below its folder: {printable(str(error))}") from error
+        raise ConfigurationError(
+            f"{place}: {setting} should be a relative path below its folder: {printable(str(error))}"
+        ) from error
 
 
 def _number(place: Path, setting: str, value: Any, *, least: float) -> float:

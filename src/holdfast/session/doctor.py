@@ -45,7 +45,10 @@ def examine(keeper: Keeper) -> list[Finding]:
         Finding("project", "good", f"{keeper.root}, outputs in {keeper.workspace.outputs}/ ({_type(keeper.root)})"),
     ]
     if keeper.store is None:
-        return [*findings, Finding("store", "note", "no drive folder is given, so nothing is backed up: --drive DIR or HOLDFAST_DRIVE")]
+        return [
+            *findings,
+            Finding("store", "note", "no drive folder is given, so nothing is backed up: --drive DIR or HOLDFAST_DRIVE"),
+        ]
     backend = keeper.store.backend
     folder = Path(backend.location).parent
     try:
@@ -84,15 +87,16 @@ def _store(keeper: Keeper) -> Finding:
 def _near_by(keeper: Keeper, folder: Path) -> list[Finding]:
     """Other stores in the same folder: a renamed project folder shows up here."""
     found = []
+    here = keeper.store.backend.location if keeper.store else ""
     try:
         for place in sorted(folder.iterdir()):
             sentinel = place / SENTINEL
-            if str(place) != keeper.store.backend.location if keeper.store else True:
-                if sentinel.is_file():
-                    try:
-                        found.append(f"{place.name} (store_id {parse_sentinel(sentinel.read_bytes(), SENTINEL)})")
-                    except (Corrupt, StoreError):
-                        found.append(f"{place.name} (its {SENTINEL} cannot be read)")
+            if str(place) == here or not sentinel.is_file():
+                continue
+            try:
+                found.append(f"{place.name} (store_id {parse_sentinel(sentinel.read_bytes(), SENTINEL)})")
+            except (Corrupt, StoreError):
+                found.append(f"{place.name} (its {SENTINEL} cannot be read)")
     except OSError as error:
         return [Finding("stores near by", "bad", f"the folder cannot be listed: {error.strerror}")]
     text = ", ".join(found) + ": set drive.backup_base_dir to use one" if found else "none"
@@ -190,7 +194,9 @@ def _abilities(scratch: Path) -> list[Finding]:
         attempt("modes", mode),
         attempt("file times", grain),
     ]
-    return findings + [attempt(f"attribute {n.rpartition('.')[2]}", functools.partial(_attribute, file, n)) for n in DRIVE_ATTRIBUTES]
+    return findings + [
+        attempt(f"attribute {n.rpartition('.')[2]}", functools.partial(_attribute, file, n)) for n in DRIVE_ATTRIBUTES
+    ]
 
 
 def _attribute(file: Path, name: str) -> str:

@@ -12,6 +12,7 @@ from holdfast.session.config import Config
 from holdfast.session.environment import Environment
 from holdfast.store.backend import Durability
 from holdfast.store.backup import commit
+from holdfast.store.choose import Wish
 from holdfast.store.cleanup import Pruned, prune_store
 from holdfast.store.coverage import DirectoryTest, artifacts, cover
 from holdfast.store.extract import extract
@@ -21,7 +22,7 @@ from holdfast.store.outcomes import BackedUp, Outcome, Restored
 from holdfast.store.progress import Progress, Silent
 from holdfast.store.prune import Attached, plan_artifact, remove, worth_a_look
 from holdfast.store.requests import group
-from holdfast.store.restore import Wish, describe, ensure, look, restore
+from holdfast.store.restore import describe, ensure, look, restore
 from holdfast.store.store import Store
 from holdfast.store.verify import Damage, verify
 from holdfast.store.view import View
@@ -256,9 +257,7 @@ class Keeper:
             view = look(store, self.workspace)
             keys = sorted(artifacts(store, view, self.workspace))
             keys = [k for k in keys if not wanted or any(w.covers(k) or k.covers(w) for w in wanted)]
-            return prune_store(
-                store, self._attach_to(view), keys, with_orphans=orphans, with_forks=forks, dry_run=dry_run
-            )
+            return prune_store(store, self._attach_to(view), keys, with_orphans=orphans, with_forks=forks, dry_run=dry_run)
 
     def _need_store(self, verb: str) -> Store:
         if self.store is None:

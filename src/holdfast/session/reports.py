@@ -11,9 +11,9 @@ from holdfast.store.keys import Key
 from holdfast.store.manifest import Manifest
 from holdfast.store.records import Record
 from holdfast.store.scan import Found, scan
-from holdfast.store.workspace import Workspace, lstat_or_none, side_files
 from holdfast.store.store import Store
 from holdfast.store.view import State, View
+from holdfast.store.workspace import Workspace, lstat_or_none, side_files
 
 
 @dataclass(frozen=True)

@@ -257,7 +257,9 @@ def _unchanged(store: Store, workspace: Workspace, key: Key, record: Record, lin
     if updated != record:
         workspace.save(key, updated)
     durability = store.backend.durability([*parent.payloads(), parent.name.path])
-    return BackedUp(key, durability, parent.commit.id, parent.commit.sequence, parent.parent, unchanged=True, refused=snapshot.refused)
+    return BackedUp(
+        key, durability, parent.commit.id, parent.commit.sequence, parent.parent, unchanged=True, refused=snapshot.refused
+    )
 
 
 def _learned(workspace: Workspace, key: Key, snapshot: Snapshot, files: Mapping[str, FileRecord]) -> dict[str, Here]:

@@ -76,7 +76,9 @@ def prune_store(
         store.backend.flush()
         log.info("removed %d leftover(s) of interrupted backups", len(chosen))
     payloads += [p for p in chosen if p not in payloads]
-    return Pruned(tuple(dict.fromkeys(generations)), tuple(dict.fromkeys(payloads)), {p: s for p, s in left.items() if p not in payloads})
+    return Pruned(
+        tuple(dict.fromkeys(generations)), tuple(dict.fromkeys(payloads)), {p: s for p, s in left.items() if p not in payloads}
+    )
 
 
 def _plan_forks(store: Store, key: Key) -> PrunePlan:
@@ -140,7 +142,11 @@ def _settled(store: Store, seen: View, left: Mapping[str, int]) -> dict[str, int
     for path, size in left.items():
         commit = parse_payload_name(path.rpartition("/")[2])
         folder = path.rpartition("/")[0]
-        owners = [n for k, n in newest.items() if k.value == folder or folder.startswith(k.value + "/") or k.value.rpartition("/")[0] == folder]
+        owners = [
+            n
+            for k, n in newest.items()
+            if k.value == folder or folder.startswith(k.value + "/") or k.value.rpartition("/")[0] == folder
+        ]
         if commit is not None and owners and commit.sequence <= min(owners) - SETTLED:
             settled[path] = size
     return settled

@@ -76,6 +76,7 @@ class DirectoryTest:
         self._workspace = workspace
 
     def __call__(self, key: Key) -> bool:
+        """True where the artifact is a directory, or where nothing tells."""
         base = self._workspace.record(key).base
         if base is not None:
             return base.kind is Kind.DIRECTORY

@@ -24,7 +24,7 @@ def check_component(name: str) -> str | None:
     try:
         length = len(name.encode("utf-8"))
     except UnicodeEncodeError:
-        return f"has a name that is not UTF-8: {ascii(name)}"
+        return f"has a name that is not UTF-8: {name!a}"
     if length > MAX_COMPONENT_BYTES:
         return f"has a name of {length} bytes, and {MAX_COMPONENT_BYTES} is the most: {name[:40]!r}..."
     if os.name == "nt" and any(c in name for c in '\\:*?"<>|'):
@@ -79,10 +79,12 @@ class Key:
 
     @property
     def parts(self) -> tuple[str, ...]:
+        """The components, outermost first."""
         return tuple(self.value.split("/"))
 
     @property
     def name(self) -> str:
+        """The last component."""
         return self.parts[-1]
 
     def covers(self, other: Key) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -114,6 +115,7 @@ class Manifest:
 
     @cached_property
     def name(self) -> ManifestName:
+        """Its file name, taken apart."""
         return ManifestName(key_code(self.key), self.commit, self.parent)
 
     @property
@@ -210,7 +212,7 @@ def _from_body(body: Mapping[str, Any]) -> Manifest:
     progress = body["progress"]
     if progress is not None and (isinstance(progress, bool) or not isinstance(progress, int | float)):
         raise Corrupt("progress is not a number")
-    if progress is not None and progress != progress:  # NaN has no order
+    if progress is not None and math.isnan(progress):  # it has no order
         raise Corrupt("progress is not a number")
     sequence = _size(body["sequence"])
     return Manifest(

@@ -53,10 +53,12 @@ class ManifestName:
 
     @property
     def file(self) -> str:
+        """The file name."""
         return f"{self.key_code}@{self.commit}-{self.parent or NO_PARENT}.json"
 
     @property
     def path(self) -> str:
+        """The path in the store."""
         return f"{self.folder}/{self.file}"
 
     @property

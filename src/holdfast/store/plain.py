@@ -67,10 +67,8 @@ def restore_plain(store: Store, workspace: Workspace, key: Key, *, replace_here:
         return Restored(key, Outcome.ABSENT, error=f"{key}: the store has no plain file or folder there")
     folder = workspace.temporary()
     try:
-        if found.is_folder:
-            files = _copy_tree(store, key.value, folder / "tree")
-        else:
-            files = {"": _copy_file(store, key, folder / "file")}
+        single = not found.is_folder
+        files = {"": _copy_file(store, key, folder / "file")} if single else _copy_tree(store, key.value, folder / "tree")
     except Corrupt as error:
         return Restored(key, Outcome.FAILED, error=str(error))
     if not files:

@@ -70,9 +70,7 @@ def anything_may_go(
     return any(_may_go(i, above[i], attached, own) for i in parents)
 
 
-def plan_prune(
-    generations: Sequence[Generation], attached: frozenset[str], own: Mapping[str, Durability]
-) -> PrunePlan:
+def plan_prune(generations: Sequence[Generation], attached: frozenset[str], own: Mapping[str, Durability]) -> PrunePlan:
     """Decide what of one artifact may go. Pure.
 
     Kept always: heads, and the generation with the most progress. One that was here at attach goes only where two newer

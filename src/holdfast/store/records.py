@@ -36,6 +36,7 @@ class Signature:
 
     @classmethod
     def of(cls, found: os.stat_result) -> Signature:
+        """The signature that a stat shows."""
         return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
     def same_content(self, other: Signature) -> bool:
@@ -142,6 +143,7 @@ def read_sealed(path: Path) -> Any | None:
 
 
 def record_to_json(record: Record) -> dict[str, Any]:
+    """The record as plain data."""
     base = record.base
     return {
         "base": None if base is None else {"name": base.name.file, "manifest": base.encoded.decode()},
@@ -154,6 +156,7 @@ def record_to_json(record: Record) -> dict[str, Any]:
 
 
 def record_from_json(body: Mapping[str, Any]) -> Record:
+    """The record that `record_to_json` wrote. Raises Corrupt, KeyError or TypeError for anything else."""
     base = None
     if body["base"] is not None:
         name = parse_manifest_name(body["base"]["name"])
@@ -165,6 +168,7 @@ def record_from_json(body: Mapping[str, Any]) -> Record:
 
 
 def intent_to_json(intent: Intent) -> dict[str, Any]:
+    """The intent as plain data."""
     return {
         "sequence": intent.commit.sequence,
         "id": intent.commit.id,
@@ -174,15 +178,18 @@ def intent_to_json(intent: Intent) -> dict[str, Any]:
 
 
 def intent_from_json(body: Mapping[str, Any]) -> Intent:
+    """The intent that `intent_to_json` wrote."""
     here = {path: _signature_from_json(row) for path, row in body["here"].items()}
     return Intent(CommitId(body["sequence"], body["id"]), body["manifest"], here)
 
 
 def publication_to_json(publication: Publication) -> dict[str, Any]:
+    """The publication as plain data."""
     return {"record": record_to_json(publication.record), "targets": dict(publication.targets)}
 
 
 def publication_from_json(body: Mapping[str, Any]) -> Publication:
+    """The publication that `publication_to_json` wrote."""
     return Publication(record_from_json(body["record"]), dict(body["targets"]))
 
 

@@ -10,40 +10,26 @@ import errno
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from holdfast.errors import Corrupt, HoldfastError, StoreUnreadable
+from holdfast.store.choose import Wish, choose, owned_below, refuse_if_hidden
 from holdfast.store.coverage import Coverage, DirectoryTest, Target, artifacts, cover
 from holdfast.store.fetch import fetch
 from holdfast.store.here import LocalPart, is_complete, look_here
 from holdfast.store.keys import Key, printable, within
-from holdfast.store.lineage import ancestry
 from holdfast.store.manifest import FileRecord, Kind, Manifest
-from holdfast.store.names import ManifestName
 from holdfast.store.outcomes import Outcome, Restored
 from holdfast.store.plain import plain_outcome, restore_plain
 from holdfast.store.progress import Progress
 from holdfast.store.publish import inodes, publish_files, publish_tree
 from holdfast.store.records import Here, Publication, Record, Signature
 from holdfast.store.store import Store, first_error
-from holdfast.store.view import Presence, State, View
+from holdfast.store.view import Presence, View
 from holdfast.store.workspace import STATE_FOLDER, Workspace, lstat_or_none, refreshed, side_files
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What an explicit `restore` asks for beyond `ensure`.
-
-    Args:
-        generation: Id of the generation to take; None for the head.
-        replace_here: Move what is here aside and put the restored in its place.
-    """
-
-    generation: str | None = None
-    replace_here: bool = False
 
 
 def ensure(store: Store | None, workspace: Workspace, key: Key, progress: Progress | None = None) -> Restored:
@@ -200,14 +186,14 @@ def restore_artifact(
     in_use: dict[str, str] = {}
     while True:
         # 1. The generation: the chosen one, the base, or the head.
-        manifest = _choose(store, names, record, wish, frozenset(excluded), workspace)
+        manifest = choose(store, names, record, wish, frozenset(excluded), workspace)
         if manifest is None:
-            _refuse_if_hidden(store, names, key, prefix, frozenset(excluded), None, warnings)
+            refuse_if_hidden(store, names, key, prefix, frozenset(excluded), None, warnings)
             return Restored(target.artifact.join(prefix), Outcome.ABSENT, warnings=tuple(warnings))
-        owned = _owned_below(store, view, key, coverage)
+        owned = owned_below(store, view, key, coverage)
         wanted = {p: r for p, r in manifest.files.items() if within(p, prefix) and not any(within(p, o) for o in owned)}
         if not wanted and prefix:
-            _refuse_if_hidden(store, names, key, prefix, frozenset(excluded), manifest, warnings)
+            refuse_if_hidden(store, names, key, prefix, frozenset(excluded), manifest, warnings)
             return Restored(key.join(prefix), Outcome.ABSENT, warnings=tuple(warnings))
         # 2. What is needed: a directory that is partly here gets its missing files, if what is in common agrees.
         here = LocalPart() if wish.replace_here else look_here(workspace, key, prefix, wanted, record)
@@ -218,7 +204,9 @@ def restore_artifact(
                 f"`holdfast restore {key}` brings back {manifest.commit} whole and moves what is here aside"
             )
         if here.differing:
-            text = f"{key.join(prefix)}: {printable(here.differing[0])} differs from generation {manifest.commit}; nothing was touched"
+            text = (
+                f"{key.join(prefix)}: {printable(here.differing[0])} differs from generation {manifest.commit}; nothing was touched"
+            )
             log.warning("%s", text)
             return Restored(key.join(prefix), Outcome.LOCAL, warnings=(*warnings, text))
         needed = [wanted[p] for p in wanted if p not in here.equal]
@@ -255,76 +243,6 @@ def restore_artifact(
             log.warning("%s", warnings[-1])
         outcome = Outcome.LOCAL if len(appeared) == len(needed) else Outcome.RESTORED
         return Restored(key.join(prefix), outcome, manifest.commit.id, "", tuple(warnings), len(needed), size)
-
-
-def _choose(
-    store: Store, names: tuple[ManifestName, ...], record: Record, wish: Wish, excluded: frozenset[str], workspace: Workspace
-) -> Manifest | None:
-    if wish.generation is not None:
-        return _named_generation(store, names, wish.generation, excluded)
-    base = record.base
-    if base is not None and not wish.replace_here and base.commit.id not in excluded:
-        anything_here = any(lstat_or_none(workspace.local(base.key.join(p))) is not None for p in record.here)
-        name = next((n for n in names if n.commit == base.commit), None)
-        if anything_here and name is not None and store.examine(name).state is State.WHOLE:
-            return base
-    heads = store.heads(names, excluded)
-    if len(heads) > 1:
-        others = ", ".join(str(h.commit) for h in heads[1:])
-        log.warning("%s: a fork: taking %s, beside it stand %s; `holdfast history` shows them", heads[0].key, heads[0].commit, others)
-    return heads[0] if heads else None
-
-
-def _named_generation(
-    store: Store, names: tuple[ManifestName, ...], wanted: str, excluded: frozenset[str]
-) -> Manifest | None:
-    id_ = wanted.rpartition("-")[2]
-    for name in names:
-        if name.commit.id == id_:
-            if id_ in excluded:
-                raise Corrupt(f"generation {name.commit} is damaged; `holdfast history` lists the others")
-            generation = store.examine(name)
-            if generation.manifest is None or generation.state is not State.WHOLE:
-                raise Corrupt(f"generation {name.commit} is not whole: {generation.problem}")
-            return generation.manifest
-    return None
-
-
-def _refuse_if_hidden(
-    store: Store,
-    names: tuple[ManifestName, ...],
-    key: Key,
-    prefix: str,
-    excluded: frozenset[str],
-    head: Manifest | None,
-    warnings: list[str],
-) -> None:
-    """A generation that is not whole and may hold the path stands against absence.
-
-    Raises:
-        Corrupt: one does.
-    """
-    parents = {n.commit.id: ({n.parent} if n.parent else set()) for n in names}
-    below = set()
-    if head is not None:
-        parents[head.commit.id] |= set(head.ancestors)
-        below = {head.commit.id} | ancestry([head.commit.id], parents)
-    for name in names:
-        if name.commit.id in below or (head is not None and name.commit.sequence <= head.commit.sequence):
-            continue
-        generation = store.examine(name)
-        if generation.state is State.WHOLE and name.commit.id not in excluded:
-            continue
-        manifest = generation.manifest
-        if manifest is None or not prefix or any(within(p, prefix) for p in manifest.files):
-            why = warnings[-1] if warnings else generation.problem
-            raise Corrupt(f"{key.join(prefix)}: it may be in generation {name.commit}, which is not whole ({why})")
-
-
-def _owned_below(store: Store, view: View, key: Key, coverage: Coverage) -> tuple[str, ...]:
-    """Paths below the artifact that inner artifacts own: those with a whole generation of their own."""
-    inner = [k for k in coverage.inner if key.covers(k)]
-    return tuple(key.relative(k) for k in inner if store.heads(view.of(k)))
 
 
 def _fallen_back(

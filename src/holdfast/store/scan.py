@@ -23,6 +23,7 @@ class Found:
 
     @classmethod
     def of(cls, found: os.stat_result) -> Found:
+        """What a stat shows."""
         return cls(Signature.of(found), stat.S_IMODE(found.st_mode) & 0o777)
 
 

@@ -65,6 +65,7 @@ class Staged:
     taken_ns: int
 
     def as_here(self, digest: str) -> Here:
+        """What to remember of the original once the store has this content."""
         trusted = not self.sqlite and self.taken_ns - self.here.mtime_ns > RACY_NS
         return Here(digest, self.here, trusted)
 
@@ -186,10 +187,10 @@ class _Taking:
         base = None if self._base is None else self._base.files.get(path)
         known = self._record.here.get(path)
         was_database = base is not None and base.sqlite
-        if not forced and not was_database and base is not None and known is not None and known.trusted:
-            if known.signature == file.signature:
-                self._kept[path] = known
-                return
+        trusted = base is not None and known is not None and known.trusted and not was_database and not forced
+        if trusted and known is not None and known.signature == file.signature:
+            self._kept[path] = known
+            return
         place = self._root / path if path else self._root
         if is_database(place):
             staged = self._database(path, place, file)

@@ -131,8 +131,7 @@ class Store:
             found = f"the store {store_id}" if store_id else "no store"
             raise StoreUnreadable(
                 errno.ENOENT,
-                f"drive.store_id asks for the store {self._expected_id} and {found} is here: "
-                "is this the right account and folder?",
+                f"drive.store_id asks for the store {self._expected_id} and {found} is here: is this the right account and folder?",
                 self.backend.location,
             )
 
@@ -144,7 +143,9 @@ class Store:
             twins = [e.name for e in first if e.is_folder and twin_of(e.name) == self.backend.name]
             if twins:
                 raise StoreUnreadable(
-                    errno.ENOENT, f"the store folder is missing and {printable(twins[0])!r} is here: rename it", self.backend.location
+                    errno.ENOENT,
+                    f"the store folder is missing and {printable(twins[0])!r} is here: rename it",
+                    self.backend.location,
                 )
             self._check_expected(None)
             return View(Presence.NONE)

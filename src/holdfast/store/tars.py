@@ -29,6 +29,7 @@ class TarWriter:
         self.names.add(name)
 
     def close(self) -> Path:
+        """Finish the file, and give its path."""
         self._tar.close()
         return self._path
 

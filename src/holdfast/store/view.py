@@ -42,6 +42,7 @@ class View:
         return tuple(n for n in self.names if n.key_code == code)
 
     def codes(self) -> frozenset[str]:
+        """The key of every artifact, as it stands in names."""
         return frozenset(n.key_code for n in self.names)
 
 

@@ -194,11 +194,11 @@ class Workspace:
         try:
             body = self._read("records", key)
             record = Record() if body is None else records.record_from_json(body)
-            self._records[key] = (Signature.of(found), record)
-            return record
         except (Corrupt, KeyError, TypeError, ValueError) as error:
             log.warning("%s: what was remembered of it is damaged and is ignored (%s)", key, error)
             return Record()
+        self._records[key] = (Signature.of(found), record)
+        return record
 
     def record_in(self, key: Key, view: View) -> Record:
         """What is remembered of an artifact, as far as it is about the store in view: another store's base is no base."""
@@ -313,10 +313,10 @@ def lstat_or_none(path: Path) -> os.stat_result | None:
 
 
 def is_folder(found: os.stat_result | None) -> bool:
+    """True for a folder, not for a link to one."""
     return found is not None and stat.S_ISDIR(found.st_mode)
 
 
 def is_file(found: os.stat_result | None) -> bool:
+    """True for a regular file, not for a link to one."""
     return found is not None and stat.S_ISREG(found.st_mode)
-
-

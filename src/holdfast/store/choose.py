@@ -1,0 +1,103 @@
+"""Which generation a restore takes, and what stands against saying that there is none."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from holdfast.errors import Corrupt
+from holdfast.store.coverage import Coverage
+from holdfast.store.keys import Key, within
+from holdfast.store.lineage import ancestry
+from holdfast.store.manifest import Manifest
+from holdfast.store.names import ManifestName
+from holdfast.store.records import Record
+from holdfast.store.store import Store
+from holdfast.store.view import State, View
+from holdfast.store.workspace import Workspace, lstat_or_none
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What an explicit `restore` asks for beyond `ensure`.
+
+    Args:
+        generation: Id of the generation to take; None for the head.
+        replace_here: Move what is here aside and put the restored in its place.
+    """
+
+    generation: str | None = None
+    replace_here: bool = False
+
+
+def choose(
+    store: Store, names: tuple[ManifestName, ...], record: Record, wish: Wish, excluded: frozenset[str], workspace: Workspace
+) -> Manifest | None:
+    """The chosen generation, else the base where something of it is here, else the head. None where none is whole."""
+    if wish.generation is not None:
+        return _named_generation(store, names, wish.generation, excluded)
+    base = record.base
+    if base is not None and not wish.replace_here and base.commit.id not in excluded:
+        anything_here = any(lstat_or_none(workspace.local(base.key.join(p))) is not None for p in record.here)
+        name = next((n for n in names if n.commit == base.commit), None)
+        if anything_here and name is not None and store.examine(name).state is State.WHOLE:
+            return base
+    heads = store.heads(names, excluded)
+    if len(heads) > 1:
+        others = ", ".join(str(h.commit) for h in heads[1:])
+        log.warning(
+            "%s: a fork: taking %s, beside it stand %s; `holdfast history` shows them", heads[0].key, heads[0].commit, others
+        )
+    return heads[0] if heads else None
+
+
+def _named_generation(store: Store, names: tuple[ManifestName, ...], wanted: str, excluded: frozenset[str]) -> Manifest | None:
+    id_ = wanted.rpartition("-")[2]
+    for name in names:
+        if name.commit.id == id_:
+            if id_ in excluded:
+                raise Corrupt(f"generation {name.commit} is damaged; `holdfast history` lists the others")
+            generation = store.examine(name)
+            if generation.manifest is None or generation.state is not State.WHOLE:
+                raise Corrupt(f"generation {name.commit} is not whole: {generation.problem}")
+            return generation.manifest
+    return None
+
+
+def refuse_if_hidden(
+    store: Store,
+    names: tuple[ManifestName, ...],
+    key: Key,
+    prefix: str,
+    excluded: frozenset[str],
+    head: Manifest | None,
+    warnings: list[str],
+) -> None:
+    """A generation that is not whole and may hold the path stands against absence.
+
+    Raises:
+        Corrupt: one does.
+    """
+    parents = {n.commit.id: ({n.parent} if n.parent else set()) for n in names}
+    below = set()
+    if head is not None:
+        parents[head.commit.id] |= set(head.ancestors)
+        below = {head.commit.id} | ancestry([head.commit.id], parents)
+    for name in names:
+        if name.commit.id in below or (head is not None and name.commit.sequence <= head.commit.sequence):
+            continue
+        generation = store.examine(name)
+        if generation.state is State.WHOLE and name.commit.id not in excluded:
+            continue
+        manifest = generation.manifest
+        if manifest is None or not prefix or any(within(p, prefix) for p in manifest.files):
+            why = warnings[-1] if warnings else generation.problem
+            raise Corrupt(f"{key.join(prefix)}: it may be in generation {name.commit}, which is not whole ({why})")
+
+
+def owned_below(store: Store, view: View, key: Key, coverage: Coverage) -> tuple[str, ...]:
+    """Paths below the artifact that inner artifacts own: those with a whole generation of their own."""
+    inner = [k for k in coverage.inner if key.covers(k)]
+    return tuple(key.relative(k) for k in inner if store.heads(view.of(k)))
