@@ -68,7 +68,7 @@ def backup(
     as_json: Json = False,
 ) -> None:
     """Back up files or directories as a new generation each. Nothing in the store is ever overwritten."""
-    done = _keeper(root, drive).backup(*paths, progress=progress)
+    done = _keeper(root, drive).backup(*paths, progress=progress, wait=wait)
     show.backups(done, as_json=as_json)
     if not done:
         raise typer.Exit(FAILED)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from holdfast.errors import HoldfastError, NotRestored, StoreError, UsageError
@@ -29,6 +30,8 @@ from holdfast.store.view import View
 from holdfast.store.workspace import Workspace, is_folder, lstat_or_none
 
 log = logging.getLogger(__name__)
+
+_ASK_EVERY_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -94,10 +97,13 @@ class Keeper:
         Raises:
             UsageError: the path cannot be kept.
         """
-        result = ensure(self.store, self.workspace, self.workspace.key(path), self._progress)
+        result = self._ensure(path)
         if result.outcome is Outcome.FAILED:
             log.error("%s", result.error)
         return result
+
+    def _ensure(self, path: str | PurePath) -> Restored:
+        return ensure(self.store, self.workspace, self.workspace.key(path), self._progress)
 
     def require(self, path: str | PurePath) -> Path:
         """The path on this machine, restored if need be. The only way to a path that a step needs.
@@ -105,7 +111,7 @@ class Keeper:
         Raises:
             NotRestored: it is absent, or was not restored; the text says which.
         """
-        result = self.ensure(path)
+        result = self._ensure(path)
         if result:
             return self.workspace.local(result.key)
         why = result.error or f"{result.key}: neither here nor in the store; run the step that makes it"
@@ -139,7 +145,7 @@ class Keeper:
         Args:
             paths: Below outputs, each present here.
             progress: What you count (finished trials, training step): a fresh machine takes the generation with most.
-            wait: Seconds to wait for confirmation; a place that can tell has told when the bytes are written.
+            wait: Seconds to wait for confirmation where it comes after the fact; None does not wait.
 
         Returns:
             True where everything is in a generation now. Errors are in its results, one line each, and logged.
@@ -159,6 +165,8 @@ class Keeper:
             results = self._back_up(self.store, [k for k in keys if k not in missing], progress)
         except HoldfastError as error:
             results = [BackedUp(k, error=describe(k, error)) for k in keys if k not in missing]
+        if wait is not None:
+            results = _wait_for(self.store, results, wait)
         for result in [*failed, *results]:
             if result.problem():
                 log.error("%s", result.problem())
@@ -263,3 +271,16 @@ class Keeper:
         if self.store is None:
             raise UsageError(f"{verb} needs a store: give --drive DIR, set HOLDFAST_DRIVE, or mount Drive")
         return self.store
+
+
+def _wait_for(store: Store, results: list[BackedUp], seconds: float) -> list[BackedUp]:
+    """Ask again until everything is confirmed, nobody can tell, or the time is over."""
+    deadline = time.monotonic() + seconds
+    while True:
+        results = [
+            replace(r, durability=store.backend.durability(r.paths)) if r.durability is Durability.WRITTEN else r for r in results
+        ]
+        left = deadline - time.monotonic()
+        if left <= 0 or all(r.durability is not Durability.WRITTEN for r in results):
+            return results
+        time.sleep(min(_ASK_EVERY_SECONDS, left))

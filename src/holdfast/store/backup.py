@@ -145,12 +145,12 @@ def commit(
         # 9. The base: this workspace now stands on the new generation.
         _remember(workspace, key, record, line, manifest, snapshot)
         workspace.end(key)
-        durability = store.backend.durability([*manifest.payloads(), manifest.name.path])
+        paths = (*manifest.payloads(), manifest.name.path)
         size = sum(sending.sent.values())
         log.info("%s: backed up as generation %s (%d files, %d bytes sent)", key, id_, len(snapshot.staged), size)
         return BackedUp(
             key,
-            durability,
+            store.backend.durability(paths),
             id_.id,
             id_.sequence,
             _parent_id(line),
@@ -158,6 +158,7 @@ def commit(
             refused=snapshot.refused,
             files=len(snapshot.staged),
             size=size,
+            paths=paths,
         )
     raise StoreUnreadable(errno.EBUSY, "its files are rewritten faster than they can be sent; back up when they rest", str(key))
 
@@ -256,9 +257,16 @@ def _unchanged(store: Store, workspace: Workspace, key: Key, record: Record, lin
     updated = Record(parent, here, record.copied, damaged=record.damaged)
     if updated != record:
         workspace.save(key, updated)
-    durability = store.backend.durability([*parent.payloads(), parent.name.path])
+    paths = (*parent.payloads(), parent.name.path)
     return BackedUp(
-        key, durability, parent.commit.id, parent.commit.sequence, parent.parent, unchanged=True, refused=snapshot.refused
+        key,
+        store.backend.durability(paths),
+        parent.commit.id,
+        parent.commit.sequence,
+        parent.parent,
+        unchanged=True,
+        refused=snapshot.refused,
+        paths=paths,
     )
 
 

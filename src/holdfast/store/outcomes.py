@@ -65,6 +65,7 @@ class BackedUp:
         error: One line for a person where it failed, else empty.
         files: Files sent.
         size: Bytes sent.
+        paths: Everything in the store that the generation needs, manifest included; what confirmation is about.
     """
 
     key: Key
@@ -78,6 +79,7 @@ class BackedUp:
     error: str = ""
     files: int = 0
     size: int = 0
+    paths: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         """True where everything that was asked for is in a generation now."""

@@ -1,0 +1,54 @@
+# Everything that a developer runs. The first target that needs it makes .venv; `make help` lists the rest.
+
+PYTHON ?= python3
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+# A virtual environment names its own folder inside. In a copied checkout it would test the original, so it is made anew.
+READY := $(VENV)/ready-$(shell pwd -P | cksum | cut -d ' ' -f 1)
+
+.PHONY: help run test check bench torture drill clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{ printf "  %-12s %s\n", $$1, $$2 }'
+
+$(READY): pyproject.toml constraints/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo 'make: Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' \
+		|| { echo 'make: this Python cannot make a virtual environment; on Debian: apt-get install python3-venv' >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(RUN) pip install -q --disable-pip-version-check -c constraints/dev.txt -e '.[dev]'
+	@touch $@
+
+run: $(READY) ## Run the quick start: make, back up, lose the machine, restore
+	$(VENV)/bin/python examples/quickstart.py
+
+test: $(READY) ## Run the tests, without the long sweeps
+	$(RUN) pytest -n auto -m "not torture"
+
+check: $(READY) ## Lint, formatting, types, import layers, then the tests
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(VENV)/bin/lint-imports
+	$(RUN) pytest -n auto -m "not torture"
+
+bench: $(READY) ## Compare with cp, rsync, restic and rclone; many minutes, 2 GB of disk
+	$(VENV)/bin/python benchmarks/run.py
+
+torture: $(READY) ## Run the long form of the tests and the sweep over every fault
+	$(RUN) pytest -n auto -m torture
+	$(RUN) tests.faults.sweep
+
+drill: $(READY) ## Kill a ten-step run again and again, and show that it goes on
+	$(VENV)/bin/python examples/kill_and_go_on.py
+
+clean: ## Remove .venv, caches and build outputs
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,176 @@
+"""One project on one machine with its drive, built, copied and read by the kill sweep."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import shutil
+import sqlite3
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NoReturn
+
+from holdfast.cli import main
+from holdfast.cli.app import app
+from holdfast.errors import UsageError
+from holdfast.session.attach import open_keeper
+from holdfast.session.keeper import Keeper
+from holdfast.store.progress import Silent
+from holdfast.store.workspace import STATE_FOLDER
+
+ARTIFACT = "outputs/run"
+#: One transfer at a time keeps every call in the main thread, so that the n-th call is the same one in every run.
+CONFIG = "drive:\n  backup_base_dir: proj\n  parallel: 1\n"
+
+#: Path below a folder to content; a folder without content ends in a slash.
+Tree = Mapping[str, bytes]
+
+
+class Site:
+    """A workspace and a drive below one folder, as one machine sees them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.here = folder / "here"
+        self.drive = folder / "drive"
+        self.artifact = self.here / ARTIFACT
+        self._fresh = 0
+
+    @property
+    def sides(self) -> dict[str, Path]:
+        return {"workspace": self.here, "store": self.drive}
+
+    def set_up(self) -> None:
+        self.drive.mkdir(parents=True, exist_ok=True)
+        _project(self.here)
+
+    def forget_here(self) -> None:
+        """The machine is taken away; a new one has the project and nothing else."""
+        shutil.rmtree(self.here)
+        _project(self.here)
+
+    def write(self, files: Tree) -> None:
+        write_tree(self.artifact, files)
+
+    def arguments(self, *command: str) -> list[str]:
+        return [*command, "--root", str(self.here), "--drive", str(self.drive)]
+
+    def cli(self, *command: str) -> int:
+        """Exit code of the `holdfast` command in a process of its own; forked, because starting Python is the slow part."""
+        _warm_up()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        child = os.fork()
+        if child == 0:
+            _become_cli(self.arguments(*command), self.folder / "cli.log")
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    def said(self) -> str:
+        """The last line that a command printed."""
+        log = self.folder / "cli.log"
+        lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+        return lines[-1] if lines else ""
+
+    def keeper(self) -> Keeper:
+        return open_keeper(self.here, self.drive, mount=False, progress=Silent())
+
+    def fresh(self) -> tuple[Keeper, Path]:
+        """A keeper on a machine that never saw the project, and its artifact."""
+        self._fresh += 1
+        root = self.folder / f"fresh-{self._fresh}"
+        _project(root)
+        return open_keeper(root, self.drive, mount=False, progress=Silent()), root / ARTIFACT
+
+    def reader(self) -> Keeper:
+        """A keeper on a machine that only looks at the store: history, verify, restore to another folder."""
+        keeper, _ = self.fresh()
+        (keeper.root / STATE_FOLDER).mkdir()
+        return keeper
+
+
+def _project(root: Path) -> None:
+    (root / "config").mkdir(parents=True)
+    (root / "config" / "paths.yaml").write_text(CONFIG)
+
+
+@functools.cache
+def _warm_up() -> None:
+    """Parse a command once in this process: what typer loads for it on first use, every fork then has already."""
+    with contextlib.suppress(UsageError):
+        app(["history", ARTIFACT, "--root", "/nowhere"], standalone_mode=False)
+
+
+def _become_cli(arguments: list[str], log: Path) -> NoReturn:
+    code = 70
+    try:
+        handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(handle, 1)
+        os.dup2(handle, 2)
+        sys.argv = ["holdfast", *arguments]
+        main()
+        code = 0
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except BaseException:  # noqa: BLE001 - whatever it is, this process must not go on as its parent
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def write_tree(root: Path, files: Tree) -> None:
+    for path, content in files.items():
+        place = root / path
+        if path.endswith("/"):
+            place.mkdir(parents=True, exist_ok=True)
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
+
+
+def read_tree(root: Path) -> Tree | None:
+    """Every byte below a folder, or None where nothing is. Anything but files and folders is shown as what it is."""
+    if not os.path.lexists(root):
+        return None
+    found: dict[str, bytes] = {}
+    for place in sorted(root.rglob("*")):
+        path = place.relative_to(root).as_posix()
+        if place.is_symlink():
+            found[path] = b"a link to " + os.fsencode(os.readlink(place))
+        elif place.is_dir():
+            if not any(place.iterdir()):
+                found[path + "/"] = b""
+        else:
+            found[path] = place.read_bytes()
+    return found
+
+
+def read_logical(root: Path) -> Tree | None:
+    """As `read_tree`, with every database as what a program would read from it, its side files applied and left out."""
+    raw = read_tree(root)
+    if raw is None:
+        return None
+    databases = [p for p, content in raw.items() if p.endswith(".db") and content]
+    sides = {f"{p}{suffix}" for p in databases for suffix in ("-wal", "-shm", "-journal")}
+    return {p: read_database(root / p) if p in databases else c for p, c in raw.items() if p not in sides}
+
+
+def read_database(path: Path) -> bytes:
+    """Integrity and content of a database, read from a copy with its side files so that looking changes nothing."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for suffix in ("", "-wal", "-journal"):
+            if (source := path.with_name(path.name + suffix)).exists():
+                shutil.copyfile(source, Path(scratch) / source.name)
+        connection = sqlite3.connect(Path(scratch) / path.name)
+        try:
+            health = connection.execute("PRAGMA integrity_check").fetchall()
+            return "\n".join([f"integrity {health}", *connection.iterdump()]).encode()
+        except sqlite3.DatabaseError as error:
+            return f"unreadable: {error}".encode()
+        finally:
+            connection.close()

@@ -1,0 +1,48 @@
+"""Whatever call a command is killed at, nothing that was backed up or restored is lost or half there."""
+
+from __future__ import annotations
+
+import os
+import random
+
+import pytest
+
+from tests.faults.bench import Tool
+from tests.faults.strace import StraceError
+from tests.faults.sweep import Sweep, run
+
+SAMPLE = 220
+LEAST_SAMPLED = 200
+LEAST_IN_ALL = 2000
+
+
+def swept(sample: int | None, seed: int, jobs: int) -> Sweep:
+    try:
+        done = run(sample=sample, seed=seed, jobs=jobs)
+    except StraceError as error:
+        pytest.fail(str(error))
+    print(done.table())
+    for text, count in sorted(done.notes().items()):
+        print(f"note: {text} ({count} points)")
+    return done
+
+
+def judge(done: Sweep, least: int) -> None:
+    assert not done.broken(Tool.HOLDFAST), "\n".join(done.failures())
+    assert done.killed(Tool.HOLDFAST) >= least
+    assert len(done.not_hit(Tool.HOLDFAST)) <= done.killed(Tool.HOLDFAST) // 100, done.not_hit(Tool.HOLDFAST)[:3]
+    assert done.broken(Tool.COPY), "rmtree + copytree loses nothing here, so this sweep could not find a loss"
+
+
+def test_a_kill_at_a_sample_of_points_loses_nothing() -> None:
+    """A new seed every day's run; HOLDFAST_SWEEP_SEED repeats one."""
+    seed = int(os.environ.get("HOLDFAST_SWEEP_SEED", random.SystemRandom().randrange(1_000_000)))
+    print(f"seed {seed}: HOLDFAST_SWEEP_SEED={seed} repeats this sample")
+    judge(swept(SAMPLE, seed, jobs=2), LEAST_SAMPLED)
+
+
+@pytest.mark.torture
+def test_a_kill_at_every_point_loses_nothing() -> None:
+    done = swept(None, 0, jobs=os.cpu_count() or 2)
+    judge(done, LEAST_IN_ALL)
+    assert not done.not_hit(Tool.HOLDFAST)
