@@ -11,6 +11,7 @@
     |-- LocalError (OSError)                 the local disk is full or denies us
     |-- NotRestored (RuntimeError)           `require`: absent, or in the store and not restored
     |-- Corrupt                              bytes were fully read and are wrong
+    |   `-- NewerFormat                      they are sound, and of a format that this version does not read
     `-- StoreError (OSError)                 the store
         |-- StoreNotFound (FileNotFoundError)    one path in it does not exist
         |-- StoreExists (FileExistsError)        the name is taken: names are written once
@@ -63,6 +64,10 @@ class NotRestored(HoldfastError, RuntimeError):
 
 class Corrupt(HoldfastError):
     """Bytes were read to the end and are not what was written."""
+
+
+class NewerFormat(Corrupt):
+    """A manifest of another format: sound, and not for this version. Upgrading reads it."""
 
 
 class StoreError(HoldfastError, OSError):

@@ -517,19 +517,30 @@ def test_a_key_whose_code_must_be_cut_works_like_any_other(site: Site, parts: in
 
 
 @pytest.mark.parametrize("depth", [400, 1200, 1800])
-def test_a_folder_may_be_as_deep_as_the_system_allows(site: Site, depth: int) -> None:
+def test_what_lies_too_deep_is_refused_by_name_and_the_rest_is_kept(site: Site, depth: int) -> None:
     machine = site.box()
     bottom = "outputs/d/" + "/".join("d" for _ in range(depth))
     try:
         machine.write(f"{bottom}/a.txt", "at the bottom")
-        good(machine.run("backup", "outputs/d"))
+        machine.write("outputs/d/b.txt", "on top")
+        refused(machine.run("backup", "outputs/d"), 1, "deeper than")
         sound(machine.run("status"))
         fresh = site.box()
         good(fresh.run("ensure", "outputs/d"))
-        assert (fresh.root / bottom / "a.txt").read_text() == "at the bottom"
+        assert (fresh.root / "outputs/d/b.txt").read_text() == "on top"
     finally:  # too deep for what cleans up after tests
         for place in site.folder.iterdir():
             subprocess.run(["rm", "-rf", str(place)], check=True)
+
+
+def test_a_folder_may_be_a_hundred_deep(site: Site) -> None:
+    machine = site.box()
+    bottom = "outputs/d/" + "/".join("d" for _ in range(100))
+    machine.write(f"{bottom}/a.txt", "at the bottom")
+    good(machine.run("backup", "outputs/d"))
+    fresh = site.box()
+    good(fresh.run("ensure", "outputs/d"))
+    assert (fresh.root / bottom / "a.txt").read_text() == "at the bottom"
 
 
 def test_a_path_too_long_for_the_store_is_refused_in_one_line(site: Site) -> None:

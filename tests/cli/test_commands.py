@@ -374,7 +374,7 @@ def test_prune_asks_before_it_removes_for_good(site: Site, kept: Box) -> None:
     assert place.exists()
     done = kept.run("prune", "--orphans", answer="n\n")
     assert done.code == 0
-    assert place.name in done.out
+    assert place.name in done.err, "what is asked about is shown where it is asked"
     assert place.exists()
     done = kept.run("prune", "--orphans", answer="")
     assert done.code != 0

@@ -11,7 +11,7 @@ import typer
 
 from holdfast._version import __version__
 from holdfast.cli import show
-from holdfast.errors import HoldfastError, StoreError, UsageError
+from holdfast.errors import HoldfastError, UsageError
 from holdfast.session.attach import open_keeper
 from holdfast.session.keeper import Keeper
 from holdfast.store.backend import Durability
@@ -29,19 +29,24 @@ app = typer.Typer(
 )
 
 Root = Annotated[
-    Path | None,
-    typer.Option("--root", help="The project folder. Default: the nearest one above that has config/paths.yaml, else here."),
+    str | None,
+    typer.Option(
+        "--root", metavar="DIR", help="The project folder. Default: the nearest one above that has config/paths.yaml, else here."
+    ),
 ]
 Drive = Annotated[
-    Path | None,
-    typer.Option("--drive", envvar="HOLDFAST_DRIVE", help="The existing folder in which the store lies."),
+    str | None,
+    typer.Option("--drive", envvar="HOLDFAST_DRIVE", metavar="DIR", help="The existing folder in which the store lies."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print a list of objects instead of text.")]
 Paths = Annotated[list[str], typer.Argument(help="Paths below outputs, from the project folder.")]
 OptionalPaths = Annotated[list[str] | None, typer.Argument(help="Paths below outputs. Default: everything.")]
 
 
-def _keeper(root: Path | None, drive: Path | None) -> Keeper:
+def _keeper(root: str | None, drive: str | None) -> Keeper:
+    for option, given in (("--root", root), ("--drive", drive)):
+        if given is not None and (not given or "\0" in given):
+            raise UsageError(f"{option}: {given!r} is not a folder")
     return open_keeper(root, drive, mount=False)
 
 
@@ -90,7 +95,7 @@ def ensure(paths: Paths, root: Root = None, drive: Drive = None, as_json: Json =
 def restore(
     paths: Paths,
     generation: Annotated[str | None, typer.Option("--generation", metavar="ID", help="Which one; see `history`.")] = None,
-    to: Annotated[Path | None, typer.Option("--to", metavar="DIR", help="Restore below this folder, outputs stay.")] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="DIR", help="Restore below this folder, outputs stay.")] = None,
     unverified: Annotated[bool, typer.Option("--unverified", help="Take plain files that no manifest vouches for.")] = False,
     root: Root = None,
     drive: Drive = None,
@@ -98,8 +103,11 @@ def restore(
 ) -> None:
     """Bring paths back from the store. What is here is moved aside, never deleted."""
     keeper = _keeper(root, drive)
+    if to is not None and (unverified or not to):
+        raise UsageError("--to needs a folder, and does not go with --unverified; restore without --to")
     keys = [keeper.workspace.key(p) for p in paths]
-    results = [keeper.restore(k.value, generation=generation, to=to, unverified=unverified) for k in keys]
+    place = None if to is None else Path(to)
+    results = [keeper.restore(k.value, generation=generation, to=place, unverified=unverified) for k in keys]
     show.restores(results, as_json=as_json)
     raise typer.Exit(_restored_code(results))
 
@@ -155,7 +163,7 @@ def prune(
     chosen = tuple(paths or [])
     if (orphans or forks) and not yes and not dry_run:
         preview = keeper.prune(*chosen, orphans=orphans, forks=forks, dry_run=True)
-        show.pruned(preview, as_json=False, would=True)
+        show.pruned(preview, as_json=False, would=True, to=sys.stderr)
         if not typer.confirm("Remove this for good?", default=False, err=True):
             raise typer.Exit(OK)
     show.pruned(keeper.prune(*chosen, orphans=orphans, forks=forks, dry_run=dry_run), as_json=as_json, would=dry_run)
@@ -195,7 +203,7 @@ def main() -> None:
         text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
         show.say(f"{place}{text}")
-        sys.exit(NOT_RESTORED if isinstance(error, StoreError) and _restoring() else FAILED)
+        sys.exit(NOT_RESTORED if _restoring() else FAILED)
     except KeyboardInterrupt:
         show.say("interrupted; what was backed up before is safe")
         sys.exit(130)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from holdfast.session.doctor import Finding
 from holdfast.session.keeper import Backup, Keeper
@@ -21,8 +21,8 @@ def say(text: str) -> None:
     print(f"holdfast: {' '.join(text.split())}", file=sys.stderr)
 
 
-def _out(text: str) -> None:
-    print(text)
+def _out(text: str, to: TextIO | None = None) -> None:
+    print(text, file=to or sys.stdout)
 
 
 def _json(rows: Sequence[dict[str, Any]]) -> None:
@@ -170,7 +170,7 @@ def history(entries: Sequence[HistoryEntry], *, as_json: bool) -> None:
         progress = "" if e.progress is None else f"  progress {e.progress:g}"
         note = "; ".join(m for m in marks if m)
         _out(
-            f"{e.key}  {e.sequence:06d}-{e.generation}  from {e.parent or 'nothing':8}  {e.time:20}  "
+            f"{e.key}  {e.sequence:06d}-{e.generation}  from {e.parent or 'nothing':8}  {printable(e.time)[:32]:20}  "
             f"{e.files} file(s), {size(e.size)}{progress}{'  <- ' + note if note else ''}"
         )
     for key in sorted(forked):
@@ -241,7 +241,7 @@ def _state(row: ArtifactStatus) -> str:
     return "safe" if row.durability == "CONFIRMED" else "written, unknown whether safe"
 
 
-def pruned(result: Pruned, *, as_json: bool, would: bool) -> None:
+def pruned(result: Pruned, *, as_json: bool, would: bool, to: TextIO | None = None) -> None:
     """What `prune` removed, or would."""
     if as_json:
         rows = [("generation", p) for p in result.generations] + [("payload", p) for p in result.payloads]
@@ -249,12 +249,12 @@ def pruned(result: Pruned, *, as_json: bool, would: bool) -> None:
         _json([{"path": p, "outcome": outcome, "generation": None, "kind": k, "error": None} for k, p in rows])
         return
     verb = "would remove" if would else "removed"
-    _out(f"{verb} {len(result.generations)} generation(s) and {len(result.payloads)} payload file(s)")
+    _out(f"{verb} {len(result.generations)} generation(s) and {len(result.payloads)} payload file(s)", to)
     for path in (*result.generations, *result.payloads):
-        _out(f"  {printable(path)}")
+        _out(f"  {printable(path)}", to)
     if result.left:
         total = size(sum(result.left.values()))
-        _out(f"{len(result.left)} recent leftover(s) of interrupted backups stay ({total}); --orphans removes them")
+        _out(f"{len(result.left)} recent leftover(s) of interrupted backups stay ({total}); --orphans removes them", to)
 
 
 def report(findings: Sequence[Finding], *, as_json: bool) -> None:

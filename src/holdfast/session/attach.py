@@ -72,7 +72,11 @@ def _drive_folder(config: Config, environment: Environment, given: str | PurePat
 def _refuse_outputs_on_drive(workspace: Workspace, config: Config, folder: Path | None) -> None:
     outputs = Path(os.path.realpath(workspace.local(workspace.outputs)))
     for drive in (config.mount_point, folder):
-        if drive is not None and outputs.is_relative_to(os.path.realpath(drive)):
+        if drive is None:
+            continue
+        if Path(os.path.realpath(drive)).is_relative_to(outputs):
+            raise ConfigurationError(f"{drive}: the drive folder lies inside outputs, and would back itself up; give another")
+        if outputs.is_relative_to(os.path.realpath(drive)):
             raise ConfigurationError(
                 f"{outputs}: the outputs folder lies on the drive {drive}, where what is written may never arrive; "
                 "put the project on the local disk, Holdfast copies to the drive"

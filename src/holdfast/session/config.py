@@ -9,12 +9,13 @@ from typing import Any
 
 import yaml
 
-from holdfast.errors import ConfigurationError, OutsideOutputs, Refused
+from holdfast.errors import ConfigurationError, UsageError
 from holdfast.store.keys import Key, printable
 
 CONFIG_FILE = Path("config") / "paths.yaml"
 DEFAULT_MOUNT_POINT = Path("/content/drive")
 MY_DRIVE = "MyDrive"
+_MOST = 100_000
 _DRIVE_SETTINGS = {"mount_point", "backup_base_dir", "store_id", "parallel", "timeout"}
 
 
@@ -44,7 +45,14 @@ class Config:
 def find_root(start: Path) -> Path:
     """The nearest folder at or above `start` that has `config/paths.yaml`, else `start` itself."""
     start = start.absolute()
-    return next((f for f in (start, *start.parents) if (f / CONFIG_FILE).is_file()), start)
+
+    def has_config(folder: Path) -> bool:
+        try:
+            return (folder / CONFIG_FILE).is_file()
+        except OSError:  # a folder that may not be looked into is nobody's project
+            return False
+
+    return next((f for f in (start, *start.parents) if has_config(f)), start)
 
 
 def load_config(root: Path) -> Config:
@@ -56,7 +64,7 @@ def load_config(root: Path) -> Config:
     place = root / CONFIG_FILE
     try:
         document = yaml.safe_load(place.read_text(encoding="utf-8")) if place.is_file() else {}
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
         detail = " ".join(str(error).split())
         raise ConfigurationError(f"{place}: cannot be read as YAML: {detail}") from error
     base, drive = _section(place, document, "base"), _section(place, document, "drive")
@@ -89,7 +97,7 @@ def _section(place: Path, document: Any, name: str) -> Mapping[Any, Any]:
 
 
 def _text(place: Path, setting: str, value: Any) -> str:
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or "\0" in value:
         raise ConfigurationError(f"{place}: {setting} should be text, got {value!r}")
     return value
 
@@ -98,13 +106,13 @@ def _path(place: Path, setting: str, value: Any) -> str:
     text = _text(place, setting, value).rstrip("/").removeprefix("./")
     try:
         return Key.parse(text).value
-    except (OutsideOutputs, Refused) as error:
+    except UsageError as error:
         raise ConfigurationError(
             f"{place}: {setting} should be a relative path below its folder: {printable(str(error))}"
         ) from error
 
 
 def _number(place: Path, setting: str, value: Any, *, least: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
-        raise ConfigurationError(f"{place}: {setting} should be a number of at least {least:g}, got {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= _MOST:
+        raise ConfigurationError(f"{place}: {setting} should be a number from {least:g} to {_MOST}, got {value!r}")
     return float(value)

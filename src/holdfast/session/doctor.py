@@ -17,7 +17,7 @@ from pathlib import Path
 from holdfast._version import __version__
 from holdfast.errors import Corrupt, HoldfastError, StoreError
 from holdfast.session.keeper import Keeper
-from holdfast.store.identity import parse_sentinel
+from holdfast.store.identity import MAX_SENTINEL_BYTES, parse_sentinel
 from holdfast.store.names import SENTINEL
 from holdfast.store.platform import file_system
 from holdfast.store.restore import look
@@ -50,11 +50,11 @@ def examine(keeper: Keeper) -> list[Finding]:
             Finding("store", "note", "no drive folder is given, so nothing is backed up: --drive DIR or HOLDFAST_DRIVE"),
         ]
     backend = keeper.store.backend
-    folder = Path(backend.location).parent
     try:
         backend.check()
     except StoreError as error:
         return [*findings, Finding("drive folder", "bad", first_error(error))]
+    folder = next(p for p in Path(backend.location).parents if p.is_dir())
     findings.append(Finding("drive folder", "good", f"{folder} ({_type(folder)})"))
     findings.append(_store(keeper))
     findings += _near_by(keeper, folder)
@@ -94,13 +94,18 @@ def _near_by(keeper: Keeper, folder: Path) -> list[Finding]:
             if str(place) == here or not sentinel.is_file():
                 continue
             try:
-                found.append(f"{place.name} (store_id {parse_sentinel(sentinel.read_bytes(), SENTINEL)})")
+                found.append(f"{place.name} (store_id {parse_sentinel(_head(sentinel), SENTINEL)})")
             except (Corrupt, StoreError):
                 found.append(f"{place.name} (its {SENTINEL} cannot be read)")
     except OSError as error:
         return [Finding("stores near by", "bad", f"the folder cannot be listed: {error.strerror}")]
     text = ", ".join(found) + ": set drive.backup_base_dir to use one" if found else "none"
     return [Finding("stores near by", "note" if found else "good", text)]
+
+
+def _head(place: Path) -> bytes:
+    with open(place, "rb") as handle:
+        return handle.read(MAX_SENTINEL_BYTES)
 
 
 def _probe(folder: Path) -> list[Finding]:

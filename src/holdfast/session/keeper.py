@@ -18,6 +18,7 @@ from holdfast.store.cleanup import Pruned, prune_store
 from holdfast.store.coverage import DirectoryTest, artifacts, cover
 from holdfast.store.extract import extract
 from holdfast.store.keys import Key
+from holdfast.store.manifest import MAX_SIZE
 from holdfast.store.names import CommitId, ManifestName, key_code
 from holdfast.store.outcomes import BackedUp, Outcome, Restored
 from holdfast.store.progress import Progress, Silent
@@ -153,6 +154,8 @@ class Keeper:
         Raises:
             UsageError: a path cannot be kept.
         """
+        if progress is not None and not abs(progress) <= MAX_SIZE:
+            raise UsageError(f"progress is {progress!r}; give a number that can be compared")
         keys = [self.workspace.key(p) for p in paths]
         if self.store is None:
             if not self._said_no_store:
@@ -194,6 +197,7 @@ class Keeper:
                 if not view.of(request.artifact):
                     view = store.look_wider(view)
                 try:
+                    workspace.refuse_links([request.artifact])
                     result = commit(store, workspace, view, request, progress=self._progress)
                 except HoldfastError as error:
                     results.append(BackedUp(request.artifact, error=describe(request.artifact, error)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from dataclasses import dataclass
 
-from holdfast.errors import Corrupt
+from holdfast.errors import Corrupt, StoreUnreadable
 from holdfast.store.coverage import Coverage
 from holdfast.store.keys import Key, within
-from holdfast.store.lineage import ancestry
+from holdfast.store.lineage import ancestry, descent
 from holdfast.store.manifest import Manifest
 from holdfast.store.names import ManifestName
 from holdfast.store.records import Record
@@ -45,6 +46,11 @@ def choose(
         if anything_here and name is not None and store.examine(name).state is State.WHOLE:
             return base
     heads = store.heads(names, excluded)
+    for name in names:
+        if heads and name.commit.sequence > heads[0].commit.sequence:
+            generation = store.examine(name)
+            if generation.state is State.NEWER:  # going back behind a newer version's work in silence would look like success
+                raise StoreUnreadable(errno.EPROTONOSUPPORT, generation.problem, store.backend.location)
     if len(heads) > 1:
         others = ", ".join(str(h.commit) for h in heads[1:])
         log.warning(
@@ -80,11 +86,9 @@ def refuse_if_hidden(
     Raises:
         Corrupt: one does.
     """
-    parents = {n.commit.id: ({n.parent} if n.parent else set()) for n in names}
     below = set()
     if head is not None:
-        parents[head.commit.id] |= set(head.ancestors)
-        below = {head.commit.id} | ancestry([head.commit.id], parents)
+        below = {head.commit.id} | ancestry([head.commit.id], descent(names, {head.commit.id: head.ancestors}))
     for name in names:
         if name.commit.id in below or (head is not None and name.commit.sequence <= head.commit.sequence):
             continue

@@ -11,7 +11,7 @@ from holdfast.store.keys import Key
 from holdfast.store.lineage import ancestry
 from holdfast.store.names import GENERATIONS, parse_payload_name
 from holdfast.store.prune import Attached, PrunePlan, parents_of, plan_artifact, remove
-from holdfast.store.store import Store
+from holdfast.store.store import Store, refuse_depth
 from holdfast.store.view import State, View
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ def _plan_forks(store: Store, key: Key) -> PrunePlan:
         log.warning("%s: a manifest cannot be read and may name any payload, so only manifests are removed", key)
         return PrunePlan(tuple(g.name for g in others))
     named = {p for m in kept if m is not None for p in m.payloads()}
-    freed = {p for g in others if g.manifest is not None for p in g.manifest.payloads()} - named
+    freed = {p for g in others if g.manifest is not None for p in g.manifest.own_payloads()} - named
     return PrunePlan(tuple(g.name for g in others), tuple(sorted(freed)))
 
 
@@ -112,6 +112,7 @@ def _orphans(store: Store, view: View) -> dict[str, int]:
 
 
 def _payload_files(store: Store, folder: str) -> list[tuple[str, int]]:
+    refuse_depth(folder)
     found: list[tuple[str, int]] = []
     for entry in store.backend.list(folder):
         path = f"{folder}/{entry.name}".lstrip("/")

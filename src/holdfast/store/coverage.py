@@ -52,7 +52,7 @@ def artifacts(store: Store | None, view: View | None, workspace: Workspace) -> f
                     known.discard(name.key_code)
                     continue
             keys.add(key)
-    return frozenset(keys)
+    return frozenset(k for k in keys if workspace.outputs.covers(k))
 
 
 def cover(key: Key, known: Iterable[Key], is_directory: Callable[[Key], bool]) -> Coverage:

@@ -118,9 +118,12 @@ class DirectoryBackend:
     def siblings(self) -> Sequence[Entry]:
         place = self._folder
         for part in self._parts[:-1]:
-            if Entry(part, is_folder=True) not in self._scan(place):
-                return ()
+            entries = self._scan(place)
             place /= part
+            if Entry(part, is_folder=True) not in entries:
+                if Entry(part, is_folder=False) in entries:
+                    raise StoreUnreachable(errno.ENOTDIR, "a folder should be here, and something else is", printable(str(place)))
+                return ()
         return self._scan(place)
 
     def _scan(self, place: Path) -> list[Entry]:
@@ -135,7 +138,14 @@ class DirectoryBackend:
             with os.scandir(self._path(folder)) as found:
                 return sorted(Entry(e.name, e.is_dir(follow_symlinks=False)) for e in found)
 
-        return self._call(folder, scan)
+        try:
+            return self._call(folder, scan)
+        except StoreNotFound as error:
+            if os.path.lexists(self._path(folder)):  # a file, or a link to a disk that is unplugged: not absence
+                raise StoreUnreadable(
+                    errno.ENOTDIR, "a folder should be here, and something else is", self._shown(folder)
+                ) from error
+            raise
 
     def stat(self, path: str) -> Stat:
         found = self._call(path, lambda: os.stat(self._path(path), follow_symlinks=False))

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from holdfast.errors import Corrupt, HoldfastError, LocalError
+from holdfast.store.choose import refuse_if_hidden
 from holdfast.store.coverage import DirectoryTest, Target, artifacts, cover
 from holdfast.store.fetch import fetch
 from holdfast.store.keys import Key, within
@@ -87,8 +88,7 @@ def _gather(
             chosen = [store.examine(n) for n in names if n.commit.id == id_]
             heads = [g.manifest for g in chosen if g.manifest is not None and g.state is State.WHOLE]
         if not heads:
-            if warnings:
-                raise Corrupt(warnings[-1])
+            refuse_if_hidden(store, names, key, target.prefix, frozenset(excluded), None, warnings)
             return Restored(key, Outcome.ABSENT)
         manifest = heads[0]
         inner = [] if generation else [b for b in below if store.heads(view.of(key.join(b)))]

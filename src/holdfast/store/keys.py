@@ -9,10 +9,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from holdfast.errors import OutsideOutputs, Refused
+from holdfast.errors import OutsideOutputs, UsageError
 
 #: Longest file name, in bytes, on the file systems that people use (ext4, APFS, NTFS, Drive's mount).
 MAX_COMPONENT_BYTES = 255
+#: Longest path, in bytes, that Linux takes in one call (PATH_MAX).
+MAX_PATH_BYTES = 4096
+#: Deepest path. Far beyond any real tree, and a bound for everything that walks one.
+MAX_DEPTH = 200
 
 
 def check_component(name: str) -> str | None:
@@ -34,11 +38,12 @@ def check_component(name: str) -> str | None:
 
 def check_relative(path: str) -> str | None:
     """Say what is wrong with a relative POSIX path from an untrusted source, or None where nothing is."""
-    for part in path.split("/"):
-        problem = check_component(part)
-        if problem is not None:
-            return problem
-    return None
+    if len(path) > MAX_PATH_BYTES:
+        return f"has more than {MAX_PATH_BYTES} characters"
+    parts = path.split("/")
+    if len(parts) > MAX_DEPTH:
+        return f"lies deeper than {MAX_DEPTH} folders"
+    return next((problem for problem in map(check_component, parts) if problem is not None), None)
 
 
 def printable(text: str) -> str:
@@ -62,7 +67,7 @@ class Key:
 
         Raises:
             OutsideOutputs: the path is absolute or has an empty, `.` or `..` component.
-            Refused: a component cannot be held by the store.
+            UsageError: the store cannot hold it.
         """
         if text.startswith("/"):
             raise OutsideOutputs(f"{printable(text)}: an absolute path is not a key; give a path below outputs")
@@ -71,7 +76,7 @@ class Key:
                 raise OutsideOutputs(f"{printable(text)}: has the component {part!r}; give a plain path below outputs")
         problem = check_relative(text)
         if problem is not None:
-            raise Refused(f"{printable(text)}: {problem}; rename it")
+            raise UsageError(f"{printable(text)[:300]}: {problem}; rename it")
         return cls(text)
 
     def __str__(self) -> str:

@@ -11,6 +11,20 @@ from holdfast.store.names import ManifestName
 T = TypeVar("T")
 
 
+def descent(names: Iterable[ManifestName], ancestors: Mapping[str, Iterable[str]]) -> dict[str, set[str]]:
+    """Id to the ids that it descends from, by its name and by what its manifest records.
+
+    A sequence always lies above those of its ancestors; what claims otherwise is forged and is ignored, so there is no cycle.
+    """
+    listed = list(names)
+    sequences = {n.commit.id: n.commit.sequence for n in listed}
+    found = {}
+    for name in listed:
+        claimed = {*((name.parent,) if name.parent else ()), *ancestors.get(name.commit.id, ())}
+        found[name.commit.id] = {i for i in claimed if sequences.get(i, 0) < name.commit.sequence}
+    return found
+
+
 def ancestry(start: Iterable[str], parents: Mapping[str, Iterable[str]]) -> set[str]:
     """Every id that can be reached from `start` by going to parents, `start` not included unless reached."""
     seen: set[str] = set()
@@ -47,7 +61,7 @@ def find_heads(
         whole: Reads one; None where it is not whole. May raise: an unreadable manifest leaves the head unknown.
         excluded: Ids that are proven damaged, treated as not whole.
     """
-    parents: dict[str, set[str]] = {n.commit.id: ({n.parent} if n.parent else set()) for n in names}
+    recorded: dict[str, tuple[str, ...]] = {}
     heads: list[Manifest] = []
     covered: set[str] = set()
     for name in sorted(names, key=lambda n: n.commit, reverse=True):
@@ -56,9 +70,7 @@ def find_heads(
         manifest = whole(name)
         if manifest is None:
             continue
-        parents[name.commit.id] |= set(manifest.ancestors)
-        covered |= ancestry([name.commit.id], parents)
+        recorded[name.commit.id] = manifest.ancestors
+        covered |= ancestry([name.commit.id], descent(names, recorded))
         heads.append(manifest)
-    # A line whose sequence lies higher than its descendant's cannot be made by us, but costs nothing to rule out.
-    heads = [head for head in heads if head.commit.id not in covered]
     return sorted(heads, key=rank, reverse=True)

@@ -8,22 +8,31 @@ from __future__ import annotations
 
 import enum
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 from blake3 import blake3
 
-from holdfast.errors import Corrupt
+from holdfast.errors import Corrupt, NewerFormat
 from holdfast.store.keys import Key, check_relative, printable
-from holdfast.store.names import CommitId, ManifestName, key_code, parse_payload_name
+from holdfast.store.names import (
+    TAR_STEM,
+    CommitId,
+    ManifestName,
+    key_code,
+    names_payload_of,
+    parse_payload_name,
+    payload_folder,
+)
 
 FORMAT = 1
 MAX_TARS = 8
 MAX_ANCESTORS = 8
+#: Files up to this size travel in tars.
+MAX_TAR_MEMBER = 1 << 20
 #: A manifest larger than this is not read: it describes some 500,000 files, Drive's limit for a whole folder.
 MAX_MANIFEST_BYTES = 128 << 20
 MAX_SIZE = 1 << 53  #: the largest size that JSON readers everywhere keep exact
@@ -123,6 +132,15 @@ class Manifest:
         """Bytes of all files."""
         return sum(record.size for record in self.files.values())
 
+    def own_payloads(self) -> set[str]:
+        """The payload paths that this artifact's commits can have written: in the mirrored folder, under the file's name.
+
+        What a forged manifest names besides is another artifact's, and is never removed with this one.
+        """
+        claims = {(r.payload, r.path, self.key.join(r.path).name) for r in self.files.values() if r.payload is not None}
+        claims |= {(payload, "x", f"{TAR_STEM}.tar") for payload in self.tars}
+        return {payload for payload, path, local in claims if _is_place_of(payload, payload_folder(self.key, path), local)}
+
     def payloads(self) -> dict[str, int]:
         """Every payload path that this generation needs, tars included, with its length in bytes."""
         needed = {tar.payload: tar.size for tar in self.tars.values()}
@@ -174,13 +192,13 @@ def parse(data: bytes, name: ManifestName) -> Manifest:
 
     Raises:
         Corrupt: any byte is not as it was written, or a value is not one that Holdfast writes. The text says which.
+        NewerFormat: it is sound, and of another format.
     """
     try:
         document = json.loads(data)
         body = document["manifest"]
         if body["format"] != FORMAT:
-            version = printable(str(body["format"]))
-            raise Corrupt(f"{name.file}: format {version}, and this version reads {FORMAT}; upgrade holdfast")
+            _refuse_format(data, document, name)
         manifest = _from_body(body)
     except Corrupt:
         raise
@@ -192,6 +210,18 @@ def parse(data: bytes, name: ManifestName) -> Manifest:
     if (said.key_code, said.commit, said.parent) != (name.key_code, name.commit, name.parent):
         raise Corrupt(f"{name.file}: damaged manifest: it belongs to {said.file}")
     return manifest
+
+
+def _refuse_format(data: bytes, document: Any, name: ManifestName) -> NoReturn:
+    """A sound manifest of another format must stop a reader; a flipped byte that looks like one is damage."""
+    start = len('{"digest":"","manifest":') + 64
+    if blake3(data[start:-2]).hexdigest() != document["digest"]:
+        raise Corrupt(f"{name.file}: damaged manifest: its digest does not match its content")
+    found = document["manifest"]["format"]
+    version = printable(str(found))[:20]
+    if isinstance(found, bool) or not isinstance(found, int) or found < FORMAT:
+        raise Corrupt(f"{name.file}: there is no format {version}; this version reads {FORMAT}; upgrade holdfast if it is newer")
+    raise NewerFormat(f"{name.file}: written in format {version}, and this version reads {FORMAT}; upgrade holdfast")
 
 
 def _from_body(body: Mapping[str, Any]) -> Manifest:
@@ -209,15 +239,16 @@ def _from_body(body: Mapping[str, Any]) -> Manifest:
         _check_tree(files, body["folders"])
     elif list(files) != [""] or body["folders"] or files[""].sqlite != (kind is Kind.SQLITE):
         raise Corrupt("a single file needs exactly one file record")
+    key = _key(body["key"])
     progress = body["progress"]
     if progress is not None and (isinstance(progress, bool) or not isinstance(progress, int | float)):
         raise Corrupt("progress is not a number")
-    if progress is not None and math.isnan(progress):  # it has no order
-        raise Corrupt("progress is not a number")
+    if progress is not None and not abs(progress) <= MAX_SIZE:  # neither NaN, which has no order, nor infinity
+        raise Corrupt("progress is not a number that can be compared")
     sequence = _size(body["sequence"])
     return Manifest(
         store_id=_text(body["store"]),
-        key=_key(body["key"]),
+        key=key,
         kind=kind,
         commit=CommitId(sequence, _id(body["id"])),
         parent=None if body["parent"] is None else _id(body["parent"]),
@@ -232,6 +263,12 @@ def _from_body(body: Mapping[str, Any]) -> Manifest:
     )
 
 
+def _is_place_of(payload: str, folder: str, local: str) -> bool:
+    found, _, file = payload.rpartition("/")
+    commit = parse_payload_name(file)
+    return found == folder and commit is not None and names_payload_of(file, local, commit)
+
+
 def _record(row: Mapping[str, Any], tars: list[Tar]) -> FileRecord:
     path = _text(row["path"])
     if path:
@@ -240,6 +277,9 @@ def _record(row: Mapping[str, Any], tars: list[Tar]) -> FileRecord:
     tar = row.get("tar")
     if (payload is None) == (tar is None):
         raise Corrupt(f"the file {printable(path)} needs a payload or a tar, not both")
+    size = _size(row["size"])
+    if tar is not None and size > MAX_TAR_MEMBER:
+        raise Corrupt(f"the file {printable(path)} is too large for a tar")
     if tar is not None and (isinstance(tar, bool) or not isinstance(tar, int) or tar < 0):
         raise Corrupt(f"the file {printable(path)} names a tar that is not there")
     mode = int(_text(row["mode"]), 8)
@@ -247,7 +287,7 @@ def _record(row: Mapping[str, Any], tars: list[Tar]) -> FileRecord:
         raise Corrupt(f"the file {printable(path)} has the mode {mode:o}")
     return FileRecord(
         path=path,
-        size=_size(row["size"]),
+        size=size,
         blake3=_hash(row["blake3"]),
         mode=mode,
         payload=None if payload is None else _payload(payload),

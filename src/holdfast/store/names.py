@@ -10,11 +10,12 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from urllib.parse import quote, unquote
 
 from blake3 import blake3
 
-from holdfast.store.keys import MAX_COMPONENT_BYTES, Key
+from holdfast.store.keys import MAX_COMPONENT_BYTES, Key, check_relative
 
 SENTINEL = "holdfast.json"
 GENERATIONS = "generations"
@@ -80,10 +81,17 @@ def key_code(key: Key) -> str:
 
 
 def decode_key(code: str) -> Key | None:
-    """The key of a code, or None where the code was cut."""
+    """The key of a code, or None where the code was cut.
+
+    Raises:
+        ValueError: no key has this code.
+    """
     if _CUT in code:
         return None
-    return Key("/".join(unquote(part) for part in code.split("~")))
+    path = "/".join(unquote(part, errors="strict") for part in code.split("~"))
+    if check_relative(path) is not None:
+        raise ValueError(f"{code!r} is not the code of a key")
+    return Key(path)
 
 
 def parse_manifest_name(name: str, folder: str = GENERATIONS) -> ManifestName | None:
@@ -92,7 +100,10 @@ def parse_manifest_name(name: str, folder: str = GENERATIONS) -> ManifestName | 
     if match is None:
         return None
     parent = None if match["parent"] == NO_PARENT else match["parent"]
-    key = decode_key(match["key"])
+    try:
+        key = decode_key(match["key"])
+    except ValueError:
+        return None
     if key is not None and key_code(key) != match["key"]:
         return None  # another spelling of a code, which we never write
     return ManifestName(match["key"], CommitId(int(match["sequence"]), match["id"]), parent, folder)
@@ -117,6 +128,13 @@ def payload_names(local: str, commit: CommitId) -> Iterator[str]:
     for attempt in range(1, 1000):
         middle = f"@{commit}" + (f"-{attempt}" if attempt > 1 else "")
         yield _fit(_tame(stem), local, len((middle + tail).encode())) + middle + tail
+
+
+def names_payload_of(name: str, local: str, commit: CommitId) -> bool:
+    """True where a payload of this name can have been made for a file called `local` in this commit."""
+    match = _PAYLOAD.fullmatch(name)
+    attempts = int(match["attempt"] or 1) if match is not None else 0
+    return attempts > 0 and name == next(islice(payload_names(local, commit), attempts - 1, None), None)
 
 
 def payload_folder(key: Key, relative: str) -> str:

@@ -12,7 +12,7 @@ from holdfast.store.names import parse_payload_name, twin_of
 from holdfast.store.outcomes import Outcome, Restored
 from holdfast.store.publish import publish_files, publish_tree
 from holdfast.store.sqlite import is_database, passes_check, promises_database
-from holdfast.store.store import Store
+from holdfast.store.store import Store, refuse_depth
 from holdfast.store.workspace import Workspace, lstat_or_none, side_files
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ def plain_outcome(store: Store, workspace: Workspace, key: Key) -> Restored | No
 
 
 def _plain_file_below(store: Store, folder: str) -> str | None:
+    refuse_depth(folder)
     for entry in store.backend.list(folder):
         path = f"{folder}/{entry.name}"
         if entry.is_folder:
@@ -105,6 +106,7 @@ def _copy_file(store: Store, key: Key, target: Path) -> Path:
 
 
 def _copy_tree(store: Store, folder: str, target: Path) -> dict[str, Path]:
+    refuse_depth(folder)
     files: dict[str, Path] = {}
     for entry in store.backend.list(folder):
         path = f"{folder}/{entry.name}"

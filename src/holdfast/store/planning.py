@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from holdfast.store.lineage import ancestry
+from holdfast.store.lineage import ancestry, descent
 from holdfast.store.manifest import MAX_ANCESTORS, MAX_TARS, FileRecord, Kind, Manifest, Tar
 from holdfast.store.names import ManifestName
 from holdfast.store.records import Here, Record
@@ -57,7 +57,7 @@ def plan_line(
         lost: Ids of generations that were looked into and are not whole.
     """
     named = {n.commit.id: n for n in names}
-    parents = {i: ({n.parent} if n.parent else set()) for i, n in named.items()}
+    parents = descent(named.values(), {})
     base, adopted = record.base, False
     if base is None and heads and agrees(heads[0], snapshot, need_common=record.failed):
         base, adopted = heads[0], True

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from holdfast.store.backend import Durability
 from holdfast.store.keys import Key
-from holdfast.store.lineage import ancestry, rank
+from holdfast.store.lineage import ancestry, descent, rank
 from holdfast.store.manifest import Manifest
 from holdfast.store.names import ManifestName
 from holdfast.store.store import Store
@@ -62,7 +62,7 @@ def anything_may_go(
     own: Mapping[str, Durability],
 ) -> bool:
     """Whether it is worth reading manifests at all: the rule judged by names, and by ancestors already known. Pure."""
-    parents = {n.commit.id: ({n.parent} if n.parent else set()) | set(ancestors.get(n.commit.id, ())) for n in names}
+    parents = descent(names, ancestors)
     above: dict[str, set[str]] = {i: set() for i in parents}
     for id_ in parents:
         for ancestor in ancestry([id_], parents) & parents.keys():
@@ -100,7 +100,7 @@ def plan_prune(generations: Sequence[Generation], attached: frozenset[str], own:
     if all(g.manifest is not None for g in remaining):  # a torn manifest may name anything
         named = {p for g in remaining if g.manifest is not None for p in g.manifest.payloads()}
         gone = [g.manifest for g in generations if g.name.commit.id in drop and g.manifest is not None]
-        freed = {p for m in gone for p in m.payloads()} - named
+        freed = {p for m in gone for p in m.own_payloads()} - named
     names = sorted((g.name for g in generations if g.name.commit.id in drop), key=lambda n: n.commit)
     return PrunePlan(tuple(names), tuple(sorted(freed)))
 
@@ -122,20 +122,15 @@ def _debris(
         id_ = generation.name.commit.id
         if id_ in whole or id_ not in attached or generation.name.commit.sequence > newest.commit.sequence - 2:
             continue
-        if generation.manifest is None or parents[id_] & line:
+        if generation.state is State.TORN or (generation.manifest is not None and parents[id_] & line):
             found.add(id_)
     return found
 
 
 def parents_of(generations: Iterable[Generation]) -> dict[str, set[str]]:
-    """Id to the ids that it is recorded to descend from, by name and by manifest."""
-    parents: dict[str, set[str]] = {}
-    for generation in generations:
-        name = generation.name
-        parents[name.commit.id] = {name.parent} if name.parent else set()
-        if generation.manifest is not None:
-            parents[name.commit.id] |= set(generation.manifest.ancestors)
-    return parents
+    """Id to the ids that it descends from, by name and by manifest."""
+    listed = list(generations)
+    return descent((g.name for g in listed), {g.name.commit.id: g.manifest.ancestors for g in listed if g.manifest is not None})
 
 
 def worth_a_look(store: Store, names: Sequence[ManifestName], key: Key, attached: Attached) -> bool:

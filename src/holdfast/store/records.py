@@ -137,6 +137,8 @@ def read_sealed(path: Path) -> Any | None:
         digest, _, text = path.read_bytes().partition(b"\n")
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise LocalError(error.errno, error.strerror, str(path)) from error
     if blake3(text).hexdigest().encode() != digest:
         raise Corrupt(f"{path}: damaged")
     return json.loads(text)

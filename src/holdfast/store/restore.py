@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from holdfast.errors import Corrupt, HoldfastError, StoreUnreadable
+from holdfast.errors import Corrupt, HoldfastError, LocalError, StoreUnreadable
 from holdfast.store.choose import Wish, choose, owned_below, refuse_if_hidden
 from holdfast.store.coverage import Coverage, DirectoryTest, Target, artifacts, cover
 from holdfast.store.fetch import fetch
@@ -98,7 +98,10 @@ def look(store: Store, workspace: Workspace, *, create: bool = False) -> View:
         )
     view = store.prepare(view) if create else store.look_wider(view)
     if view.store_id is not None:
-        workspace.meet(store.backend.location, view.store_id)
+        try:
+            workspace.meet(store.backend.location, view.store_id)
+        except LocalError as error:  # looking needs no memory; whatever is about to write will say what is wrong
+            log.debug("the store could not be remembered (%s)", error)
     return view
 
 
@@ -161,7 +164,7 @@ def _not_in_store(store: Store, workspace: Workspace, view: View, key: Key, wish
     if (again.presence, set(again.names)) != (view.presence, set(view.names)):
         raise StoreUnreadable(errno.EIO, "two listings of the store contradict each other; try again", store.backend.location)
     plain = None if view.presence is Presence.NONE else plain_outcome(store, workspace, key)
-    return plain or Restored(key, Outcome.ABSENT)
+    return Restored(key, Outcome.ABSENT) if plain is None else plain
 
 
 def restore_artifact(
@@ -195,6 +198,7 @@ def restore_artifact(
         if not wanted and prefix:
             refuse_if_hidden(store, names, key, prefix, frozenset(excluded), manifest, warnings)
             return Restored(key.join(prefix), Outcome.ABSENT, warnings=tuple(warnings))
+        workspace.refuse_links(key.join(p).parents()[0] for p in wanted)
         # 2. What is needed: a directory that is partly here gets its missing files, if what is in common agrees.
         here = LocalPart() if wish.replace_here else look_here(workspace, key, prefix, wanted, record)
         mixed = [p for p, digest in in_use.items() if p not in manifest.files or manifest.files[p].blake3 != digest]

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.errors import LocalError
-from holdfast.store.keys import check_component, within
+from holdfast.store.keys import MAX_DEPTH, check_component, within
 from holdfast.store.records import Signature
 from holdfast.store.sqlite import SIDE_SUFFIXES, is_database
+
+_TOO_DEEP = f"lies deeper than {MAX_DEPTH} folders"
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def scan(root: Path, scope: tuple[str, ...] = ("",), owned: tuple[str, ...] = ()
                 folders.append(path)
             for name in names:
                 child = f"{path}/{name}" if path else name
-                problem = check_component(name)
+                problem = check_component(name) or (_TOO_DEEP if child.count("/") >= MAX_DEPTH else None)
                 if problem is not None:
                     refused[child] = problem
                 else:
@@ -102,7 +104,8 @@ def _is_side_file(place: str) -> bool:
         if place.endswith(suffix):
             database = Path(place[: -len(suffix)])
             try:
-                return is_database(database) or os.lstat(database).st_size == 0
+                found = os.lstat(database)
+                return stat.S_ISREG(found.st_mode) and (found.st_size == 0 or is_database(database))
             except OSError:
                 return False
     return False

@@ -20,7 +20,7 @@ from holdfast.store.progress import Progress
 from holdfast.store.snapshot import Snapshot, Staged
 from holdfast.store.store import Store
 from holdfast.store.tars import TarWriter, read_members
-from holdfast.store.workspace import Workspace
+from holdfast.store.workspace import Workspace, local_errors
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,8 @@ class Sending:
         """The files and tars of the new generation."""
         key, staged = self._snapshot.key, self._snapshot.staged
         files = dict(self._content.inherit)
-        tar_path, packed = self._tar()
+        with local_errors():
+            tar_path, packed = self._tar()
         total = sum(staged[p].size for p in self._content.alone) + (tar_path.stat().st_size if tar_path else 0)
         self._progress.begin("backing up", str(key), len(self._content.alone) + bool(tar_path), total)
         try:
@@ -159,7 +160,7 @@ class _Reading:
 
     def __call__(self) -> Iterable[bytes]:
         hasher, self.size = blake3(), 0
-        with open(self._path, "rb") as handle:
+        with local_errors(), open(self._path, "rb") as handle:
             while chunk := handle.read(CHUNK_BYTES):
                 hasher.update(chunk)
                 self.size += len(chunk)

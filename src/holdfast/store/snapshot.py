@@ -20,7 +20,7 @@ from blake3 import blake3
 from holdfast.errors import LocalError, Refused
 from holdfast.store.backend import CHUNK_BYTES
 from holdfast.store.keys import Key, printable, within
-from holdfast.store.manifest import Kind, Manifest
+from holdfast.store.manifest import MAX_TAR_MEMBER, Kind, Manifest
 from holdfast.store.platform import BINARY, NO_BLOCK, NO_FOLLOW
 from holdfast.store.records import RACY_NS, Here, Record, Signature
 from holdfast.store.scan import Found, Scan, scan
@@ -29,9 +29,9 @@ from holdfast.store.sqlite import snapshot as copy_database
 from holdfast.store.tars import TarWriter
 from holdfast.store.workspace import Workspace, refreshed
 
-#: Files up to this size travel together in a tar. At 65 MB/s a file of 1 MiB moves in 16 ms, and Drive takes 400 ms to
+#: At 65 MB/s a file of 1 MiB moves in 16 ms, and Drive takes 400 ms to
 #: create one: below this size the create is nearly all of the cost.
-SMALL_FILE = 1 << 20
+SMALL_FILE = MAX_TAR_MEMBER
 #: Two writes closer than the kernel's clock tick (at most 10 ms on Linux) can leave one mtime.
 _TICK_NS = 50_000_000
 _STABLE_READS = 3
@@ -177,6 +177,8 @@ class _Taking:
                 self._one(path, file, kind, forced=path in force)
             except FileNotFoundError:
                 continue  # gone between the walk and here: the same as if it had gone just before
+            except PermissionError as error:
+                self._refused[path] = f"cannot be read ({error.strerror})"
             except Refused as refusal:
                 self._refused[path] = refusal.strerror or str(refusal)
         spool = None if self._spool is None else self._spool.close()

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import errno
 import os
 import sqlite3
+import stat
 import struct
 import threading
 import time
@@ -21,7 +23,7 @@ from blake3 import blake3
 from holdfast.errors import Refused
 from holdfast.store.backend import CHUNK_BYTES
 from holdfast.store.keys import printable
-from holdfast.store.platform import NO_BLOCK
+from holdfast.store.platform import BINARY, NO_BLOCK
 from holdfast.store.workspace import side_files
 
 MAGIC = b"SQLite format 3\0"
@@ -81,9 +83,11 @@ def _open_pinned(path: Path) -> tuple[int, bool]:
     key = (found.st_dev, found.st_ino)
     if key in _PINNED:
         return _PINNED[key], True
-    descriptor = os.open(path, os.O_RDONLY | NO_BLOCK)
-    if os.pread(descriptor, len(MAGIC), 0) == MAGIC:
-        opened = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    descriptor = os.open(path, os.O_RDONLY | NO_BLOCK | BINARY)
+    opened = os.fstat(descriptor)
+    if stat.S_ISREG(opened.st_mode) and os.pread(descriptor, len(MAGIC), 0) == MAGIC:
         if (opened.st_dev, opened.st_ino) in _PINNED:
             os.close(descriptor)
             return _PINNED[opened.st_dev, opened.st_ino], True
@@ -128,6 +132,10 @@ def promises_database(name: str) -> bool:
 
 def judge(path: Path) -> Health:
     """Judge a local database without changing a byte of it or of its side files."""
+    try:
+        peek(path, 1)
+    except OSError:
+        return Health.BUSY  # it may be anything, so it is left alone
     if side_files(path):
         # A journal or a WAL: the database is live, or waits for SQLite's own recovery. Only plain garbage is broken.
         with contextlib.suppress(OSError):

@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
-from holdfast.errors import Corrupt, StoreExists, StoreNotFound, StoreUnreachable, StoreUnreadable
+from holdfast.errors import Corrupt, NewerFormat, StoreExists, StoreNotFound, StoreUnreachable, StoreUnreadable
 from holdfast.store import names
 from holdfast.store.backend import Backend, Entry
 from holdfast.store.identity import MAX_SENTINEL_BYTES, parse_sentinel, sentinel_bytes
-from holdfast.store.keys import printable
+from holdfast.store.keys import MAX_DEPTH, printable
 from holdfast.store.lineage import find_heads
 from holdfast.store.manifest import MAX_MANIFEST_BYTES, Manifest, parse
 from holdfast.store.names import GENERATIONS, SENTINEL, ManifestName, parse_manifest_name, twin_of
@@ -139,6 +139,8 @@ class Store:
         first, second = self.backend.siblings(), self.backend.siblings()
         if list(first) != list(second):
             raise StoreUnreadable(errno.EIO, "two listings of the parent folder contradict each other", self.backend.location)
+        if Entry(self.backend.name, is_folder=False) in first:
+            raise StoreUnreadable(errno.ENOTDIR, "the store folder should be here, and something else is", self.backend.location)
         if Entry(self.backend.name, is_folder=True) not in first:
             twins = [e.name for e in first if e.is_folder and twin_of(e.name) == self.backend.name]
             if twins:
@@ -242,6 +244,8 @@ class Store:
         """
         try:
             manifest = self.manifest(name)
+        except NewerFormat as error:
+            return Generation(name, None, State.NEWER, str(error))
         except Corrupt as error:
             return Generation(name, None, State.TORN, str(error))
         except StoreNotFound:
@@ -320,6 +324,16 @@ class Store:
         while (made := self._new_id(4)) == names.NO_PARENT:
             pass
         return made
+
+
+def refuse_depth(folder: str) -> None:
+    """Return unless a folder in the store lies deeper than any that we make.
+
+    Raises:
+        StoreUnreadable: it does.
+    """
+    if folder.count("/") > MAX_DEPTH:
+        raise StoreUnreadable(errno.ELOOP, f"lies deeper than {MAX_DEPTH} folders, which is not ours", printable(folder[:80]))
 
 
 def first_error(error: OSError) -> str:

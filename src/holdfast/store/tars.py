@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import IO
+
+from blake3 import blake3
 
 from holdfast.errors import Corrupt
 from holdfast.store.keys import printable
+from holdfast.store.manifest import MAX_TAR_MEMBER
 
 
 class TarWriter:
@@ -34,7 +39,7 @@ class TarWriter:
         return self._path
 
 
-def read_members(path: Path, wanted: Mapping[str, int]) -> Iterable[tuple[str, bytes]]:
+def read_members(path: Path, wanted: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
     """The content of the wanted members, in the order of the tar.
 
     A member's own name is only ever compared, never used as a path; its size must be the expected one, so that a tar
@@ -48,23 +53,41 @@ def read_members(path: Path, wanted: Mapping[str, int]) -> Iterable[tuple[str, b
         Corrupt: the tar cannot be read, or a wanted member is missing or has another length or type.
     """
     rest = dict(wanted)
-    try:
-        with tarfile.open(path, "r:") as tar:
-            for member in tar:
-                if member.name in rest:
-                    if not member.isreg() or member.size != rest[member.name]:
-                        raise Corrupt(f"{path.name}: the member {printable(member.name)} is not the file that was packed")
-                    handle = tar.extractfile(member)
-                    data = b"" if handle is None else handle.read(rest.pop(member.name))
-                    if len(data) != member.size:
-                        raise Corrupt(f"{path.name}: the member {printable(member.name)} is cut off")
-                    yield member.name, data
-                if not rest:
-                    return
-    except (tarfile.TarError, ValueError, OverflowError) as error:
-        raise Corrupt(f"{path.name}: not a readable tar ({error})") from error
+    with open(path, "rb") as handle:
+        for name, data in _plain_members(handle, rest):
+            del rest[name]
+            yield name, data
     if rest:
-        raise Corrupt(f"{path.name}: the member {printable(min(rest))} is missing")
+        raise Corrupt(f"{path.name}: the member {printable(min(rest))} is missing or is not the file that was packed")
+
+
+def hash_members(handle: IO[bytes]) -> dict[str, tuple[int, str]]:
+    """Every plain member of a tar with its length and BLAKE3. Raises Corrupt where the tar cannot be read."""
+    handle.seek(0)
+    return {name: (len(data), blake3(data).hexdigest()) for name, data in _plain_members(handle, None)}
+
+
+def _plain_members(handle: IO[bytes], wanted: Mapping[str, int] | None) -> Iterator[tuple[str, bytes]]:
+    """Plain members that are small enough and, if `wanted` is given, have the wanted name and length, the first of each name."""
+    seen = set()
+    try:
+        with tarfile.open(fileobj=handle, mode="r:") as tar:
+            for member in tar:
+                expected = member.size if wanted is None else (wanted.get(member.name, -1) if member.name not in seen else -1)
+                if member.name in seen or not member.isreg() or member.issparse() or not member.size == expected <= MAX_TAR_MEMBER:
+                    continue
+                seen.add(member.name)
+                stream = tar.extractfile(member)
+                data = b"" if stream is None else stream.read(member.size)
+                if len(data) != member.size:
+                    raise Corrupt(f"the member {printable(member.name)} is cut off")
+                yield member.name, data
+                if wanted is not None and not wanted.keys() - seen:
+                    return
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError, MemoryError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a seek to where a header lies is EINVAL
+            raise
+        raise Corrupt(f"not a readable tar ({error})") from error
 
 
 def plan_merge(sizes: Mapping[str, int], new: int, most: int) -> list[str]:

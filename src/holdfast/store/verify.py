@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from blake3 import blake3
 
-from holdfast.errors import StoreNotFound
+from holdfast.errors import Corrupt, StoreNotFound
 from holdfast.store.keys import Key, printable
+from holdfast.store.manifest import FileRecord
 from holdfast.store.names import ManifestName
 from holdfast.store.progress import Progress, Silent
 from holdfast.store.store import Store
+from holdfast.store.tars import hash_members
 from holdfast.store.view import View
+from holdfast.store.workspace import local_errors
 
 
 @dataclass(frozen=True)
@@ -44,10 +49,10 @@ def verify(store: Store, view: View, keys: tuple[Key, ...] = (), progress: Progr
         StoreUnreadable: something cannot be read now, which is not damage.
     """
     damages = [Damage(None, "", "holdfast.json", view.sentinel_problem)] if view.sentinel_problem else []
-    checked: dict[str, str] = {}
+    contents: dict[str, _Content] = {}
     for name in sorted(view.names, key=lambda n: (n.key_code, n.commit)):
         if not keys or _wanted(name, keys):
-            damages += _generation(store, name, checked, progress or Silent())
+            damages += _generation(store, name, contents, progress or Silent())
     return damages
 
 
@@ -55,50 +60,83 @@ def _wanted(name: ManifestName, keys: tuple[Key, ...]) -> bool:
     return name.key is None or any(k.covers(name.key) or name.key.covers(k) for k in keys)
 
 
-def _generation(store: Store, name: ManifestName, checked: dict[str, str], progress: Progress) -> list[Damage]:
+@dataclass(frozen=True)
+class _Content:
+    """What really lies at one payload path. `members` maps the regular members of a tar to length and hash."""
+
+    problem: str = ""
+    size: int = -1
+    blake3: str = ""
+    members: Mapping[str, tuple[int, str]] | None = None
+
+
+def _generation(store: Store, name: ManifestName, contents: dict[str, _Content], progress: Progress) -> list[Damage]:
     generation = store.examine(name)
     manifest = generation.manifest
     if manifest is None:
         return [Damage(name.key, str(name.commit), name.path, generation.problem)]
-    todo = [(p, s) for p, s in manifest.payloads().items() if p not in checked]
-    digests = {r.payload: r.blake3 for r in manifest.files.values() if r.payload}
-    digests |= {t.payload: t.blake3 for t in manifest.tars.values()}
+    todo = [(p, s) for p, s in manifest.payloads().items() if p not in contents]
     progress.begin("verifying", f"{manifest.key} {name.commit}", len(todo), sum(s for _, s in todo))
     try:
         for path, size in todo:
-            checked[path] = _problem(store, path, size, digests[path], progress)
+            contents[path] = _read(store, path, size, path in manifest.tars, progress)
             progress.file_done()
     finally:
         progress.end()
     damages = []
+    broken = {t.payload: _compare(contents[t.payload], t.size, t.blake3) for t in manifest.tars.values()}
     for record in manifest.files.values():
-        payload = record.payload or record.tar or ""
-        problem = checked[payload]
+        if record.payload is not None:
+            payload, problem = record.payload, _compare(contents[record.payload], record.size, record.blake3)
+        else:
+            payload = record.tar or ""
+            problem = broken[payload] or _compare_member(contents[payload], record)
         if problem:
-            shown = manifest.key.join(record.path)
-            damages.append(Damage(manifest.key, str(name.commit), str(shown), f"{printable(payload)} {problem}"))
-    hit = {r.tar for r in manifest.files.values()}
-    damages += [
-        Damage(manifest.key, str(name.commit), printable(t), checked[t]) for t in manifest.tars if checked[t] and t not in hit
-    ]
+            shown = str(manifest.key.join(record.path))
+            damages.append(Damage(manifest.key, str(name.commit), shown, f"{printable(payload)} {problem}"))
+    used = {r.tar for r in manifest.files.values()}
+    damages += [Damage(manifest.key, str(name.commit), printable(t), why) for t, why in broken.items() if why and t not in used]
     return damages
 
 
-def _problem(store: Store, path: str, size: int, digest: str, progress: Progress) -> str:
-    """What is wrong with one payload; empty where nothing is."""
+def _compare(content: _Content, size: int, digest: str) -> str:
+    """What is wrong with a payload, held against one claim about it; empty where nothing is."""
+    if content.problem:
+        return content.problem
+    if content.size != size:
+        return f"has {content.size} bytes instead of {size}"
+    return "" if content.blake3 == digest else "is damaged: its hash does not match"
+
+
+def _compare_member(content: _Content, record: FileRecord) -> str:
+    found = (content.members or {}).get(record.path)
+    if found is None:
+        return "does not hold it as a plain file"
+    return "" if found == (record.size, record.blake3) else "holds it with other content"
+
+
+def _read(store: Store, path: str, size: int, is_tar: bool, progress: Progress) -> _Content:
     where = store.locate(path, size)
     if where is None:
         store.confirm_healthy()
         try:
-            found = store.backend.stat(path).size
+            return _Content(f"has {store.backend.stat(path).size} bytes instead of {size}")
         except StoreNotFound:
-            return "is missing"
-        return f"has {found} bytes instead of {size}"
-    hasher = blake3()
-    for chunk in store.backend.read(where):
-        hasher.update(chunk)
-        progress.advance(len(chunk))
-    if hasher.hexdigest() == digest:
-        return ""
-    store.confirm_healthy()
-    return "is damaged: its hash does not match"
+            return _Content("is missing")
+    hasher, length = blake3(), 0
+    with tempfile.TemporaryFile() as scratch:
+        for chunk in store.backend.read(where):
+            hasher.update(chunk)
+            length += len(chunk)
+            progress.advance(len(chunk))
+            if is_tar:
+                with local_errors():
+                    scratch.write(chunk)
+        members: Mapping[str, tuple[int, str]] | None = None
+        problem = ""
+        if is_tar:
+            try:
+                members = hash_members(scratch)
+            except Corrupt as error:
+                problem = str(error)
+    return _Content(problem, length, hasher.hexdigest(), members)

@@ -51,12 +51,13 @@ class State(enum.Enum):
 
     WHOLE = "whole"
     INCOMPLETE = "incomplete"  #: the manifest verifies, a payload is missing or short
+    NEWER = "newer"  #: of a format that this version does not read
     TORN = "torn"  #: the manifest was read to its end and does not verify
 
 
 @dataclass(frozen=True)
 class Generation:
-    """A generation that was looked into. `manifest` is None exactly where it is torn."""
+    """A generation that was looked into. `manifest` is None where it is torn or newer."""
 
     name: ManifestName
     manifest: Manifest | None

@@ -10,11 +10,11 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePath
 from typing import Any
 
-from holdfast.errors import Corrupt, LocalError, OutsideOutputs, WorkspaceBusy
+from holdfast.errors import Corrupt, HoldfastError, LocalError, OutsideOutputs, WorkspaceBusy
 from holdfast.store import records
 from holdfast.store.keys import Key, printable
 from holdfast.store.names import decode_key, key_code
@@ -68,12 +68,29 @@ class Workspace:
         key = Key.parse(pure.as_posix())
         if not self.outputs.covers(key):
             raise OutsideOutputs(f"{shown}: not below {self.outputs}/ of {self.root}; only what is there is kept")
-        place = self.root / self.outputs.value
-        for part in key.parts[len(self.outputs.parts) :]:
-            place /= part
-            if place.is_symlink():
-                raise OutsideOutputs(f"{shown}: goes through the symbolic link {printable(str(place))}; give the real path")
+        self.refuse_links([key])
         return key
+
+    def refuse_links(self, keys: Iterable[Key]) -> None:
+        """Return where none of these, and no folder on the way to them below outputs, is a symbolic link.
+
+        Raises:
+            OutsideOutputs: one is, so what is written there would leave outputs, or what is read would come from elsewhere.
+            LocalError: a folder on the way may not be looked into.
+        """
+        seen: set[str] = set()
+        base = len(self.outputs.parts)
+        for key in keys:
+            for end in range(base + 1, len(key.parts) + 1):
+                part = "/".join(key.parts[:end])
+                if part in seen:
+                    continue
+                seen.add(part)
+                found = lstat_or_none(self.root / part)
+                if found is not None and stat.S_ISLNK(found.st_mode):
+                    raise OutsideOutputs(
+                        f"{key}: goes through the symbolic link {printable(str(self.root / part))}; give the real path"
+                    )
 
     def _below_root(self, path: Path, shown: str) -> PurePath:
         for given, root in ((path, self.root), (path, Path(os.path.realpath(self.root)))):
@@ -211,10 +228,11 @@ class Workspace:
     def known_keys(self) -> tuple[Key, ...]:
         """The artifacts of which something is remembered."""
         found = []
-        for path in sorted((self._state / "records").glob("*.json")):
-            key = decode_key(path.name.removesuffix(".json"))
-            if key is None:  # the name was cut, so the content has to tell
-                with contextlib.suppress(Corrupt, ValueError, KeyError, TypeError):
+        for path in self._remembered("records"):
+            key = None
+            with contextlib.suppress(Corrupt, ValueError, KeyError, TypeError):
+                key = decode_key(path.name.removesuffix(".json"))
+                if key is None:  # the name was cut, so the content has to tell
                     body = records.read_sealed(path)
                     key = None if body is None else Key(body["key"])
             if key is not None:
@@ -252,7 +270,7 @@ class Workspace:
 
     def _finish_publications(self) -> None:
         """Record what a killed restore had already put in place. Runs before its temporaries are removed."""
-        for path in sorted((self._state / "publications").glob("*.json")):
+        for path in self._remembered("publications"):
             try:
                 body = records.read_sealed(path)
                 if body is not None:
@@ -277,6 +295,14 @@ class Workspace:
         kept = {p: h for p, h in (before.here if same else wanted).items() if p not in publication.targets}
         self.save(key, Record(base, {**kept, **arrived}, before.copied, damaged=publication.record.damaged))
 
+    def _remembered(self, kind: str) -> list[Path]:
+        try:
+            return sorted(self._state / kind / name for name in os.listdir(self._state / kind) if name.endswith(".json"))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise LocalError(error.errno, error.strerror, str(self._state)) from error
+
     def _place(self, kind: str, key: Key) -> Path:
         return self._state / kind / f"{key_code(key)}.json"
 
@@ -292,6 +318,17 @@ def refreshed(here: Here, found: os.stat_result) -> Here:
     """The same content under the signature that the file has now; only an untouched size and mtime stay trusted."""
     now = Signature.of(found)
     return Here(here.blake3, now, trusted=here.trusted and here.signature.same_content(now))
+
+
+@contextlib.contextmanager
+def local_errors() -> Iterator[None]:
+    """Errors of this machine's disk, as ours."""
+    try:
+        yield
+    except HoldfastError:
+        raise
+    except OSError as error:
+        raise LocalError(error.errno, error.strerror, error.filename or "the local disk") from error
 
 
 def side_files(database: Path) -> list[Path]:
