@@ -78,6 +78,7 @@ def commit(
         LocalError, Refused: likewise, the reason is on this machine.
     """
     key, found = request.artifact, view.of(request.artifact)
+    failed = workspace.has_failed(key)
     record = _settle_intent(store, workspace, key, view)
     for _ in range(_RESTARTS):
         # 1. What the store has, and what of the base is gone from it.
@@ -96,7 +97,7 @@ def commit(
         )
         # 3. Decide: what it descends from, what is taken over, what is sent.
         broken = {p for p in force if p not in snapshot.staged and not (snapshot.covers(p) and p in record.here)}
-        line = plan_line(record, examined.heads, found, snapshot, broken=bool(broken), lost=examined.not_whole)
+        line = plan_line(record, examined.heads, found, snapshot, failed=failed, broken=bool(broken), lost=examined.not_whole)
         here = {} if line.adopted else record.here
         content = plan_content(snapshot, line, here, owned=request.settled, lost_payloads=lost)
         if content.unchanged and line.parent is not None and examined.stands(line.parent):
@@ -145,6 +146,7 @@ def commit(
         # 9. The base: this workspace now stands on the new generation.
         _remember(workspace, key, record, line, manifest, snapshot)
         workspace.end(key)
+        workspace.forgive(key)
         paths = (*manifest.payloads(), manifest.name.path)
         size = sum(sending.sent.values())
         log.info("%s: backed up as generation %s (%d files, %d bytes sent)", key, id_, len(snapshot.staged), size)

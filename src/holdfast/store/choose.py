@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from holdfast.errors import Corrupt, StoreUnreadable
 from holdfast.store.coverage import Coverage
 from holdfast.store.keys import Key, within
-from holdfast.store.lineage import ancestry, descent
+from holdfast.store.lineage import ancestry, descent, find_heads
 from holdfast.store.manifest import Manifest
 from holdfast.store.names import ManifestName
 from holdfast.store.records import Record
 from holdfast.store.store import Store
-from holdfast.store.view import State, View
+from holdfast.store.view import Generation, State, View
 from holdfast.store.workspace import Workspace, lstat_or_none
 
 log = logging.getLogger(__name__)
@@ -34,9 +34,18 @@ class Wish:
 
 
 def choose(
-    store: Store, names: tuple[ManifestName, ...], record: Record, wish: Wish, excluded: frozenset[str], workspace: Workspace
+    store: Store,
+    names: tuple[ManifestName, ...],
+    record: Record,
+    wish: Wish,
+    excluded: frozenset[str],
+    workspace: Workspace,
+    warnings: list[str],
 ) -> Manifest | None:
-    """The chosen generation, else the base where something of it is here, else the head. None where none is whole."""
+    """The chosen generation, else the base where something of it is here, else the head. None where none is whole.
+
+    What is newer and not whole is said: the last backup of a machine that vanished may never have arrived.
+    """
     if wish.generation is not None:
         return _named_generation(store, names, wish.generation, excluded)
     base = record.base
@@ -45,12 +54,26 @@ def choose(
         name = next((n for n in names if n.commit == base.commit), None)
         if anything_here and name is not None and store.examine(name).state is State.WHOLE:
             return base
-    heads = store.heads(names, excluded)
-    for name in names:
-        if heads and name.commit.sequence > heads[0].commit.sequence:
-            generation = store.examine(name)
-            if generation.state is State.NEWER:  # going back behind a newer version's work in silence would look like success
-                raise StoreUnreadable(errno.EPROTONOSUPPORT, generation.problem, store.backend.location)
+    broken: list[Generation] = []
+
+    def whole(name: ManifestName) -> Manifest | None:
+        generation = store.examine(name)
+        if generation.state is State.WHOLE:
+            return generation.manifest
+        broken.append(generation)
+        return None
+
+    heads = find_heads(names, whole, excluded)
+    for generation in broken:
+        if not heads or generation.name.commit.sequence <= heads[0].commit.sequence:
+            continue
+        if generation.state is State.NEWER:  # going back behind a newer version's work in silence would look like success
+            raise StoreUnreadable(errno.EPROTONOSUPPORT, generation.problem, store.backend.location)
+        newer, head = generation.name.commit, heads[0]
+        text = f"{head.key}: generation {newer} is not whole ({generation.problem}); going back to {head.commit}"
+        if text not in warnings:
+            warnings.append(text)
+            log.warning("%s", text)
     if len(heads) > 1:
         others = ", ".join(str(h.commit) for h in heads[1:])
         log.warning(

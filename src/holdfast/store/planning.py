@@ -43,6 +43,7 @@ def plan_line(
     names: Iterable[ManifestName],
     snapshot: Snapshot,
     *,
+    failed: bool,
     broken: bool,
     lost: frozenset[str],
 ) -> Line:
@@ -53,13 +54,14 @@ def plan_line(
         heads: Heads of the artifact, best first; the base among them only if it is whole.
         names: Every manifest name of the artifact.
         snapshot: What is here.
+        failed: A restore of the artifact failed before, and none has succeeded since.
         broken: Files that carry over from base have no payload any more, so the commit cannot stand for base.
         lost: Ids of generations that were looked into and are not whole.
     """
     named = {n.commit.id: n for n in names}
     parents = descent(named.values(), {})
     base, adopted = record.base, False
-    if base is None and heads and agrees(heads[0], snapshot, need_common=record.failed):
+    if base is None and heads and agrees(heads[0], snapshot, need_common=failed):
         base, adopted = heads[0], True
     if base is not None and not broken:
         parents[base.commit.id] = {*base.ancestors, *([base.parent] if base.parent else [])}
@@ -70,7 +72,7 @@ def plan_line(
         if record.chosen:
             above += [h.commit.sequence for h in others]
         return Line(base, base, adopted, others, max([base.commit.sequence, *above]) + 1, fresh=False)
-    if record.failed and base is None:
+    if failed and base is None:
         return Line(None, None, False, tuple(heads), 1, fresh=True)
     seen = [h.commit.sequence for h in heads] + [named[i].commit.sequence for i in lost if i in named]
     if base is not None:

@@ -67,7 +67,6 @@ class Record:
         base: The generation last taken from or given to the store, or None.
         here: By path, the files of base that are or were in this workspace.
         copied: Large files that changed under a hard link once, and are copied from then on.
-        failed: The last restore failed: a commit without base begins a fresh line.
         chosen: The base was chosen by an explicit restore: a commit goes above every head.
         damaged: Ids of generations that this workspace proved damaged.
     """
@@ -75,7 +74,6 @@ class Record:
     base: Manifest | None = None
     here: Mapping[str, Here] = field(default_factory=dict)
     copied: frozenset[str] = frozenset()
-    failed: bool = False
     chosen: bool = False
     damaged: frozenset[str] = frozenset()
 
@@ -151,7 +149,6 @@ def record_to_json(record: Record) -> dict[str, Any]:
         "base": None if base is None else {"name": base.name.file, "manifest": base.encoded.decode()},
         "here": {path: [h.blake3, *_signature_to_json(h.signature), h.trusted] for path, h in record.here.items()},
         "copied": sorted(record.copied),
-        "failed": record.failed,
         "chosen": record.chosen,
         "damaged": sorted(record.damaged),
     }
@@ -166,7 +163,7 @@ def record_from_json(body: Mapping[str, Any]) -> Record:
             raise Corrupt("a record names no manifest")
         base = parse(body["base"]["manifest"].encode(), name)
     here = {path: Here(row[0], _signature_from_json(row[1:5]), row[5]) for path, row in body["here"].items()}
-    return Record(base, here, frozenset(body["copied"]), body["failed"], body["chosen"], frozenset(body["damaged"]))
+    return Record(base, here, frozenset(body["copied"]), body["chosen"], frozenset(body["damaged"]))
 
 
 def intent_to_json(intent: Intent) -> dict[str, Any]:

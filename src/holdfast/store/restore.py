@@ -45,11 +45,14 @@ def ensure(store: Store | None, workspace: Workspace, key: Key, progress: Progre
             here = lstat_or_none(workspace.local(key)) is not None
             return Restored(key, Outcome.LOCAL if here else Outcome.ABSENT)
         with workspace.lock():
-            view = look(store, workspace)
-            return _each(store, workspace, view, key, Wish(), progress)
+            result = _each(store, workspace, look(store, workspace), key, Wish(), progress)
+            if result.outcome is not Outcome.FAILED:
+                workspace.forgive(key)
     except HoldfastError as error:
+        result = Restored(key, Outcome.FAILED, error=describe(key, error))
+    if result.outcome is Outcome.FAILED:
         _remember_failure(workspace, key)
-        return Restored(key, Outcome.FAILED, error=describe(key, error))
+    return result
 
 
 def restore(
@@ -113,15 +116,10 @@ def describe(key: Key, error: HoldfastError) -> str:
 
 
 def _remember_failure(workspace: Workspace, key: Key) -> None:
-    """A commit that follows without base begins a fresh line. Written without the lock: it may be what failed."""
+    """A commit that follows without base begins a fresh line, and never descends from what could not be restored."""
     try:
-        covering = [k for k in workspace.known_keys() if k.covers(key)]
-        for known in covering or [key]:
-            record = workspace.record(known)
-            if record.base is None and not record.failed:
-                with workspace.lock():
-                    workspace.save(known, replace(record, failed=True))
-    except HoldfastError as error:
+        workspace.restore_failed(key)
+    except (HoldfastError, OSError) as error:
         log.warning("%s: that its restore failed could not be remembered (%s)", key, error)
 
 
@@ -187,9 +185,10 @@ def restore_artifact(
     excluded = set() if wish.replace_here else set(record.damaged)
     warnings: list[str] = []
     in_use: dict[str, str] = {}
+    fell_back = False
     while True:
         # 1. The generation: the chosen one, the base, or the head.
-        manifest = choose(store, names, record, wish, frozenset(excluded), workspace)
+        manifest = choose(store, names, record, wish, frozenset(excluded), workspace, warnings)
         if manifest is None:
             refuse_if_hidden(store, names, key, prefix, frozenset(excluded), None, warnings)
             return Restored(target.artifact.join(prefix), Outcome.ABSENT, warnings=tuple(warnings))
@@ -201,12 +200,7 @@ def restore_artifact(
         workspace.refuse_links(key.join(p).parents()[0] for p in wanted)
         # 2. What is needed: a directory that is partly here gets its missing files, if what is in common agrees.
         here = LocalPart() if wish.replace_here else look_here(workspace, key, prefix, wanted, record)
-        mixed = [p for p, digest in in_use.items() if p not in manifest.files or manifest.files[p].blake3 != digest]
-        if mixed or (here.differing and warnings):
-            raise Corrupt(
-                f"{key.join(prefix)}: {warnings[-1]}, but {printable((mixed or here.differing)[0])} here is of another generation; "
-                f"`holdfast restore {key}` brings back {manifest.commit} whole and moves what is here aside"
-            )
+        _refuse_mixture(key.join(prefix), manifest, in_use, here.differing if fell_back else (), warnings)
         if here.differing:
             text = (
                 f"{key.join(prefix)}: {printable(here.differing[0])} differs from generation {manifest.commit}; nothing was touched"
@@ -224,6 +218,7 @@ def restore_artifact(
             fetched = fetch(store, manifest, needed, folder, progress)
         except Corrupt as damage:
             excluded.add(manifest.commit.id)
+            fell_back = True
             if record.base is not None and record.base.commit == manifest.commit and not wish.replace_here:
                 in_use = _in_use(workspace, key, record)
             record = _fallen_back(workspace, key, record, excluded, manifest, damage, wish)
@@ -247,6 +242,22 @@ def restore_artifact(
             log.warning("%s", warnings[-1])
         outcome = Outcome.LOCAL if len(appeared) == len(needed) else Outcome.RESTORED
         return Restored(key.join(prefix), outcome, manifest.commit.id, "", tuple(warnings), len(needed), size)
+
+
+def _refuse_mixture(
+    key: Key, manifest: Manifest, in_use: Mapping[str, str], differing: tuple[str, ...], warnings: list[str]
+) -> None:
+    """After damage, an older generation comes back only beside files that it holds as well: two are never mixed.
+
+    Raises:
+        Corrupt: something of another generation is here.
+    """
+    other = [p for p, digest in in_use.items() if p not in manifest.files or manifest.files[p].blake3 != digest]
+    if other or differing:
+        raise Corrupt(
+            f"{warnings[-1]}, but {printable((other or list(differing))[0])} here is of another generation; "
+            f"`holdfast restore {key}` brings back {manifest.commit} whole and moves what is here aside"
+        )
 
 
 def _fallen_back(

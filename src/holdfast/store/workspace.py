@@ -197,6 +197,34 @@ class Workspace:
             known = dict(records.read_sealed(self._state / "stores.json") or {})
         records.write_sealed(self._state / "stores.json", {**known, location: store_id})
 
+    # -- failed restores ---------------------------------------------------------------------------------------------
+
+    def restore_failed(self, key: Key) -> None:
+        """Remember that this path was asked for and could not be restored: a commit without base then begins a fresh line."""
+        self._make_state()
+        marks = self._failures()
+        if key.value not in marks:
+            records.write_sealed(self._state / "failures.json", {"keys": sorted({*marks, key.value})})
+
+    def has_failed(self, artifact: Key) -> bool:
+        """True where a restore of this artifact, of a part of it, or of what holds it failed and none has succeeded since."""
+        marks = [Key(m) for m in self._failures()]
+        return any(artifact.covers(m) or m.covers(artifact) for m in marks)
+
+    def forgive(self, key: Key) -> None:
+        """Forget failures of what this key covers: it is here, or in the store, now."""
+        marks = self._failures()
+        left = {m for m in marks if not key.covers(Key(m))}
+        if left != marks:
+            records.write_sealed(self._state / "failures.json", {"keys": sorted(left)})
+
+    def _failures(self) -> set[str]:
+        try:
+            body = records.read_sealed(self._state / "failures.json")
+            return set() if body is None else set(body["keys"])
+        except (Corrupt, ValueError, KeyError, TypeError):
+            return set()
+
     # -- memory ------------------------------------------------------------------------------------------------------
 
     def record(self, key: Key) -> Record:
