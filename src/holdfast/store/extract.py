@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import secrets
 import shutil
 from pathlib import Path
 
 from holdfast.errors import Corrupt, HoldfastError, LocalError
-from holdfast.store.choose import refuse_if_hidden
-from holdfast.store.coverage import DirectoryTest, Target, artifacts, cover
+from holdfast.store.choose import Wish, choose, owned_below, refuse_if_hidden
+from holdfast.store.coverage import Coverage, DirectoryTest, Target, artifacts, cover
 from holdfast.store.fetch import fetch
 from holdfast.store.keys import Key, within
 from holdfast.store.outcomes import Outcome, Restored
 from holdfast.store.progress import Progress
+from holdfast.store.records import Record
 from holdfast.store.restore import describe, look
 from holdfast.store.store import Store
-from holdfast.store.view import State, View
+from holdfast.store.view import View
 from holdfast.store.workspace import Workspace
+
+log = logging.getLogger(__name__)
 
 
 def extract(
@@ -47,8 +51,8 @@ def extract(
         results = []
         for number, one in enumerate(targets):
             wanted = generation if one == coverage.own or coverage.own is None else None
-            below = tuple(one.artifact.relative(k) for k in coverage.inner if one.artifact.covers(k) and k != one.artifact)
-            results.append(_gather(store, view, one, wanted, below, scratch, number, progress))
+            inside = coverage if one == coverage.own else cover(one.artifact, known, lambda _: True)
+            results.append(_gather(store, workspace, view, inside, one, wanted, scratch, number, progress))
         found = [r for r in results if r.outcome is Outcome.RESTORED]
         if not found:
             return Restored(key, Outcome.ABSENT, error=f"{key}: not in the store; `holdfast history {key}` lists what is")
@@ -68,32 +72,29 @@ def extract(
 
 def _gather(
     store: Store,
+    workspace: Workspace,
     view: View,
+    coverage: Coverage,
     target: Target,
     generation: str | None,
-    below: tuple[str, ...],
     scratch: Path,
     number: int,
     progress: Progress | None,
 ) -> Restored:
     """Fetch one artifact, or a part of it, into the tree under way; damage falls back a generation."""
     key, names = target.artifact, view.of(target.artifact)
+    wish = Wish(generation, replace_here=True)
     excluded: set[str] = set()
     warnings: list[str] = []
     while True:
-        if generation is None:
-            heads = store.heads(names, frozenset(excluded))
-        else:
-            id_ = generation.rpartition("-")[2]
-            chosen = [store.examine(n) for n in names if n.commit.id == id_]
-            heads = [g.manifest for g in chosen if g.manifest is not None and g.state is State.WHOLE]
-        if not heads:
+        manifest = choose(store, names, Record(), wish, frozenset(excluded), workspace, warnings)
+        if manifest is None:
             refuse_if_hidden(store, names, key, target.prefix, frozenset(excluded), None, warnings)
             return Restored(key, Outcome.ABSENT)
-        manifest = heads[0]
-        inner = [] if generation else [b for b in below if store.heads(view.of(key.join(b)))]
-        wanted = [r for p, r in manifest.files.items() if within(p, target.prefix) and not any(within(p, b) for b in inner)]
+        inner = owned_below(store, view, key, coverage)
+        wanted = [r for p, r in manifest.files.items() if within(p, target.prefix) and not any(within(p, i) for i in inner)]
         if not wanted and target.prefix:
+            refuse_if_hidden(store, names, key, target.prefix, frozenset(excluded), manifest, warnings)
             return Restored(key, Outcome.ABSENT)
         folder = scratch / f"{number}-{len(excluded)}"
         folder.mkdir()
@@ -104,6 +105,7 @@ def _gather(
                 raise
             excluded.add(manifest.commit.id)
             warnings.append(f"{damage}; going back a generation from {manifest.commit}")
+            log.warning("%s", warnings[-1])
             continue
         tree = scratch / "tree"
         for path, file in fetched.items():
@@ -116,4 +118,7 @@ def _gather(
         if not fetched:
             (tree / key.value).mkdir(parents=True, exist_ok=True)
         size = sum(r.size for r in wanted)
+        log.info(
+            "%s: restored from generation %s (%d files, %d bytes) below %s", key, manifest.commit, len(wanted), size, scratch.parent
+        )
         return Restored(key, Outcome.RESTORED, manifest.commit.id, "", tuple(warnings), len(wanted), size)
