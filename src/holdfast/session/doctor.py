@@ -19,7 +19,7 @@ from holdfast.errors import Corrupt, HoldfastError, StoreError
 from holdfast.session.keeper import Keeper
 from holdfast.store.identity import MAX_SENTINEL_BYTES, parse_sentinel
 from holdfast.store.names import SENTINEL
-from holdfast.store.platform import file_system
+from holdfast.store.platform import file_system, get_attribute
 from holdfast.store.restore import look
 from holdfast.store.store import first_error
 
@@ -205,6 +205,4 @@ def _abilities(scratch: Path) -> list[Finding]:
 
 
 def _attribute(file: Path, name: str) -> str:
-    if not hasattr(os, "getxattr"):
-        raise OSError(errno.ENOTSUP, "no extended attributes on this system")
-    return repr(os.getxattr(file, name))
+    return repr(get_attribute(file, name))

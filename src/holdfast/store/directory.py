@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -222,10 +223,8 @@ class DirectoryBackend:
         return Durability.CONFIRMED if known else Durability.UNKNOWN
 
     def space(self) -> Space | None:
-        if not hasattr(os, "statvfs"):
-            return None
-        found = self._call("", os.statvfs, self._folder)
-        return Space(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
+        found = self._call("", shutil.disk_usage, self._folder)
+        return Space(found.total, found.free)
 
     def _path(self, path: str) -> Path:
         return self._root / path if path else self._root

@@ -13,6 +13,7 @@ from blake3 import blake3
 from holdfast.errors import Corrupt, HoldfastError, LocalError, StoreUnreadable
 from holdfast.store.keys import printable
 from holdfast.store.manifest import FileRecord, Manifest, Tar
+from holdfast.store.platform import sync_all
 from holdfast.store.progress import Progress, Silent
 from holdfast.store.store import Store
 from holdfast.store.tars import read_members
@@ -137,8 +138,7 @@ def _put(place: Path, data: bytes) -> None:
 
 def _make_durable(places: list[Path]) -> None:
     """Have the content on the disk before a name points to it, or a power cut would leave empty files that look restored."""
-    if len(places) > _SYNC_ALL and hasattr(os, "sync"):
-        os.sync()
+    if len(places) > _SYNC_ALL and sync_all():
         return
     for place in places:
         with open(place, "r+b") as handle:

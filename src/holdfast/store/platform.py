@@ -56,6 +56,25 @@ NO_BLOCK = getattr(os, "O_NONBLOCK", 0)
 BINARY = getattr(os, "O_BINARY", 0)
 
 
+#: Whether a file can be read through a shared descriptor. Without it (Windows) a lock belongs to its own handle.
+HAS_PREAD = hasattr(os, "pread")
+
+
+def sync_all() -> bool:
+    """Have everything written so far on the disk. False where the system offers no such call."""
+    if not hasattr(os, "sync"):
+        return False
+    os.sync()
+    return True
+
+
+def get_attribute(path: Path, name: str) -> bytes:
+    """An extended attribute. Raises OSError where there is none, or where the system has no such thing (macOS, Windows)."""
+    if not hasattr(os, "getxattr"):
+        raise OSError(errno.ENOTSUP, "no extended attributes on this system")
+    return os.getxattr(path, name)
+
+
 def mount_table() -> dict[str, str]:
     """Mount point to file-system type, from /proc/mounts; empty where there is none (macOS, Windows)."""
     try:

@@ -23,7 +23,7 @@ from blake3 import blake3
 from holdfast.errors import Refused
 from holdfast.store.backend import CHUNK_BYTES
 from holdfast.store.keys import printable
-from holdfast.store.platform import BINARY, NO_BLOCK
+from holdfast.store.platform import BINARY, HAS_PREAD, NO_BLOCK
 from holdfast.store.workspace import side_files
 
 MAGIC = b"SQLite format 3\0"
@@ -62,7 +62,7 @@ def peek(path: Path, length: int) -> bytes:
     Raises:
         OSError: it cannot be read.
     """
-    if not hasattr(os, "pread"):  # Windows, where a lock belongs to its own handle
+    if not HAS_PREAD:
         with open(path, "rb") as handle:
             return handle.read(length)
     with _PIN_LOCK:
@@ -103,7 +103,7 @@ def hash_raw(path: Path) -> str:
         OSError: it cannot be read.
     """
     hasher = blake3()
-    if not hasattr(os, "pread") or not is_database(path):
+    if not HAS_PREAD or not is_database(path):
         with open(path, "rb") as handle:
             while chunk := handle.read(CHUNK_BYTES):
                 hasher.update(chunk)
