@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
@@ -19,10 +20,12 @@ class Bar:
 
     Args:
         clock: Monotonic seconds.
+        console: Where to draw; default standard error, and only if it is a terminal or a notebook.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, console: Console | None = None) -> None:
         self._clock = clock
+        self._console = console
         self._lock = threading.Lock()
         self._rich: RichProgress | None = None
         self._task: TaskID | None = None
@@ -65,12 +68,11 @@ class Bar:
         if self._task is not None:
             self._rich.update(self._task, completed=self._moved, files=f"{self._done}/{self._files} files")
 
-    @staticmethod
-    def _make() -> RichProgress:
+    def _make(self) -> RichProgress:
         from rich.console import Console
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-        console = Console(stderr=True)
+        console = self._console or Console(stderr=True)
         return Progress(
             TextColumn("{task.description}"),
             BarColumn(),
