@@ -43,7 +43,10 @@ def open_keeper(
         ConfigurationError: `config/paths.yaml` cannot be used, or outputs lies on the drive.
         StoreUnreachable: Drive could not be mounted.
     """
-    place = find_root(Path.cwd()) if root is None else Path(root).absolute()
+    try:
+        place = find_root(Path.cwd()) if root is None else Path(root).absolute()
+    except FileNotFoundError as error:
+        raise ConfigurationError("the current folder has been deleted; change to one that exists") from error
     if not place.is_dir():
         raise ConfigurationError(f"{place}: the project folder does not exist")
     config = load_config(place)
@@ -60,7 +63,10 @@ def open_keeper(
 def _drive_folder(config: Config, environment: Environment, given: str | PurePath | None, *, mount: bool) -> Path | None:
     text = os.environ.get("HOLDFAST_DRIVE") if given is None else os.fspath(given)
     if text:
-        return Path(text).expanduser().absolute()
+        try:
+            return Path(text).expanduser().absolute()
+        except RuntimeError as error:
+            raise ConfigurationError(f"{text}: {error}") from error
     if environment is Environment.COLAB:
         if mount:
             mount_drive(config.mount_point)

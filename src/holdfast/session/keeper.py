@@ -154,7 +154,7 @@ class Keeper:
         Raises:
             UsageError: a path cannot be kept.
         """
-        if progress is not None and not abs(progress) <= MAX_SIZE:
+        if progress is not None and (type(progress) not in (int, float) or not abs(progress) <= MAX_SIZE):
             raise UsageError(f"progress is {progress!r}; give a number that can be compared")
         keys = [self.workspace.key(p) for p in paths]
         if self.store is None:
@@ -186,7 +186,7 @@ class Keeper:
             requests = group(
                 keys,
                 known,
-                is_directory=lambda k: is_artifact_directory(k) if k in known else is_folder(lstat_or_none(workspace.local(k))),
+                is_directory=lambda k: is_folder(lstat_or_none(workspace.local(k))) or (k in known and is_artifact_directory(k)),
                 is_here=lambda k: lstat_or_none(workspace.local(k)) is not None,
                 is_settled=lambda k: workspace.record_in(k, view).base is not None,
                 progress=progress,
@@ -221,7 +221,7 @@ class Keeper:
         if not worth_a_look(store, (*view.of(result.key), new), result.key, attached):
             return
         try:
-            remove(store, plan_artifact(store, result.key, attached))
+            remove(store, plan_artifact(store, result.key, attached, self.workspace.record(result.key).damaged))
         except StoreError as error:
             log.warning("%s: not pruned now (%s)", result.key, describe(result.key, error))
 
@@ -235,6 +235,10 @@ class Keeper:
         store = self._need_store("verify")
         keys = tuple(self.workspace.key(p) for p in paths)
         view = look(store, self.workspace)
+        known = artifacts(store, view, self.workspace)
+        for key in keys:
+            if not any(key.covers(k) or k.covers(key) for k in known):
+                raise UsageError(f"{key}: nothing of it is in the store; `holdfast status` lists what is")
         return verify(store, view, keys, self._progress)
 
     def history(self, path: str | PurePath) -> list[reports.HistoryEntry]:
@@ -269,7 +273,15 @@ class Keeper:
             view = look(store, self.workspace)
             keys = sorted(artifacts(store, view, self.workspace))
             keys = [k for k in keys if not wanted or any(w.covers(k) or k.covers(w) for w in wanted)]
-            return prune_store(store, self._attach_to(view), keys, with_orphans=orphans, with_forks=forks, dry_run=dry_run)
+            return prune_store(
+                store,
+                self._attach_to(view),
+                keys,
+                damaged=lambda k: self.workspace.record(k).damaged,
+                with_orphans=orphans,
+                with_forks=forks,
+                dry_run=dry_run,
+            )
 
     def _need_store(self, verb: str) -> Store:
         if self.store is None:

@@ -87,7 +87,6 @@ def _artifact(
     inner = tuple(key.relative(k) for k in known if k != key and key.covers(k))
     found = scan(workspace.local(key), owned=inner).files if lstat_or_none(workspace.local(key)) is not None else {}
     changed = [p for p, f in found.items() if _differs(workspace, key, p, f, record)]
-    oldest = min((found[p].signature.mtime_ns for p in changed), default=0) / 1e9
     heads: list[Manifest] = []
     debris = 0
     durability = ""
@@ -97,6 +96,11 @@ def _artifact(
         if heads:
             durability = store.backend.durability([*heads[0].payloads(), heads[0].name.path]).value
     head = heads[0] if heads else None
+    base = record.base
+    held = base is not None and any(base.commit.id in (h.commit.id, *h.ancestors) for h in heads)
+    if store is not None and not held:  # whatever is here, no generation that is whole is known to hold it
+        changed = list(found)
+    oldest = min((found[p].signature.mtime_ns for p in changed), default=0) / 1e9
     expected = set(head.files) if head else set(record.base.files) if record.base else set()
     missing = [p for p in expected if p not in found and not any(p == i or p.startswith(i + "/") for i in inner)]
     return ArtifactStatus(

@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from holdfast.errors import StoreNotFound, StoreUnreadable
-from holdfast.store.keys import Key, printable
+from holdfast.errors import Corrupt, Refused, StoreNotFound, StoreUnreadable
+from holdfast.store.keys import Key, printable, within
 from holdfast.store.lineage import find_heads
-from holdfast.store.manifest import FileRecord, Manifest
+from holdfast.store.manifest import FileRecord, Manifest, parse
 from holdfast.store.names import CommitId, ManifestName, key_code
 from holdfast.store.outcomes import BackedUp
-from holdfast.store.planning import Line, ancestors_of, plan_content, plan_line
+from holdfast.store.planning import Line, agrees, ancestors_of, plan_content, plan_line
 from holdfast.store.progress import Progress, Silent
 from holdfast.store.records import Here, Intent, Record, Signature
 from holdfast.store.sending import Sending
@@ -90,14 +90,25 @@ def commit(
             workspace,
             key,
             record,
-            scope=request.scope,
+            scope=_widened(workspace, key, request.scope, force),
             owned=request.inner,
             force=force,
             hash_all=record.base is None and bool(found),
         )
+        if "" in snapshot.refused:
+            raise Refused(errno.EINVAL, f"{snapshot.refused['']}; nothing was backed up", str(key))
         # 3. Decide: what it descends from, what is taken over, what is sent.
         broken = {p for p in force if p not in snapshot.staged and not (snapshot.covers(p) and p in record.here)}
-        line = plan_line(record, examined.heads, found, snapshot, failed=failed, broken=bool(broken), lost=examined.not_whole)
+        line = plan_line(
+            record,
+            examined.heads,
+            found,
+            snapshot,
+            failed=failed,
+            broken=bool(broken),
+            lost=examined.not_whole,
+            older=None if record.base is not None or failed else _older_agreeing(store, found, examined, snapshot),
+        )
         here = {} if line.adopted else record.here
         content = plan_content(snapshot, line, here, owned=request.settled, lost_payloads=lost)
         if content.unchanged and line.parent is not None and examined.stands(line.parent):
@@ -110,7 +121,15 @@ def commit(
         workspace.begin(key, Intent(id_, name.file, _here_now(snapshot)))
         # 5. Send the payload in parallel, hashed as it goes.
         sending = Sending(store, workspace, snapshot, content, id_, progress or Silent())
-        files, tars = sending.run()
+        try:
+            files, tars = sending.run()
+        except Corrupt as damage:
+            # A tar of the base that was to be merged is rotten. Nothing of that base is referred to any more.
+            if record.base is None or record.base.commit.id in record.damaged:
+                raise
+            log.warning("%s: %s; sending again what is here", key, damage)
+            record = replace(record, damaged=record.damaged | {record.base.commit.id})
+            continue
         # 6. Flush, and check that every length arrived.
         store.backend.flush()
         _check_lengths(store, sending.sent)
@@ -138,11 +157,16 @@ def commit(
             folders=content.folders,
         )
         data = manifest.encoded
+        _prove(manifest)
         store.backend.check()
         store.backend.create(manifest.name.path, lambda: (data,))  # noqa: B023 - called before the loop goes on
         store.backend.flush()
         _check_lengths(store, {manifest.name.path: len(data)})
         store.remember(manifest)
+        if store.missing(manifest.payloads().items()):
+            # Somebody pruned, meanwhile, what this commit took over from its base. The next round sends it again.
+            log.warning("%s: what generation %s refers to has gone meanwhile; sending it again", key, id_)
+            continue
         # 9. The base: this workspace now stands on the new generation.
         _remember(workspace, key, record, line, manifest, snapshot)
         workspace.end(key)
@@ -165,6 +189,34 @@ def commit(
     raise StoreUnreadable(errno.EBUSY, "its files are rewritten faster than they can be sent; back up when they rest", str(key))
 
 
+def _prove(manifest: Manifest) -> None:
+    """What no reader would take must never be written."""
+    try:
+        parse(manifest.encoded, manifest.name)
+    except Corrupt as error:
+        raise Refused(errno.EINVAL, f"it cannot be described in the store's format ({error})", str(manifest.key)) from error
+
+
+def _widened(workspace: Workspace, key: Key, scope: tuple[str, ...], force: frozenset[str]) -> tuple[str, ...]:
+    """The scope, and what is here of files that the store has lost: they are sent again whoever asked for what."""
+    lost = [p for p in sorted(force) if not any(within(p, s) for s in scope)]
+    return (*scope, *(p for p in lost if lstat_or_none(workspace.local(key.join(p))) is not None))
+
+
+def _older_agreeing(store: Store, found: tuple[ManifestName, ...], examined: _Examined, snapshot: Snapshot) -> Manifest | None:
+    """Without memory: the newest whole generation that holds everything here as it is, where the head does not agree."""
+    if not examined.heads or agrees(examined.heads[0], snapshot):
+        return None
+    for name in sorted(found, key=lambda n: n.commit, reverse=True):
+        generation = store.examine(name)
+        manifest = generation.manifest
+        if generation.state is not State.WHOLE or manifest is None:
+            continue
+        if snapshot.staged.keys() <= manifest.files.keys() and agrees(manifest, snapshot, need_common=True):
+            return manifest
+    return None
+
+
 class _Examined:
     """What the store has of one artifact, as far as a commit needs to know. With one line and no damage nothing is read."""
 
@@ -178,6 +230,9 @@ class _Examined:
             length = {} if at is None else {at: len(base.encoded)}
             self.lost_payloads = frozenset(store.missing({**base.payloads(), **length}.items()))
             self._base_whole = at is not None and not self.lost_payloads
+            if base.commit.id in record.damaged:  # which of its payload is rotten is not known, so none is referred to
+                self.lost_payloads = frozenset(base.payloads())
+                self._base_whole = False
         seen: set[str] = set()
 
         def whole(name: ManifestName) -> Manifest | None:
@@ -256,7 +311,7 @@ def _unchanged(store: Store, workspace: Workspace, key: Key, record: Record, lin
     parent = line.parent
     assert parent is not None
     here = {**({} if line.adopted else record.here), **_learned(workspace, key, snapshot, parent.files)}
-    updated = Record(parent, here, record.copied, damaged=record.damaged)
+    updated = Record(parent, here, record.copied, chosen=record.chosen, damaged=record.damaged)
     if updated != record:
         workspace.save(key, updated)
     paths = (*parent.payloads(), parent.name.path)

@@ -113,10 +113,18 @@ def refuse_if_hidden(
     if head is not None:
         below = {head.commit.id} | ancestry([head.commit.id], descent(names, {head.commit.id: head.ancestors}))
     for name in names:
-        if name.commit.id in below or (head is not None and name.commit.sequence <= head.commit.sequence):
+        if name.commit.id in below:
             continue
         generation = store.examine(name)
         if generation.state is State.WHOLE and name.commit.id not in excluded:
+            if head is not None and generation.manifest is not None and any(within(p, prefix) for p in generation.manifest.files):
+                raise StoreUnreadable(
+                    errno.EEXIST,
+                    f"only the fork {name.commit} holds it; `holdfast restore {key} --generation {name.commit.id}` takes that",
+                    str(key.join(prefix)),
+                )
+            continue
+        if head is not None and name.commit.sequence <= head.commit.sequence:
             continue
         manifest = generation.manifest
         if manifest is None or not prefix or any(within(p, prefix) for p in manifest.files):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from holdfast.errors import StoreNotFound
@@ -40,6 +40,7 @@ def prune_store(
     attached: Attached,
     keys: Iterable[Key],
     *,
+    damaged: Callable[[Key], frozenset[str]] = lambda _: frozenset(),
     with_orphans: bool = False,
     with_forks: bool = False,
     dry_run: bool = False,
@@ -50,6 +51,7 @@ def prune_store(
         store: Where.
         attached: What the session knows.
         keys: The artifacts to prune.
+        damaged: Ids of an artifact's generations that were proven damaged.
         with_orphans: Remove leftovers that are not settled too. Only while nobody else is backing up.
         with_forks: Remove every head but the default one, with what only it descends from.
         dry_run: Remove nothing, only tell.
@@ -60,9 +62,9 @@ def prune_store(
     generations: list[str] = []
     payloads: list[str] = []
     for key in keys:
-        plans = [plan_artifact(store, key, attached)]
+        plans = [plan_artifact(store, key, attached, damaged(key))]
         if with_forks:
-            plans.append(_plan_forks(store, key))
+            plans.append(_plan_forks(store, key, damaged(key)))
         for plan in plans:
             if not dry_run:
                 remove(store, plan)
@@ -81,10 +83,10 @@ def prune_store(
     )
 
 
-def _plan_forks(store: Store, key: Key) -> PrunePlan:
+def _plan_forks(store: Store, key: Key, damaged: frozenset[str]) -> PrunePlan:
     """Everything that is not the default head and not one of its ancestors."""
-    names = store.relist().of(key)
-    heads = store.heads(names)
+    names = store.look_wider(store.relist()).of(key)
+    heads = store.heads(names, damaged)
     if len(heads) < 2:
         return PrunePlan()
     generations = [store.examine(n) for n in names]

@@ -169,7 +169,12 @@ class DirectoryBackend:
         target = self._path(path)
         self._make_folder(target.parent)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW | BINARY
-        handle = self._call(path, lambda: os.open(target, flags, 0o600))
+        try:
+            handle = self._call(path, lambda: os.open(target, flags, 0o600))
+        except StoreNotFound:  # a folder that was there a moment ago has gone
+            self._made.clear()
+            self._make_folder(target.parent)
+            handle = self._call(path, lambda: os.open(target, flags, 0o600))
         self._dirty.add(target.parent)
         try:
             for chunk in source():

@@ -11,7 +11,7 @@ from holdfast.store.keys import Key, within
 from holdfast.store.manifest import FileRecord, Kind
 from holdfast.store.records import Here, Record, Signature
 from holdfast.store.sqlite import Health, hash_raw, judge, promises_database
-from holdfast.store.workspace import Workspace, is_file, is_folder, lstat_or_none
+from holdfast.store.workspace import Workspace, is_file, is_folder, local_errors, lstat_or_none, side_files
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,9 @@ def _compare(local: Path, status: os.stat_result, file: FileRecord, known: Here 
     now = Signature.of(status)
     if known is not None and known.trusted and known.signature == now and not file.sqlite:
         return known if known.blake3 == file.blake3 else None
-    if status.st_size != file.size or hash_raw(local) != file.blake3:
-        return None
+    if file.sqlite and known is not None and known.signature == now and not side_files(local):
+        return known if known.blake3 == file.blake3 else None
+    with local_errors():
+        if status.st_size != file.size or hash_raw(local) != file.blake3:
+            return None
     return Here(file.blake3, now, trusted=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from holdfast.store.keys import within
 from holdfast.store.lineage import ancestry, descent
 from holdfast.store.manifest import MAX_ANCESTORS, MAX_TARS, FileRecord, Kind, Manifest, Tar
 from holdfast.store.names import ManifestName
@@ -46,6 +47,7 @@ def plan_line(
     failed: bool,
     broken: bool,
     lost: frozenset[str],
+    older: Manifest | None = None,
 ) -> Line:
     """Decide what the commit descends from.
 
@@ -57,12 +59,15 @@ def plan_line(
         failed: A restore of the artifact failed before, and none has succeeded since.
         broken: Files that carry over from base have no payload any more, so the commit cannot stand for base.
         lost: Ids of generations that were looked into and are not whole.
+        older: A generation behind the head that holds everything here as it is; the base where nothing is remembered.
     """
     named = {n.commit.id: n for n in names}
     parents = descent(named.values(), {})
     base, adopted = record.base, False
     if base is None and heads and agrees(heads[0], snapshot, need_common=failed):
         base, adopted = heads[0], True
+    elif base is None and older is not None:
+        base, adopted = older, True
     if base is not None and not broken:
         parents[base.commit.id] = {*base.ancestors, *([base.parent] if base.parent else [])}
         line = {base.commit.id} | ancestry([base.commit.id], parents)
@@ -87,10 +92,20 @@ def agrees(head: Manifest, snapshot: Snapshot, *, need_common: bool = False) -> 
     """
     if (head.kind is Kind.DIRECTORY) != (snapshot.kind is Kind.DIRECTORY):
         return False
+    if conflicts(head.files, snapshot.staged):
+        return False
     common = [path for path in snapshot.staged if path in head.files]
     if need_common and not common:
         return False
     return all(snapshot.staged[path].blake3 == head.files[path].blake3 for path in common)
+
+
+def conflicts(old: Iterable[str], new: Iterable[str]) -> set[str]:
+    """The old paths that cannot stand beside the new ones: a file here where they have a folder, or the reverse."""
+    files = set(new)
+    folders = {"/".join(p.split("/")[:n]) for p in files for n in range(1, p.count("/") + 1)}
+    above = {p for p in old if any("/".join(p.split("/")[:n]) in files for n in range(1, p.count("/") + 1))}
+    return above | {p for p in old if p in folders}
 
 
 @dataclass(frozen=True)
@@ -139,9 +154,10 @@ def plan_content(
     single = snapshot.kind is not Kind.DIRECTORY
     inherit: dict[str, FileRecord] = {}
     gone: list[str] = []
+    displaced = conflicts(base.files, snapshot.found) if base is not None else set()
     if base is not None and (base.kind is Kind.DIRECTORY) != single:
         for path, record in base.files.items():
-            kept = _taken_over(path, record, snapshot, here, owned)
+            kept = None if path in displaced else _taken_over(path, record, snapshot, here, owned)
             if kept is None and path not in snapshot.staged:
                 gone.append(path)
             elif kept is not None and (kept.payload or kept.tar) not in lost_payloads:
@@ -157,7 +173,7 @@ def plan_content(
             if record.tar is not None:
                 live[record.tar] = live.get(record.tar, 0) + record.size
         merged = tuple(plan_merge(live, sum(snapshot.staged[p].size for p in packed), MAX_TARS))
-    folders = _folders(snapshot, base, inherit, send)
+    folders = _folders(snapshot, base, here, inherit, send)
     unchanged = (
         base is not None
         and base is line.parent
@@ -182,7 +198,7 @@ def _taken_over(
     """The base's record as the new generation has it, or None where it is sent anew or is gone."""
     if path in snapshot.kept:
         return replace(record, mode=snapshot.found[path].mode)
-    if path in snapshot.refused:
+    if any(within(path, refused) for refused in snapshot.refused):
         return record
     if path in snapshot.staged:
         staged = snapshot.staged[path]
@@ -194,14 +210,18 @@ def _taken_over(
     return record
 
 
-def _folders(snapshot: Snapshot, base: Manifest | None, inherit: Mapping[str, FileRecord], send: list[str]) -> tuple[str, ...]:
-    """Folders without a file: those here within scope, and the base's outside of it."""
+def _folders(
+    snapshot: Snapshot, base: Manifest | None, here: Mapping[str, Here], inherit: Mapping[str, FileRecord], send: list[str]
+) -> tuple[str, ...]:
+    """Folders without a file: those here within scope, and the base's where this workspace never had all of the base."""
     if snapshot.kind is not Kind.DIRECTORY:
         return ()
-    kept = [f for f in (base.folders if base is not None else ()) if not snapshot.covers(f)]
+    partial = base is not None and any(p not in here for p in base.files)
+    kept = [f for f in (base.folders if base is not None else ()) if partial or not snapshot.covers(f)]
     occupied = {"/".join(p.split("/")[:n]) for p in [*inherit, *send] for n in range(1, p.count("/") + 1)}
     files = {*inherit, *send}
-    return tuple(sorted({f for f in (*kept, *snapshot.folders) if f not in occupied and f not in files}))
+    free = {f for f in (*kept, *snapshot.folders) if f not in occupied and f not in files}
+    return tuple(sorted(free - conflicts(free, files)))
 
 
 def ancestors_of(parent: Manifest | None, present: Iterable[str]) -> tuple[str, ...]:

@@ -70,7 +70,12 @@ def anything_may_go(
     return any(_may_go(i, above[i], attached, own) for i in parents)
 
 
-def plan_prune(generations: Sequence[Generation], attached: frozenset[str], own: Mapping[str, Durability]) -> PrunePlan:
+def plan_prune(
+    generations: Sequence[Generation],
+    attached: frozenset[str],
+    own: Mapping[str, Durability],
+    damaged: frozenset[str] = frozenset(),
+) -> PrunePlan:
     """Decide what of one artifact may go. Pure.
 
     Kept always: heads, and the generation with the most progress. One that was here at attach goes only where two newer
@@ -83,8 +88,13 @@ def plan_prune(generations: Sequence[Generation], attached: frozenset[str], own:
         generations: Every generation of the artifact, looked into just now.
         attached: Ids that were in the listing when the session attached.
         own: Ids that this session wrote, with how safe each is.
+        damaged: Ids that were proven damaged: no reason to let anything go, and kept for whoever rescues.
     """
-    whole = {g.name.commit.id: g.manifest for g in generations if g.state is State.WHOLE and g.manifest is not None}
+    whole = {
+        g.name.commit.id: g.manifest
+        for g in generations
+        if g.state is State.WHOLE and g.manifest is not None and g.name.commit.id not in damaged
+    }
     parents = parents_of(generations)
     above: dict[str, set[str]] = {i: set() for i in whole}
     for id_ in whole:
@@ -94,7 +104,7 @@ def plan_prune(generations: Sequence[Generation], attached: frozenset[str], own:
     if whole:
         keep.add(max(whole.values(), key=rank).commit.id)
     drop = {i for i in whole.keys() - keep if _may_go(i, above[i], attached, own)}
-    drop |= _debris(generations, whole, parents, attached)
+    drop |= _debris(generations, whole, parents, attached) - damaged
     remaining = [g for g in generations if g.name.commit.id not in drop]
     freed: set[str] = set()
     if all(g.manifest is not None for g in remaining):  # a torn manifest may name anything
@@ -139,18 +149,18 @@ def worth_a_look(store: Store, names: Sequence[ManifestName], key: Key, attached
     return anything_may_go(names, known, _seen(attached, key), attached.own)
 
 
-def plan_artifact(store: Store, key: Key, attached: Attached) -> PrunePlan:
+def plan_artifact(store: Store, key: Key, attached: Attached, damaged: frozenset[str] = frozenset()) -> PrunePlan:
     """Decide what of one artifact may go. Relists first, and finds nothing where another writer appeared since attach.
 
     Raises:
         StoreError: it cannot be told now.
     """
-    names, seen = store.relist().of(key), _seen(attached, key)
+    names, seen = store.look_wider(store.relist()).of(key), _seen(attached, key)
     strangers = [n for n in names if n.commit.id not in seen and n.commit.id not in attached.own]
     if strangers:
         log.info("%s: not pruned, another session wrote %s meanwhile", key, strangers[0].commit)
         return PrunePlan()
-    return plan_prune([store.examine(n) for n in names], seen, attached.own)
+    return plan_prune([store.examine(n) for n in names], seen, attached.own, damaged)
 
 
 def _seen(attached: Attached, key: Key) -> frozenset[str]:

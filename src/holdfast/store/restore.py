@@ -27,7 +27,7 @@ from holdfast.store.publish import inodes, publish_files, publish_tree
 from holdfast.store.records import Here, Publication, Record, Signature
 from holdfast.store.store import Store, first_error
 from holdfast.store.view import Presence, View
-from holdfast.store.workspace import STATE_FOLDER, Workspace, lstat_or_none, refreshed, side_files
+from holdfast.store.workspace import STATE_FOLDER, Workspace, is_file, local_errors, lstat_or_none, refreshed, side_files
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def ensure(store: Store | None, workspace: Workspace, key: Key, progress: Progre
             return Restored(key, Outcome.LOCAL if here else Outcome.ABSENT)
         with workspace.lock():
             result = _each(store, workspace, look(store, workspace), key, Wish(), progress)
-            if result.outcome is not Outcome.FAILED:
+            if result.outcome in (Outcome.RESTORED, Outcome.ABSENT):
                 workspace.forgive(key)
     except HoldfastError as error:
         result = Restored(key, Outcome.FAILED, error=describe(key, error))
@@ -130,7 +130,7 @@ def _each(store: Store, workspace: Workspace, view: View, key: Key, wish: Wish, 
     results = []
     if coverage.own is not None:
         results.append(restore_artifact(store, workspace, view, coverage, coverage.own, wish, progress))
-    if not results or results[0].outcome is not Outcome.FAILED:
+    if not results or (results[0].outcome is not Outcome.FAILED and not is_file(lstat_or_none(workspace.local(key)))):
         for inner in coverage.inner:
             below = cover(inner, known, lambda _: True)
             # A generation is of one artifact; what stands below the artifact that it was named for comes from the head.
@@ -184,23 +184,32 @@ def restore_artifact(
     record = workspace.record_in(key, view)
     excluded = set() if wish.replace_here else set(record.damaged)
     warnings: list[str] = []
-    in_use: dict[str, str] = {}
-    fell_back = False
+    base = None if wish.replace_here else record.base
+    in_use = {} if base is None else _in_use(workspace, key, record)
+    fell_back = base is not None and base.commit.id in excluded
+    skip_base = False
     while True:
         # 1. The generation: the chosen one, the base, or the head.
-        manifest = choose(store, names, record, wish, frozenset(excluded), workspace, warnings)
+        known = replace(record, base=None) if skip_base else record
+        manifest = choose(store, names, known, wish, frozenset(excluded), workspace, warnings)
+        if manifest is None and base is not None and not names:
+            raise StoreUnreadable(errno.EIO, "this workspace has seen generations of it, and the store shows none", str(key))
         if manifest is None:
             refuse_if_hidden(store, names, key, prefix, frozenset(excluded), None, warnings)
             return Restored(target.artifact.join(prefix), Outcome.ABSENT, warnings=tuple(warnings))
         owned = owned_below(store, view, key, coverage)
         wanted = {p: r for p, r in manifest.files.items() if within(p, prefix) and not any(within(p, o) for o in owned)}
-        if not wanted and prefix:
+        if not wanted and prefix and base is not None and manifest.commit == base.commit and not skip_base:
+            skip_base = True  # what came after the base may hold it
+            continue
+        if not wanted and prefix and prefix not in manifest.folders:
             refuse_if_hidden(store, names, key, prefix, frozenset(excluded), manifest, warnings)
             return Restored(key.join(prefix), Outcome.ABSENT, warnings=tuple(warnings))
         workspace.refuse_links(key.join(p).parents()[0] for p in wanted)
         # 2. What is needed: a directory that is partly here gets its missing files, if what is in common agrees.
         here = LocalPart() if wish.replace_here else look_here(workspace, key, prefix, wanted, record)
-        _refuse_mixture(key.join(prefix), manifest, in_use, here.differing if fell_back else (), warnings)
+        if base is not None and manifest.commit != base.commit:
+            _refuse_mixture(key.join(prefix), base, manifest, in_use, here.differing if fell_back else (), warnings)
         if here.differing:
             text = (
                 f"{key.join(prefix)}: {printable(here.differing[0])} differs from generation {manifest.commit}; nothing was touched"
@@ -219,9 +228,10 @@ def restore_artifact(
         except Corrupt as damage:
             excluded.add(manifest.commit.id)
             fell_back = True
-            if record.base is not None and record.base.commit == manifest.commit and not wish.replace_here:
-                in_use = _in_use(workspace, key, record)
-            record = _fallen_back(workspace, key, record, excluded, manifest, damage, wish)
+            if wish.generation is not None:
+                raise
+            record = replace(record, damaged=frozenset(excluded))
+            workspace.save(key, record)
             warnings.append(f"{damage}; going back a generation from {manifest.commit}")
             log.warning("%s", warnings[-1])
             continue
@@ -245,33 +255,20 @@ def restore_artifact(
 
 
 def _refuse_mixture(
-    key: Key, manifest: Manifest, in_use: Mapping[str, str], differing: tuple[str, ...], warnings: list[str]
+    key: Key, base: Manifest, manifest: Manifest, in_use: Mapping[str, str], differing: tuple[str, ...], warnings: list[str]
 ) -> None:
-    """After damage, an older generation comes back only beside files that it holds as well: two are never mixed.
+    """Another generation than the base comes in only beside files that it holds as well: two are never mixed.
 
     Raises:
-        Corrupt: something of another generation is here.
+        Corrupt: something of the base is here that the other generation has not, or has otherwise.
     """
     other = [p for p, digest in in_use.items() if p not in manifest.files or manifest.files[p].blake3 != digest]
     if other or differing:
+        why = warnings[-1] if warnings else f"generation {base.commit}, on which this workspace stands, does not hold it"
         raise Corrupt(
-            f"{warnings[-1]}, but {printable((other or list(differing))[0])} here is of another generation; "
-            f"`holdfast restore {key}` brings back {manifest.commit} whole and moves what is here aside"
+            f"{key}: {why}, and {printable((other or list(differing))[0])} here is of another generation than {manifest.commit}; "
+            f"`holdfast restore {base.key}` brings that back whole and moves what is here aside"
         )
-
-
-def _fallen_back(
-    workspace: Workspace, key: Key, record: Record, excluded: set[str], manifest: Manifest, damage: Corrupt, wish: Wish
-) -> Record:
-    """Forget a damaged base. Files of it that are here must not be mixed with an older generation's."""
-    if wish.generation is not None:
-        raise damage
-    base = record.base
-    updated = replace(record, damaged=frozenset(excluded))
-    if base is not None and base.commit == manifest.commit:
-        updated = replace(updated, base=None, here={})
-    workspace.save(key, updated)
-    return updated
 
 
 def _here_of(fetched: Mapping[str, Path], files: Mapping[str, FileRecord]) -> dict[str, Here]:
@@ -296,16 +293,17 @@ def _record_after(record: Record, manifest: Manifest, here: Mapping[str, Here], 
     """
     base = record.base
     whole = wish.replace_here and not prefix
-    if base is not None and base.commit != manifest.commit and record.here and not whole:
-        return record
+    damaged = record.damaged - {manifest.commit.id}
+    if prefix and wish.generation is not None:
+        return replace(record, damaged=damaged)
+    if base is not None and base.commit != manifest.commit and record.here and not whole and base.commit.id not in record.damaged:
+        return replace(record, damaged=damaged)
     same = base is not None and base.commit == manifest.commit
-    return Record(
-        manifest,
-        {**(record.here if same else {}), **here},
-        record.copied,
-        chosen=wish.generation is not None,
-        damaged=record.damaged,
-    )
+    # Of a damaged base only what the other generation holds as well is here: `_refuse_mixture` saw to that.
+    kept = {
+        p: h for p, h in record.here.items() if same or (not whole and p in manifest.files and manifest.files[p].blake3 == h.blake3)
+    }
+    return Record(manifest, {**kept, **here}, record.copied, chosen=wish.generation is not None, damaged=damaged)
 
 
 def _remember(workspace: Workspace, key: Key, after: Record, before: Record) -> None:
@@ -349,4 +347,9 @@ def _publish(
         stale = side_files(workspace.local(key.join(path))) if manifest.files[path].sqlite else []
         if stale and lstat_or_none(workspace.local(key.join(path))) is None:
             workspace.set_aside(*stale)
+    for empty in manifest.folders:
+        place = workspace.local(key.join(empty))
+        if within(empty, prefix) and lstat_or_none(place) is None:
+            with local_errors():
+                place.mkdir(parents=True)
     return publish_files(fetched, workspace.local(key))

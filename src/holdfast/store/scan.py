@@ -38,13 +38,14 @@ class Scan:
     refused: Mapping[str, str]
 
 
-def scan(root: Path, scope: tuple[str, ...] = ("",), owned: tuple[str, ...] = ()) -> Scan:
+def scan(root: Path, scope: tuple[str, ...] = ("",), owned: tuple[str, ...] = (), depth: int = 0) -> Scan:
     """Walk what lies below `root` within `scope`, leaving out what inner artifacts own.
 
     Args:
         root: A directory, or the single file that an artifact is.
         scope: Relative paths to walk; the empty one is all.
         owned: Relative paths that belong to inner artifacts.
+        depth: How deep `root` itself lies.
 
     Raises:
         LocalError: a folder cannot be listed.
@@ -63,13 +64,21 @@ def scan(root: Path, scope: tuple[str, ...] = ("",), owned: tuple[str, ...] = ()
         if stat.S_ISREG(found.st_mode):
             if not _is_side_file(place):
                 files[path] = Found.of(found)
+            elif path in scope:
+                refused[path] = "is a side file of a database, which never travels alone; back up the database"
         elif stat.S_ISDIR(found.st_mode):
-            names = sorted(os.listdir(place))
+            try:
+                names = sorted(os.listdir(place))
+            except PermissionError as error:
+                if not path:
+                    raise
+                refused[path] = f"cannot be listed ({error.strerror})"
+                return
             if not names and path:
                 folders.append(path)
             for name in names:
                 child = f"{path}/{name}" if path else name
-                problem = check_component(name) or (_TOO_DEEP if child.count("/") >= MAX_DEPTH else None)
+                problem = check_component(name) or (_TOO_DEEP if depth + child.count("/") >= MAX_DEPTH else None)
                 if problem is not None:
                     refused[child] = problem
                 else:

@@ -133,7 +133,7 @@ def take(
         Refused: the artifact itself is neither a regular file nor a directory.
     """
     root = workspace.local(key)
-    found = scan(root, scope, owned)
+    found = scan(root, scope, owned, len(key.parts))
     if "" in found.refused:
         raise Refused(errno.EINVAL, f"it {found.refused['']}; nothing was backed up", printable(str(root)))
     try:
@@ -176,6 +176,8 @@ class _Taking:
             try:
                 self._one(path, file, kind, forced=path in force)
             except FileNotFoundError:
+                if not path:
+                    raise
                 continue  # gone between the walk and here: the same as if it had gone just before
             except PermissionError as error:
                 self._refused[path] = f"cannot be read ({error.strerror})"

@@ -54,6 +54,7 @@ class Store:
         self._expected_id = expected_id
         self._new_id = new_id
         self._manifests: dict[str, Manifest] = {}
+        self._twins: list[str] | None = None
 
     # -- presence ----------------------------------------------------------------------------------------------------
 
@@ -78,13 +79,14 @@ class Store:
         return View(Presence.STORE, store_id, found, strays)
 
     def look_wider(self, view: View) -> View:
-        """The same view with what lies in twins of `generations/` (one more listing)."""
+        """The same view with what lies in twins of `generations/`; they are looked for once (one listing)."""
         if view.presence is not Presence.STORE:
             return view
-        folders = [e.name for e in self.backend.list("") if e.is_folder and twin_of(e.name) == GENERATIONS]
+        if self._twins is None:
+            self._twins = [e.name for e in self.backend.list("") if e.is_folder and twin_of(e.name) == GENERATIONS]
         seen = {n.file for n in view.names}
         more: list[ManifestName] = []
-        for folder in folders:
+        for folder in self._twins:
             found, _ = self._list_generations(folder)
             more += [n for n in found if n.file not in seen]
         return replace(view, names=view.names + tuple(more)) if more else view
@@ -224,7 +226,13 @@ class Store:
             StoreNotFound, StoreUnreadable: as they say.
         """
         if name.path not in self._manifests:
-            self._manifests[name.path] = parse(self._read_all(name.path, MAX_MANIFEST_BYTES), name)
+            try:
+                manifest = parse(self._read_all(name.path, MAX_MANIFEST_BYTES), name)
+            except NewerFormat:
+                raise
+            except Corrupt:  # a network mount may hand out one short read, so it is read once more before it counts
+                manifest = parse(self._read_all(name.path, MAX_MANIFEST_BYTES), name)
+            self._manifests[name.path] = manifest
         return self._manifests[name.path]
 
     def remember(self, manifest: Manifest) -> None:

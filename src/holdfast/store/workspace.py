@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePath
 from typing import Any
 
+from blake3 import blake3
+
 from holdfast.errors import Corrupt, HoldfastError, LocalError, OutsideOutputs, WorkspaceBusy
 from holdfast.store import records
 from holdfast.store.keys import Key, printable
@@ -44,8 +46,12 @@ class Workspace:
         self.root = Path(os.path.abspath(root))
         self.outputs = Key.parse(outputs)
         # Beside the real outputs, so that hard links and renames stay on one file system when outputs is a link.
-        self._beside = Path(os.path.realpath(self.root / self.outputs.value)).parent
-        self._state = self._beside / STATE_FOLDER
+        place = self.root / self.outputs.value
+        self._outputs = Path(os.path.realpath(place)) if place.is_symlink() else place
+        self._beside = self._outputs.parent
+        # Several projects may link to outputs on one disk; each remembers by itself.
+        mark = f"-{blake3(str(self.root).encode()).hexdigest(length=4)}" if place.is_symlink() else ""
+        self._state = self._beside / f"{STATE_FOLDER}{mark}"
         self._lock_seconds = lock_seconds
         self._clock = clock
         self._records: dict[Key, tuple[Signature, Record]] = {}
@@ -104,7 +110,8 @@ class Workspace:
 
     def local(self, key: Key) -> Path:
         """Where a key lies on this machine."""
-        return self.root / key.value
+        relative = self.outputs.relative(key)
+        return self._outputs / relative if relative else self._outputs
 
     # -- lock and scratch --------------------------------------------------------------------------------------------
 
@@ -168,7 +175,7 @@ class Workspace:
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._clock()))
         folder = self._beside / ASIDE_FOLDER / f"{stamp}-{secrets.token_hex(2)}"
         for source in places:
-            target = folder / source.relative_to(self.root)
+            target = folder / self.outputs.value / source.relative_to(self._outputs)
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 os.rename(source, target)
