@@ -115,13 +115,13 @@ class Sending:
         spooled = {p for p, s in self._snapshot.staged.items() if s.source is None}
         if spooled == set(packed) and not self._content.merged:
             return spool, packed
-        writer = TarWriter(self._workspace.temporary() / "merged.tar")
-        for path, data in read_members(spool, {p: size for p, (_, size, _) in packed.items()}):
-            staged = self._snapshot.staged[path]
-            writer.add(path, data, staged.mode, staged.here.mtime_ns)
-        for record, data in self._live_members():
-            writer.add(record.path, data, record.mode, 0)
-            packed[record.path] = (record.blake3, record.size, record.mode)
+        with TarWriter(self._workspace.temporary() / "merged.tar") as writer:
+            for path, data in read_members(spool, {p: size for p, (_, size, _) in packed.items()}):
+                staged = self._snapshot.staged[path]
+                writer.add(path, data, staged.mode, staged.here.mtime_ns)
+            for record, data in self._live_members():
+                writer.add(record.path, data, record.mode, 0)
+                packed[record.path] = (record.blake3, record.size, record.mode)
         return writer.close(), packed
 
     def _live_members(self) -> Iterator[tuple[FileRecord, bytes]]:

@@ -172,18 +172,20 @@ class _Taking:
         self, key: Key, kind: Kind, scope: tuple[str, ...], owned: tuple[str, ...], found: Scan, force: frozenset[str]
     ) -> Snapshot:
         self._refused.update(found.refused)
-        for path, file in found.files.items():
-            try:
-                self._one(path, file, kind, forced=path in force)
-            except FileNotFoundError:
-                if not path:
-                    raise
-                continue  # gone between the walk and here: the same as if it had gone just before
-            except PermissionError as error:
-                self._refused[path] = f"cannot be read ({error.strerror})"
-            except Refused as refusal:
-                self._refused[path] = refusal.strerror or str(refusal)
-        spool = None if self._spool is None else self._spool.close()
+        try:
+            for path, file in found.files.items():
+                try:
+                    self._one(path, file, kind, forced=path in force)
+                except FileNotFoundError:
+                    if not path:
+                        raise
+                    continue  # gone between the walk and here: the same as if it had gone just before
+                except PermissionError as error:
+                    self._refused[path] = f"cannot be read ({error.strerror})"
+                except Refused as refusal:
+                    self._refused[path] = refusal.strerror or str(refusal)
+        finally:
+            spool = None if self._spool is None else self._spool.close()
         present = {p: f for p, f in found.files.items() if p in self._kept or p in self._staged or p in self._refused}
         return Snapshot(key, kind, scope, owned, present, found.folders, self._kept, self._staged, spool, self._refused)
 

@@ -33,6 +33,12 @@ class TarWriter:
         self._tar.addfile(member, io.BytesIO(data))
         self.names.add(name)
 
+    def __enter__(self) -> TarWriter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
     def close(self) -> Path:
         """Finish the file, and give its path."""
         self._tar.close()
