@@ -85,7 +85,7 @@ def _artifact(
 ) -> ArtifactStatus:
     record = workspace.record(key) if view is None else workspace.record_in(key, view)
     inner = tuple(key.relative(k) for k in known if k != key and key.covers(k))
-    found = scan(workspace.local(key), owned=inner).files if lstat_or_none(workspace.local(key)) is not None else {}
+    found = scan(workspace.local(key), owned=inner, strict=True).files if lstat_or_none(workspace.local(key)) is not None else {}
     changed = [p for p, f in found.items() if _differs(workspace, key, p, f, record)]
     heads: list[Manifest] = []
     debris = 0
@@ -136,7 +136,7 @@ def _untracked(workspace: Workspace, known: Iterable[Key], now: float) -> list[A
         return []
     owned = tuple(outputs.relative(k) for k in keys if outputs.covers(k))
     groups: dict[Key, list[Found]] = {}
-    for path, found in scan(workspace.local(outputs), owned=owned).files.items():
+    for path, found in scan(workspace.local(outputs), owned=owned, strict=True).files.items():
         groups.setdefault(outputs.join(path.split("/")[0]), []).append(found)
     return [
         ArtifactStatus(

@@ -38,7 +38,7 @@ class Scan:
     refused: Mapping[str, str]
 
 
-def scan(root: Path, scope: tuple[str, ...] = ("",), owned: tuple[str, ...] = (), depth: int = 0) -> Scan:
+def scan(root: Path, scope: tuple[str, ...] = ("",), owned: tuple[str, ...] = (), depth: int = 0, *, strict: bool = False) -> Scan:
     """Walk what lies below `root` within `scope`, leaving out what inner artifacts own.
 
     Args:
@@ -46,6 +46,7 @@ def scan(root: Path, scope: tuple[str, ...] = ("",), owned: tuple[str, ...] = ()
         scope: Relative paths to walk; the empty one is all.
         owned: Relative paths that belong to inner artifacts.
         depth: How deep `root` itself lies.
+        strict: A folder that may not be listed is an error, not a name that is refused.
 
     Raises:
         LocalError: a folder cannot be listed.
@@ -70,7 +71,7 @@ def scan(root: Path, scope: tuple[str, ...] = ("",), owned: tuple[str, ...] = ()
             try:
                 names = sorted(os.listdir(place))
             except PermissionError as error:
-                if not path:
+                if strict or not path:
                     raise
                 refused[path] = f"cannot be listed ({error.strerror})"
                 return
