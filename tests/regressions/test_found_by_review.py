@@ -344,3 +344,17 @@ def test_what_cannot_be_verified_because_it_is_not_there_is_said(machine: Machin
     assert machine.keep.backup("outputs/d")
     with caplog.at_level(logging.CRITICAL), pytest.raises(UsageError, match="nothing of it is in the store"):
         machine.keep.verify("outputs/typo")
+
+
+def test_what_became_a_directory_elsewhere_is_not_absent_where_it_is_remembered_as_a_file(rig: Rig) -> None:
+    one, two = rig.machine(), rig.machine()
+    one.write("outputs/a", "a file")
+    assert one.keep.backup("outputs/a")
+    assert two.keep.ensure("outputs/a")
+    (two.outputs / "a").unlink()
+    two.write("outputs/a/b", "in a directory")
+    assert two.keeper().backup("outputs/a")
+    result = one.keeper().ensure("outputs/a/b")
+    assert result.outcome is Outcome.FAILED
+    assert "holdfast restore outputs/a" in result.error
+    assert one.read("outputs/a") == b"a file"

@@ -78,11 +78,13 @@ class DirectoryTest:
     def __call__(self, key: Key) -> bool:
         """True where the artifact is a directory, or where nothing tells."""
         base = self._workspace.record(key).base
-        if base is not None:
+        names = () if self._view is None else self._view.of(key)
+        newer = base is not None and any(n.commit.sequence > base.commit.sequence for n in names)
+        if base is not None and (base.kind is Kind.DIRECTORY or not newer):
             return base.kind is Kind.DIRECTORY
         if self._store is None or self._view is None:
             return False
-        for name in sorted(self._view.of(key), key=lambda n: n.commit, reverse=True):
+        for name in sorted(names, key=lambda n: n.commit, reverse=True):
             try:
                 return self._store.manifest(name).kind is Kind.DIRECTORY
             except (Corrupt, StoreNotFound):
