@@ -358,3 +358,17 @@ def test_what_became_a_directory_elsewhere_is_not_absent_where_it_is_remembered_
     assert result.outcome is Outcome.FAILED
     assert "holdfast restore outputs/a" in result.error
     assert one.read("outputs/a") == b"a file"
+
+
+def test_an_older_database_brought_back_alone_is_not_called_saved(rig: Rig) -> None:
+    machine = rig.machine()
+    for rows in (5, 10, 15):
+        make_database(machine.outputs / "d/s.db", rows)
+        machine.write("outputs/d/a", f"{rows}")
+        assert machine.keeper().backup("outputs/d")
+    old = min(machine.keeper().history("outputs/d"), key=lambda e: e.sequence).generation
+    assert machine.keeper().restore("outputs/d/s.db", generation=old)
+    assert rows_in(machine.outputs / "d/s.db") < 15
+    (row,) = machine.keeper().status()
+    assert row.unsaved == 1
+    assert not machine.keeper().backup("outputs/d").results[0].unchanged

@@ -350,9 +350,12 @@ class Workspace:
 
 
 def refreshed(here: Here, found: os.stat_result) -> Here:
-    """The same content under the signature that the file has now; only an untouched size and mtime stay trusted."""
+    """The same content under the signature that the file has now (its ctime may have moved).
+
+    Another size, mtime or inode is another file: then the old signature stays, which the file no longer has.
+    """
     now = Signature.of(found)
-    return Here(here.blake3, now, trusted=here.trusted and here.signature.same_content(now))
+    return Here(here.blake3, now, here.trusted) if here.signature.same_content(now) else here
 
 
 @contextlib.contextmanager
