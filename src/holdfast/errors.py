@@ -5,11 +5,14 @@
     HoldfastError
     |-- UsageError (ValueError)              you asked for something that cannot be
     |   |-- OutsideOutputs                   a path that is not below outputs
-    |   `-- ConfigurationError               config/paths.yaml says something that cannot be
+    |   |-- ConfigurationError               a configuration file says something that cannot be
+    |   |-- BadData                          a data file cannot be read as what it should be
+    |   `-- MadeOtherwise                    outputs are there, made under other settings
     |-- Refused (OSError)                    a local file that cannot be kept: a link, a pipe, a broken database
     |-- WorkspaceBusy (TimeoutError)         another process works in this workspace
     |-- LocalError (OSError)                 the local disk is full or denies us
     |-- NotRestored (RuntimeError)           `require`: absent, or in the store and not restored
+    |-- StageFailed (RuntimeError)           a step of the pipeline could not make what it should
     |-- Corrupt                              bytes were fully read and are wrong
     |   `-- NewerFormat                      they are sound, and of a format that this version does not read
     `-- StoreError (OSError)                 the store
@@ -43,7 +46,15 @@ class OutsideOutputs(UsageError):
 
 
 class ConfigurationError(UsageError):
-    """`config/paths.yaml`, an option or an environment variable holds a value that cannot be used."""
+    """A configuration file, an option or an environment variable holds a value that cannot be used."""
+
+
+class BadData(UsageError):
+    """A data file is not what it should be. Its text names the file, the position and the mend."""
+
+
+class MadeOtherwise(UsageError):
+    """Outputs are there that were made under other settings. Its text shows the difference and the ways on."""
 
 
 class Refused(HoldfastError, OSError):
@@ -60,6 +71,10 @@ class LocalError(HoldfastError, OSError):
 
 class NotRestored(HoldfastError, RuntimeError):
     """`require` found the path neither here nor restorable."""
+
+
+class StageFailed(HoldfastError, RuntimeError):
+    """A step of the pipeline could not make what it should have made. What was made before it stays."""
 
 
 class Corrupt(HoldfastError):

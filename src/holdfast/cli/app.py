@@ -10,14 +10,23 @@ from typing import Annotated
 import typer
 
 from holdfast._version import __version__
-from holdfast.cli import show
-from holdfast.errors import HoldfastError, UsageError
-from holdfast.session.attach import open_keeper
-from holdfast.session.keeper import Keeper
+from holdfast.cli import pipeline, show
+from holdfast.cli.options import (
+    ABSENT,
+    FAILED,
+    MADE_OTHERWISE,
+    NOT_CONFIRMED,
+    NOT_RESTORED,
+    OK,
+    USAGE,
+    Drive,
+    Json,
+    Root,
+    open_from,
+)
+from holdfast.errors import HoldfastError, MadeOtherwise, NotRestored, UsageError
 from holdfast.store.backend import Durability
 from holdfast.store.outcomes import Outcome, Restored
-
-OK, FAILED, USAGE, ABSENT, NOT_RESTORED, NOT_CONFIRMED = 0, 1, 2, 3, 4, 5
 
 app = typer.Typer(
     name="holdfast",
@@ -28,26 +37,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Root = Annotated[
-    str | None,
-    typer.Option(
-        "--root", metavar="DIR", help="The project folder. Default: the nearest one above that has config/paths.yaml, else here."
-    ),
-]
-Drive = Annotated[
-    str | None,
-    typer.Option("--drive", envvar="HOLDFAST_DRIVE", metavar="DIR", help="The existing folder in which the store lies."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print a list of objects instead of text.")]
 Paths = Annotated[list[str], typer.Argument(help="Paths below outputs, from the project folder.")]
 OptionalPaths = Annotated[list[str] | None, typer.Argument(help="Paths below outputs. Default: everything.")]
-
-
-def _keeper(root: str | None, drive: str | None) -> Keeper:
-    for option, given in (("--root", root), ("--drive", drive)):
-        if given is not None and (not given or "\0" in given):
-            raise UsageError(f"{option}: {given!r} is not a folder")
-    return open_keeper(root, drive, mount=False)
 
 
 def _version(wanted: bool) -> None:
@@ -73,7 +64,7 @@ def backup(
     as_json: Json = False,
 ) -> None:
     """Back up files or directories as a new generation each. Nothing in the store is ever overwritten."""
-    done = _keeper(root, drive).backup(*paths, progress=progress, wait=wait)
+    done = open_from(root, drive).backup(*paths, progress=progress, wait=wait)
     show.backups(done, as_json=as_json)
     if not done:
         raise typer.Exit(FAILED)
@@ -84,7 +75,7 @@ def backup(
 @app.command()
 def ensure(paths: Paths, root: Root = None, drive: Drive = None, as_json: Json = False) -> None:
     """Make paths present: they are here, come back from the store, are proven absent, or fail."""
-    keeper = _keeper(root, drive)
+    keeper = open_from(root, drive)
     keys = [keeper.workspace.key(p) for p in paths]
     results = [keeper.ensure(k.value) for k in keys]
     show.restores(results, as_json=as_json)
@@ -102,7 +93,7 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """Bring paths back from the store. What is here is moved aside, never deleted."""
-    keeper = _keeper(root, drive)
+    keeper = open_from(root, drive)
     if to is not None and (unverified or not to):
         raise UsageError("--to needs a folder, and does not go with --unverified; restore without --to")
     keys = [keeper.workspace.key(p) for p in paths]
@@ -120,7 +111,7 @@ def _restored_code(results: list[Restored]) -> int:
 @app.command()
 def verify(paths: OptionalPaths = None, root: Root = None, drive: Drive = None, as_json: Json = False) -> None:
     """Read everything in the store back, and name what is damaged."""
-    damages = _keeper(root, drive).verify(*(paths or []))
+    damages = open_from(root, drive).verify(*(paths or []))
     show.damages(damages, as_json=as_json)
     raise typer.Exit(FAILED if damages else OK)
 
@@ -133,7 +124,7 @@ def history(
     as_json: Json = False,
 ) -> None:
     """List the generations of a path, forks included."""
-    entries = _keeper(root, drive).history(path)
+    entries = open_from(root, drive).history(path)
     show.history(entries, as_json=as_json)
     raise typer.Exit(OK if entries else ABSENT)
 
@@ -141,7 +132,7 @@ def history(
 @app.command()
 def status(root: Root = None, drive: Drive = None, as_json: Json = False) -> None:
     """Tell what is here, what is in the store, and what would be lost if this machine vanished now."""
-    keeper = _keeper(root, drive)
+    keeper = open_from(root, drive)
     show.status(keeper, keeper.status(), as_json=as_json)
 
 
@@ -159,7 +150,7 @@ def prune(
     as_json: Json = False,
 ) -> None:
     """Remove what newer generations make needless."""
-    keeper = _keeper(root, drive)
+    keeper = open_from(root, drive)
     chosen = tuple(paths or [])
     if (orphans or forks) and not yes and not dry_run:
         preview = keeper.prune(*chosen, orphans=orphans, forks=forks, dry_run=True)
@@ -174,9 +165,12 @@ def doctor(root: Root = None, drive: Drive = None, as_json: Json = False) -> Non
     """Probe what the drive folder really offers, and print a report to paste."""
     from holdfast.session.doctor import examine
 
-    report = examine(_keeper(root, drive))
+    report = examine(open_from(root, drive))
     show.report(report, as_json=as_json)
     raise typer.Exit(FAILED if any(f.level == "bad" for f in report) else OK)
+
+
+pipeline.register(app)
 
 
 class _Lines(logging.Handler):
@@ -196,6 +190,9 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
+    except MadeOtherwise as error:
+        show.say(str(error))
+        sys.exit(MADE_OTHERWISE)
     except UsageError as error:
         show.say(str(error))
         sys.exit(USAGE)
@@ -203,11 +200,11 @@ def main() -> None:
         text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
         show.say(f"{place}{text}")
-        sys.exit(NOT_RESTORED if _restoring() else FAILED)
+        sys.exit(NOT_RESTORED if _restoring() or isinstance(error, NotRestored) else FAILED)
     except KeyboardInterrupt:
         show.say("interrupted; what was backed up before is safe")
         sys.exit(130)
 
 
 def _restoring() -> bool:
-    return any(word in ("ensure", "restore") for word in sys.argv[1:2])
+    return any(word in ("ensure", "restore", "plan") for word in sys.argv[1:2])

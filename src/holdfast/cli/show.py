@@ -21,11 +21,13 @@ def say(text: str) -> None:
     print(f"holdfast: {' '.join(text.split())}", file=sys.stderr)
 
 
-def _out(text: str, to: TextIO | None = None) -> None:
+def out(text: str, to: TextIO | None = None) -> None:
+    """One line on standard output."""
     print(text, file=to or sys.stdout)
 
 
-def _json(rows: Sequence[dict[str, Any]]) -> None:
+def print_json(rows: Sequence[dict[str, Any]]) -> None:
+    """The same for programs."""
     print(json.dumps(list(rows), indent=2))
 
 
@@ -53,7 +55,7 @@ def backups(done: Backup, *, as_json: bool) -> None:
         if result.problem():
             say(result.problem())
     if as_json:
-        _json(
+        print_json(
             [
                 {
                     "path": r.key.value,
@@ -79,7 +81,7 @@ def backups(done: Backup, *, as_json: bool) -> None:
     for r in done.results:
         if r.generation is not None and r.durability is not None:
             what = "unchanged since" if r.unchanged else f"{r.files} file(s), {size(r.size)} backed up as"
-            _out(f"{r.key}: {what} generation {r.sequence:06d}-{r.generation} ({words[r.durability.value]})")
+            out(f"{r.key}: {what} generation {r.sequence:06d}-{r.generation} ({words[r.durability.value]})")
 
 
 def restores(results: Sequence[Restored], *, as_json: bool) -> None:
@@ -88,7 +90,7 @@ def restores(results: Sequence[Restored], *, as_json: bool) -> None:
         if result.error:
             say(result.error)
     if as_json:
-        _json(
+        print_json(
             [
                 {
                     "path": r.key.value,
@@ -112,13 +114,13 @@ def restores(results: Sequence[Restored], *, as_json: bool) -> None:
             Outcome.ABSENT: "absent: neither here nor in the store" if not r.error else "absent from the store",
             Outcome.FAILED: "FAILED",
         }[r.outcome]
-        _out(f"{r.key}: {text}")
+        out(f"{r.key}: {text}")
 
 
 def damages(found: Sequence[Damage], *, as_json: bool) -> None:
     """What `verify` found."""
     if as_json:
-        _json(
+        print_json(
             [
                 {
                     "path": d.key.value if d.key else None,
@@ -135,13 +137,13 @@ def damages(found: Sequence[Damage], *, as_json: bool) -> None:
         where = f"{d.key or 'the store'}" + (f" generation {d.generation}" if d.generation else "")
         say(f"damaged: {where}: {d.file}: {d.problem}")
     if not found:
-        _out("all good")
+        out("all good")
 
 
 def history(entries: Sequence[HistoryEntry], *, as_json: bool) -> None:
     """The generations of an artifact."""
     if as_json:
-        _json(
+        print_json(
             [
                 {
                     "path": e.key.value,
@@ -169,12 +171,12 @@ def history(entries: Sequence[HistoryEntry], *, as_json: bool) -> None:
         marks.append("" if e.state.value == "whole" else f"{e.state.value}: {e.problem}")
         progress = "" if e.progress is None else f"  progress {e.progress:g}"
         note = "; ".join(m for m in marks if m)
-        _out(
+        out(
             f"{e.key}  {e.sequence:06d}-{e.generation}  from {e.parent or 'nothing':8}  {printable(e.time)[:32]:20}  "
             f"{e.files} file(s), {size(e.size)}{progress}{'  <- ' + note if note else ''}"
         )
     for key in sorted(forked):
-        _out(f"{key} is forked: `holdfast restore {key} --generation ID` chooses; nothing is merged, nothing is lost")
+        out(f"{key} is forked: `holdfast restore {key} --generation ID` chooses; nothing is merged, nothing is lost")
     if not entries:
         say("no generation of this path is in the store")
 
@@ -182,7 +184,7 @@ def history(entries: Sequence[HistoryEntry], *, as_json: bool) -> None:
 def status(keeper: Keeper, rows: Sequence[ArtifactStatus], *, as_json: bool) -> None:
     """What is here, in the store, and safe."""
     if as_json:
-        _json(
+        print_json(
             [
                 {
                     "path": r.key.value,
@@ -206,27 +208,27 @@ def status(keeper: Keeper, rows: Sequence[ArtifactStatus], *, as_json: bool) -> 
         )
         return
     where = keeper.store.backend.location if keeper.store else "none (work is local only)"
-    _out(f"project  {keeper.root}  ({keeper.environment.value})")
-    _out(f"store    {where}")
+    out(f"project  {keeper.root}  ({keeper.environment.value})")
+    out(f"store    {where}")
     space = keeper.store.backend.space() if keeper.store else None
     if space is not None:
-        _out(f"space    {size(space.free)} free of {size(space.total)}")
+        out(f"space    {size(space.free)} free of {size(space.total)}")
     width = max((len(str(r.key)) for r in rows), default=0)
     for r in rows:
         generation = f"{r.sequence:06d}-{r.generation}" if r.generation else "-"
         notes = [f"{len(r.forks)} fork(s)" if r.forks else "", f"{r.debris} unfinished upload(s)" if r.debris else ""]
         extra = "".join(f"  [{n}]" for n in notes if n)
-        _out(f"{r.key!s:{width}}  here: {r.here:4}  in store: {generation:16} {size(r.size):>10}  {_state(r)}{extra}")
+        out(f"{r.key!s:{width}}  here: {r.here:4}  in store: {generation:16} {size(r.size):>10}  {_state(r)}{extra}")
     unsaved = [r for r in rows if r.unsaved and r.here != "no"]
     if unsaved:
         worst = max(r.unsaved_seconds for r in unsaved)
-        _out(f"if this machine vanished now, you would lose {span(worst)} of work ({sum(r.unsaved for r in unsaved)} file(s))")
+        out(f"if this machine vanished now, you would lose {span(worst)} of work ({sum(r.unsaved for r in unsaved)} file(s))")
     elif any(r.durability == "UNKNOWN" for r in rows):
-        _out("everything is written; this place cannot tell whether it is safe")
+        out("everything is written; this place cannot tell whether it is safe")
     elif rows:
-        _out("everything is backed up")
+        out("everything is backed up")
     else:
-        _out("nothing is in outputs or in the store yet")
+        out("nothing is in outputs or in the store yet")
 
 
 def _state(row: ArtifactStatus) -> str:
@@ -246,21 +248,21 @@ def pruned(result: Pruned, *, as_json: bool, would: bool, to: TextIO | None = No
     if as_json:
         rows = [("generation", p) for p in result.generations] + [("payload", p) for p in result.payloads]
         outcome = "WOULD REMOVE" if would else "REMOVED"
-        _json([{"path": p, "outcome": outcome, "generation": None, "kind": k, "error": None} for k, p in rows])
+        print_json([{"path": p, "outcome": outcome, "generation": None, "kind": k, "error": None} for k, p in rows])
         return
     verb = "would remove" if would else "removed"
-    _out(f"{verb} {len(result.generations)} generation(s) and {len(result.payloads)} payload file(s)", to)
+    out(f"{verb} {len(result.generations)} generation(s) and {len(result.payloads)} payload file(s)", to)
     for path in (*result.generations, *result.payloads):
-        _out(f"  {printable(path)}", to)
+        out(f"  {printable(path)}", to)
     if result.left:
         total = size(sum(result.left.values()))
-        _out(f"{len(result.left)} recent leftover(s) of interrupted backups stay ({total}); --orphans removes them", to)
+        out(f"{len(result.left)} recent leftover(s) of interrupted backups stay ({total}); --orphans removes them", to)
 
 
 def report(findings: Sequence[Finding], *, as_json: bool) -> None:
     """What `doctor` found."""
     if as_json:
-        _json(
+        print_json(
             [
                 {
                     "path": f.topic,
@@ -273,6 +275,6 @@ def report(findings: Sequence[Finding], *, as_json: bool) -> None:
             ]
         )
         return
-    _out("holdfast doctor: paste all of this into a report")
+    out("holdfast doctor: paste all of this into a report")
     for f in findings:
-        _out(f"  {({'good': 'ok  ', 'note': 'note', 'bad': 'BAD '})[f.level]}  {f.topic:22} {printable(f.text)}")
+        out(f"  {({'good': 'ok  ', 'note': 'note', 'bad': 'BAD '})[f.level]}  {f.topic:22} {printable(f.text)}")

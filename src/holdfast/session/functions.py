@@ -34,6 +34,11 @@ def detach() -> None:
     _current.clear()
 
 
+def attached() -> Keeper | None:
+    """The attached keeper, or None."""
+    return _current[0] if _current else None
+
+
 class BackupEnabled:
     """True where a keeper with a store is attached. Answers when asked, so that importing it early cannot freeze it."""
 

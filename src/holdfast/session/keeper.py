@@ -11,6 +11,7 @@ from holdfast.errors import HoldfastError, NotRestored, StoreError, UsageError
 from holdfast.session import reports
 from holdfast.session.config import Config
 from holdfast.session.environment import Environment
+from holdfast.session.reports import Held
 from holdfast.store.backend import Durability
 from holdfast.store.backup import commit
 from holdfast.store.choose import Wish
@@ -137,6 +138,18 @@ class Keeper:
         if to is not None:
             return extract(store, self.workspace, key, to, generation=generation, progress=self._progress)
         return restore(store, self.workspace, key, Wish(generation), unverified=unverified, progress=self._progress)
+
+    def held(self, *paths: str | PurePath) -> list[Held]:
+        """What the store holds of each path, by manifest: nothing is fetched, nothing here is changed.
+
+        Raises:
+            StoreError: it cannot be told; that is not "nothing".
+        """
+        keys = [self.workspace.key(p) for p in paths]
+        if self.store is None:
+            return [Held(k) for k in keys]
+        view = look(self.store, self.workspace)
+        return [reports.held(self.store, view, self.workspace, k) for k in keys]
 
     # -- backup ------------------------------------------------------------------------------------------------------
 

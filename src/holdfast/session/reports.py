@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
-from holdfast.store.coverage import artifacts
+from holdfast.store.coverage import DirectoryTest, artifacts, cover
 from holdfast.store.keys import Key
 from holdfast.store.manifest import Manifest
 from holdfast.store.records import Record
@@ -69,6 +69,47 @@ class HistoryEntry:
     size: int = 0
     progress: float | None = None
     problem: str = ""
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the store holds of a path.
+
+    Args:
+        key: The path.
+        files: Each file at or below it, by key, with size in bytes and BLAKE3; of the generation that a restore would take.
+        progress: Of the artifact that owns the path, as its writer counted.
+    """
+
+    key: Key
+    files: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    progress: float | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes that a restore of all of it would fetch."""
+        return sum(size for size, _ in self.files.values())
+
+    def __bool__(self) -> bool:
+        return bool(self.files)
+
+
+def held(store: Store, view: View, workspace: Workspace, key: Key) -> Held:
+    """See `Held`; nothing where no whole generation covers the path."""
+    known = artifacts(store, view, workspace)
+    coverage = cover(key, known, DirectoryTest(store, view, workspace))
+    files: dict[str, tuple[int, str]] = {}
+    progress = None
+    owners = [*([coverage.own.artifact] if coverage.own else []), *coverage.inner]
+    for owner in owners:
+        heads = store.heads(view.of(owner))
+        if coverage.own is not None and owner == coverage.own.artifact and heads:
+            progress = heads[0].progress
+        for path, entry in heads[0].files.items() if heads else ():
+            place = owner.join(path) if path else owner
+            if key.covers(place) and not any(k != owner and owner.covers(k) and k.covers(place) for k in known):
+                files[place.value] = (entry.size, entry.blake3)
+    return Held(key, files, progress)
 
 
 def status(

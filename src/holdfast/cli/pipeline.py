@@ -1,0 +1,108 @@
+"""`holdfast run`, `plan` and `predict`. The pipeline loads when one of them is called, and torch only when it must."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.cli import show_pipeline
+from holdfast.cli.options import OK, Drive, Json, Root, open_from
+from holdfast.errors import ConfigurationError, UsageError
+
+Config = Annotated[str, typer.Argument(metavar="CONFIG", help="An experiment file, or the name of a built-in one: sample.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, such as hpo.trials=5. May be repeated.")
+]
+
+
+def _needs_pipeline() -> None:
+    try:
+        import pydantic  # noqa: F401
+    except ImportError as error:
+        raise ConfigurationError("the pipeline is not installed; pip install 'holdfast[pipeline]'") from error
+
+
+def run(
+    config: Config,
+    fork: Annotated[
+        bool, typer.Option("--fork", help="Keep outputs made under other settings, and make others beside them.")
+    ] = False,
+    only: Annotated[list[str] | None, typer.Option("--only", metavar="STAGE", help="Run this stage only. May be repeated.")] = None,
+    overrides: Overrides = None,
+    stop_after: Annotated[
+        str | None, typer.Option("--stop-after", metavar="TIME", help="Save and stop after this long, such as 5h or 90min.")
+    ] = None,
+    root: Root = None,
+    drive: Drive = None,
+    as_json: Json = False,
+) -> None:
+    """Run a whole pipeline: what is done is recognised, what is missing comes back, what is left is made and backed up."""
+    _needs_pipeline()
+    from holdfast.pipeline.experiment import load_experiment
+    from holdfast.pipeline.narration import Quiet, Screen
+    from holdfast.pipeline.runner import Runner
+
+    seconds = None if stop_after is None else _seconds(stop_after)
+    keeper = open_from(root, drive)
+    experiment = load_experiment(config, overrides or [])
+    narration = Quiet() if as_json else Screen()
+    show_pipeline.opening(keeper, experiment, narration)
+    runner = Runner(keeper, experiment, fork=fork, only=only or [], stop_after=seconds, narration=narration)
+    show_pipeline.ending(keeper, experiment, runner.run(), as_json=as_json)
+    raise typer.Exit(OK)
+
+
+def plan(config: Config, overrides: Overrides = None, root: Root = None, drive: Drive = None, as_json: Json = False) -> None:
+    """Tell for each stage whether it is done, here or in the store, or to do, and why; and the space that a run needs."""
+    _needs_pipeline()
+    from holdfast.pipeline.examine import Examiner
+    from holdfast.pipeline.experiment import load_experiment
+    from holdfast.pipeline.runner import open_pipeline
+    from holdfast.pipeline.space import estimate
+
+    keeper = open_from(root, drive)
+    experiment = load_experiment(config, overrides or [])
+    settings = experiment.run.model_copy(update={"on_restore_failure": "stop"})  # who asks does not want to wait
+    found = Examiner(keeper, open_pipeline(keeper, experiment), settings).all()
+    show_pipeline.planned(keeper, experiment, found, estimate(keeper, experiment, found), as_json=as_json)
+
+
+def predict(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The folder of a converted model, or a .onnx file in it.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to find entities in; - reads standard input.")],
+    root: Root = None,
+    drive: Drive = None,
+    as_json: Json = False,
+) -> None:
+    """Print the entities of a text, found by a converted model. Needs onnxruntime, and no torch."""
+    from holdfast.pipeline.predict import Predictor
+
+    place = Path(model)
+    if not place.exists():
+        keeper = open_from(root, drive)
+        place = keeper.require(model)  # it may be in the store
+    if (place / "onnx").is_dir():
+        place = place / "onnx"
+    words = sys.stdin.read() if text == "-" else text
+    show_pipeline.entities(Predictor(place).entities(words), as_json=as_json)
+
+
+def _seconds(text: str) -> float:
+    from holdfast.pipeline.settings import seconds
+
+    try:
+        value = float(seconds(text))
+    except ValueError as error:
+        raise UsageError(f"--stop-after {text}: give a time such as 5h, 90min or 300s") from error
+    if not value > 0:
+        raise UsageError(f"--stop-after {text}: give a time above zero")
+    return value
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (run, plan, predict):
+        app.command()(command)

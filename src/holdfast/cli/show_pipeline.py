@@ -1,0 +1,145 @@
+"""What `run`, `plan` and `predict` print."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from holdfast.cli.show import out, print_json, size
+from holdfast.session.keeper import Keeper
+
+if TYPE_CHECKING:
+    from holdfast.pipeline.examine import Found
+    from holdfast.pipeline.narration import Narration
+    from holdfast.pipeline.predict import Entity
+    from holdfast.pipeline.runner import Summary
+    from holdfast.pipeline.settings import Experiment
+    from holdfast.pipeline.space import Space
+
+_SAFE = {
+    "CONFIRMED": "everything is backed up, and safe",
+    "WRITTEN": "everything is written, and not confirmed yet",
+    "UNKNOWN": "everything is written; this place cannot tell whether it is safe",
+    "NOT BACKED UP": "NOT everything is backed up: see the errors above, then `holdfast status`",
+    "NO STORE": "nothing is backed up: there is no store; give --drive DIR",
+}
+
+
+def opening(keeper: Keeper, experiment: Experiment, narration: Narration) -> None:
+    """What is about to run, and where it is kept."""
+    where = keeper.store.backend.location if keeper.store else "nowhere: there is no store, give --drive DIR"
+    narration.say(f"{experiment.name}: outputs in {keeper.root / keeper.config.outputs}, backed up to {where}")
+
+
+def ending(keeper: Keeper, experiment: Experiment, summary: Summary, *, as_json: bool) -> None:
+    """What was made, how good it is, where it is, and whether it is backed up."""
+    if as_json:
+        print_json(
+            [
+                {
+                    "path": f.stage.folder,
+                    "outcome": "RAN" if name in summary.ran else "DONE",
+                    "generation": None,
+                    "error": None,
+                    "stage": name,
+                    "fingerprint": f.record.fingerprint,
+                    "summary": dict(f.record.summary),
+                    "safe": summary.safe,
+                }
+                for name, f in summary.done.items()
+            ]
+        )
+        return
+    out("")
+    if summary.stopped:
+        out("Stopped as asked. What runs is saved; run the same command again to go on.")
+    elif not summary.finished:
+        out("Done with what --only named; the rest is left alone.")
+    elif not summary.ran:
+        out("Nothing to do: every stage is done, and nothing was run again.")
+    else:
+        out(f"Done: {len(summary.ran)} stage(s) ran, {len(summary.done) - len(summary.ran)} were done before.")
+    if summary.finished:
+        _made(keeper, summary)
+    out(f"  backup      {_SAFE[summary.safe]}")
+    if keeper.store is not None:
+        out(f"  store       {keeper.store.backend.location}")
+
+
+def _made(keeper: Keeper, summary: Summary) -> None:
+    done = summary.done
+    final, conversion = done["final_training"], done["conversion"]
+    test: Any = final.record.summary["test"]
+    f1 = conversion.record.summary["f1"]
+    figures = ", ".join(f"{k} {v:.4f}" for k, v in f1.items())
+    out(f"  entity F1   {test['micro']['f1']:.4f} on the test set (macro {test['macro']['f1']:.4f}); {figures}")
+    folder = keeper.root / conversion.stage.folder / "onnx"
+    out(f"  ONNX model  {folder / 'model.onnx'} ({size(conversion.record.summary['bytes']['model.onnx'])})")
+    out(f"  metrics     {keeper.root / final.stage.folder / 'metrics.json'}")
+    out(f"  report      {keeper.root / done['report'].stage.outputs[0]}")
+    out(f"  try it      holdfast predict {folder} 'Jane Roe, jane.roe@example.com, knows Python'")
+
+
+def planned(keeper: Keeper, experiment: Experiment, found: Sequence[Found], space: Space, *, as_json: bool) -> None:
+    """A line for each stage, and the space."""
+    rows = [_row(f, experiment) for f in found]
+    if as_json:
+        print_json(
+            [
+                {
+                    "path": f.stage.folder if f.stage else None,
+                    "outcome": f.state.name,
+                    "generation": None,
+                    "error": None,
+                    "stage": f.name,
+                    "here": f.here,
+                    "in_store": f.stored,
+                    "bytes_in_store": f.held.size if f.held else 0,
+                    "why": text,
+                    "differences": list(f.differences),
+                }
+                for f, (_, text) in zip(found, rows, strict=True)
+            ]
+        )
+        return
+    where = keeper.store.backend.location if keeper.store else "none (work is local only)"
+    out(f"{experiment.name}: store {where}")
+    width = max(len(f.name) for f in found)
+    for f, (what, text) in zip(found, rows, strict=True):
+        out(f"  {f.name:{width}}  {what:14} {text}")
+    out(f"space here      {_space(space.needed_here, space.free_here)}")
+    if keeper.store is not None:
+        out(f"space in store  {_space(space.needed_in_store, space.free_in_store)}")
+    for name in space.guessed:
+        out(f"  (the size of {name} is not known before it is loaded; it is taken for a large one)")
+
+
+def _space(needed: int, free: int | None) -> str:
+    there = "unknown how much is free" if free is None else f"{size(free)} free"
+    short = "  <- NOT ENOUGH: make space first" if free is not None and needed > free else ""
+    return f"at most {size(needed)} needed, {there}{short}"
+
+
+def _row(found: Found, experiment: Experiment) -> tuple[str, str]:
+    from holdfast.pipeline.examine import State
+    from holdfast.pipeline.runner import how_far
+
+    held = f" ({size(found.held.size)} in the store)" if found.held else ""
+    if found.state is State.DONE:
+        return "done", f"{found.why}{held}"
+    if found.state is State.BEGUN:
+        return "resume", f"{how_far(found, experiment)}: {found.why}{held}"
+    if found.state is State.OTHERWISE:
+        return "made otherwise", f"{found.why}; set it back, or run with --fork"
+    return "to do", found.why
+
+
+def entities(found: Sequence[Entity], *, as_json: bool) -> None:
+    """One entity a line: label, text, place, score."""
+    if as_json:
+        print_json([{"start": e.start, "end": e.end, "label": e.label, "text": e.text, "score": round(e.score, 6)} for e in found])
+        return
+    for e in found:
+        out(f"{e.label:12} {e.text}  [{e.start}:{e.end}]  {e.score:.3f}")
+    if not found:
+        out("no entities")

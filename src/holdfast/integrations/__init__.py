@@ -1,0 +1,1 @@
+"""Thin connections to other libraries. Each module imports its library only when it is used."""

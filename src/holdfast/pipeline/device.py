@@ -1,0 +1,69 @@
+"""Which device trains, and what it is called in records."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import Any
+
+from holdfast.errors import ConfigurationError
+
+
+def resolve_device(wanted: str) -> str:
+    """`cuda` or `cpu`.
+
+    Raises:
+        ConfigurationError: a GPU is asked for and there is none.
+    """
+    import torch
+
+    if wanted == "cpu":
+        return "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    if wanted == "cuda":
+        raise ConfigurationError(
+            "run.device: cuda is asked for, and this machine has no GPU; in Colab: Runtime, Change runtime type"
+        )
+    return "cpu"
+
+
+def resolve_precision(wanted: str, device: str) -> str:
+    """The number format that training really uses: `fp32`, `fp16` or `bf16`.
+
+    Raises:
+        ConfigurationError: fp16 without a GPU, where it has no speed and no gradient scaler.
+    """
+    if wanted == "fp16" and device == "cpu":
+        raise ConfigurationError("training.precision: fp16 needs a GPU; use auto, fp32 or bf16")
+    if wanted != "auto":
+        return wanted
+    if device == "cpu":
+        return "fp32"
+    import torch
+
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+
+
+def describe_device(device: str) -> dict[str, Any]:
+    """Type, name and memory in bytes of a device."""
+    if device == "cuda":
+        import torch
+
+        properties = torch.cuda.get_device_properties(0)
+        return {"type": "cuda", "name": properties.name, "memory": int(properties.total_memory)}
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {"type": "cpu", "name": platform.machine(), "memory": int(memory)}
+
+
+def describe_environment(device: str, precision: str) -> dict[str, Any]:
+    """What decides whether two trainings can be equal bit for bit: device type, precision and versions."""
+    import torch
+    import transformers
+
+    return {
+        "device": describe_device(device)["type"],
+        "precision": precision,
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }

@@ -1,0 +1,219 @@
+"""What there is of each stage: here, in the store, in part, made otherwise, or nothing. Decides; does not run. Loads no torch."""
+
+from __future__ import annotations
+
+import enum
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from holdfast.errors import NotRestored
+from holdfast.pipeline.fingerprint import differences
+from holdfast.pipeline.record import Record
+from holdfast.pipeline.settings import Run
+from holdfast.pipeline.stages import FORK_DIGITS, Build, Finished, Pipeline, Stage
+from holdfast.session.keeper import Keeper
+from holdfast.session.reports import Held
+from holdfast.store.keys import Key
+from holdfast.store.outcomes import Outcome, Restored
+
+log = logging.getLogger(__name__)
+
+
+class State(enum.Enum):
+    """What there is of a stage."""
+
+    DONE = "done"  #: all of its outputs are there, here or in the store
+    BEGUN = "begun"  #: it was begun and not finished, or an output is missing
+    TO_DO = "to do"  #: nothing is there
+    LATER = "later"  #: an earlier stage decides what it is
+    OTHERWISE = "made otherwise"  #: it is there, made under other settings
+
+
+@dataclass(frozen=True)
+class Found:
+    """What there is of one stage.
+
+    Args:
+        name: Of the stage.
+        state: See `State`.
+        stage: Its declaration; None where an earlier stage decides it.
+        record: What it says of itself, if anything.
+        why: One line for a person.
+        here: All of its outputs are on this machine.
+        stored: All of its outputs are in the store.
+        held: What the store holds of its folder.
+        differences: Where it was made otherwise, one line for each value that differs.
+    """
+
+    name: str
+    state: State
+    stage: Stage | None = None
+    record: Record | None = None
+    why: str = ""
+    here: bool = False
+    stored: bool = False
+    held: Held | None = None
+    differences: tuple[str, ...] = ()
+
+
+class Examiner:
+    """Finds out what there is, and brings records back for it. Every restore of the runner goes through here.
+
+    Args:
+        keeper: The project's.
+        pipeline: The stages.
+        run: What to do where the store cannot be read.
+        fork: Outputs made otherwise are left alone, and new ones are made beside them.
+        sleep: Waits so many seconds.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        pipeline: Pipeline,
+        run: Run,
+        *,
+        fork: bool = False,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.keeper = keeper
+        self.pipeline = pipeline
+        self._run = run
+        self._fork = fork
+        self._sleep = sleep
+        self._clock = clock
+
+    def all(self) -> list[Found]:
+        """Every stage, as far as it can be known now."""
+        done: dict[str, Finished] = {}
+        found = []
+        for name in self.pipeline.names():
+            one = self.find(name, done)
+            found.append(one)
+            if one.state is State.DONE and one.stage is not None and one.record is not None:
+                done[name] = Finished(one.stage, one.record)
+        return found
+
+    def find(self, name: str, done: Mapping[str, Finished]) -> Found:
+        """One stage, given those that are done.
+
+        Raises:
+            NotRestored: the store cannot be read, and the stage is too precious to begin anew for that.
+        """
+        build = self.pipeline.declare(name, done).build
+        if build is None:
+            return Found(name, State.LATER, why="an earlier stage is not done")
+        for stage in self._variants(build):
+            record = self._record(stage)
+            if record is None:
+                return self._without_record(stage)
+            if record.fingerprint == stage.fingerprint:
+                return self._judge(stage, record)
+            lines = tuple(differences(record.made_from, stage.made_from))
+            other = Found(name, State.OTHERWISE, stage, record, why="; ".join(lines[:3]), differences=lines)
+        return other
+
+    def _variants(self, build: Build) -> Iterator[Stage]:
+        """The plain folder, then the fork of this fingerprint: looked for where the plain one is taken by something else."""
+        plain = build("")
+        yield plain
+        forked = build(plain.fingerprint[:FORK_DIGITS])
+        if self._fork or self._record(forked) is not None:
+            yield forked
+
+    def _record(self, stage: Stage) -> Record | None:
+        place = self.keeper.root / stage.record
+        if not self.ensure(stage.record, precious=stage.precious):
+            return None
+        record = stage.read(place)
+        if record is not None:
+            return record
+        number = 1
+        while (aside := place.with_name(f"{place.name}.unreadable-{number}")).exists():
+            number += 1
+        os.replace(place, aside)
+        log.warning("%s: cannot be read as a record; moved to %s", stage.record, aside.name)
+        return stage.read(place) if self.ensure(stage.record, precious=stage.precious) else None
+
+    def _without_record(self, stage: Stage) -> Found:
+        held = self.keeper.held(stage.folder)[0] if stage.own and self.keeper.enabled else None
+        there = bool(held) or (stage.own and any_file(self.keeper.root / stage.folder))
+        if there:
+            return Found(
+                stage.name, State.BEGUN, stage, None, "files are there, and nothing says what they were made from", held=held
+            )
+        return Found(
+            stage.name, State.TO_DO, stage, None, "nothing of it is here" + (" or in the store" if self.keeper.enabled else "")
+        )
+
+    def _judge(self, stage: Stage, record: Record) -> Found:
+        held = self.keeper.held(stage.folder)[0] if self.keeper.enabled else Held(Key.parse(stage.folder))
+        expected = {stage.folder + "/" + p: h for p, h in record.files.items()} if stage.own else {stage.record: ""}
+        own_record = {stage.record} if stage.own else set()
+        here = {k for k in expected if (self.keeper.root / k).is_file()}
+        stored = {k for k, h in expected.items() if k in held.files and h in ("", held.files[k][1])}
+        missing = sorted(expected.keys() - here - stored)
+        all_here, all_stored = len(here) == len(expected), len(stored) == len(expected) and own_record <= held.files.keys()
+        if not record.finished:
+            return Found(stage.name, State.BEGUN, stage, record, "begun and not finished", all_here, all_stored, held)
+        if missing:
+            why = f"{missing[0]} is neither here nor in the store"
+            return Found(stage.name, State.BEGUN, stage, record, why, held=held)
+        where = "here and in the store" if all_here and all_stored else "here" if all_here else "in the store"
+        return Found(stage.name, State.DONE, stage, record, where, all_here, all_stored, held)
+
+    # -- restoring ---------------------------------------------------------------------------------------------------
+
+    def ensure(self, key: str | Path, *, precious: bool) -> Restored:
+        """Make a path present, as patiently as the settings say.
+
+        Args:
+            key: The path.
+            precious: What is missing would be made anew at a high price.
+
+        Raises:
+            NotRestored: it could not be restored, or the store could not be read, and going on would be too dear.
+        """
+        deadline = self._clock() + (self._run.restore_patience if self._run.on_restore_failure == "auto" and precious else 0.0)
+        wait = 1.0
+        while True:
+            result = self.keeper.ensure(key)
+            if result.outcome is not Outcome.FAILED:
+                return result
+            mode = self._run.on_restore_failure
+            if mode == "continue" or (mode == "auto" and not precious):
+                log.warning("%s: going on without what the store may hold of it; nothing there will be overwritten", result.key)
+                return result
+            left = deadline - self._clock()
+            if left <= 0:
+                raise NotRestored(
+                    f"{result.error}. Stopped before it would be made again: run again when the store can be read, or set "
+                    "run.on_restore_failure: continue to begin anew beside it"
+                )
+            log.warning("%s: trying again in %.0f s, for %.0f s more", result.key, min(wait, left), left)
+            self._sleep(min(wait, left))
+            wait = min(wait * 2, 60.0)
+
+    def require(self, key: str) -> Path:
+        """A path that a stage needs.
+
+        Raises:
+            NotRestored: it is neither here nor to be had.
+        """
+        result = self.ensure(key, precious=True)
+        if not result:
+            raise NotRestored(
+                result.error or f"{key}: neither here nor in the store, and a stage needs it; run the stage that makes it"
+            )
+        return self.keeper.root / key
+
+
+def any_file(folder: Path) -> bool:
+    """True where there is a file at or below a folder."""
+    return any(files for _, _, files in os.walk(folder))

@@ -1,0 +1,187 @@
+"""Reading an experiment file: one line for whatever is wrong in it, with the nearest valid key."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from holdfast.errors import ConfigurationError
+from holdfast.pipeline.settings import SEARCHABLE, Experiment, Parameter, Training, changed
+
+#: Experiments that come with the package; `holdfast run sample` needs no file.
+BUILT_IN = {"sample": Path(__file__).parent / "sample.yaml"}
+
+
+def load_experiment(place: str, overrides: Sequence[str] = ()) -> Experiment:
+    """Read and check one experiment.
+
+    Args:
+        place: Path of a YAML file, or the name of a built-in experiment.
+        overrides: `key=value` each, the key dotted, the value as YAML.
+
+    Raises:
+        ConfigurationError: one line: file, key, what is wrong, and the nearest valid key.
+    """
+    path = Path(place)
+    if not path.exists() and place in BUILT_IN:
+        path = BUILT_IN[place]
+    document = _read(path)
+    for override in overrides:
+        _override(document, override)
+    document.setdefault("name", path.stem)
+    return check(document, str(place))
+
+
+def check(document: dict[str, Any], place: str) -> Experiment:
+    """The experiment that a document describes, whole and consistent. Errors as in `load_experiment`."""
+    try:
+        experiment = Experiment.model_validate(document)
+    except ValidationError as error:
+        raise ConfigurationError(explain(error, place)) from error
+    _check_training(experiment, place)
+    _check_space(experiment, place)
+    names = [b.name for b in experiment.backbones]
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise ConfigurationError(f"{place}: backbones: two are called {twice[0]!r}; give each a name: {{name: ..., model: ...}}")
+    storage = experiment.hpo.checkpoint
+    if not storage.enabled:
+        raise ConfigurationError(
+            f"{place}: hpo.checkpoint.enabled: false keeps no study, so nothing could be selected from it or resumed; leave it true"
+        )
+    if not storage.storage_path.startswith("{backbone}/") or ".." in storage.storage_path.split("/"):
+        raise ConfigurationError(
+            f"{place}: hpo.checkpoint.storage_path: {storage.storage_path!r} should begin with '{{backbone}}/', so that "
+            "a study and its trials are kept together"
+        )
+    return experiment
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        built_in = ", ".join(BUILT_IN)
+        raise ConfigurationError(
+            f"{path}: there is no such file; give the path of an experiment, or a built-in one: {built_in}"
+        ) from error
+    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
+        raise ConfigurationError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict):
+        raise ConfigurationError(f"{path}: expected keys and values, got {type(document).__name__}")
+    return {str(k): v for k, v in document.items()}
+
+
+def _override(document: dict[str, Any], text: str) -> None:
+    key, equals, value = text.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise ConfigurationError(f"--set {text}: give key=value, such as training.epochs=5")
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"--set {text}: the value is not YAML") from error
+    section = document
+    for part in parts[:-1]:
+        inner = section.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise ConfigurationError(f"--set {text}: {part} is not a section")
+        section = inner
+    section[parts[-1]] = parsed
+
+
+def _check_training(experiment: Experiment, place: str) -> None:
+    for where, changes in (
+        ("hpo.training", experiment.hpo.training),
+        ("final_training.training", experiment.final_training.training),
+    ):
+        try:
+            changed(experiment.training, changes)
+        except ValidationError as error:
+            raise ConfigurationError(explain(error, place, where, Training)) from error
+    labels = experiment.data.labels
+    for settings in (experiment.training, experiment.trial_training()):
+        weights = settings.class_weights
+        if isinstance(weights, dict) and labels is not None:
+            for unknown in sorted(set(weights) - set(labels)):
+                raise ConfigurationError(f"{place}: training.class_weights.{unknown} is not a label{nearest(unknown, labels)}")
+    if experiment.final_training.data == "train+validation" and experiment.final({}).early_stopping is not None:
+        raise ConfigurationError(
+            f"{place}: final_training.data: train+validation leaves nothing to stop early by; set "
+            "final_training.training.early_stopping: null, or data: train"
+        )
+
+
+def _check_space(experiment: Experiment, place: str) -> None:
+    for key, parameter in experiment.hpo.search_space.items():
+        where = f"hpo.search_space.{key}"
+        if key not in SEARCHABLE:
+            raise ConfigurationError(f"{place}: {where} cannot be searched{nearest(key, SEARCHABLE)}")
+        for value in _ends(parameter):
+            try:
+                changed(experiment.trial_training(), {key: value})
+            except ValidationError as error:
+                raise ConfigurationError(f"{place}: {where}: {value!r}: {_reason(error.errors()[0])}") from error
+
+
+def _ends(parameter: Parameter) -> Iterable[Any]:
+    if parameter.type == "choice":
+        return parameter.values or ()
+    assert parameter.low is not None
+    assert parameter.high is not None
+    return (int(parameter.low), int(parameter.high)) if parameter.type == "int" else (parameter.low, parameter.high)
+
+
+def explain(error: ValidationError, place: str, prefix: str = "", model: type[BaseModel] = Experiment) -> str:
+    """One line for the first thing that is wrong."""
+    first = min(error.errors(), key=lambda e: (e["type"] != "extra_forbidden", len(e["loc"])))
+    where = [str(p) for p in first["loc"] if not _is_alternative(p)]
+    dotted = ".".join(([prefix] if prefix else []) + where)
+    if first["type"] == "extra_forbidden":
+        return f"{place}: {dotted} is not a setting{nearest(where[-1], _keys(model, where[:-1]), dotted.rpartition('.')[0])}"
+    if first["type"] == "missing":
+        return f"{place}: {dotted} is missing; every experiment has one"
+    shown = f": {first['input']!r}" if not isinstance(first["input"], dict) else ""
+    return f"{place}: {dotted or 'the file'}{shown}: {_reason(first)}"
+
+
+def _reason(error: Any) -> str:
+    text = str(error["msg"]).removeprefix("Value error, ")
+    return text[:1].lower() + text[1:]
+
+
+def _is_alternative(part: Any) -> bool:
+    """Pydantic names the branch of a union that it tried; users do not know branches."""
+    return isinstance(part, str) and (
+        part.startswith(("literal[", "dict[", "constrained", "function-")) or part in ("int", "float", "str")
+    )
+
+
+def _keys(model: type[BaseModel], path: Sequence[str]) -> Sequence[str]:
+    for part in path:
+        field = model.model_fields.get(part)
+        inner = next((t for t in _types(field.annotation) if issubclass(t, BaseModel)), None) if field is not None else None
+        if inner is None:
+            continue  # an index of a list, or a key of a mapping
+        model = inner
+    return tuple(model.model_fields)
+
+
+def _types(annotation: Any) -> list[type]:
+    if isinstance(annotation, type):
+        return [annotation]
+    return [t for a in get_args(annotation) for t in _types(a)]
+
+
+def nearest(word: str, known: Iterable[str], prefix: str = "") -> str:
+    """The end of a message: the nearest known word, or all of them."""
+    words = list(known)
+    close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {prefix + '.' if prefix else ''}{close[0]}?"
+    return f"; known are {', '.join(words)}"

@@ -1,0 +1,42 @@
+"""Every path below outputs, in one place. Paths here are keys: relative to the project folder, with slashes."""
+
+from __future__ import annotations
+
+RECORD = "stage.json"  #: in the folder of every stage: what it was made from, and whether it is finished
+METRICS = "metrics.json"
+CHECKPOINT = "checkpoint"  #: the folder of finished weights, a complete `transformers` folder
+CHECKPOINTS = "checkpoints"  #: the folder of what an unfinished training has saved
+TRIALS = "trials"
+DATASET = "dataset.json"
+BEST_CONFIGURATION = "best_configuration.json"
+TRAINING_CACHE = "training_cache.json"
+ONNX = "onnx"  #: the folder of the converted model
+CONVERSION = "conversion.json"
+REPORT = "report.md"
+LOGS = "logs"
+
+
+class Layout:
+    """The folders of the stages.
+
+    Args:
+        outputs: Path of the outputs folder below the project folder.
+    """
+
+    def __init__(self, outputs: str) -> None:
+        self.outputs = outputs
+
+    def folder(self, stage: str, backbone: str = "", fork: str = "") -> str:
+        """The folder of a stage.
+
+        Args:
+            stage: Such as `hpo`.
+            backbone: Name of the backbone where a stage has a folder for each.
+            fork: First digits of the fingerprint, for outputs kept beside others of the same stage.
+        """
+        return "/".join(p for p in (self.outputs, stage, backbone) if p) + (f"-{fork}" if fork else "")
+
+
+def trial_folder(number: int) -> str:
+    """The folder of a trial, below that of its study."""
+    return f"{TRIALS}/trial-{number:04d}"

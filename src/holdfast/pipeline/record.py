@@ -1,0 +1,87 @@
+"""The record of a stage: what it was made from, whether it is finished, and what came out. A file beside its outputs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from holdfast.pipeline.fingerprint import fingerprint
+from holdfast.session.files import write_json
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a stage says of itself.
+
+    Args:
+        stage: Its name, such as `hpo/tiny`.
+        made_from: Settings, data and results of earlier stages that decide what comes out.
+        finished: All of its outputs are made.
+        result: Identity of what came out, for the stages that build on it; empty until finished.
+        files: Each output as path below the stage's folder with its BLAKE3; empty text where bytes may change without meaning
+            (a database). Empty until finished.
+        summary: A few numbers for people and for later stages; no clock times.
+        environment: Device type, precision and versions that it was begun with.
+    """
+
+    stage: str
+    made_from: Mapping[str, Any]
+    finished: bool = False
+    result: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """See `fingerprint.fingerprint`."""
+        return fingerprint(self.made_from)
+
+
+def read_record(place: Path) -> Record | None:
+    """The record in a file; None where there is no file, or what is there is no record (a torn write, another's file)."""
+    try:
+        document = json.loads(place.read_bytes())
+        return Record(
+            stage=str(document["stage"]),
+            made_from=dict(document["made_from"]),
+            finished=document.get("finished") is True,
+            result=str(document.get("result", "")),
+            files=dict(document.get("files", {})),
+            summary=dict(document.get("summary", {})),
+            environment=dict(document.get("environment", {})),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_record(place: Path, record: Record) -> None:
+    """Write it whole or not at all."""
+    document = {
+        "format": FORMAT,
+        "stage": record.stage,
+        "fingerprint": record.fingerprint,
+        "finished": record.finished,
+        "result": record.result,
+        "made_from": dict(record.made_from),
+        "files": dict(record.files),
+        "summary": dict(record.summary),
+        "environment": dict(record.environment),
+    }
+    write_json(place, document)
+
+
+def read_benchmark_record(place: Path, stage: str) -> Record | None:
+    """The same of a benchmark, whose one file says itself what it was made from. Its measurements hold clocks, and are not read."""
+    try:
+        document = json.loads(place.read_bytes())
+        made_from = dict(document["made_from"])
+        list(document["results"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return Record(stage, made_from, finished=True, result=fingerprint(made_from))

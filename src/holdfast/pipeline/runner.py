@@ -1,0 +1,305 @@
+"""The runner: each stage done, or restored, or made and backed up. The loop is short, and everything else is below it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from holdfast.errors import HoldfastError, MadeOtherwise, StageFailed, UsageError
+from holdfast.pipeline.checkpoint import file_identity
+from holdfast.pipeline.examine import Examiner, Found, State
+from holdfast.pipeline.layout import RECORD
+from holdfast.pipeline.narration import Narration, Quiet, duration
+from holdfast.pipeline.record import Record, write_record
+from holdfast.pipeline.settings import Experiment
+from holdfast.pipeline.sources import find_sources
+from holdfast.pipeline.stages import Finished, Made, Pipeline, Stage, products
+from holdfast.session.keeper import Keeper
+from holdfast.store.workspace import STATE_FOLDER
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run came to.
+
+    Args:
+        finished: Every stage is done.
+        stopped: It was stopped as asked before that.
+        ran: Names of the stages that did work.
+        done: All stages that are done, with their records.
+        safe: `CONFIRMED`, `WRITTEN`, `UNKNOWN`, `NOT BACKED UP`, or `NO STORE`.
+    """
+
+    finished: bool
+    stopped: bool
+    ran: tuple[str, ...]
+    done: Mapping[str, Finished] = field(default_factory=dict)
+    safe: str = "NO STORE"
+
+
+def open_pipeline(keeper: Keeper, experiment: Experiment) -> Pipeline:
+    """The pipeline of an experiment, with its data files on the local disk."""
+    sources = find_sources(experiment.data, keeper.root, keeper.config.mount_point, keeper.root / STATE_FOLDER / "data")
+    return Pipeline(experiment, keeper.root, keeper.config.outputs, sources)
+
+
+class Runner:
+    """Runs an experiment to its end, from wherever it is.
+
+    Args:
+        keeper: The project's.
+        experiment: The settings.
+        fork: Outputs made under other settings are left alone, and new ones are made beside them.
+        only: Names of the stages to run; empty runs all.
+        stop_after: Seconds after which no more work is begun, and what runs is saved; None runs to the end.
+        narration: Tells how it goes.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        experiment: Experiment,
+        *,
+        fork: bool = False,
+        only: Sequence[str] = (),
+        stop_after: float | None = None,
+        narration: Narration | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.keeper = keeper
+        self.pipeline = open_pipeline(keeper, experiment)
+        self.examiner = Examiner(keeper, self.pipeline, experiment.run, fork=fork, clock=clock)
+        self.narration = narration or Quiet()
+        self._only = self._chosen(only)
+        self._clock = clock
+        self._stop_at = None if stop_after is None else clock() + stop_after
+        self._ran: list[str] = []
+        self._welcomed = False
+
+    def run(self) -> Summary:
+        """Bring every stage to its end, or stop as asked.
+
+        Raises:
+            MadeOtherwise: outputs are there that were made under other settings.
+            NotRestored: something needed is in the store and could not be restored.
+            StageFailed: a stage could not make what it should.
+            HoldfastError: see its type.
+        """
+        done: dict[str, Finished] = {}
+        for name in self.pipeline.names():
+            found = self.examiner.find(name, done)
+            self._welcome(found, done)
+            if found.state is State.OTHERWISE:
+                raise MadeOtherwise(self._refusal(found))
+            if found.state is State.DONE:
+                done[name] = self._accept(found)
+            elif self._only and name not in self._only:
+                if found.state is not State.LATER:
+                    self.narration.say(f"{name}: left alone, as --only says")
+            elif found.stage is None:
+                raise UsageError(f"{name}: cannot run before the stages that it builds on; leave --only out")
+            elif self._time_is_over():
+                return self._stopped(done)
+            else:
+                finished = self._work(found.stage, found.record, done)
+                if finished is None:
+                    return self._stopped(done)
+                done[name] = finished
+        complete = len(done) == len(self.pipeline.names())
+        if complete:
+            for key in products(done):
+                self.examiner.require(key)
+        return Summary(complete, stopped=False, ran=tuple(self._ran), done=done, safe=self._safety(done))
+
+    # -- one stage ---------------------------------------------------------------------------------------------------
+
+    def _work(self, stage: Stage, record: Record | None, done: Mapping[str, Finished]) -> Finished | None:
+        """Restore what it needs, run it, check what it made, back it up. None where it was stopped as asked."""
+        from holdfast.pipeline.hpo import Stopped
+        from holdfast.pipeline.steps.bench import Workbench
+
+        began = self._clock()
+        self.narration.say(f"{stage.name}: {'goes on' if record else 'begins'}")
+        for key in stage.inputs:
+            self.examiner.require(key)
+        if stage.own:
+            self.examiner.ensure(stage.folder, precious=stage.precious)  # what it has made so far, all of it
+        environment = dict(record.environment) if record else {}
+        if stage.precious and not environment:
+            environment = self._environment()
+        begun = Record(stage.name, stage.made_from, environment=environment)
+        if stage.own and (record is None or record.finished):
+            write_record(self.keeper.root / stage.record, begun)
+            self._back_up(stage)
+        bench = Workbench(
+            stage=stage,
+            done=done,
+            pipeline=self.pipeline,
+            keeper=self.keeper,
+            restore=lambda path: self.examiner.ensure(path, precious=True),
+            narration=self.narration,
+            environment=environment,
+            time_is_over=self._time_is_over,
+            clock=self._clock,
+        )
+        module, _, function = stage.work.partition(":")
+        self._ran.append(stage.name)
+        with self._failing(stage):
+            try:
+                made: Made = getattr(importlib.import_module(module), function)(bench)
+            except Stopped:
+                self.narration.end()
+                return None
+        finished = self._finish(stage, begun, made)
+        self.narration.say(f"{stage.name}: done in {duration(self._clock() - began)}")
+        return finished
+
+    @contextlib.contextmanager
+    def _failing(self, stage: Stage) -> Iterator[None]:
+        """What libraries raise becomes one line; what stands is kept."""
+        try:
+            yield
+        except (HoldfastError, KeyboardInterrupt):
+            self.narration.end()
+            raise
+        except Exception as error:
+            self.narration.end()
+            log.debug("%s failed", stage.name, exc_info=True)
+            text = " ".join(str(error).split())[:300] or type(error).__name__
+            raise StageFailed(
+                f"{stage.name}: {type(error).__name__}: {text}. What was made before it is kept; run again to go on"
+            ) from error
+
+    def _finish(self, stage: Stage, begun: Record, made: Made) -> Finished:
+        missing = [k for k in stage.outputs if not (self.keeper.root / k).is_file()]
+        if missing:
+            raise StageFailed(f"{stage.name}: did not make {missing[0]}, which it should")
+        if stage.own:
+            folder = self.keeper.root / stage.folder
+            record = replace(begun, finished=True, result=made.result, files=_files(folder), summary=dict(made.summary))
+            write_record(self.keeper.root / stage.record, record)
+        else:
+            record = stage.read(self.keeper.root / stage.record) or begun
+        self._back_up(stage, final=True, made=made)
+        return Finished(stage, record)
+
+    def _back_up(self, stage: Stage, *, final: bool = False, made: Made | None = None) -> bool:
+        if not self.keeper.enabled:
+            return False
+        progress = None
+        if final and stage.precious and made is not None:
+            # Above anything that the stage counted while it ran, so that a fresh machine takes the finished generation.
+            progress = float(made.summary.get("trials") or made.summary.get("steps") or 0) + 1.0
+        return bool(self.keeper.backup(*stage.artifacts, progress=progress))
+
+    def _accept(self, found: Found) -> Finished:
+        """A stage that is done needs nothing but, perhaps, the backup that it missed."""
+        stage, record = found.stage, found.record
+        assert stage is not None
+        assert record is not None
+        saved = ""
+        if self.keeper.enabled and found.here and not found.stored:
+            saved = (
+                "; backed up now"
+                if self._back_up(stage, final=True, made=Made(record.result, record.summary))
+                else "; NOT BACKED UP"
+            )
+        self.narration.say(f"{found.name}: done ({found.why}{saved})")
+        return Finished(stage, record)
+
+    # -- around it ---------------------------------------------------------------------------------------------------
+
+    def _chosen(self, only: Sequence[str]) -> frozenset[str]:
+        names = self.pipeline.names()
+        chosen = set()
+        for wanted in only:
+            matching = [n for n in names if n == wanted or n.partition("/")[0] == wanted]
+            if not matching:
+                raise UsageError(f"--only {wanted}: there is no such stage; the stages are {', '.join(names)}")
+            chosen.update(matching)
+        return frozenset(chosen)
+
+    def _time_is_over(self) -> bool:
+        return self._stop_at is not None and self._clock() >= self._stop_at
+
+    def _environment(self) -> dict[str, Any]:
+        from holdfast.pipeline.device import describe_environment, resolve_device, resolve_precision
+
+        experiment = self.pipeline.experiment
+        device = resolve_device(experiment.run.device)
+        return describe_environment(device, resolve_precision(experiment.training.precision, device))
+
+    def _welcome(self, found: Found, done: Mapping[str, Finished]) -> None:
+        """On a return, say once how far it was."""
+        if self._welcomed or found.state is State.DONE or found.state is State.OTHERWISE:
+            return
+        self._welcomed = True
+        if not done and found.state is not State.BEGUN:
+            return
+        names = self.pipeline.names()
+        left = names[names.index(found.name) + 1 :]
+        at = f"{found.name} {self.how_far(found)}" if found.state is State.BEGUN else f"{found.name} to do"
+        self.narration.say(f"Welcome back: {', '.join([at, *(f'{n} to do' for n in left)])}")
+
+    def how_far(self, found: Found) -> str:
+        """How far a stage is that was begun, in words."""
+        return how_far(found, self.pipeline.experiment)
+
+    def _refusal(self, found: Found) -> str:
+        assert found.stage is not None
+        lines = list(found.differences)
+        shown = "; ".join(lines[:5]) + (f"; and {len(lines) - 5} more" if len(lines) > 5 else "")
+        return (
+            f"{found.name}: {found.stage.folder} was made under other settings: {shown}. Set them back to go on with it, or "
+            "run with --fork to keep it and make another beside it"
+        )
+
+    def _stopped(self, done: Mapping[str, Finished]) -> Summary:
+        self.narration.end()
+        return Summary(finished=False, stopped=True, ran=tuple(self._ran), done=done, safe=self._safety(done))
+
+    def _safety(self, done: Mapping[str, Finished]) -> str:
+        """The worst of what is known of all that was made."""
+        if not self.keeper.enabled:
+            return "NO STORE"
+        folders = [f.stage.folder for f in done.values()]
+        rows = [r for r in self.keeper.status() if any(r.key.value == f or r.key.value.startswith(f + "/") for f in folders)]
+        if any((r.unsaved and r.here != "no") or not r.generation for r in rows):
+            return "NOT BACKED UP"
+        return next((s for s in ("WRITTEN", "UNKNOWN") if any(r.durability == s for r in rows)), "CONFIRMED")
+
+
+def how_far(found: Found, experiment: Experiment) -> str:
+    """How far a stage is that was begun, in words."""
+    progress = found.held.progress if found.held is not None else None
+    if found.name.startswith("hpo/") and progress is not None:
+        return f"{int(progress)} of {experiment.hpo.trials} trials"
+    if found.name == "final_training" and progress:
+        return f"at step {int(progress)}"
+    return "begun"
+
+
+def _files(folder: Path) -> dict[str, str]:
+    """Each output below a stage's folder with its hash; a database with none, because its bytes change without meaning."""
+    files = {}
+    for place in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != RECORD):
+        name = place.relative_to(folder).as_posix()
+        if place.name.endswith(("-wal", "-shm", "-journal")) or _is_aside(place.name):
+            continue
+        with place.open("rb") as file:
+            database = file.read(16) == b"SQLite format 3\0"
+        files[name] = "" if database else file_identity(place)
+    return files
+
+
+def _is_aside(name: str) -> bool:
+    return ".damaged-" in name or ".unreadable-" in name

@@ -1,0 +1,85 @@
+"""The search: what varies, who suggests, who prunes, and which trial is best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from holdfast.pipeline.fingerprint import fingerprint
+from holdfast.pipeline.settings import Hpo, Parameter
+
+if TYPE_CHECKING:
+    import optuna
+
+
+def suggest(trial: optuna.Trial, space: Mapping[str, Parameter]) -> dict[str, Any]:
+    """The parameters of a trial: those it was given before, and new ones for the rest. In the order of their names."""
+    return {name: _suggest(trial, name, space[name]) for name in sorted(space)}
+
+
+def _suggest(trial: optuna.Trial, name: str, parameter: Parameter) -> Any:
+    if parameter.type == "choice":
+        assert parameter.values is not None
+        return trial.suggest_categorical(name, parameter.values)
+    assert parameter.low is not None
+    assert parameter.high is not None
+    if parameter.type == "int":
+        return trial.suggest_int(name, int(parameter.low), int(parameter.high), step=int(parameter.step or 1))
+    return trial.suggest_float(name, parameter.low, parameter.high, step=parameter.step, log=parameter.type == "loguniform")
+
+
+def make_sampler(hpo: Hpo, seed: int) -> optuna.samplers.BaseSampler:
+    """The configured sampler, exact across interruptions."""
+    from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+
+    from holdfast.integrations.sampler import ExactSampler
+
+    def make(drawn: int) -> BaseSampler:
+        return TPESampler(seed=drawn, n_startup_trials=hpo.startup_trials) if hpo.sampler == "tpe" else RandomSampler(seed=drawn)
+
+    return ExactSampler(make, seed)
+
+
+def make_pruner(hpo: Hpo, epochs: int) -> optuna.pruners.BasePruner:
+    """The configured pruner. A trial reports once per epoch.
+
+    Args:
+        hpo: The settings.
+        epochs: The most epochs that a trial may have.
+    """
+    from optuna import pruners
+
+    if hpo.pruner == "median":
+        return pruners.MedianPruner(n_startup_trials=hpo.startup_trials, n_warmup_steps=hpo.pruner_warmup)
+    if hpo.pruner == "successive_halving":
+        return pruners.SuccessiveHalvingPruner()
+    if hpo.pruner == "hyperband":
+        return pruners.HyperbandPruner(max_resource=epochs)
+    return pruners.NopPruner()
+
+
+def most_epochs(hpo: Hpo, epochs: int) -> int:
+    """The most epochs that a trial may have."""
+    parameter = hpo.search_space.get("epochs")
+    if parameter is None:
+        return epochs
+    return int(max(parameter.values) if parameter.values else parameter.high or epochs)
+
+
+def best_trial(trials: list[optuna.trial.FrozenTrial]) -> optuna.trial.FrozenTrial | None:
+    """The complete trial with the highest value; of equal ones the earliest. None where none is complete."""
+    from optuna.trial import TrialState
+
+    complete = [t for t in trials if t.state is TrialState.COMPLETE and t.value is not None]
+    return min(complete, key=lambda t: (-_value(t), t.number), default=None)
+
+
+def _value(trial: optuna.trial.FrozenTrial) -> float:
+    assert trial.value is not None
+    return trial.value
+
+
+def study_result(trials: list[optuna.trial.FrozenTrial]) -> str:
+    """Identity of what a study found: numbers, states, parameters and values; no clock times."""
+    rows = [{"number": t.number, "state": t.state.name, "params": t.params, "value": t.value} for t in trials]
+    return fingerprint({"trials": rows})

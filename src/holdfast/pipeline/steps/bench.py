@@ -1,0 +1,73 @@
+"""What the work of a stage is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from holdfast.errors import StageFailed
+from holdfast.pipeline.narration import Narration
+from holdfast.pipeline.settings import Experiment
+from holdfast.pipeline.stages import Finished, Pipeline, Stage
+from holdfast.session.keeper import Keeper
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """A stage about to run: its inputs are here.
+
+    Args:
+        stage: What to make.
+        done: The stages before it.
+        pipeline: All of them.
+        keeper: Keeps what is made.
+        restore: Makes a path present, or answers that it is not; the only way to what is not an input.
+        narration: Tells how it goes.
+        environment: Device type, precision and versions that the stage was begun with; empty where it begins now.
+        time_is_over: True once no more work should begin.
+        clock: Monotonic seconds.
+    """
+
+    stage: Stage
+    done: Mapping[str, Finished]
+    pipeline: Pipeline
+    keeper: Keeper
+    restore: Callable[[Path], Any]
+    narration: Narration
+    environment: Mapping[str, Any]
+    time_is_over: Callable[[], bool]
+    clock: Callable[[], float]
+
+    @property
+    def experiment(self) -> Experiment:
+        """The settings."""
+        return self.pipeline.experiment
+
+    @property
+    def folder(self) -> Path:
+        """The stage's folder on this machine."""
+        return self.path(self.stage.folder)
+
+    def path(self, key: str) -> Path:
+        """A key as a path on this machine."""
+        return self.keeper.root / key
+
+    def keep(self, progress: float) -> None:
+        """Back up what the stage has made so far. That it fails is said by the keeper; the work goes on.
+
+        Args:
+            progress: How far the stage is: a fresh machine takes the generation with most.
+        """
+        if self.keeper.enabled:
+            self.keeper.backup(self.stage.folder, progress=progress)
+
+    def expect(self, condition: object, what: str) -> None:
+        """Fail the stage where something that must hold does not.
+
+        Raises:
+            StageFailed: it does not.
+        """
+        if not condition:
+            raise StageFailed(f"{self.stage.name}: {what}")

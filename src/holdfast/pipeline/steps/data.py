@@ -1,0 +1,49 @@
+"""The data stage: documents read, checked, split and written down once, so that every later stage reads the same."""
+
+from __future__ import annotations
+
+import shutil
+
+from holdfast.pipeline.dataset import Dataset, Splits, load_dataset, summary
+from holdfast.pipeline.layout import DATASET
+from holdfast.pipeline.reading import write_documents
+from holdfast.pipeline.settings import TINY
+from holdfast.pipeline.stages import Made
+from holdfast.pipeline.steps.bench import Workbench
+from holdfast.pipeline.tiny import make_tiny
+from holdfast.session.files import write_json
+
+
+def make_data(bench: Workbench) -> Made:
+    """Write `train`, `validation` and `test`, what they hold, and the encoder `tiny` if it is used."""
+    dataset = _read(bench)
+    for line in summary(dataset):
+        bench.narration.say(f"  {line}")
+    bench.folder.mkdir(parents=True, exist_ok=True)
+    splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    for name, documents in splits.items():
+        write_documents(bench.folder / f"{name}.jsonl", documents)
+    counts = {name: len(documents) for name, documents in splits.items()}
+    described = {"identity": dataset.identity, "labels": list(dataset.labels), "documents": counts, "notes": list(dataset.notes)}
+    write_json(bench.folder / DATASET, described)
+    if any(b.model == TINY for b in bench.experiment.backbones):
+        shutil.rmtree(bench.folder / TINY, ignore_errors=True)
+        make_tiny(bench.folder / TINY, dataset.train, max_length=bench.experiment.data.max_length)
+    return Made(dataset.identity[:32], {"documents": counts, "labels": list(dataset.labels)})
+
+
+def _read(bench: Workbench) -> Dataset:
+    data = bench.experiment.data
+    sources = bench.pipeline.sources
+    if data.sample:
+        from holdfast.pipeline.sample import write_sample
+
+        folder = bench.folder / "sample"
+        write_sample(folder)
+        try:
+            splits = Splits(folder / "train.json", folder / "validation.json", folder / "test.json")
+            return load_dataset(splits, labels=data.labels)
+        finally:
+            shutil.rmtree(folder)
+    splits = Splits(sources["train"], sources.get("validation"), sources["test"])
+    return load_dataset(splits, labels=data.labels, validation_share=data.validation_share, seed=bench.experiment.seed)

@@ -1,0 +1,101 @@
+"""Benchmark and conversion: what is done with finished weights."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from holdfast.errors import BadData, NotRestored
+from holdfast.pipeline.benchmark import run_benchmarking_local
+from holdfast.pipeline.checkpoint import check_whole, weights_identity
+from holdfast.pipeline.conversion import convert
+from holdfast.pipeline.device import resolve_device
+from holdfast.pipeline.layout import ONNX, TRAINING_CACHE
+from holdfast.pipeline.reading import read_documents
+from holdfast.pipeline.stages import Made
+from holdfast.pipeline.steps.bench import Workbench
+
+log = logging.getLogger(__name__)
+
+
+def benchmark(bench: Workbench) -> Made:
+    """Measure the best trial of a study."""
+    checkpoint, documents = (bench.path(k) for k in bench.stage.inputs)
+    settings = bench.experiment.benchmark
+    found = run_benchmarking_local(
+        checkpoint,
+        documents,
+        bench.path(bench.stage.record),
+        batch_sizes=settings.batch_sizes,
+        iterations=settings.iterations,
+        warmup_iterations=settings.warmup_iterations,
+        device=resolve_device(bench.experiment.run.device),
+        made_from=bench.stage.made_from,
+    )
+    first = found["results"][0]
+    bench.narration.say(f"  batch of {first['batch_size']}: {first['mean_ms']:.2f} ms on average")
+    return Made(bench.stage.fingerprint)
+
+
+def convert_final(bench: Workbench) -> Made:
+    """Convert the final model, once cache and checkpoint are here."""
+    held_out, cache = (bench.path(k) for k in bench.stage.inputs)
+    checkpoint = find_checkpoint(cache, bench.keeper.root, bench.restore)
+    settings = bench.experiment.conversion
+    report = convert(
+        checkpoint,
+        bench.folder / ONNX,
+        read_documents(held_out).documents,
+        int8=settings.int8,
+        opset=settings.opset,
+        tolerance=settings.tolerance,
+        say=lambda line: bench.narration.say(f"  {line}"),
+    )
+    summary = {"f1": report["f1"], "bytes": report["bytes"]}
+    return Made(str(weights_identity(checkpoint))[:32], summary)
+
+
+def find_checkpoint(cache: Path, root: Path, restore: Callable[[Path], Any]) -> Path:
+    """The trained weights that a training cache speaks of, restored if need be, and no more than is needed.
+
+    First the cache, then the checkpoint that it names, then, if that is missing or partial, the output directory around it.
+
+    Args:
+        cache: `training_cache.json`.
+        root: The project folder, where its keys start.
+        restore: Makes a path present, or answers that it is not.
+
+    Raises:
+        NotRestored: the weights are neither here nor in the backup, or are not those that the cache speaks of.
+        BadData: the cache is no cache.
+    """
+    if not restore(cache) or not cache.is_file():
+        raise NotRestored(f"{cache}: the training cache is neither here nor in the backup; run the final training first")
+    try:
+        document = json.loads(cache.read_bytes())
+        wanted, folder, around = str(document["weights"]), root / str(document["checkpoint"]), root / str(document["output_dir"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadData(f"{cache}: is no {TRAINING_CACHE}; move it away, and it is restored or made again") from error
+    restore(folder)
+    problem = _problem(folder, wanted)
+    if not problem:
+        return folder
+    log.warning("%s: %s; looking in %s", folder, problem, around)
+    restore(around)
+    for place in [folder, *sorted(p.parent for p in around.rglob("config.json"))]:
+        if not _problem(place, wanted):
+            return place
+    raise NotRestored(
+        f"{folder}: {_problem(folder, wanted)}; neither it nor {around} in the backup holds the weights of {cache.name}"
+    )
+
+
+def _problem(folder: Path, wanted: str) -> str:
+    try:
+        check_whole(folder)
+    except (NotRestored, BadData) as error:
+        return str(error).removeprefix(f"{folder}: ")
+    return "" if weights_identity(folder) == wanted else "holds other weights than those that were trained"

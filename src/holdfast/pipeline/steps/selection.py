@@ -1,0 +1,66 @@
+"""The selection stage: the best configuration, with every parameter from the study itself."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from holdfast.errors import StageFailed
+from holdfast.pipeline.fingerprint import fingerprint
+from holdfast.pipeline.layout import BEST_CONFIGURATION
+from holdfast.pipeline.selection import Candidate, choose
+from holdfast.pipeline.stages import Finished, Made
+from holdfast.pipeline.steps.bench import Workbench
+from holdfast.session.files import write_json
+
+
+def select(bench: Workbench) -> Made:
+    """Choose among the complete trials of all studies."""
+    candidates: list[Candidate] = []
+    for name, finished in bench.done.items():
+        kind, _, backbone = name.partition("/")
+        if kind == "hpo":
+            candidates += _candidates(bench, backbone, finished)
+    settings = bench.experiment.selection
+    chosen = choose(candidates, by=settings.by, tolerance=settings.tolerance)
+    best = chosen["best"]
+    write_json(bench.folder / BEST_CONFIGURATION, chosen)
+    decided = {"backbone": best["backbone"], "parameters": best["parameters"]}
+    shown = ", ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in sorted(best["parameters"].items()))
+    score = f"{bench.experiment.hpo.objective} {best['value']:.4f}"
+    bench.narration.say(f"  {best['backbone']} trial {best['trial']} ({score}; {shown or 'nothing varied'}): {best['reason']}")
+    return Made(fingerprint(decided), {**decided, "trial": best["trial"], "value": best["value"], "reason": best["reason"]})
+
+
+def _candidates(bench: Workbench, backbone: str, finished: Finished) -> list[Candidate]:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    latency = _latency(bench, backbone)
+    storage = optuna.storages.RDBStorage(f"sqlite:///{bench.path(finished.stage.outputs[0])}")
+    try:
+        name = bench.experiment.hpo.checkpoint.study_name or backbone
+        study = optuna.load_study(study_name=name, storage=storage)
+        found = []
+        for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)):
+            missing = sorted(set(bench.experiment.hpo.search_space) - set(trial.params))
+            if missing or trial.value is None or "parameters" not in trial.user_attrs:
+                what = f"the parameter {missing[0]}" if missing else "its score or size"
+                raise StageFailed(
+                    f"selection: trial {trial.number} of {backbone} lacks {what}, so nothing is trained with a default in its place"
+                )
+            size = int(trial.user_attrs["parameters"])
+            found.append(Candidate(backbone, trial.number, trial.value, size, dict(trial.params), latency))
+        return found
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _latency(bench: Workbench, backbone: str) -> float | None:
+    finished = bench.done.get(f"benchmark/{backbone}")
+    if finished is None:
+        return None
+    document: dict[str, Any] = json.loads(bench.path(finished.stage.record).read_bytes())
+    first = min(document["results"], key=lambda r: int(r["batch_size"]))
+    return float(first["mean_ms"])

@@ -1,0 +1,54 @@
+"""The HPO stage: the study of one backbone, trial by trial."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from holdfast.pipeline.hpo import run_local_hpo_sweep, summarize
+from holdfast.pipeline.search import study_result
+from holdfast.pipeline.stages import Made
+from holdfast.pipeline.steps.bench import Workbench
+
+
+def search(bench: Workbench) -> Made:
+    """Run the study to its last trial."""
+    experiment = bench.experiment
+    name = bench.stage.name.partition("/")[2]
+    backbone = next(b for b in experiment.backbones if b.name == name)
+    folder = bench.folder
+    training = experiment.training.model_dump()
+    if experiment.training.precision == "auto" and bench.environment.get("precision"):
+        training["precision"] = bench.environment["precision"]
+    run = experiment.run
+    storage = experiment.hpo.checkpoint.model_dump()
+    # A fork's folder carries digits behind the backbone's name, so the path is given from there.
+    storage["storage_path"] = storage["storage_path"].replace("{backbone}", folder.name, 1)
+    storage["study_name"] = storage["study_name"] or name
+    storage["on_restore_failure"] = storage["on_restore_failure"] or run.on_restore_failure
+    storage["restore_patience"] = storage["restore_patience"] or run.restore_patience
+
+    def keep(_: Path, progress: float) -> Any:
+        bench.keep(progress)
+
+    study = run_local_hpo_sweep(
+        dataset_path=bench.path(bench.done["data"].stage.folder),
+        config_dir=bench.keeper.root / "config",
+        backbone=name,
+        hpo_config=experiment.hpo,
+        train_config=training,
+        output_dir=folder.parent,
+        checkpoint_config=storage,
+        restore_from_drive=bench.restore,
+        model=bench.pipeline.model(backbone, bench.done["data"]),
+        identity=bench.stage.made_from["backbone"],
+        seed=experiment.seed,
+        max_length=experiment.data.max_length,
+        stride=experiment.data.stride,
+        device=experiment.run.device,
+        keep=keep,
+        narration=bench.narration,
+        time_is_over=bench.time_is_over,
+    )
+    trials = study.get_trials(deepcopy=False)
+    return Made(study_result(trials), summarize(trials))

@@ -1,0 +1,138 @@
+"""The final training: the best configuration on the chosen data, checkpoint by checkpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from holdfast.errors import StageFailed
+from holdfast.integrations.watching import Watcher
+from holdfast.pipeline.checkpoint import weights_identity
+from holdfast.pipeline.dataset import open_dataset
+from holdfast.pipeline.device import resolve_device
+from holdfast.pipeline.evaluation import evaluate
+from holdfast.pipeline.hpo import Stopped
+from holdfast.pipeline.layout import BEST_CONFIGURATION, CHECKPOINT, METRICS, TRAINING_CACHE
+from holdfast.pipeline.narration import duration
+from holdfast.pipeline.settings import changed
+from holdfast.pipeline.stages import Made
+from holdfast.pipeline.steps.bench import Workbench
+from holdfast.pipeline.training import Job, drop_checkpoints, estimate_seconds, train
+from holdfast.session.files import write_json
+
+
+def train_final(bench: Workbench) -> Made:
+    """Train, score on validation and test, and write down where everything is."""
+    experiment, folder = bench.experiment, bench.folder
+    selection = bench.done["selection"].stage
+    best = json.loads((bench.path(selection.folder) / BEST_CONFIGURATION).read_bytes())["best"]
+    bench.expect(
+        best["parameters"] == bench.stage.made_from["parameters"],
+        f"{selection.folder}/{BEST_CONFIGURATION} does not say what its record says; restore the folder",
+    )
+    job = _job(bench)
+    if job.device == "cpu":
+        bench.narration.warn(f"NO GPU: final training on the CPU takes about {duration(estimate_seconds(job))}")
+    watcher = FinalWatcher(bench, job.objective)
+    trained = train(job, watcher, bench.clock)
+    bench.narration.end()
+    dataset = open_dataset(bench.path(bench.done["data"].stage.folder))
+    scores = {
+        split: evaluate(trained.folder, documents, job.device)
+        for split, documents in (("validation", dataset.validation), ("test", dataset.test))
+    }
+    metrics = {
+        "backbone": best["backbone"],
+        "learnt_from": experiment.final_training.data,
+        "steps": trained.steps,
+        "best_step": trained.best_step,
+        "parameters": trained.parameters,
+        **scores,
+    }
+    _check_complete(metrics)
+    write_json(folder / METRICS, metrics)
+    weights = weights_identity(trained.folder)
+    cache = {
+        "output_dir": bench.stage.folder,
+        "checkpoint": f"{bench.stage.folder}/{CHECKPOINT}",
+        "metrics": f"{bench.stage.folder}/{METRICS}",
+        "weights": weights,
+        "backbone": best["backbone"],
+        "configuration": best["parameters"],
+    }
+    write_json(folder / TRAINING_CACHE, cache)
+    drop_checkpoints(folder)
+    test = scores["test"]
+    bench.narration.say(f"  test entity F1 {test['micro']['f1']:.4f} (macro {test['macro']['f1']:.4f})")
+    summary = {
+        "test": test,
+        "validation_f1": scores["validation"]["micro"]["f1"],
+        "steps": trained.steps,
+        "best_step": trained.best_step,
+    }
+    return Made(weights[:32], summary)
+
+
+def _job(bench: Workbench) -> Job:
+    experiment, made_from = bench.experiment, bench.stage.made_from
+    dataset = open_dataset(bench.path(bench.done["data"].stage.folder))
+    settings = experiment.final(dict(made_from["parameters"]))
+    if settings.precision == "auto" and bench.environment.get("precision"):
+        settings = changed(settings, {"precision": bench.environment["precision"]})
+    everything = experiment.final_training.data == "train+validation"
+    return Job(
+        model=bench.pipeline.model(bench.pipeline.chosen(bench.done), bench.done["data"]),
+        labels=dataset.labels,
+        train=dataset.train + dataset.validation if everything else dataset.train,
+        validation=() if everything else dataset.validation,
+        settings=settings,
+        objective=experiment.hpo.objective,
+        seed=experiment.seed,
+        folder=bench.folder,
+        max_length=experiment.data.max_length,
+        stride=experiment.data.stride,
+        device=resolve_device(experiment.run.device),
+    )
+
+
+def _check_complete(metrics: Mapping[str, Any]) -> None:
+    """A missing or impossible figure fails the stage: it must not look like a zero later."""
+    for split in ("validation", "test"):
+        figures = [metrics[split]["micro"], metrics[split]["macro"], *metrics[split]["by_label"].values()]
+        for figure in figures:
+            for name in ("precision", "recall", "f1"):
+                if not 0.0 <= figure[name] <= 1.0:
+                    raise StageFailed(f"final_training: {split} {name} is {figure[name]}, which is no score")
+
+
+class FinalWatcher(Watcher):
+    """Shows how far the training is, and hands its checkpoints to the backup.
+
+    Args:
+        bench: Where the work is done.
+        objective: The score to show.
+    """
+
+    def __init__(self, bench: Workbench, objective: str) -> None:
+        self._bench = bench
+        self._objective = objective
+        self._note = ""
+
+    def stepped(self, step: int, total: int) -> None:
+        """Move the bar."""
+        self._bench.narration.work("final training", step, total, self._note)
+
+    def scored(self, epoch: int, scores: Mapping[str, float]) -> None:
+        """Show the score of an epoch."""
+        self._note = f"epoch {epoch}: {self._objective} {scores[self._objective]:.3f}"
+
+    def saved(self, step: int, total: int) -> None:
+        """Back the checkpoint up; stop here where the time is over."""
+        self._bench.keep(float(step))
+        if self._bench.time_is_over():
+            raise Stopped
+
+    def wants_to_stop(self) -> bool:
+        """Once the time is over."""
+        return self._bench.time_is_over()

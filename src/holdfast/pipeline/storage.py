@@ -1,0 +1,181 @@
+"""Where a study lies, and bringing it back before anything is decided about it."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from holdfast.errors import ConfigurationError, HoldfastError, NotRestored, UsageError
+from holdfast.pipeline.experiment import explain
+from holdfast.pipeline.settings import StudyStorage
+from holdfast.session.functions import attached, ensure_restored_from_drive
+from holdfast.store.outcomes import Outcome, Restored
+
+log = logging.getLogger(__name__)
+
+RestoreFromDrive = Callable[[Path], Any]
+
+DEFAULT_PATIENCE_SECONDS = 600.0
+_SQLITE = b"SQLite format 3\0"
+
+
+def setup_checkpoint_storage(
+    output_dir: Path,
+    checkpoint_config: Mapping[str, Any] | None,
+    backbone: str,
+    study_name: str | None = None,
+    restore_from_drive: RestoreFromDrive | None = None,
+) -> tuple[Path | None, str | None, bool]:
+    """Find the study of a backbone: here, else in the backup, else where a new one will be made.
+
+    Args:
+        output_dir: The folder that `storage_path` starts at.
+        checkpoint_config: `enabled`, `storage_path`, `study_name`, `auto_resume`, `save_only_best`, `on_restore_failure`,
+            `restore_patience`; None or `enabled: false` keeps no study.
+        backbone: Fills `{backbone}` in the path.
+        study_name: Fills `{study_name}`; default that of the configuration, else the backbone.
+        restore_from_drive: Called with the study's path where it is missing here; answers whether it is present now. Pass
+            `keeper.ensure`, or `holdfast.restore_from_drive`. None asks no backup.
+
+    Returns:
+        Path of the study, its SQLAlchemy URI, and whether there is one to go on with; `(None, None, False)` where none is kept.
+
+    Raises:
+        UsageError: the callback does not take one path, or the configuration cannot be used.
+        NotRestored: the backup could not be read for `restore_patience` (`on_restore_failure`: `auto`), or once (`stop`).
+            Beginning anew would spend hours on what is there already.
+    """
+    storage = storage_settings(checkpoint_config)
+    _check_callback(restore_from_drive)
+    if not storage.enabled:
+        return None, None, False
+    name = study_name or storage.study_name or backbone
+    path = Path(output_dir) / storage.storage_path.replace("{backbone}", backbone).replace("{study_name}", name)
+    if not _usable(path):
+        _set_aside(path)
+        if restore_from_drive is not None:
+            _restore(path, restore_from_drive, storage)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    there = _usable(path)
+    if there and not storage.auto_resume:
+        raise UsageError(
+            f"{path}: a study is there, and auto_resume is false; set auto_resume: true to go on with it, or give another "
+            "study_name and a storage_path with {study_name} in it"
+        )
+    return path, f"sqlite:///{path}", there
+
+
+def storage_settings(given: Mapping[str, Any] | StudyStorage | None) -> StudyStorage:
+    """The checked settings; a None keeps no study.
+
+    Raises:
+        ConfigurationError: a key or value that cannot be.
+    """
+    if isinstance(given, StudyStorage):
+        return given
+    if given is None:
+        return StudyStorage(enabled=False)
+    try:
+        return StudyStorage.model_validate(dict(given))
+    except ValidationError as error:
+        raise ConfigurationError(explain(error, "checkpoint_config", model=StudyStorage)) from error
+
+
+def _check_callback(callback: RestoreFromDrive | None) -> None:
+    """Refuse a callback of another signature now: swallowed later, its TypeError would begin a fresh study."""
+    if callback is None:
+        return
+    wanted = "restore_from_drive should be a function of one path that answers whether it is present now, such as keeper.ensure"
+    if not callable(callback):
+        raise UsageError(f"{wanted}; got {type(callback).__name__}")
+    try:
+        inspect.signature(callback).bind(Path("study.db"))
+    except TypeError as error:
+        raise UsageError(
+            f"{wanted}; {getattr(callback, '__name__', callback)!s} cannot be called with one path ({error})"
+        ) from error
+    except ValueError:  # some callables of C have no signature
+        return
+
+
+def _usable(path: Path) -> bool:
+    """A database is there. An empty file with a journal beside it is one in the making, and SQLite's to judge."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(_SQLITE))
+    except FileNotFoundError:
+        return False
+    if head != _SQLITE:
+        return not head and any(path.with_name(path.name + side).exists() for side in ("-wal", "-journal"))
+    try:
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        try:
+            connection.execute("select count(*) from sqlite_master").fetchone()
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        return "locked" in str(error) or "busy" in str(error)
+    return True
+
+
+def _set_aside(path: Path) -> None:
+    """Move what is no database out of the way, never delete it."""
+    if not path.exists():
+        return
+    number = 1
+    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    path.rename(aside)
+    log.warning("%s: is not a usable database; moved to %s", path, aside.name)
+
+
+def _restore(path: Path, restore: RestoreFromDrive, storage: StudyStorage) -> None:
+    keeper = attached()
+    if restore is ensure_restored_from_drive and keeper is not None:  # it says False for "failed" too
+        restore = keeper.ensure
+    mode = storage.on_restore_failure or "auto"
+    patience = 0.0 if mode != "auto" else storage.restore_patience or DEFAULT_PATIENCE_SECONDS
+    deadline = time.monotonic() + patience
+    wait = 1.0
+    while True:
+        answer, problem, passing = _ask(path, restore)
+        if not problem:
+            break
+        left = deadline - time.monotonic()
+        if mode == "continue":
+            log.error("%s: not restored (%s); going on without it, as on_restore_failure: continue says", path, problem)
+            return
+        if not passing or left <= 0:
+            raise NotRestored(
+                f"{path}: the study could not be restored ({problem}); nothing was begun, because it may hold finished trials. Run "
+                "again when the store can be read, or set on_restore_failure: continue to begin a new study beside it"
+            )
+        log.warning("%s: not restored yet (%s); trying again in %.0f s, for %.0f s more", path, problem, min(wait, left), left)
+        time.sleep(min(wait, left))
+        wait = min(wait * 2, 60.0)
+    if answer and path.exists():
+        log.info("%s: the study is present, %s", path, "restored from the backup")
+    elif answer:
+        raise UsageError(f"{path}: restore_from_drive said that it is present, and it is not; pass keeper.ensure")
+
+
+def _ask(path: Path, restore: RestoreFromDrive) -> tuple[bool, str, bool]:
+    """Ask once: present now, what went wrong, and whether it may pass."""
+    try:
+        answer = restore(path.absolute())
+    except HoldfastError as error:
+        return False, str(error), not isinstance(error, UsageError)
+    except (OSError, TimeoutError) as error:
+        return False, str(error) or type(error).__name__, True
+    except Exception as error:  # noqa: BLE001 - a callback is somebody else's code; whatever it raises is no "absent"
+        return False, f"restore_from_drive raised {type(error).__name__}: {error}", False
+    if isinstance(answer, Restored) and answer.outcome is Outcome.FAILED:
+        return False, answer.error, True
+    return bool(answer), "", False
