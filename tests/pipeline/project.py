@@ -151,3 +151,20 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def trials(machine: Machine) -> list[dict[str, Any]]:
+    """What a study found, without its clock times."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = optuna.storages.RDBStorage(f"sqlite:///{machine.root}/outputs/hpo/micro/study.db")
+    try:
+        study = optuna.load_study(study_name="micro", storage=storage)
+        return [
+            {"number": t.number, "state": t.state.name, "params": t.params, "value": t.value, "reports": t.intermediate_values}
+            for t in study.get_trials()
+        ]
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from holdfast.errors import NotRestored
+from holdfast.errors import NotRestored, StoreError
 from holdfast.pipeline.fingerprint import differences
 from holdfast.pipeline.record import Record
 from holdfast.pipeline.settings import Run
@@ -19,6 +20,9 @@ from holdfast.session.keeper import Keeper
 from holdfast.session.reports import Held
 from holdfast.store.keys import Key
 from holdfast.store.outcomes import Outcome, Restored
+from holdfast.store.restore import describe
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +146,7 @@ class Examiner:
         return stage.read(place) if self.ensure(stage.record, precious=stage.precious) else None
 
     def _without_record(self, stage: Stage) -> Found:
-        held = self.keeper.held(stage.folder)[0] if stage.own and self.keeper.enabled else None
+        held = self._held(stage) if stage.own else None
         there = bool(held) or (stage.own and any_file(self.keeper.root / stage.folder))
         if there:
             return Found(
@@ -153,7 +157,7 @@ class Examiner:
         )
 
     def _judge(self, stage: Stage, record: Record) -> Found:
-        held = self.keeper.held(stage.folder)[0] if self.keeper.enabled else Held(Key.parse(stage.folder))
+        held = self._held(stage)
         expected = {stage.folder + "/" + p: h for p, h in record.files.items()} if stage.own else {stage.record: ""}
         own_record = {stage.record} if stage.own else set()
         here = {k for k in expected if (self.keeper.root / k).is_file()}
@@ -162,6 +166,9 @@ class Examiner:
         all_here, all_stored = len(here) == len(expected), len(stored) == len(expected) and own_record <= held.files.keys()
         if not record.finished:
             return Found(stage.name, State.BEGUN, stage, record, "begun and not finished", all_here, all_stored, held)
+        more = stage.more_asked(record)
+        if more:
+            return Found(stage.name, State.BEGUN, stage, record, f"more is asked for: {more}", all_here, all_stored, held)
         if missing:
             why = f"{missing[0]} is neither here nor in the store"
             return Found(stage.name, State.BEGUN, stage, record, why, held=held)
@@ -180,25 +187,43 @@ class Examiner:
         Raises:
             NotRestored: it could not be restored, or the store could not be read, and going on would be too dear.
         """
-        deadline = self._clock() + (self._run.restore_patience if self._run.on_restore_failure == "auto" and precious else 0.0)
+        return self._patiently(
+            str(key), precious, lambda: self.keeper.ensure(key), lambda r: r.error if r.outcome is Outcome.FAILED else ""
+        )
+
+    def _held(self, stage: Stage) -> Held:
+        """What the store holds of a stage's folder; nothing where there is no store."""
+        nothing = Held(Key.parse(stage.folder))
+        if not self.keeper.enabled:
+            return nothing
+
+        def ask() -> tuple[Held, str]:
+            try:
+                return self.keeper.held(stage.folder)[0], ""
+            except StoreError as error:
+                return nothing, describe(nothing.key, error)
+
+        return self._patiently(stage.folder, stage.precious, ask, lambda answer: answer[1])[0]
+
+    def _patiently(self, what: str, precious: bool, ask: Callable[[], T], problem_of: Callable[[T], str]) -> T:
+        """Ask the store again and again while it fails, as long as the settings say; then stop, or take what there is."""
+        mode = self._run.on_restore_failure
+        deadline = self._clock() + (self._run.restore_patience if mode == "auto" and precious else 0.0)
         wait = 1.0
-        while True:
-            result = self.keeper.ensure(key)
-            if result.outcome is not Outcome.FAILED:
-                return result
-            mode = self._run.on_restore_failure
+        while problem := problem_of(answer := ask()):
             if mode == "continue" or (mode == "auto" and not precious):
-                log.warning("%s: going on without what the store may hold of it; nothing there will be overwritten", result.key)
-                return result
+                log.warning("%s: going on without what the store may hold of it; nothing there will be overwritten", what)
+                return answer
             left = deadline - self._clock()
             if left <= 0:
                 raise NotRestored(
-                    f"{result.error}. Stopped before it would be made again: run again when the store can be read, or set "
+                    f"{problem}. Stopped before it would be made again: run again when the store can be read, or set "
                     "run.on_restore_failure: continue to begin anew beside it"
                 )
-            log.warning("%s: trying again in %.0f s, for %.0f s more", result.key, min(wait, left), left)
+            log.warning("%s: trying again in %.0f s, for %.0f s more (%s)", what, min(wait, left), left, problem)
             self._sleep(min(wait, left))
             wait = min(wait * 2, 60.0)
+        return answer
 
     def require(self, key: str) -> Path:
         """A path that a stage needs.

@@ -22,6 +22,7 @@ class Record:
         stage: Its name, such as `hpo/tiny`.
         made_from: Settings, data and results of earlier stages that decide what comes out.
         finished: All of its outputs are made.
+        extent: How much was asked for, where more may be asked for later without starting over; None is without limit.
         result: Identity of what came out, for the stages that build on it; empty until finished.
         files: Each output as path below the stage's folder with its BLAKE3; empty text where bytes may change without meaning
             (a database). Empty until finished.
@@ -32,6 +33,7 @@ class Record:
     stage: str
     made_from: Mapping[str, Any]
     finished: bool = False
+    extent: Mapping[str, float | None] = field(default_factory=dict)
     result: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     summary: Mapping[str, Any] = field(default_factory=dict)
@@ -51,6 +53,7 @@ def read_record(place: Path) -> Record | None:
             stage=str(document["stage"]),
             made_from=dict(document["made_from"]),
             finished=document.get("finished") is True,
+            extent=dict(document.get("extent", {})),
             result=str(document.get("result", "")),
             files=dict(document.get("files", {})),
             summary=dict(document.get("summary", {})),
@@ -67,6 +70,7 @@ def write_record(place: Path, record: Record) -> None:
         "stage": record.stage,
         "fingerprint": record.fingerprint,
         "finished": record.finished,
+        "extent": dict(record.extent),
         "result": record.result,
         "made_from": dict(record.made_from),
         "files": dict(record.files),

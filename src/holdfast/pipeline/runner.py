@@ -98,13 +98,13 @@ class Runner:
         for name in self.pipeline.names():
             found = self.examiner.find(name, done)
             self._welcome(found, done)
-            if found.state is State.OTHERWISE:
-                raise MadeOtherwise(self._refusal(found))
             if found.state is State.DONE:
                 done[name] = self._accept(found)
             elif self._only and name not in self._only:
                 if found.state is not State.LATER:
                     self.narration.say(f"{name}: left alone, as --only says")
+            elif found.state is State.OTHERWISE:
+                raise MadeOtherwise(self._refusal(found))
             elif found.stage is None:
                 raise UsageError(f"{name}: cannot run before the stages that it builds on; leave --only out")
             elif self._time_is_over():
@@ -136,7 +136,7 @@ class Runner:
         environment = dict(record.environment) if record else {}
         if stage.precious and not environment:
             environment = self._environment()
-        begun = Record(stage.name, stage.made_from, environment=environment)
+        begun = Record(stage.name, stage.made_from, extent=stage.extent, environment=environment)
         if stage.own and (record is None or record.finished):
             write_record(self.keeper.root / stage.record, begun)
             self._back_up(stage)

@@ -45,6 +45,7 @@ class Stage:
         inputs: What must be here before it begins.
         made_from: What decides its outcome.
         work: The module and function that makes it, imported when it runs: `work(bench) -> Made`.
+        extent: How much is asked for, where more may be asked for later without starting over; None is without limit.
         precious: It carries hours, so nothing begins anew because the store could not be read.
         own: The outputs are the folder's own: the whole folder is restored before it goes on, and backed up as one.
     """
@@ -56,6 +57,7 @@ class Stage:
     inputs: tuple[str, ...]
     made_from: Mapping[str, Any]
     work: str
+    extent: Mapping[str, float | None] = field(default_factory=dict)
     precious: bool = False
     own: bool = True
 
@@ -67,6 +69,14 @@ class Stage:
     def read(self, place: Path) -> Record | None:
         """Its record in a file, if that is one."""
         return read_record(place) if self.own else read_benchmark_record(place, self.name)
+
+    def more_asked(self, record: Record) -> str:
+        """What is asked for beyond that at which a finished stage ended, in words; empty where it is enough."""
+        for name, now in self.extent.items():
+            then = record.extent.get(name)
+            if then is not None and (now is None or now > then):
+                return f"{name}: {then:g} then, {'no limit' if now is None else format(now, 'g')} now"
+        return ""
 
     @property
     def artifacts(self) -> tuple[str, ...]:
@@ -212,6 +222,7 @@ class Pipeline:
                 stride=experiment.data.stride,
             ),
             work="holdfast.pipeline.steps.study:search",
+            extent={"trials": experiment.hpo.trials, "timeout": experiment.hpo.timeout},
             precious=True,
         )
 
@@ -249,7 +260,7 @@ class Pipeline:
             outputs=(f"{folder}/{layout.BEST_CONFIGURATION}",),
             inputs=tuple(o for f in (*studies.values(), *benchmarks.values()) for o in f.stage.outputs),
             made_from={
-                "studies": {n: f.record.result for n, f in studies.items()},
+                "studies": {n: {"trials": f.record.summary.get("trials"), "result": f.record.result} for n, f in studies.items()},
                 "benchmarks": {n: f.record.result for n, f in benchmarks.items()},
                 "selection": self.experiment.selection.model_dump(),
             },

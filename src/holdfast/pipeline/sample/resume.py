@@ -95,7 +95,7 @@ def _lines(rng: random.Random) -> list[str]:
     sections = {
         "summary": some(templates.SUMMARIES, 1, 2),
         "jobs": some(templates.JOBS, 1, 2),
-        "education": some(templates.EDUCATION, 1, 1),
+        "education": some(templates.EDUCATION, 1, 2),
         "skills": some(templates.SKILLS, 1, 2),
         "others": some(templates.OTHERS, 0, 1) + some(skills.DISTRACTORS, 1, 1),
     }

@@ -28,14 +28,14 @@ _POOLS: Mapping[str, tuple[Sequence[str], float]] = {
     "area": (words.TITLE_AREAS, 0.5),
     "role": (words.TITLE_ROLES, 1.0),
     "title": (words.WHOLE_TITLES, 0.6),
-    "field": (words.FIELDS, 0.5),
+    "field": (words.FIELDS, 0.7),
     "product": (_compounds(skills.PRODUCT_STARTS, skills.PRODUCT_ENDS), 0.2),
     "real product": (skills.REAL_PRODUCTS, 0.6),
     "theme": (skills.SKILL_THEMES, 0.5),
     "activity": (skills.SKILL_ACTIVITIES, 1.0),
     "skill": (skills.WHOLE_SKILLS, 0.6),
-    "length": (tuple(map(str, range(2, 31))), 0.5),
-    "since": (tuple(map(str, range(1999, 2025))), 0.5),
+    "length": (tuple(map(str, range(2, 31))), 0.8),
+    "since": (tuple(map(str, range(1999, 2025))), 0.8),
 }
 _NUMBERS = words.one_each(
     """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
