@@ -139,7 +139,7 @@ def _ends(parameter: Parameter) -> Iterable[Any]:
 
 def explain(error: ValidationError, place: str, prefix: str = "", model: type[BaseModel] = Experiment) -> str:
     """One line for the first thing that is wrong."""
-    first = min(error.errors(), key=lambda e: (e["type"] != "extra_forbidden", len(e["loc"])))
+    first = min(error.errors(), key=lambda e: (e["type"] != "extra_forbidden", _follows(e), len(e["loc"])))
     where = [str(p) for p in first["loc"] if not _is_alternative(p)]
     dotted = ".".join(([prefix] if prefix else []) + where)
     if first["type"] == "extra_forbidden":
@@ -150,8 +150,28 @@ def explain(error: ValidationError, place: str, prefix: str = "", model: type[Ba
     return f"{place}: {dotted or 'the file'}{shown}: {_reason(first)}"
 
 
+def _follows(error: Any) -> bool:
+    """True of what pydantic says because of something else: a list is short of an item that cannot be, a mapping is no word."""
+    return (error["type"] == "too_short" and bool(error["input"])) or (
+        error["type"] == "literal_error" and isinstance(error["input"], dict)
+    )
+
+
+#: In words of YAML what pydantic says in words of Python.
+_WORDS = {
+    "model_type": "should be a section of keys and values",
+    "dict_type": "should be a section of keys and values",
+    "tuple_type": "should be a list",
+    "too_short": "should have at least one item",
+    "int_parsing": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "float_parsing": "should be a number",
+    "string_type": "should be text",
+}
+
+
 def _reason(error: Any) -> str:
-    text = str(error["msg"]).removeprefix("Value error, ")
+    text = _WORDS.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     return text[:1].lower() + text[1:]
 
 

@@ -56,9 +56,9 @@ def choose(candidates: Sequence[Candidate], *, by: str, tolerance: float) -> dic
     best = min(equal, key=rank)
     rows = sorted(candidates, key=lambda c: (-c.value, c.backbone, c.trial))
     return {
-        "best": _plain(best, _why_best(best, equal, by, tolerance)),
+        "best": _plain(best, _why_best(best, equal, by, tolerance), by),
         "rule": {"by": by, "tolerance": tolerance},
-        "candidates": [_plain(c, "chosen" if c == best else _why_not(c, best, top, tolerance, by)) for c in rows],
+        "candidates": [_plain(c, "chosen" if c == best else _why_not(c, best, top, tolerance, by), by) for c in rows],
     }
 
 
@@ -83,5 +83,9 @@ def _why_not(c: Candidate, best: Candidate, top: float, tolerance: float, by: st
     return "a later trial of equal score" if c.trial != best.trial else "as good; the first backbone by name is taken"
 
 
-def _plain(c: Candidate, reason: str) -> dict[str, Any]:
-    return {**asdict(c), "parameters": dict(c.parameters), "reason": reason}
+def _plain(c: Candidate, reason: str, by: str) -> dict[str, Any]:
+    """A measured latency is a clock: it is in the record only where it decides, so that two runs make the same record."""
+    row = {**asdict(c), "parameters": dict(c.parameters), "reason": reason}
+    if by != "latency":
+        del row["latency"]
+    return row

@@ -74,6 +74,8 @@ def word_pieces(texts: Sequence[str], size: int) -> tuple[str, ...]:
     pairs: Counter[tuple[str, str]] = Counter()
     places: dict[tuple[str, str], set[int]] = {}
     for i, word in enumerate(words):
+        if word[0].isdigit():
+            continue  # a number stays digits: an unknown one then looks like those seen
         for pair in itertools.pairwise(word):
             pairs[pair] += counts[i]
             places.setdefault(pair, set()).add(i)
@@ -86,10 +88,10 @@ def word_pieces(texts: Sequence[str], size: int) -> tuple[str, ...]:
             known.add(merged)
             vocabulary.append(merged)
         for i in places.pop(best):
-            for pair in zip(words[i], words[i][1:], strict=False):
+            for pair in itertools.pairwise(words[i]):
                 pairs[pair] -= counts[i]
             words[i] = _merge(words[i], best, merged)
-            for pair in zip(words[i], words[i][1:], strict=False):
+            for pair in itertools.pairwise(words[i]):
                 pairs[pair] += counts[i]
                 places.setdefault(pair, set()).add(i)
         del pairs[best]
@@ -119,7 +121,7 @@ def _configuration(vocabulary: int, max_length: int) -> dict[str, Any]:
         "model_type": "modernbert",
         "vocab_size": vocabulary,
         "hidden_size": 96,
-        "num_hidden_layers": 2,
+        "num_hidden_layers": 3,
         "num_attention_heads": 4,
         "intermediate_size": 192,
         "max_position_embeddings": max_length,

@@ -1,0 +1,43 @@
+"""Runs the micro project and kills itself with SIGKILL at the n-th training step of the process. For tests.
+
+python -m tests.pipeline.killed_run ROOT DRIVE [STEP]
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import torch
+
+from holdfast.pipeline.runner import Runner
+from tests.pipeline.project import Lines, experiment
+from tests.support import Machine
+
+
+class Deadly(Lines):
+    """Kills the process where the work has come to a step."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self._left = step
+
+    def work(self, what: str, done: int, total: int, note: str = "") -> None:
+        self._left -= 1
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main() -> None:
+    root, drive, *step = sys.argv[1:]
+    torch.set_num_threads(1)
+    told = Deadly(int(step[0]) if step else 0)
+    summary = Runner(Machine(Path(root), Path(drive)).keep, experiment(), narration=told).run()
+    print(told)
+    print("ran", *summary.ran)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Killed in a trial and in the final training, each time on a machine that is then gone: the result is the same, bit for bit."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from holdfast.integrations import checkpoints
+from tests.pipeline.project import Project, make_project, one_thread, trials
+from tests.support import Machine, Rig
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _threads() -> Iterator[None]:
+    with one_thread():
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Machine]:
+    """What an uninterrupted run makes."""
+    template = tmp_path_factory.mktemp("template")
+    make_project(template)
+    project = Project(Rig(tmp_path_factory.mktemp("whole")), template)
+    machine = project.machine()
+    assert project.run(machine).finished
+    return project, machine
+
+
+def run(machine: Machine, step: int | None = None) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "tests.pipeline.killed_run",
+        str(machine.root),
+        str(machine.drive),
+        *([str(step)] if step else []),
+    ]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_killed_in_a_trial_and_in_the_final_training_the_result_is_the_same(whole: tuple[Project, Machine], rig: Rig) -> None:
+    """Each trial takes 8 or 16 steps, and so does the final training; a checkpoint is saved every second step."""
+    project = Project(rig, whole[0].template)
+    killed = []
+    for step in (7, 13, 30):
+        machine = project.machine()  # the last one is gone, with everything on its disk
+        done = run(machine, step)
+        assert done.returncode == -9, done.stdout + done.stderr
+        found = trials(machine) if (machine.root / "outputs/hpo/micro/study.db").exists() else []
+        killed.append(([t["state"] for t in found], (machine.root / "outputs/final_training").exists()))
+    assert killed == [(["RUNNING"], False), (["COMPLETE", "RUNNING"], False), (["COMPLETE", "COMPLETE"], True)], "the kills were to be elsewhere"
+    machine = project.machine()
+    done = run(machine)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"goes on", done.stdout)
+    expected = whole[1]
+    keeper = machine.keeper()
+    for key in (
+        "outputs/final_training/micro/checkpoint/model.safetensors",
+        "outputs/final_training/micro/metrics.json",
+        "outputs/best_configuration/best_configuration.json",
+        "outputs/conversion/micro/onnx/model.onnx",
+        "outputs/conversion/micro/onnx/model.int8.onnx",
+        "outputs/conversion/micro/onnx/conversion.json",
+        "outputs/report/report.md",
+    ):
+        assert keeper.require(key).read_bytes() == expected.read(key), key
+    keeper.require("outputs/hpo/micro/study.db")
+    assert trials(machine) == trials(expected)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """Two checkpoints as the Trainer leaves them, sealed."""
+    for step in (2, 4):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(b"weights %d" % step)
+        (folder / "trainer_state.json").write_text(json.dumps({"best_model_checkpoint": str(folder), "global_step": step}))
+        checkpoints.seal(folder, step=step, best_step=2, over=False)
+    return tmp_path
+
+
+def test_a_sealed_checkpoint_holds_no_path_of_this_machine(saved: Path) -> None:
+    assert str(saved) not in (saved / "checkpoint-4/trainer_state.json").read_text()
+    found = checkpoints.newest(saved)
+    assert found is not None
+    assert (found.step, found.best_step, found.over) == (4, 2, False)
+
+
+@pytest.mark.parametrize("damage", ["shorter", "other", "missing", "unsealed"])
+def test_a_checkpoint_that_is_not_whole_is_never_taken(saved: Path, damage: str) -> None:
+    weights = saved / "checkpoint-4/model.safetensors"
+    if damage == "shorter":
+        weights.write_bytes(b"weigh")
+    elif damage == "other":
+        weights.write_bytes(b"weights 5")
+    elif damage == "missing":
+        weights.unlink()
+    else:
+        (saved / "checkpoint-4" / checkpoints.MARKER).unlink()
+    found = checkpoints.newest(saved)
+    assert found is not None
+    assert found.step == 2
+
+
+def test_a_checkpoint_whose_best_weights_are_gone_is_not_taken(saved: Path) -> None:
+    (saved / "checkpoint-2" / "model.safetensors").unlink()
+    assert checkpoints.newest(saved) is None
+
+
+def test_the_newest_two_and_the_best_stay(saved: Path) -> None:
+    for step in (6, 8, 10):
+        (saved / f"checkpoint-{step}").mkdir()
+    checkpoints.rotate(saved, best_step=4)
+    assert sorted(p.name for p in saved.iterdir()) == ["checkpoint-10", "checkpoint-4", "checkpoint-8"]
+    checkpoints.discard_after(saved, 8)
+    assert sorted(p.name for p in saved.iterdir()) == ["checkpoint-4", "checkpoint-8"]
