@@ -23,11 +23,12 @@ $(READY): pyproject.toml constraints/dev.txt
 	@$(PYTHON) -c 'import ensurepip, venv' \
 		|| { echo 'make: this Python cannot make a virtual environment; on Debian: apt-get install python3-venv' >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(RUN) pip install -q --disable-pip-version-check -c constraints/dev.txt -e '.[dev]'
+	$(RUN) pip install -q --disable-pip-version-check -c constraints/dev.txt -e '.[dev,pipeline]'
 	@touch $@
 
-run: $(READY) ## Run the quick start: make, back up, lose the machine, restore
-	$(VENV)/bin/python examples/quickstart.py
+run: $(READY) ## Run the whole pipeline on the built-in sample, with the folder drive/ as the Drive
+	@mkdir -p drive
+	$(VENV)/bin/holdfast run sample --root . --drive drive
 
 test: $(READY) ## Run the tests, without the long sweeps
 	$(RUN) pytest -n auto -m "not torture"

@@ -211,7 +211,8 @@ class Box:
     def _environment(self, more: Mapping[str, str] | None) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "TMPDIR")}
         drive = {} if self.drive is None else {"HOLDFAST_DRIVE": str(self.drive)}
-        return {**kept, "LC_ALL": "C.UTF-8", "COLUMNS": "200", **drive, **(more or {})}
+        # One thread each: tests run side by side, and torch with as many threads as cores would only wait for itself.
+        return {**kept, "LC_ALL": "C.UTF-8", "COLUMNS": "200", "OMP_NUM_THREADS": "1", **drive, **(more or {})}
 
 
 def _text(place: Path) -> str:

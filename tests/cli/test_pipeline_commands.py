@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bad_input.support import Box, Site, good, refused
+from tests.bad_input.support import Box, good, refused
 from tests.pipeline.project import STAGES, make_project, write_settings
 
 CONFIG = "config/micro.yaml"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -139,18 +137,6 @@ def lose(machine: Machine) -> None:
     """Everything on the machine's disk but the repository."""
     for name in ("outputs", ".holdfast"):
         shutil.rmtree(machine.root / name, ignore_errors=True)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def trials(machine: Machine) -> list[dict[str, Any]]:

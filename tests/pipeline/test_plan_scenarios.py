@@ -20,16 +20,10 @@ from holdfast.pipeline.runner import Runner
 from holdfast.pipeline.steps.model import find_checkpoint
 from holdfast.store.backend import Backend
 from holdfast.store.wrappers import Faulty
-from tests.pipeline.project import Lines, Project, experiment, lose, make_project, one_thread, settings, trials
+from tests.pipeline.project import Lines, Project, experiment, lose, make_project, settings, trials
 from tests.support import Machine, Rig, make_database
 
 CONFIG = {"enabled": True, "storage_path": "{backbone}/study.db", "auto_resume": True}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _threads() -> Iterator[None]:
-    with one_thread():
-        yield
 
 
 @pytest.fixture(scope="module")

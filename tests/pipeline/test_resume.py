@@ -6,22 +6,15 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from holdfast.integrations import checkpoints
-from tests.pipeline.project import Project, make_project, one_thread, trials
+from tests.pipeline.project import Project, make_project, trials
 from tests.support import Machine, Rig
 
 REPOSITORY = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _threads() -> Iterator[None]:
-    with one_thread():
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,14 +12,8 @@ from holdfast.errors import MadeOtherwise, UsageError
 from holdfast.pipeline.examine import Examiner, State
 from holdfast.pipeline.runner import open_pipeline
 from holdfast.store.keys import Key
-from tests.pipeline.project import STAGES, Lines, Project, experiment, lose, make_documents, make_project, one_thread, trials
+from tests.pipeline.project import STAGES, Lines, Project, experiment, lose, make_documents, make_project, trials
 from tests.support import Machine, Rig
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _threads() -> Iterator[None]:
-    with one_thread():
-        yield
 
 
 @pytest.fixture(scope="module")

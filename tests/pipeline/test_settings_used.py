@@ -13,15 +13,13 @@ from typing import Any, TypeVar
 
 import pytest
 
-torch: Any = pytest.importorskip("torch")
-transformers: Any = pytest.importorskip("transformers")
-optuna: Any = pytest.importorskip("optuna")
-
 from holdfast.errors import ConfigurationError, NotRestored, UsageError
 from holdfast.integrations.watching import Watcher
 from holdfast.pipeline import settings as declared
+from holdfast.pipeline.checkpoint import load_tokenizer
 from holdfast.pipeline.dataset import open_dataset
 from holdfast.pipeline.documents import Document
+from holdfast.pipeline.encode import encode
 from holdfast.pipeline.hpo import run_local_hpo_sweep
 from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS, LOGS
 from holdfast.pipeline.loss import tag_weights, weighted_loss
@@ -33,6 +31,10 @@ from holdfast.pipeline.storage import setup_checkpoint_storage
 from holdfast.pipeline.training import Job, Trained, resolve_arguments, train
 from tests.pipeline.project import Lines, experiment, make_documents, make_encoder, one_thread
 from tests.support import Machine, Rig
+
+torch: Any = pytest.importorskip("torch")
+optuna: Any = pytest.importorskip("optuna")
+pytest.importorskip("transformers")
 
 LABELS = ("PERSON", "PLACE")
 
@@ -627,9 +629,6 @@ def test_the_final_training_learns_from_what_is_said_for_as_long_as_is_said(whol
     metrics = whole.read("final_training/micro/metrics.json")
     assert metrics["learnt_from"] == "train+validation"
     windows = whole.read("final_training/micro/checkpoint/holdfast.json")
-    from holdfast.pipeline.checkpoint import load_tokenizer
-    from holdfast.pipeline.encode import encode
-
     dataset = open_dataset(whole.outputs / "data")
     tokenizer = load_tokenizer(whole.outputs / "final_training/micro/checkpoint")
     counts = [

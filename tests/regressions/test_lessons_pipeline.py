@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +21,8 @@ from holdfast.pipeline import benchmark, hpo
 from holdfast.pipeline.dataset import find_splits, load_dataset
 from holdfast.pipeline.reading import read_documents
 from holdfast.pipeline.selection import Candidate, choose
-from tests.pipeline.project import Lines, Project, lose, make_project, one_thread, trials
+from tests.pipeline.project import Lines, Project, lose, make_project, trials
 from tests.support import Machine, Rig
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _threads() -> Iterator[None]:
-    with one_thread():
-        yield
 
 
 @pytest.fixture(scope="module")

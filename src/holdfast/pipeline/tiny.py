@@ -114,8 +114,9 @@ def _merge(word: list[str], pair: tuple[str, str], merged: str) -> list[str]:
 def _configuration(vocabulary: int, max_length: int) -> dict[str, Any]:
     """A ModernBERT: of the encoders of `transformers`, one that learns who its neighbours are within a few epochs.
 
-    Its rotary positions say so from the first step, and its second layer sees nothing but them; a plain BERT, which has
-    to learn what its positions mean, is nowhere after the same time.
+    Its first layer sees everything and the other two only what is near; a plain BERT, which has to learn what its
+    positions mean, is nowhere after the same time. Its dropouts have names of their own: `embedding_dropout` and
+    `mlp_dropout` are what BERT calls `hidden_dropout_prob`, `attention_dropout` is `attention_probs_dropout_prob`.
     """
     return {
         "model_type": "modernbert",

@@ -20,8 +20,9 @@ SIZES = {"train": 400, "validation": 80, "test": 80}
 class Sample:
     """Documents to train on, to choose by, and to measure by.
 
-    Validation and test each draw most of their words from a part of the vocabulary that is theirs alone, so a choice
-    made on validation is a choice for unknown words, and says nothing about the words of test.
+    Validation and test each have names, towns, products, fields and the like that are theirs alone, and draw the rest
+    from training: so a choice made on validation is a choice for unknown words, and none of them is test's. The
+    sentences around them are the same everywhere.
     """
 
     train: tuple[Document, ...]
