@@ -50,7 +50,7 @@ def test_killed_in_a_trial_and_in_the_final_training_the_result_is_the_same(whol
         assert done.returncode == -9, done.stdout + done.stderr
         found = trials(machine) if (machine.root / "outputs/hpo/micro/study.db").exists() else []
         killed.append(([t["state"] for t in found], (machine.root / "outputs/final_training").exists()))
-    assert killed == [(["RUNNING"], False), (["COMPLETE", "RUNNING"], False), (["COMPLETE", "COMPLETE"], True)], "the kills were to be elsewhere"
+    assert killed == [(["RUNNING"], False), (["COMPLETE", "RUNNING"], False), (["COMPLETE", "COMPLETE"], True)]
     machine = project.machine()
     done = run(machine)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.pipeline.baseline import DictionaryBaseline, micro_f1
 from holdfast.pipeline.documents import Document, Span, split_words
 from holdfast.pipeline.sample import LABELS, Sample, make_sample, write_sample
-from holdfast.pipeline.sample.baseline import DictionaryBaseline, micro_f1
 from holdfast.pipeline.sample.resume import LONGEST, SHORTEST
 from holdfast.pipeline.tiny import SPECIAL_TOKENS, make_tiny, word_pieces
 

@@ -192,9 +192,8 @@ def test_lesson_23_why_a_stage_failed_is_not_swallowed(finished: tuple[Project, 
     project = Project(rig, finished[0].template)
     machine = project.machine()
     told = Lines()
+    space = {"learning_rate": {"type": "choice", "values": [1e30]}}  # at which the loss is soon no number
     with pytest.raises(StageFailed, match="no trial is complete") as failed:
-        # A learning rate at which the loss is soon no number.
-        space = {"learning_rate": {"type": "choice", "values": [1e30]}}
         project.run(machine, told=told, changed={"hpo__search_space": space, "training__max_grad_norm": 1e30})
     assert "loss is" in str(failed.value)
     assert "failed" in str(told)

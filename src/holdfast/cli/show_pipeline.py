@@ -72,7 +72,9 @@ def _made(keeper: Keeper, summary: Summary) -> None:
     test: Any = final.record.summary["test"]
     f1 = conversion.record.summary["f1"]
     figures = ", ".join(f"{k} {v:.4f}" for k, v in f1.items())
-    out(f"  entity F1   {test['micro']['f1']:.4f} on the test set (macro {test['macro']['f1']:.4f}); {figures}")
+    floor = done["data"].record.summary.get("baseline_f1")
+    beaten = "" if floor is None else f"; a dictionary of the training entities {floor:.4f}"
+    out(f"  entity F1   {test['micro']['f1']:.4f} on the test set (macro {test['macro']['f1']:.4f}); {figures}{beaten}")
     folder = keeper.root / conversion.stage.folder / "onnx"
     out(f"  ONNX model  {folder / 'model.onnx'} ({size(conversion.record.summary['bytes']['model.onnx'])})")
     out(f"  metrics     {keeper.root / final.stage.folder / 'metrics.json'}")

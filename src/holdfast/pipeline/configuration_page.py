@@ -75,14 +75,20 @@ A file of the whole project, which may have other sections too. Only these keys 
 An unknown key below `drive` is refused in `{CONFIG_FILE.as_posix()}`, other sections are left alone.
 """
 
-#: Key, name in `Config`, type, default where that is no constant of `Config`.
+#: Key, name in `Config`, type, default where that is no constant of `Config`, meaning.
 _PATHS = (
-    ("base.outputs", "outputs", "relative path", "`outputs`"),
-    ("drive.backup_base_dir", "project", "relative path", "name of the project folder"),
-    ("drive.mount_point", "mount_point", "path", f"`{DEFAULT_MOUNT_POINT}`"),
-    ("drive.store_id", "store_id", "text", ""),
-    ("drive.parallel", "parallel", "whole number, at least 1", ""),
-    ("drive.timeout", "timeout", "number of seconds, above 0", ""),
+    ("base.outputs", "outputs", "relative path", "`outputs`", "the outputs folder, below the project folder"),
+    (
+        "drive.backup_base_dir",
+        "project",
+        "relative path",
+        "name of the project folder",
+        "the store's folder, below My Drive or the folder given by `--drive`",
+    ),
+    ("drive.mount_point", "mount_point", "path", f"`{DEFAULT_MOUNT_POINT}`", "where Drive is mounted on Colab"),
+    ("drive.store_id", "store_id", "text", "", "identity that the store must have; `null` takes any"),
+    ("drive.parallel", "parallel", "whole number, at least 1", "", "transfers at a time"),
+    ("drive.timeout", "timeout", "number, above 0", "", "seconds without progress after which a mount counts as dead"),
 )
 
 
@@ -119,14 +125,14 @@ def _table(rows: list[tuple[str, str, str, str]]) -> list[str]:
 
 
 def _paths() -> list[tuple[str, str, str, str]]:
-    meanings = dict(re.findall(r"^ {8}(\w+): (.+)$", Config.__doc__ or "", re.MULTILINE))
     defaults = {f.name: f.default for f in dataclasses.fields(Config)}
-    return [(f"`{key}`", kind, default or _shown(defaults[name]), meanings[name]) for key, name, kind, default in _PATHS]
+    return [(f"`{key}`", kind, default or _shown(defaults[name]), meaning) for key, name, kind, default, meaning in _PATHS]
 
 
 def _default(field: FieldInfo) -> str:
     if field.is_required():
-        return "needed"
+        found = re.fullmatch("default: (.*)", field.description or "")
+        return found[1] if found else "needed"
     value = field.get_default(call_default_factory=True)
     if isinstance(value, BaseModel):
         return "see below"

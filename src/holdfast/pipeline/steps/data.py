@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+from holdfast.pipeline.baseline import DictionaryBaseline, micro_f1
 from holdfast.pipeline.dataset import Dataset, Splits, load_dataset, summary
 from holdfast.pipeline.layout import DATASET
 from holdfast.pipeline.reading import write_documents
@@ -23,13 +24,18 @@ def make_data(bench: Workbench) -> Made:
     splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     for name, documents in splits.items():
         write_documents(bench.folder / f"{name}.jsonl", documents)
+    baseline = DictionaryBaseline(dataset.train)
+    floor = micro_f1(dataset.test, [baseline.predict(d) for d in dataset.test])
+    bench.narration.say(
+        f"  a dictionary of the training entities, with patterns, reaches entity F1 {floor:.4f} on test: a model should beat it"
+    )
     counts = {name: len(documents) for name, documents in splits.items()}
     described = {"identity": dataset.identity, "labels": list(dataset.labels), "documents": counts, "notes": list(dataset.notes)}
     write_json(bench.folder / DATASET, described)
     if any(b.model == TINY for b in bench.experiment.backbones):
         shutil.rmtree(bench.folder / TINY, ignore_errors=True)
         make_tiny(bench.folder / TINY, dataset.train, max_length=bench.experiment.data.max_length)
-    return Made(dataset.identity[:32], {"documents": counts, "labels": list(dataset.labels)})
+    return Made(dataset.identity[:32], {"documents": counts, "labels": list(dataset.labels), "baseline_f1": floor})
 
 
 def _read(bench: Workbench) -> Dataset:
