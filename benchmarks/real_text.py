@@ -30,15 +30,15 @@ class Timed(Screen):
     def __init__(self) -> None:
         super().__init__()
         self.seconds: dict[str, float] = {}
-        self._began: dict[str, float] = {}
+        self._started_at: dict[str, float] = {}
 
     def say(self, text: str) -> None:
         super().say(text)
         name, _, rest = text.partition(": ")
         if rest in ("begins", "goes on"):
-            self._began[name] = time.monotonic()
+            self._started_at[name] = time.monotonic()
         elif rest.startswith("done in "):
-            self.seconds[name] = time.monotonic() - self._began[name]
+            self.seconds[name] = time.monotonic() - self._started_at[name]
 
 
 def main() -> None:

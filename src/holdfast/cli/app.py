@@ -174,10 +174,10 @@ pipeline.register(app)
 
 
 class _Lines(logging.Handler):
-    """Warnings of the store as one line each on standard error; failures are printed with the results instead."""
+    """Warnings as one line each on standard error. What a command did is printed with its results; `run` does many things."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not record.name.startswith("holdfast.session"):
+        if not record.name.startswith("holdfast.session") or _command() == "run":
             show.say(f"{record.levelname.lower()}: {record.getMessage()}")
 
 
@@ -200,11 +200,12 @@ def main() -> None:
         text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
         show.say(f"{place}{text}")
-        sys.exit(NOT_RESTORED if _restoring() or isinstance(error, NotRestored) else FAILED)
+        restoring = _command() in ("ensure", "restore", "plan") or isinstance(error, NotRestored)
+        sys.exit(NOT_RESTORED if restoring else FAILED)
     except KeyboardInterrupt:
         show.say("interrupted; what was backed up before is safe")
         sys.exit(130)
 
 
-def _restoring() -> bool:
-    return any(word in ("ensure", "restore", "plan") for word in sys.argv[1:2])
+def _command() -> str:
+    return sys.argv[1] if len(sys.argv) > 1 else ""

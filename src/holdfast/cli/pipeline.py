@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from holdfast.cli import show_pipeline
-from holdfast.cli.options import OK, Drive, Json, Root, open_from
+from holdfast.cli.options import FAILED, OK, Drive, Json, Root, open_from
 from holdfast.errors import ConfigurationError, UsageError
 
 Config = Annotated[str, typer.Argument(metavar="CONFIG", help="An experiment file, or the name of a built-in one: sample.")]
@@ -51,8 +51,9 @@ def run(
     narration = Quiet() if as_json else Screen()
     show_pipeline.opening(keeper, experiment, narration)
     runner = Runner(keeper, experiment, fork=fork, only=only or [], stop_after=seconds, narration=narration)
-    show_pipeline.ending(keeper, experiment, runner.run(), as_json=as_json)
-    raise typer.Exit(OK)
+    summary = runner.run()
+    show_pipeline.ending(keeper, experiment, summary, as_json=as_json)
+    raise typer.Exit(FAILED if summary.safe == "NOT BACKED UP" else OK)
 
 
 def plan(config: Config, overrides: Overrides = None, root: Root = None, drive: Drive = None, as_json: Json = False) -> None:

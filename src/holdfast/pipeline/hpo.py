@@ -198,7 +198,7 @@ def run_local_hpo_sweep(
     )
     with _open_study(sweep, uri, storage.study_name or backbone) as study:
         if path is not None and restore_from_drive is not None:
-            _restore_running(study, folder, restore_from_drive)
+            _restore_trials(study, folder, restore_from_drive, everything=storage.save_only_best)
         _run(sweep, study)
         return study
 
@@ -239,10 +239,13 @@ def _keep_with_attached(folder: Path, progress: float) -> None:
         keeper.backup(folder.absolute(), progress=progress)
 
 
-def _restore_running(study: optuna.Study, folder: Path, restore: RestoreFromDrive) -> None:
-    """What a killed trial had saved, before it goes on."""
+def _restore_trials(study: optuna.Study, folder: Path, restore: RestoreFromDrive, *, everything: bool) -> None:
+    """What a killed trial had saved, before it goes on; and the best weights, if they will have to make room for better ones."""
     from optuna.trial import TrialState
 
+    if everything and study.get_trials(deepcopy=False):
+        restore(folder.absolute())
+        return
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         place = folder / trial_folder(trial.number) / CHECKPOINTS
         if not place.exists():

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from holdfast.errors import HoldfastError, MadeOtherwise, StageFailed, UsageError
+from holdfast.errors import HoldfastError, MadeOtherwise, StageFailed, StoreError, UsageError
 from holdfast.pipeline.checkpoint import file_identity
 from holdfast.pipeline.examine import Examiner, Found, State
 from holdfast.pipeline.layout import RECORD
@@ -198,7 +198,7 @@ class Runner:
         progress = None
         if final and stage.precious and made is not None:
             # Above anything that the stage counted while it ran, so that a fresh machine takes the finished generation.
-            progress = float(made.summary.get("trials") or made.summary.get("steps") or 0) + 1.0
+            progress = float(made.summary.get("trials") or made.summary.get("steps") or 0) + 0.5
         return bool(self.keeper.backup(*stage.artifacts, progress=progress))
 
     def _accept(self, found: Found) -> Finished:
@@ -272,7 +272,12 @@ class Runner:
         if not self.keeper.enabled:
             return "NO STORE"
         folders = [f.stage.folder for f in done.values()]
-        rows = [r for r in self.keeper.status() if any(r.key.value == f or r.key.value.startswith(f + "/") for f in folders)]
+        try:
+            status = self.keeper.status()
+        except StoreError as error:
+            log.warning("it cannot be told what is backed up (%s)", error.strerror or error)
+            return "UNKNOWN"
+        rows = [r for r in status if any(r.key.value == f or r.key.value.startswith(f + "/") for f in folders)]
         if any((r.unsaved and r.here != "no") or not r.generation for r in rows):
             return "NOT BACKED UP"
         return next((s for s in ("WRITTEN", "UNKNOWN") if any(r.durability == s for r in rows)), "CONFIRMED")
@@ -281,6 +286,8 @@ class Runner:
 def how_far(found: Found, experiment: Experiment) -> str:
     """How far a stage is that was begun, in words."""
     progress = found.held.progress if found.held is not None else None
+    if found.record is not None and found.record.finished:
+        progress = found.record.summary.get("trials")
     if found.name.startswith("hpo/") and progress is not None:
         return f"{int(progress)} of {experiment.hpo.trials} trials"
     if found.name == "final_training" and progress:
