@@ -183,8 +183,10 @@ class _Lines(logging.Handler):
 
 def main() -> None:
     """Run the command. Every expected error is one line; a traceback is a bug."""
-    logging.getLogger("holdfast").addHandler(_Lines(logging.WARNING))
-    logging.getLogger("holdfast").propagate = False
+    logger = logging.getLogger("holdfast")
+    if not any(isinstance(h, _Lines) for h in logger.handlers):
+        logger.addHandler(_Lines(logging.WARNING))
+    logger.propagate = False
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

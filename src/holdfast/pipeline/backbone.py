@@ -108,7 +108,10 @@ def _explained(model: str) -> Iterator[None]:
     except (OSError, ValueError, KeyError, ImportError) as error:
         if isinstance(error, ConfigurationError):
             raise
-        detail = " ".join(str(error).split())[:200]
+        detail = " ".join(str(error).split())
+        if "http" in detail:  # a page of advice with addresses in it
+            detail = "there is no such folder, and the hub does not answer or does not have it"
+        detail = detail if len(detail) <= 200 else detail[:200] + "..."
         raise ConfigurationError(
             f"backbone {model}: cannot be loaded ({detail}); give a name that the hub has, a local `transformers` folder, or `tiny`"
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -33,7 +34,7 @@ def load_experiment(place: str, overrides: Sequence[str] = ()) -> Experiment:
     document = _read(path)
     for override in overrides:
         _override(document, override)
-    document.setdefault("name", path.stem)
+    document.setdefault("name", re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._") or "experiment")
     return check(document, str(place))
 
 
@@ -70,8 +71,11 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigurationError(
             f"{path}: there is no such file; give the path of an experiment, or a built-in one: {built_in}"
         ) from error
-    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
-        raise ConfigurationError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}; give the path of an experiment file") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        detail = " ".join(str(error).replace('in "<unicode string>", ', "").split())
+        raise ConfigurationError(f"{path}: cannot be read as YAML: {detail}") from error
     if not isinstance(document, dict):
         raise ConfigurationError(f"{path}: expected keys and values, got {type(document).__name__}")
     return {str(k): v for k, v in document.items()}
@@ -105,12 +109,20 @@ def _check_training(experiment: Experiment, place: str) -> None:
         except ValidationError as error:
             raise ConfigurationError(explain(error, place, where, Training)) from error
     labels = experiment.data.labels
-    for settings in (experiment.training, experiment.trial_training()):
+    sections = {
+        "training": experiment.training,
+        "hpo.training": experiment.trial_training(),
+        "final_training.training": experiment.final({}),
+    }
+    for where, settings in sections.items():
         weights = settings.class_weights
         if isinstance(weights, dict) and labels is not None:
             for unknown in sorted(set(weights) - set(labels)):
-                raise ConfigurationError(f"{place}: training.class_weights.{unknown} is not a label{nearest(unknown, labels)}")
-    if experiment.final_training.data == "train+validation" and experiment.final({}).early_stopping is not None:
+                raise ConfigurationError(f"{place}: {where}.class_weights.{unknown} is not a label{nearest(unknown, labels)}")
+    stops = experiment.final({}).early_stopping is not None or (
+        "early_stopping" in experiment.hpo.search_space and "early_stopping" not in experiment.final_training.training
+    )
+    if experiment.final_training.data == "train+validation" and stops:
         raise ConfigurationError(
             f"{place}: final_training.data: train+validation leaves nothing to stop early by; set "
             "final_training.training.early_stopping: null, or data: train"
@@ -167,6 +179,7 @@ _WORDS = {
     "int_from_float": "should be a whole number",
     "float_parsing": "should be a number",
     "string_type": "should be text",
+    "string_pattern_mismatch": "should be letters, digits, dots, dashes and underscores, with a letter or a digit first",
 }
 
 

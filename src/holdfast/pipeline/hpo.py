@@ -27,7 +27,7 @@ from holdfast.pipeline.search import best_trial, make_pruner, make_sampler, most
 from holdfast.pipeline.settings import TINY, Hpo, Training, changed
 from holdfast.pipeline.storage import RestoreFromDrive, setup_checkpoint_storage, storage_settings
 from holdfast.pipeline.tiny import make_tiny
-from holdfast.pipeline.training import Job, drop_checkpoints, estimate_seconds, train
+from holdfast.pipeline.training import Job, drop_checkpoints, estimate_seconds, prepare, train
 from holdfast.session.files import write_json
 from holdfast.session.functions import attached
 
@@ -139,6 +139,7 @@ def run_local_hpo_sweep(
     keep: KeepStudy | None = None,
     narration: Narration | None = None,
     time_is_over: Callable[[], bool] = lambda: False,
+    begin: Callable[[], None] = lambda: None,
 ) -> optuna.Study:
     """Run the study of one backbone to its last trial, going on with one that is here or in the backup.
 
@@ -165,6 +166,7 @@ def run_local_hpo_sweep(
         keep: Called with the study's folder and how many trials it holds, whenever something worth keeping is there.
         narration: Tells how it goes.
         time_is_over: Asked between steps; once true, what runs is saved and `Stopped` is raised.
+        begin: Called once everything is checked, before the study is opened.
 
     Raises:
         UsageError: something is asked for that is not supported, or cannot be.
@@ -196,6 +198,8 @@ def run_local_hpo_sweep(
         narration=narration or Quiet(),
         time_is_over=time_is_over,
     )
+    prepare(sweep.job(training, folder))  # what cannot be used is found before anything says that this study was begun
+    begin()
     with _open_study(sweep, uri, storage.study_name or backbone) as study:
         if path is not None and restore_from_drive is not None:
             _restore_trials(study, folder, restore_from_drive, everything=storage.save_only_best)

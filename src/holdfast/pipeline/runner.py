@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from holdfast.errors import HoldfastError, MadeOtherwise, StageFailed, StoreError, UsageError
+from holdfast.errors import ConfigurationError, HoldfastError, MadeOtherwise, StageFailed, StoreError, UsageError
 from holdfast.pipeline.checkpoint import file_identity
 from holdfast.pipeline.examine import Examiner, Found, State
 from holdfast.pipeline.layout import RECORD
@@ -47,6 +47,10 @@ class Summary:
 
 def open_pipeline(keeper: Keeper, experiment: Experiment) -> Pipeline:
     """The pipeline of an experiment, with its data files on the local disk."""
+    for backbone in experiment.backbones:
+        folder = keeper.root / Path(backbone.model).expanduser()
+        if backbone.model.startswith((".", "/", "~")) and not folder.is_dir():
+            raise ConfigurationError(f"backbone {backbone.model}: there is no such folder; relative paths start at {keeper.root}")
     sources = find_sources(experiment.data, keeper.root, keeper.config.mount_point, keeper.root / STATE_FOLDER / "data")
     return Pipeline(experiment, keeper.root, keeper.config.outputs, sources)
 
@@ -133,13 +137,15 @@ class Runner:
             self.examiner.require(key)
         if stage.own:
             self.examiner.ensure(stage.folder, precious=stage.precious)  # what it has made so far, all of it
-        environment = dict(record.environment) if record else {}
-        if stage.precious and not environment:
-            environment = self._environment()
-        begun = Record(stage.name, stage.made_from, extent=stage.extent, environment=environment)
-        if stage.own and (record is None or record.finished):
-            write_record(self.keeper.root / stage.record, begun)
-            self._back_up(stage)
+        begun = Record(stage.name, stage.made_from, extent=stage.extent, environment=record.environment if record else {})
+
+        def begin(environment: Mapping[str, Any]) -> None:
+            nonlocal begun
+            begun = replace(begun, environment=begun.environment or environment)
+            if record is None or record.finished:
+                write_record(self.keeper.root / stage.record, begun)
+                self._back_up(stage)
+
         bench = Workbench(
             stage=stage,
             done=done,
@@ -147,7 +153,8 @@ class Runner:
             keeper=self.keeper,
             restore=lambda path: self.examiner.ensure(path, precious=True),
             narration=self.narration,
-            environment=environment,
+            begin=begin,
+            environment=begun.environment,
             time_is_over=self._time_is_over,
             clock=self._clock,
         )
@@ -230,13 +237,6 @@ class Runner:
 
     def _time_is_over(self) -> bool:
         return self._stop_at is not None and self._clock() >= self._stop_at
-
-    def _environment(self) -> dict[str, Any]:
-        from holdfast.pipeline.device import describe_environment, resolve_device, resolve_precision
-
-        experiment = self.pipeline.experiment
-        device = resolve_device(experiment.run.device)
-        return describe_environment(device, resolve_precision(experiment.training.precision, device))
 
     def _welcome(self, found: Found, done: Mapping[str, Finished]) -> None:
         """On a return, say once how far it was."""

@@ -50,7 +50,9 @@ def make_pruner(hpo: Hpo, epochs: int) -> optuna.pruners.BasePruner:
     from optuna import pruners
 
     if hpo.pruner == "median":
-        return pruners.MedianPruner(n_startup_trials=hpo.startup_trials, n_warmup_steps=hpo.pruner_warmup)
+        return pruners.MedianPruner(
+            n_startup_trials=hpo.startup_trials, n_warmup_steps=hpo.pruner_warmup + 1
+        )  # epochs count from 1
     if hpo.pruner == "successive_halving":
         return pruners.SuccessiveHalvingPruner()
     if hpo.pruner == "hyperband":

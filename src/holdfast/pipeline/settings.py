@@ -14,7 +14,7 @@ from holdfast.pipeline.scores import OBJECTIVES
 
 _UNITS = {"s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|min|m|h|d)?")
-_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SLUG = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 
 #: The encoder that needs no hub: made from the training data (see `holdfast.pipeline.tiny`).
 TINY = "tiny"
@@ -49,11 +49,20 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_absent(cls, value: Any) -> Any:
+        """A section whose keys are all commented out is nothing in YAML; it means every default."""
+        if not isinstance(value, dict):
+            return value
+        sections = {n for n, f in cls.model_fields.items() if isinstance(f.default_factory, type)}
+        return {k: v for k, v in value.items() if v is not None or k not in sections}
+
 
 class Backbone(Section):
     """A pretrained encoder."""
 
-    name: str = Field(description="its name in paths and tables", pattern=_SLUG.pattern + "$")
+    name: str = Field(description="its name in paths and tables", pattern=_SLUG.pattern)
     model: str = Field(description="a `transformers` name, a local folder, or `tiny`", min_length=1)
 
     @model_validator(mode="before")
@@ -73,7 +82,9 @@ class Data(Section):
     train: str | None = Field(None, description="training file, `.json`, `.jsonl` or CoNLL columns")
     validation: str | None = Field(None, description="validation file; without one a share of training is split off")
     test: str | None = Field(None, description="test file")
-    labels: tuple[str, ...] | None = Field(None, description="entity types that may occur; default: those in the data")
+    labels: tuple[str, ...] | None = Field(
+        None, min_length=1, description="entity types that may occur; default: those in the data"
+    )
     validation_share: Annotated[Number, Field(gt=0, lt=1)] = Field(0.1, description="share of training that is split off")
     max_length: Annotated[Count, Field(ge=8)] = Field(256, description="longest window, in word pieces")
     stride: Annotated[Count, Field(ge=0)] = Field(64, description="overlap of two windows of a long document, in word pieces")
@@ -108,7 +119,7 @@ class Training(Section):
     gradient_accumulation: Annotated[Count, Field(ge=1)] = Field(1, description="batches per optimizer step")
     warmup: Share = Field(0.1, description="share of the steps over which the learning rate rises")
     scheduler: Literal["linear", "cosine", "constant", "constant_with_warmup", "polynomial"] = Field(
-        "linear", description="course of the learning rate"
+        "linear", description="course of the learning rate; `constant` has no warmup"
     )
     weight_decay: Annotated[Number, Field(ge=0)] = Field(0.01, description="weight decay of AdamW")
     max_grad_norm: Annotated[Number, Field(gt=0)] = Field(1.0, description="gradients are clipped to this norm")
@@ -207,6 +218,13 @@ class BenchmarkSettings(Section):
     iterations: Annotated[Count, Field(ge=1)] = Field(20, description="measured calls per batch size")
     warmup_iterations: Annotated[Count, Field(ge=0)] = Field(3, description="calls before measuring")
 
+    @model_validator(mode="after")
+    def _once_each(self) -> BenchmarkSettings:
+        twice = [size for size in self.batch_sizes if self.batch_sizes.count(size) > 1]
+        if twice:
+            raise ValueError(f"batch_sizes: {twice[0]} is there twice")
+        return self
+
 
 class Selection(Section):
     """How the best configuration is chosen."""
@@ -230,7 +248,7 @@ class Conversion(Section):
     """The ONNX model."""
 
     int8: bool = Field(True, description="also make an int8 model (dynamic quantisation)")
-    opset: Annotated[Count, Field(ge=18)] | None = Field(None, description="ONNX opset; default: the exporter's own")
+    opset: Annotated[Count, Field(ge=18, le=23)] | None = Field(None, description="ONNX opset; default: the exporter's own")
     tolerance: Annotated[Number, Field(gt=0)] = Field(1e-4, description="largest difference of logits, relative to their scale")
 
 
@@ -249,7 +267,7 @@ class Run(Section):
 class Experiment(Section):
     """One experiment: a whole pipeline."""
 
-    name: str = Field(description="default: the file's name", pattern=_SLUG.pattern + "$")
+    name: str = Field(description="default: the file's name", pattern=_SLUG.pattern)
     seed: Annotated[Count, Field(ge=0, lt=2**31)] = Field(0, description="of the data split, the study and every training")
     backbones: tuple[Backbone, ...] = Field(
         description="`transformers` names, local folders, `tiny`, or `{name, model}`", min_length=1
@@ -280,4 +298,8 @@ def changed(settings: Training, changes: dict[str, Any]) -> Training:
     Raises:
         pydantic.ValidationError: a key or value that cannot be.
     """
-    return Training.model_validate({**settings.model_dump(), **changes})
+    before = settings.model_dump()
+    saving = changes.get("checkpoint")
+    if isinstance(saving, dict):  # what is not said again stays
+        changes = {**changes, "checkpoint": {**before["checkpoint"], **saving}}
+    return Training.model_validate({**before, **changes})

@@ -100,10 +100,10 @@ def train(job: Job, watcher: Watcher, clock: Callable[[], float]) -> Trained:
     """
     saves = job.folder / CHECKPOINTS
     start = checkpoints.newest(saves)
-    tokenizer = load_tokenizer(job.model)
+    prepared = prepare(job)
+    parameters = sum(p.numel() for p in prepared.model.parameters())
     with quiet_transformers():
-        trainer, model = _make_trainer(job, tokenizer, watcher, clock)
-        parameters = sum(p.numel() for p in model.parameters())
+        trainer = _make_trainer(job, prepared, watcher, clock)
         if start is None or not start.over:
             if start is not None:
                 checkpoints.discard_after(saves, start.step)
@@ -112,7 +112,7 @@ def train(job: Job, watcher: Watcher, clock: Callable[[], float]) -> Trained:
     if start is None or not start.over:
         raise StageFailed(f"{saves}: training ended and left no whole checkpoint; run again")
     best = start.best_step if job.settings.keep == "best" and start.best_step is not None else start.step
-    finished = _finish(job, saves / f"checkpoint-{best}", tokenizer)
+    finished = _finish(job, saves / f"checkpoint-{best}", prepared.tokenizer)
     return Trained(finished, start.step, best, parameters)
 
 
@@ -188,39 +188,65 @@ def resolve_arguments(job: Job, windows: int) -> TrainingArguments:
     )
 
 
-def _make_trainer(job: Job, tokenizer: Any, watcher: Watcher, clock: Callable[[], float]) -> tuple[Any, Any]:
-    from transformers import EarlyStoppingCallback, PrinterCallback, Trainer
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that a training needs and that can be wrong, before any time is spent."""
 
-    from holdfast.integrations.trainer import Checkpointing
+    tokenizer: Any
+    model: Any
+    train: list[Window]
+    validation: list[Window]
+    weights: list[float] | None
+    callbacks: list[Any]
+
+
+def prepare(job: Job) -> Prepared:
+    """Load and check what a training needs.
+
+    Raises:
+        ConfigurationError: the backbone cannot be loaded, or a setting cannot be used with it or on this device.
+    """
+    from transformers import EarlyStoppingCallback
 
     settings = job.settings
+    resolve_precision(settings.precision, job.device)
+    with quiet_transformers():
+        tokenizer = load_tokenizer(job.model)
+        model = load_model(job.model, job.tags, seed=job.seed, dropout=settings.dropout)
+    longest = getattr(model.config, "max_position_embeddings", None)
+    if longest is not None and job.max_length > longest:
+        raise ConfigurationError(f"data.max_length: {job.max_length} is longer than {job.model} reads ({longest}); make it smaller")
     tag_ids = {t: i for i, t in enumerate(job.tags)}
     raw = raw_tokenizer(tokenizer)
     train = encode(job.train, raw, max_length=job.max_length, stride=job.stride, tag_ids=tag_ids)
     validation = encode(job.validation, raw, max_length=job.max_length, stride=job.stride, tag_ids=tag_ids)
-    model = load_model(job.model, job.tags, seed=job.seed, dropout=settings.dropout)
-    longest = getattr(model.config, "max_position_embeddings", None)
-    if longest is not None and job.max_length > longest:
-        raise ConfigurationError(f"data.max_length: {job.max_length} is longer than {job.model} reads ({longest}); make it smaller")
     weights = tag_weights(settings.class_weights, job.tags, [label for w in train for label in w.labels])
-    saving = settings.checkpoint
-    callbacks: list[Any] = [Checkpointing(watcher, clock, steps=saving.steps, every=saving.every)]
+    callbacks: list[Any] = []
     if settings.early_stopping is not None:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=settings.early_stopping))
     if settings.report_to == "tensorboard":
         callbacks.append(_tensorboard(job.folder / LOGS))
+    return Prepared(tokenizer, model, train, validation, weights, callbacks)
+
+
+def _make_trainer(job: Job, prepared: Prepared, watcher: Watcher, clock: Callable[[], float]) -> Any:
+    from transformers import PrinterCallback, Trainer
+
+    from holdfast.integrations.trainer import Checkpointing
+
+    saving = job.settings.checkpoint
     trainer = Trainer(
-        model=model,
-        args=resolve_arguments(job, len(train)),
-        train_dataset=_rows(train),
-        eval_dataset=_rows(validation) if validation else None,
-        data_collator=Collator(tokenizer.pad_token_id or 0),
-        compute_loss_func=weighted_loss(weights),
-        compute_metrics=_scorer(job, validation),
-        callbacks=callbacks,
+        model=prepared.model,
+        args=resolve_arguments(job, len(prepared.train)),
+        train_dataset=_rows(prepared.train),
+        eval_dataset=_rows(prepared.validation) if prepared.validation else None,
+        data_collator=Collator(prepared.tokenizer.pad_token_id or 0),
+        compute_loss_func=weighted_loss(prepared.weights),
+        compute_metrics=_scorer(job, prepared.validation),
+        callbacks=[Checkpointing(watcher, clock, steps=saving.steps, every=saving.every), *prepared.callbacks],
     )
     trainer.remove_callback(PrinterCallback)
-    return trainer, model
+    return trainer
 
 
 def _tensorboard(folder: Path) -> Any:

@@ -25,6 +25,8 @@ class Workbench:
         keeper: Keeps what is made.
         restore: Makes a path present, or answers that it is not; the only way to what is not an input.
         narration: Tells how it goes.
+        begin: Writes down, and backs up, what the stage is made from. Called by the work of a stage that saves its progress, once
+            everything is checked and before anything is made; given what `environment` is when it begins now.
         environment: Device type, precision and versions that the stage was begun with; empty where it begins now.
         time_is_over: True once no more work should begin.
         clock: Monotonic seconds.
@@ -36,6 +38,7 @@ class Workbench:
     keeper: Keeper
     restore: Callable[[Path], Any]
     narration: Narration
+    begin: Callable[[Mapping[str, Any]], None]
     environment: Mapping[str, Any]
     time_is_over: Callable[[], bool]
     clock: Callable[[], float]

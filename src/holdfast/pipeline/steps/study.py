@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from holdfast.pipeline.device import describe_environment, resolve_device, resolve_precision
 from holdfast.pipeline.hpo import run_local_hpo_sweep, summarize
 from holdfast.pipeline.search import study_result
 from holdfast.pipeline.stages import Made
@@ -28,6 +29,11 @@ def search(bench: Workbench) -> Made:
     storage["on_restore_failure"] = storage["on_restore_failure"] or run.on_restore_failure
     storage["restore_patience"] = storage["restore_patience"] or run.restore_patience
 
+    def begin() -> None:
+        device = resolve_device(run.device)
+        resolve_precision(experiment.final({}).precision, device)  # a final training that cannot be is found now, not after hours
+        bench.begin(describe_environment(device, resolve_precision(experiment.trial_training().precision, device)))
+
     def keep(_: Path, progress: float) -> Any:
         bench.keep(progress)
 
@@ -49,6 +55,7 @@ def search(bench: Workbench) -> Made:
         keep=keep,
         narration=bench.narration,
         time_is_over=bench.time_is_over,
+        begin=begin,
     )
     trials = study.get_trials(deepcopy=False)
     return Made(study_result(trials), summarize(trials))

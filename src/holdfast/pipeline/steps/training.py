@@ -10,7 +10,7 @@ from holdfast.errors import StageFailed
 from holdfast.integrations.watching import Watcher
 from holdfast.pipeline.checkpoint import weights_identity
 from holdfast.pipeline.dataset import open_dataset
-from holdfast.pipeline.device import resolve_device
+from holdfast.pipeline.device import describe_environment, resolve_device, resolve_precision
 from holdfast.pipeline.evaluation import evaluate
 from holdfast.pipeline.hpo import Stopped
 from holdfast.pipeline.layout import BEST_CONFIGURATION, CHECKPOINT, METRICS, TRAINING_CACHE
@@ -18,7 +18,7 @@ from holdfast.pipeline.narration import duration
 from holdfast.pipeline.settings import changed
 from holdfast.pipeline.stages import Made
 from holdfast.pipeline.steps.bench import Workbench
-from holdfast.pipeline.training import Job, drop_checkpoints, estimate_seconds, train
+from holdfast.pipeline.training import Job, drop_checkpoints, estimate_seconds, prepare, train
 from holdfast.session.files import write_json
 
 
@@ -32,6 +32,8 @@ def train_final(bench: Workbench) -> Made:
         f"{selection.folder}/{BEST_CONFIGURATION} does not say what its record says; restore the folder",
     )
     job = _job(bench)
+    prepare(job)
+    bench.begin(describe_environment(job.device, resolve_precision(job.settings.precision, job.device)))
     if job.device == "cpu":
         bench.narration.warn(f"NO GPU: final training on the CPU takes about {duration(estimate_seconds(job))}")
     watcher = FinalWatcher(bench, job.objective)
