@@ -11,8 +11,8 @@ import pytest
 from holdfast.errors import UsageError
 from holdfast.pipeline.checkpoint import load_tokenizer, load_torch
 from holdfast.pipeline.documents import Document
-from holdfast.pipeline.encode import Window, encode, word_predictions
-from holdfast.pipeline.inference import decisive, padded, predict_torch
+from holdfast.pipeline.encode import Window, decisive, encode, word_predictions
+from holdfast.pipeline.inference import padded, predict_torch
 from tests.pipeline.conftest import MAX_LENGTH, STRIDE, TAGS
 
 np: Any = pytest.importorskip("numpy")

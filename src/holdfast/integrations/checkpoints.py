@@ -12,11 +12,8 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from blake3 import blake3
-
-from holdfast.session.files import write_json
+from holdfast.session.files import file_identity, write_json
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +46,7 @@ def seal(folder: Path, *, step: int, best_step: int | None, over: bool) -> None:
     document = json.loads(state.read_text(encoding="utf-8"))
     document["best_model_checkpoint"] = None  # an absolute path; `best_step` says it for every machine
     write_json(state, document)
-    files = {p.name: {"size": p.stat().st_size, "blake3": _hash(p)} for p in sorted(folder.iterdir()) if p.name != MARKER}
+    files = {p.name: {"size": p.stat().st_size, "blake3": file_identity(p)} for p in sorted(folder.iterdir()) if p.name != MARKER}
     write_json(folder / MARKER, {"step": step, "best_step": best_step, "over": over, "files": files})
 
 
@@ -59,7 +56,7 @@ def whole(folder: Path) -> SavedCheckpoint | None:
         marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
         for name, expected in marker["files"].items():
             place = folder / name
-            if place.stat().st_size != expected["size"] or _hash(place) != expected["blake3"]:
+            if place.stat().st_size != expected["size"] or file_identity(place) != expected["blake3"]:
                 return None
         return SavedCheckpoint(folder, int(marker["step"]), marker["best_step"], marker["over"] is True)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -99,9 +96,3 @@ def _steps(folder: Path) -> list[int]:
     if not folder.is_dir():
         return []
     return [int(m[1]) for p in folder.iterdir() if p.is_dir() and (m := _NAME.fullmatch(p.name))]
-
-
-def _hash(place: Path) -> str:
-    hasher: Any = blake3(max_threads=blake3.AUTO)
-    hasher.update_mmap(place) if place.stat().st_size else None
-    return str(hasher.hexdigest())

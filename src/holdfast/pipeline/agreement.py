@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from holdfast.pipeline.documents import Document
-from holdfast.pipeline.encode import Window, word_predictions
+from holdfast.pipeline.encode import Window, decisive, word_predictions
 from holdfast.pipeline.entities import spans_of
-from holdfast.pipeline.inference import decisive, forward_onnx, forward_torch
+from holdfast.pipeline.inference import forward_onnx, forward_torch
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from holdfast.errors import BadData, MadeOtherwise, UsageError
 from holdfast.pipeline.checkpoint import (
     CheckpointInfo,
     check_whole,
-    file_identity,
     load_tokenizer,
     load_torch,
     read_info,
@@ -28,7 +26,7 @@ from holdfast.pipeline.fingerprint import differences, plain
 from holdfast.pipeline.measuring import SEED, TIMED, environment, measure
 from holdfast.pipeline.quiet import quiet
 from holdfast.pipeline.reading import read_documents
-from holdfast.session.files import write_json
+from holdfast.session.files import file_identity, set_aside, write_json
 
 log = logging.getLogger(__name__)
 
@@ -190,9 +188,5 @@ def _existing(place: Path) -> dict[str, Any] | None:
         return None
     except ValueError:
         reason = "it is not JSON, perhaps cut short"
-    number = 1
-    while (aside := place.with_name(f"{place.name}.unreadable-{number}")).exists():
-        number += 1
-    os.replace(place, aside)
-    log.warning("%s: %s; moved to %s, measuring again", place, reason, aside.name)
+    log.warning("%s: %s; moved to %s, measuring again", place, reason, set_aside(place, "unreadable").name)
     return None

@@ -16,7 +16,7 @@ from blake3 import blake3
 
 from holdfast.errors import BadData, NotRestored
 from holdfast.pipeline.quiet import quiet
-from holdfast.session.files import write_json
+from holdfast.session.files import file_identity, write_json
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -159,15 +159,6 @@ def weights_identity(folder: Path) -> str:
         return file_identity(files[0])
     rows = "".join(f"{file.name}\0{file_identity(file)}\n" for file in sorted(files))
     return blake3(rows.encode()).hexdigest()
-
-
-def file_identity(place: Path) -> str:
-    """BLAKE3 of the bytes of a file, 64 hex digits."""
-    hasher = blake3(max_threads=blake3.AUTO)
-    with place.open("rb") as file:
-        while block := file.read(1 << 22):
-            hasher.update(block)
-    return hasher.hexdigest()
 
 
 def weight_files(folder: Path) -> list[Path]:

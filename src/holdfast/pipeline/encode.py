@@ -139,6 +139,26 @@ def _first_pieces(document: Document, text_of: Mapping[int, tuple[int, int]]) ->
     return first, {piece: alone for piece, row in covered.items() if (alone := [w for w in row if w not in seen])}
 
 
+def decisive(count: int, windows: Sequence[Window]) -> list[dict[int, tuple[int, int]]]:
+    """Where each word of each document is decided: index of the window and position in it, by word.
+
+    Where two windows hold a word, the one decides in which it stands further from the edge, since there the model saw more
+    around it; at a tie the earlier. Words without a piece of their own are absent.
+
+    Args:
+        count: Number of documents.
+        windows: As `encode` made them.
+    """
+    best: list[dict[int, tuple[int, int, int]]] = [{} for _ in range(count)]
+    for index, window in enumerate(windows):
+        decided = best[window.document]
+        for at, word in window.words:
+            depth = min(at, len(window.input_ids) - 1 - at)
+            if word not in decided or depth > decided[word][0]:
+                decided[word] = (depth, index, at)
+    return [{word: (index, at) for word, (_, index, at) in decided.items()} for decided in best]
+
+
 def word_predictions(
     documents: Sequence[Document],
     windows: Sequence[Window],
@@ -147,8 +167,7 @@ def word_predictions(
 ) -> list[list[str]]:
     """The tag of each word of each document, from what the model gives for the windows.
 
-    Where two windows hold a word, the one decides in which it stands further from the edge, since there the model saw
-    more around it; at a tie the earlier. A word without a piece of its own, because it lies in a piece of the word
+    Which window decides says `decisive`. A word without a piece of its own, because it lies in a piece of the word
     before or because the tokenizer drops it in the midst of an entity, goes on with that entity; else it is `O`.
 
     Args:
@@ -162,22 +181,17 @@ def word_predictions(
     """
     if len(logits) != len(windows):
         raise ValueError(f"{len(windows)} windows and {len(logits)} arrays of logits")
-    best: list[dict[int, tuple[int, str]]] = [{} for _ in documents]
     inside: list[set[int]] = [set() for _ in documents]
+    choices = []
     for window, rows in zip(windows, logits, strict=True):
         length = len(window.input_ids)
         if rows.ndim != 2 or rows.shape[0] < length or rows.shape[1] != len(tags):
             raise ValueError(f"logits of shape {rows.shape} for {length} pieces and {len(tags)} tags")
-        choice = rows[:length].argmax(axis=1)
-        decided = best[window.document]
+        choices.append(rows[:length].argmax(axis=1))
         inside[window.document].update(window.inside)
-        for at, word in window.words:
-            depth = min(at, length - 1 - at)
-            if word not in decided or depth > decided[word][0]:
-                decided[word] = (depth, tags[int(choice[at])])
     return [
-        _filled(len(document.words), {word: tag for word, (_, tag) in decided.items()}, within)
-        for document, decided, within in zip(documents, best, inside, strict=True)
+        _filled(len(document.words), {word: tags[int(choices[n][at])] for word, (n, at) in places.items()}, within)
+        for document, places, within in zip(documents, decisive(len(documents), windows), inside, strict=True)
     ]
 
 

@@ -16,6 +16,7 @@ from holdfast.pipeline.fingerprint import differences
 from holdfast.pipeline.record import Record
 from holdfast.pipeline.settings import Run
 from holdfast.pipeline.stages import FORK_DIGITS, Build, Finished, Pipeline, Stage
+from holdfast.session.files import set_aside
 from holdfast.session.keeper import Keeper
 from holdfast.session.reports import Held
 from holdfast.store.keys import Key
@@ -138,11 +139,7 @@ class Examiner:
         record = stage.read(place)
         if record is not None:
             return record
-        number = 1
-        while (aside := place.with_name(f"{place.name}.unreadable-{number}")).exists():
-            number += 1
-        os.replace(place, aside)
-        log.warning("%s: cannot be read as a record; moved to %s", stage.record, aside.name)
+        log.warning("%s: cannot be read as a record; moved to %s", stage.record, set_aside(place, "unreadable").name)
         return stage.read(place) if self.ensure(stage.record, precious=stage.precious) else None
 
     def _without_record(self, stage: Stage) -> Found:

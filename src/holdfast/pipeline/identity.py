@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from holdfast.pipeline.checkpoint import file_identity
 from holdfast.pipeline.settings import Hpo, Training
+from holdfast.session.files import file_identity
 
 #: Files of a `transformers` folder that decide what it is. Others (a README) do not.
 _DECISIVE = ("config.json", "tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json")

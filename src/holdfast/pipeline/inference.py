@@ -83,26 +83,6 @@ def padded(rows: Sequence[Sequence[int]]) -> tuple[Ints, Ints]:
     return ids, mask
 
 
-def decisive(count: int, windows: Sequence[Window]) -> list[dict[int, tuple[int, int]]]:
-    """Where each word of each document is decided: index of the window and position in it, by word.
-
-    The rule is that of `encode.word_predictions`: the window in which the word's first piece is furthest from an edge, at a
-    tie the earlier. Words without a piece of their own are absent.
-
-    Args:
-        count: Number of documents.
-        windows: As `encode` made them.
-    """
-    best: list[dict[int, tuple[int, int, int]]] = [{} for _ in range(count)]
-    for index, window in enumerate(windows):
-        decided = best[window.document]
-        for at, word in window.words:
-            depth = min(at, len(window.input_ids) - 1 - at)
-            if word not in decided or depth > decided[word][0]:
-                decided[word] = (depth, index, at)
-    return [{word: (index, at) for word, (_, index, at) in decided.items()} for decided in best]
-
-
 def _predict(windows: Sequence[Window], batch_size: int, run: Callable[[Ints, Ints], Floats]) -> list[Floats]:
     import numpy as np
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from holdfast.errors import BadData, NotRestored, UsageError
 from holdfast.pipeline.checkpoint import TOKENIZER, load_tokenizer, parse_info
 from holdfast.pipeline.documents import Document, split_words
-from holdfast.pipeline.encode import encode, word_predictions
+from holdfast.pipeline.encode import decisive, encode, word_predictions
 from holdfast.pipeline.entities import spans_of
-from holdfast.pipeline.inference import decisive, open_session, predict_onnx
+from holdfast.pipeline.inference import open_session, predict_onnx
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import ConfigurationError, HoldfastError, MadeOtherwise, StageFailed, StoreError, UsageError
-from holdfast.pipeline.checkpoint import file_identity
 from holdfast.pipeline.examine import Examiner, Found, State
 from holdfast.pipeline.layout import RECORD
 from holdfast.pipeline.narration import Narration, Quiet, duration
@@ -20,6 +19,7 @@ from holdfast.pipeline.record import Record, write_record
 from holdfast.pipeline.settings import Experiment
 from holdfast.pipeline.sources import find_sources
 from holdfast.pipeline.stages import Finished, Made, Pipeline, Stage, products
+from holdfast.session.files import file_identity
 from holdfast.session.keeper import Keeper
 from holdfast.store.workspace import STATE_FOLDER
 

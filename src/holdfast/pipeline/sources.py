@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import BadData
-from holdfast.pipeline.checkpoint import file_identity
 from holdfast.pipeline.dataset import bring_here, find_splits
 from holdfast.pipeline.settings import Data
+from holdfast.session.files import file_identity
 
 #: Changes where the built-in sample's documents change, so that outputs made from another sample are recognised.
 SAMPLE_VERSION = 1

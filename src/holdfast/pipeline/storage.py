@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from holdfast.errors import ConfigurationError, HoldfastError, NotRestored, UsageError
 from holdfast.pipeline.experiment import explain
 from holdfast.pipeline.settings import StudyStorage
+from holdfast.session.files import set_aside
 from holdfast.session.functions import attached, ensure_restored_from_drive
 from holdfast.store.outcomes import Outcome, Restored
 
@@ -129,11 +130,7 @@ def _set_aside(path: Path) -> None:
     """Move what is no database out of the way, never delete it."""
     if not path.exists():
         return
-    number = 1
-    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
-        number += 1
-    path.rename(aside)
-    log.warning("%s: is not a usable database; moved to %s", path, aside.name)
+    log.warning("%s: is not a usable database; moved to %s", path, set_aside(path, "damaged").name)
 
 
 def _restore(path: Path, restore: RestoreFromDrive, storage: StudyStorage) -> None:
