@@ -26,25 +26,14 @@ def plain(value: Any) -> Any:
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """One line for each value that differs: `hpo.search_space.learning_rate.high: 0.0005 then, 0.001 now`."""
-    before, after = _flat(plain(then)), _flat(plain(now))
-    rows = ((key, before.get(key, _NOTHING), after.get(key, _NOTHING)) for key in sorted(before.keys() | after.keys()))
-    return [f"{key}: {_show(was)} then, {_show(is_now)} now" for key, was, is_now in rows if was != is_now]
-
-
-class _Nothing:
-    def __repr__(self) -> str:
-        return "nothing"
-
-
-_NOTHING = _Nothing()
-
-
-def _show(value: Any) -> str:
-    return "not set" if value is _NOTHING else json.dumps(value, ensure_ascii=False)
+    # As text, in which 1 is not true and not 1.0, as in the fingerprint.
+    before, after = ({k: canonical(v).decode() for k, v in _flat(plain(side)).items()} for side in (then, now))
+    rows = ((key, before.get(key, "not set"), after.get(key, "not set")) for key in sorted(before.keys() | after.keys()))
+    return [f"{key}: {was} then, {is_now} now" for key, was, is_now in rows if was != is_now]
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or not value:
         return {prefix: value}
     found: dict[str, Any] = {}
     for key, inner in value.items():

@@ -71,11 +71,11 @@ class Screen:
 
     def say(self, text: str) -> None:
         """Print it above the bar."""
-        self._console.print(text, markup=False)
+        self._console.print(text, markup=False, highlight=False)
 
     def warn(self, text: str) -> None:
         """Print it above the bar, in bold."""
-        self._console.print(text, markup=False, style="bold yellow")
+        self._console.print(text, markup=False, highlight=False, style="bold yellow")
 
     def work(self, what: str, done: int, total: int, note: str = "") -> None:
         """Move the bar, or print a line where there is none."""

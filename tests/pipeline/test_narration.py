@@ -1,0 +1,59 @@
+"""What a person sees: lines that stay; in a file a line now and then; in a terminal a bar."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from holdfast.pipeline.narration import Screen, duration
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_in_a_file_a_line_now_and_then_says_how_far_and_how_long_still() -> None:
+    out, clock = io.StringIO(), Clock()
+    screen = Screen(Console(file=out, width=120), clock)
+    for step in range(100):
+        clock.now = float(step)
+        screen.work("training", step, 100, "f1 0.5")
+    screen.end()
+    assert out.getvalue().splitlines() == [
+        "training: 30/100, 70 s left  f1 0.5",
+        "training: 60/100, 40 s left  f1 0.5",
+        "training: 90/100, 10 s left  f1 0.5",
+    ]
+
+
+def test_work_that_goes_on_in_the_middle_counts_time_from_there() -> None:
+    out, clock = io.StringIO(), Clock()
+    screen = Screen(Console(file=out, width=120), clock)
+    screen.work("training", 50, 100)
+    clock.now = 40.0
+    screen.work("training", 60, 100)
+    assert out.getvalue() == "training: 60/100, 3 min left\n"
+
+
+def test_in_a_terminal_a_bar_moves_and_leaves_lines_alone() -> None:
+    out = io.StringIO()
+    screen = Screen(Console(file=out, width=120, force_terminal=True))
+    screen.work("training", 1, 10)
+    screen.say("a line [with brackets]")
+    screen.work("training", 10, 10)
+    screen.end()
+    assert "a line [with brackets]" in out.getvalue()
+    assert "training" in out.getvalue()
+    screen.warn("last")
+    assert "last" in out.getvalue()
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (89, "89 s"), (90, "2 min"), (5399, "90 min"), (7200, "2.0 h")])
+def test_durations_are_for_people(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
