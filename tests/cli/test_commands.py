@@ -11,8 +11,8 @@ import pytest
 
 from tests.bad_input.support import Box, Forge, Site, files_in, good, refused, small_disk, sound
 
-COMMANDS = ("backup", "ensure", "restore", "verify", "history", "status", "prune", "doctor")
-HEAVY = ("torch", "transformers", "optuna", "onnx", "typer", "rich")
+COMMANDS = ("run", "plan", "predict", "backup", "ensure", "restore", "verify", "history", "status", "prune", "doctor")
+HEAVY = ("torch", "transformers", "optuna", "onnx", "onnxruntime", "numpy", "pydantic", "typer", "rich")
 
 
 @pytest.fixture

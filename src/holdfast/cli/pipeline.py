@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -18,11 +19,16 @@ Overrides = Annotated[
 ]
 
 
-def _needs_pipeline() -> None:
-    try:
-        import pydantic  # noqa: F401
-    except ImportError as error:
-        raise ConfigurationError("the pipeline is not installed; pip install 'holdfast[pipeline]'") from error
+_LIBRARIES = ("accelerate", "onnx", "onnxruntime", "onnxscript", "optuna", "seqeval", "tokenizers", "torch", "transformers")
+
+
+def _need(*libraries: str) -> None:
+    """Say now, not after minutes of work, that a library is missing. Looks for them without loading them."""
+    missing = [name for name in libraries if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigurationError(
+            f"the pipeline needs {', '.join(missing)}, which is not installed; pip install 'holdfast[pipeline]'"
+        )
 
 
 def run(
@@ -40,7 +46,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run a whole pipeline: what is done is recognised, what is missing comes back, what is left is made and backed up."""
-    _needs_pipeline()
+    _need("pydantic", *_LIBRARIES)
     from holdfast.pipeline.experiment import load_experiment
     from holdfast.pipeline.narration import Quiet, Screen
     from holdfast.pipeline.runner import Runner
@@ -58,7 +64,7 @@ def run(
 
 def plan(config: Config, overrides: Overrides = None, root: Root = None, drive: Drive = None, as_json: Json = False) -> None:
     """Tell for each stage whether it is done, here or in the store, or to do, and why; and the space that a run needs."""
-    _needs_pipeline()
+    _need("pydantic")
     from holdfast.pipeline.examine import Examiner
     from holdfast.pipeline.experiment import load_experiment
     from holdfast.pipeline.runner import open_pipeline
