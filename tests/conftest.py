@@ -6,10 +6,14 @@ import os
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support import Machine, Rig
+
+if TYPE_CHECKING:
+    from tests.pipeline.project import Project
 
 # Tests run side by side: torch with as many threads as cores would only wait for itself. Read when torch is first imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -36,3 +40,19 @@ def seeded() -> Callable[[int], random.Random]:
         return random.Random(seed)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Machine]:
+    """A whole pipeline that ran to its end on one machine, once for all tests. Not to be changed: copy it."""
+    from tests.pipeline.project import STAGES, Project, make_project
+
+    template = tmp_path_factory.mktemp("template")
+    make_project(template)
+    project = Project(Rig(tmp_path_factory.mktemp("finished")), template)
+    machine = project.machine()
+    summary = project.run(machine)
+    assert summary.finished
+    assert summary.ran == tuple(STAGES)
+    assert summary.safe == "CONFIRMED"
+    return project, machine

@@ -7,7 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-from holdfast.pipeline.narration import Screen, duration
+from holdfast.pipeline.narration import Screen
+from holdfast.session.progress import duration
 
 
 class Clock:
@@ -54,6 +55,6 @@ def test_in_a_terminal_a_bar_moves_and_leaves_lines_alone() -> None:
     assert "last" in out.getvalue()
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (89, "89 s"), (90, "2 min"), (5399, "90 min"), (7200, "2.0 h")])
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "120 min"), (7200, "2.0 h")])
 def test_durations_are_for_people(seconds: float, text: str) -> None:
     assert duration(seconds) == text

@@ -20,21 +20,10 @@ from holdfast.pipeline.runner import Runner
 from holdfast.pipeline.steps.model import find_checkpoint
 from holdfast.store.backend import Backend
 from holdfast.store.wrappers import Faulty
-from tests.pipeline.project import Lines, Project, experiment, lose, make_project, settings, trials
+from tests.pipeline.project import Lines, Project, experiment, lose, settings, trials
 from tests.support import Machine, Rig, make_database
 
 CONFIG = {"enabled": True, "storage_path": "{backbone}/study.db", "auto_resume": True}
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Machine]:
-    """A pipeline that ran to its end on one machine. Not to be changed."""
-    template = tmp_path_factory.mktemp("template")
-    make_project(template)
-    project = Project(Rig(tmp_path_factory.mktemp("finished")), template)
-    machine = project.machine()
-    assert project.run(machine).finished
-    return project, machine
 
 
 def hpo_dir(machine: Machine) -> Path:

@@ -11,21 +11,10 @@ from pathlib import Path
 import pytest
 
 from holdfast.integrations import checkpoints
-from tests.pipeline.project import Project, make_project, trials
+from tests.pipeline.project import Project, trials
 from tests.support import Machine, Rig
 
 REPOSITORY = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Machine]:
-    """What an uninterrupted run makes."""
-    template = tmp_path_factory.mktemp("template")
-    make_project(template)
-    project = Project(Rig(tmp_path_factory.mktemp("whole")), template)
-    machine = project.machine()
-    assert project.run(machine).finished
-    return project, machine
 
 
 def run(machine: Machine, step: int | None = None) -> subprocess.CompletedProcess[str]:
@@ -40,9 +29,9 @@ def run(machine: Machine, step: int | None = None) -> subprocess.CompletedProces
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False)
 
 
-def test_killed_in_a_trial_and_in_the_final_training_the_result_is_the_same(whole: tuple[Project, Machine], rig: Rig) -> None:
+def test_killed_in_a_trial_and_in_the_final_training_the_result_is_the_same(finished: tuple[Project, Machine], rig: Rig) -> None:
     """Each trial takes 8 or 16 steps, and so does the final training; a checkpoint is saved every second step."""
-    project = Project(rig, whole[0].template)
+    project = Project(rig, finished[0].template)
     killed = []
     for step in (7, 13, 30):
         machine = project.machine()  # the last one is gone, with everything on its disk
@@ -55,7 +44,7 @@ def test_killed_in_a_trial_and_in_the_final_training_the_result_is_the_same(whol
     done = run(machine)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"goes on", done.stdout)
-    expected = whole[1]
+    expected = finished[1]
     keeper = machine.keeper()
     for key in (
         "outputs/final_training/micro/checkpoint/model.safetensors",

@@ -12,27 +12,8 @@ from holdfast.errors import MadeOtherwise, UsageError
 from holdfast.pipeline.examine import Examiner, State
 from holdfast.pipeline.runner import open_pipeline
 from holdfast.store.keys import Key
-from tests.pipeline.project import STAGES, Lines, Project, experiment, lose, make_documents, make_project, trials
+from tests.pipeline.project import STAGES, Lines, Project, experiment, lose, make_documents, trials
 from tests.support import Machine, Rig
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("template")
-    make_project(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, template: Path) -> tuple[Project, Machine]:
-    """A pipeline that ran to its end on one machine. Not to be changed."""
-    project = Project(Rig(tmp_path_factory.mktemp("finished")), template)
-    machine = project.machine()
-    summary = project.run(machine)
-    assert summary.finished
-    assert summary.ran == tuple(STAGES)
-    assert summary.safe == "CONFIRMED"
-    return project, machine
 
 
 @pytest.fixture
@@ -59,8 +40,8 @@ def test_a_second_run_redoes_nothing(finished: tuple[Project, Machine]) -> None:
     assert all("done (here and in the store)" in line for line in told.lines)
 
 
-def test_after_each_stage_a_lost_machine_goes_on_with_the_next_and_redoes_nothing(rig: Rig, template: Path) -> None:
-    project = Project(rig, template)
+def test_after_each_stage_a_lost_machine_goes_on_and_redoes_nothing(rig: Rig, finished: tuple[Project, Machine]) -> None:
+    project = Project(rig, finished[0].template)
     machine = project.machine()
     here: dict[str, set[str]] = {}
     records: dict[str, bytes] = {}
@@ -224,8 +205,8 @@ def test_work_that_was_done_without_a_store_is_backed_up_when_there_is_one(
     assert other.run(mine).ran == ()
 
 
-def test_a_stage_that_is_asked_for_alone_says_what_it_lacks(rig: Rig, template: Path) -> None:
-    project = Project(rig, template)
+def test_a_stage_that_is_asked_for_alone_says_what_it_lacks(rig: Rig, finished: tuple[Project, Machine]) -> None:
+    project = Project(rig, finished[0].template)
     machine = project.machine()
     with pytest.raises(UsageError, match="conversion: cannot run before the stages that it builds on"):
         project.run(machine, only=["conversion"])
@@ -242,8 +223,8 @@ def test_a_record_that_cannot_be_read_is_set_aside_and_comes_back(copied: tuple[
     assert place.with_name("stage.json.unreadable-1").read_text() == "{"
 
 
-def test_the_time_given_ends_a_run_without_loss_and_the_next_goes_on(rig: Rig, template: Path) -> None:
-    project = Project(rig, template)
+def test_the_time_given_ends_a_run_without_loss_and_the_next_goes_on(rig: Rig, finished: tuple[Project, Machine]) -> None:
+    project = Project(rig, finished[0].template)
     machine = project.machine()
     now = [0.0]
 

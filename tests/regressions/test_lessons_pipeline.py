@@ -21,19 +21,8 @@ from holdfast.pipeline import benchmark, hpo
 from holdfast.pipeline.dataset import find_splits, load_dataset
 from holdfast.pipeline.reading import read_documents
 from holdfast.pipeline.selection import Candidate, choose
-from tests.pipeline.project import Lines, Project, lose, make_project, trials
+from tests.pipeline.project import Lines, Project, lose, trials
 from tests.support import Machine, Rig
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Machine]:
-    """A pipeline that ran to its end on one machine. Not to be changed."""
-    template = tmp_path_factory.mktemp("template")
-    make_project(template)
-    project = Project(Rig(tmp_path_factory.mktemp("finished")), template)
-    machine = project.machine()
-    assert project.run(machine).finished
-    return project, machine
 
 
 def test_lesson_18_studies_are_told_apart_by_what_they_were_made_from(finished: tuple[Project, Machine], rig: Rig) -> None:

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 from holdfast.session.doctor import Finding
 from holdfast.session.keeper import Backup, Keeper
+from holdfast.session.progress import duration
 from holdfast.session.reports import ArtifactStatus, HistoryEntry
 from holdfast.store.cleanup import Pruned
 from holdfast.store.keys import printable
@@ -38,15 +39,6 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1024
     return f"{count:.1f} TiB"
-
-
-def span(seconds: float) -> str:
-    """A stretch of time for people."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def backups(done: Backup, *, as_json: bool) -> None:
@@ -222,7 +214,7 @@ def status(keeper: Keeper, rows: Sequence[ArtifactStatus], *, as_json: bool) -> 
     unsaved = [r for r in rows if r.unsaved and r.here != "no"]
     if unsaved:
         worst = max(r.unsaved_seconds for r in unsaved)
-        out(f"if this machine vanished now, you would lose {span(worst)} of work ({sum(r.unsaved for r in unsaved)} file(s))")
+        out(f"if this machine vanished now, you would lose {duration(worst)} of work ({sum(r.unsaved for r in unsaved)} file(s))")
     elif any(r.durability == "UNKNOWN" for r in rows):
         out("everything is written; this place cannot tell whether it is safe")
     elif rows:

@@ -11,6 +11,10 @@ class Diverged(StageFailed):
     """The loss is no number any more, so nothing that follows can be."""
 
 
+class Stopped(Exception):
+    """The time that the run was given is over; everything is saved."""
+
+
 class Watcher:
     """Follows a training. Whatever a method raises ends the training there."""
 

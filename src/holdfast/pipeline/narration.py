@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from holdfast.session.progress import duration
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
@@ -121,12 +123,3 @@ class Screen:
         if done <= self._first:
             return ""
         return f", {duration((now - self._began) / (done - self._first) * (total - done))} left"
-
-
-def duration(seconds: float) -> str:
-    """A stretch of time for people."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

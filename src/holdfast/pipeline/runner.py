@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import ConfigurationError, HoldfastError, MadeOtherwise, StageFailed, StoreError, UsageError
+from holdfast.integrations.watching import Stopped
 from holdfast.pipeline.examine import Examiner, Found, State
 from holdfast.pipeline.layout import RECORD
-from holdfast.pipeline.narration import Narration, Quiet, duration
+from holdfast.pipeline.narration import Narration, Quiet
 from holdfast.pipeline.record import Record, write_record
 from holdfast.pipeline.settings import Experiment
 from holdfast.pipeline.sources import find_sources
 from holdfast.pipeline.stages import Finished, Made, Pipeline, Stage, products
 from holdfast.session.files import file_identity
 from holdfast.session.keeper import Keeper
+from holdfast.session.progress import duration
 from holdfast.store.workspace import STATE_FOLDER
 
 log = logging.getLogger(__name__)
@@ -128,7 +130,6 @@ class Runner:
 
     def _work(self, stage: Stage, record: Record | None, done: Mapping[str, Finished]) -> Finished | None:
         """Restore what it needs, run it, check what it made, back it up. None where it was stopped as asked."""
-        from holdfast.pipeline.hpo import Stopped
         from holdfast.pipeline.steps.bench import Workbench
 
         began = self._clock()

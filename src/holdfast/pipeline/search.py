@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from holdfast.errors import StageFailed
 from holdfast.pipeline.fingerprint import fingerprint
 from holdfast.pipeline.settings import Hpo, Parameter
 
@@ -85,3 +86,21 @@ def study_result(trials: list[optuna.trial.FrozenTrial]) -> str:
     """Identity of what a study found: numbers, states, parameters and values; no clock times."""
     rows = [{"number": t.number, "state": t.state.name, "params": t.params, "value": t.value} for t in trials]
     return fingerprint({"trials": rows})
+
+
+def summarize(trials: list[optuna.trial.FrozenTrial]) -> dict[str, Any]:
+    """Counts and the best trial, for the record of the stage. No clock times."""
+    best = best_trial(trials)
+    if best is None:
+        reasons = sorted({str(t.user_attrs.get("failed", t.state.name.lower())) for t in trials})
+        raise StageFailed(f"no trial is complete ({'; '.join(reasons)[:300]}); change the search space, or give it more trials")
+    states: dict[str, int] = {}
+    for trial in trials:
+        states[trial.state.name] = states.get(trial.state.name, 0) + 1
+    return {
+        "trials": len(trials),
+        "states": states,
+        "best_trial": best.number,
+        "best_value": best.value,
+        "best_params": best.params,
+    }

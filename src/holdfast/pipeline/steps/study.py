@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.pipeline.device import describe_environment, resolve_device, resolve_precision
-from holdfast.pipeline.hpo import run_local_hpo_sweep, summarize
-from holdfast.pipeline.search import study_result
+from holdfast.pipeline.hpo import run_local_hpo_sweep
+from holdfast.pipeline.search import study_result, summarize
 from holdfast.pipeline.stages import Made
 from holdfast.pipeline.steps.bench import Workbench
 
@@ -18,9 +18,6 @@ def search(bench: Workbench) -> Made:
     name = bench.stage.name.partition("/")[2]
     backbone = next(b for b in experiment.backbones if b.name == name)
     folder = bench.folder
-    training = experiment.training.model_dump()
-    if experiment.training.precision == "auto" and bench.environment.get("precision"):
-        training["precision"] = bench.environment["precision"]
     run = experiment.run
     storage = experiment.hpo.checkpoint.model_dump()
     # A fork's folder carries digits behind the backbone's name, so the path is given from there.
@@ -42,7 +39,7 @@ def search(bench: Workbench) -> Made:
         config_dir=bench.keeper.root / "config",
         backbone=name,
         hpo_config=experiment.hpo,
-        train_config=training,
+        train_config=experiment.training,
         output_dir=folder.parent,
         checkpoint_config=storage,
         restore_from_drive=bench.restore,
@@ -52,6 +49,7 @@ def search(bench: Workbench) -> Made:
         max_length=experiment.data.max_length,
         stride=experiment.data.stride,
         device=experiment.run.device,
+        precision=bench.environment.get("precision"),
         keep=keep,
         narration=bench.narration,
         time_is_over=bench.time_is_over,

@@ -7,19 +7,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from holdfast.errors import StageFailed
-from holdfast.integrations.watching import Watcher
+from holdfast.integrations.watching import Stopped, Watcher
 from holdfast.pipeline.checkpoint import weights_identity
 from holdfast.pipeline.dataset import open_dataset
 from holdfast.pipeline.device import describe_environment, resolve_device, resolve_precision
 from holdfast.pipeline.evaluation import evaluate
-from holdfast.pipeline.hpo import Stopped
 from holdfast.pipeline.layout import BEST_CONFIGURATION, CHECKPOINT, METRICS, TRAINING_CACHE
-from holdfast.pipeline.narration import duration
 from holdfast.pipeline.settings import changed
 from holdfast.pipeline.stages import Made
 from holdfast.pipeline.steps.bench import Workbench
 from holdfast.pipeline.training import Job, drop_checkpoints, estimate_seconds, prepare, train
 from holdfast.session.files import write_json
+from holdfast.session.progress import duration
 
 
 def train_final(bench: Workbench) -> Made:
