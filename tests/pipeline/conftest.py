@@ -40,9 +40,10 @@ def sentence(random_: random.Random, fillers: int) -> Document:
 
 def make_checkpoint(folder: Path) -> None:
     """A BERT of two layers with seeded weights, spread enough that it gives every tag; and a word-piece tokenizer."""
-    torch = pytest.importorskip("torch")
-    transformers = pytest.importorskip("transformers")
-    tokenizers = pytest.importorskip("tokenizers")
+    import tokenizers
+    import torch
+    import transformers
+
     words = sorted({w for phrase in (*_PEOPLE, *_PLACES, *_FILLERS) for w in phrase.split()} - {"Edsger", "Rotterdam"})
     letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
     pieces = [*_SPECIAL, *words, *letters, *(letter.upper() for letter in letters), *("##" + letter for letter in letters)]

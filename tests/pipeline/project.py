@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -156,15 +154,3 @@ def trials(machine: Machine) -> list[dict[str, Any]]:
     finally:
         storage.remove_session()
         storage.engine.dispose()
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -12,12 +12,9 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("optuna")
-pytest.importorskip("transformers")
-
 from holdfast.cli.app import main
 from tests.bad_input.support import Done, everything_in, refused
-from tests.pipeline.project import make_project, one_thread, write_settings
+from tests.pipeline.project import make_project, write_settings
 
 EXPERIMENT = "config/micro.yaml"
 
@@ -45,7 +42,7 @@ class Desk:
         self._monkeypatch.chdir(self.root)
         self._monkeypatch.setenv("HOLDFAST_DRIVE", str(self.drive))
         self._monkeypatch.setattr("sys.argv", ["holdfast", *words])
-        with pytest.raises(SystemExit) as stopped, one_thread():
+        with pytest.raises(SystemExit) as stopped:
             main()
         told = self._capsys.readouterr()
         assert isinstance(stopped.value.code, int)

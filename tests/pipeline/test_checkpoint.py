@@ -68,7 +68,6 @@ def test_no_folder_is_not_restored(tmp_path: Path) -> None:
 
 
 def test_weights_without_a_classifier_are_refused(checkpoint: Path) -> None:
-    pytest.importorskip("torch")
     from safetensors.torch import load_file, save_file
 
     tensors = load_file(checkpoint / "model.safetensors")

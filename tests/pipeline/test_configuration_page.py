@@ -9,9 +9,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-pytest.importorskip("pydantic")
-
 from pydantic import BaseModel
 
 from holdfast.errors import ConfigurationError

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
 
 from holdfast.errors import BadData, StageFailed, UsageError
@@ -21,13 +23,6 @@ from holdfast.pipeline.conversion import convert
 from holdfast.pipeline.documents import Document
 from holdfast.pipeline.encode import encode
 from tests.pipeline.conftest import MAX_LENGTH, STRIDE, TAGS
-
-np: Any = pytest.importorskip("numpy")
-onnx: Any = pytest.importorskip("onnx")
-pytest.importorskip("onnx.reference")
-pytest.importorskip("onnx.parser")
-pytest.importorskip("onnxruntime")
-pytest.importorskip("seqeval")
 
 FILES = ["conversion.json", "labels.json", "model.int8.onnx", "model.onnx", "tokenizer.json"]
 

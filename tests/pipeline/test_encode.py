@@ -6,7 +6,9 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
+import tokenizers as library
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,8 +17,6 @@ from holdfast.pipeline.documents import Document, Span, split_words
 from holdfast.pipeline.encode import IGNORED, Window, encode, word_predictions
 from holdfast.pipeline.entities import bio_tags, word_tags
 
-np: Any = pytest.importorskip("numpy")
-library: Any = pytest.importorskip("tokenizers")
 models, normalizers, pre_tokenizers = library.models, library.normalizers, library.pre_tokenizers
 processors, trainers, Tokenizer = library.processors, library.trainers, library.Tokenizer
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pytest
 
 from holdfast.errors import UsageError
@@ -14,8 +14,6 @@ from holdfast.pipeline.documents import Document
 from holdfast.pipeline.encode import Window, decisive, encode, word_predictions
 from holdfast.pipeline.inference import padded, predict_torch
 from tests.pipeline.conftest import MAX_LENGTH, STRIDE, TAGS
-
-np: Any = pytest.importorskip("numpy")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from holdfast.errors import BadData, NotRestored, UsageError
@@ -22,10 +23,6 @@ from holdfast.pipeline.entities import spans_of
 from holdfast.pipeline.inference import predict_torch
 from holdfast.pipeline.predict import Entity, Predictor
 from tests.pipeline.conftest import MAX_LENGTH, STRIDE, TAGS
-
-np: Any = pytest.importorskip("numpy")
-pytest.importorskip("onnxruntime")
-pytest.importorskip("seqeval")
 
 
 @pytest.fixture(scope="module")

@@ -130,10 +130,18 @@ def test_the_baseline_takes_the_longest_entry_and_leaves_out_what_is_mostly_no_e
         spans = tuple(sorted(Span(text.index(e), text.index(e) + len(e), "SKILL") for e in entities))
         return Document(text, split_words(text), spans)
 
-    train = (document("crop planning, crop", "crop planning"), document("planning x", "planning"), document("planning planning"))
+    labelled = Document("x y z", split_words("x y z"), (Span(0, 1, "EMAIL"), Span(2, 3, "PHONE"), Span(4, 5, "EXPERIENCE")))
+    train = (
+        document("crop planning, crop", "crop planning"),
+        document("planning x", "planning"),
+        document("planning planning"),
+        labelled,
+    )
     baseline = DictionaryBaseline(train)
     found = baseline.predict(document("Crop Planning and planning, a.b@example.org, 555-0100, since 2011"))
     assert found == (Span(0, 13, "SKILL"), Span(28, 43, "EMAIL"), Span(45, 53, "PHONE"), Span(55, 65, "EXPERIENCE"))
+    # A pattern of what the data do not label finds nothing.
+    assert DictionaryBaseline(train[:-1]).predict(document("a.b@example.org, crop planning")) == (Span(17, 30, "SKILL"),)
 
 
 def test_every_process_writes_the_same_sample_and_the_same_tiny_folder(sample: Sample, tiny: Path, tmp_path: Path) -> None:

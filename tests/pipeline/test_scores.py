@@ -8,8 +8,6 @@ import pytest
 
 from holdfast.pipeline.scores import OBJECTIVES, flat, score
 
-pytest.importorskip("seqeval")
-
 TRUE = [["B-PER", "I-PER", "O", "B-LOC"], ["B-LOC", "O", "B-PER"]]
 # PER: one of two found, exactly. LOC: one of two found, and one that is only half of the person.
 PREDICTED = [["B-PER", "I-PER", "O", "O"], ["B-LOC", "B-LOC", "O"]]

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import optuna
 import pytest
+import torch
 
 from holdfast.errors import ConfigurationError, NotRestored, UsageError
 from holdfast.integrations.watching import Watcher
@@ -29,12 +31,8 @@ from holdfast.pipeline.selection import Candidate, choose
 from holdfast.pipeline.settings import Hpo, Section, Training
 from holdfast.pipeline.storage import setup_checkpoint_storage
 from holdfast.pipeline.training import Job, Trained, resolve_arguments, train
-from tests.pipeline.project import Lines, experiment, make_documents, make_encoder, one_thread
+from tests.pipeline.project import Lines, experiment, make_documents, make_encoder
 from tests.support import Machine, Rig
-
-torch: Any = pytest.importorskip("torch")
-optuna: Any = pytest.importorskip("optuna")
-pytest.importorskip("transformers")
 
 LABELS = ("PERSON", "PLACE")
 
@@ -65,12 +63,6 @@ def covers(*keys: str) -> Callable[[Test], Test]:
 def test_every_setting_has_a_test_that_would_miss_it() -> None:
     keys = {f"{section}.{key}" for section, model in SECTIONS.items() for key in model.model_fields}
     assert keys == COVERED
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    with one_thread():
-        yield
 
 
 # -- one training ----------------------------------------------------------------------------------------------------------
@@ -214,8 +206,7 @@ def test_what_decides_the_weights_changes_them(bench: Bench, unchanged: bytes, s
 
 @pytest.fixture(scope="module")
 def unchanged(project: Path, documents: Mapping[str, tuple[Document, ...]], tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    with one_thread():
-        return Bench(project, documents, tmp_path_factory.mktemp("unchanged")).weights()
+    return Bench(project, documents, tmp_path_factory.mktemp("unchanged")).weights()
 
 
 @covers("training.dropout")
@@ -280,7 +271,8 @@ def test_checkpoints_are_saved_when_so_long_has_passed(bench: Bench) -> None:
 
 @covers("training.report_to")
 def test_tensorboard_is_written_below_the_training_and_only_where_asked_for(bench: Bench) -> None:
-    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    from tensorboard.backend.event_processing import event_accumulator as accumulator
+
     trained, _ = bench.train(epochs=3, report_to="tensorboard")
     logs = trained.folder.parent / LOGS
     assert [p.name.startswith("events.out.tfevents") for p in logs.iterdir()] == [True]
@@ -583,14 +575,13 @@ def whole(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
         if type(module).__name__ == "BertForTokenClassification" and not module.training:
             calls[int(output.logits.shape[0])] += 1
 
-    with one_thread():
-        Runner(machine.keeper(), experiment(**WHOLE), only=["data", "hpo"], narration=Lines()).run()
-        hook = torch.nn.modules.module.register_module_forward_hook(count)
-        try:
-            Runner(machine.keeper(), experiment(**WHOLE), only=["benchmark"], narration=Lines()).run()
-        finally:
-            hook.remove()
-        assert Runner(machine.keeper(), experiment(**WHOLE), narration=Lines()).run().finished
+    Runner(machine.keeper(), experiment(**WHOLE), only=["data", "hpo"], narration=Lines()).run()
+    hook = torch.nn.modules.module.register_module_forward_hook(count)
+    try:
+        Runner(machine.keeper(), experiment(**WHOLE), only=["benchmark"], narration=Lines()).run()
+    finally:
+        hook.remove()
+    assert Runner(machine.keeper(), experiment(**WHOLE), narration=Lines()).run().finished
     return Whole(machine.outputs, calls)
 
 
