@@ -205,12 +205,13 @@ SETTINGS: dict[str, Case] = {
         hpo__checkpoint={"enabled": False},
     ),
     "studies that share a file": said(
-        "hpo.checkpoint.storage_path: 'study.db' should begin with '{backbone}/', so that a study and its trials are kept together",
+        "hpo.checkpoint.storage_path: 'study.db' should be '{backbone}/' and a file name, so that a study and its trials "
+        "are kept together",
         hpo__checkpoint={"storage_path": "study.db"},
     ),
     "a study outside its folder": said(
-        "hpo.checkpoint.storage_path: '{backbone}/../study.db' should begin with '{backbone}/', so that a study and its trials are "
-        "kept together",
+        "hpo.checkpoint.storage_path: '{backbone}/../study.db' should be '{backbone}/' and a file name, so that a study and its "
+        "trials are kept together",
         hpo__checkpoint={"storage_path": "{backbone}/../study.db"},
     ),
     "stopping early by nothing": said(

@@ -545,7 +545,7 @@ WHOLE = {
     "hpo__trials": 1,
     "hpo__search_space": RATES,
     "hpo__training": {"epochs": 1},
-    "hpo__checkpoint": {"study_name": "other", "storage_path": "{backbone}/{study_name}.db"},
+    "hpo__checkpoint": {"study_name": "other", "storage_path": "{backbone}/{backbone}-{study_name}.db"},
     "benchmark": {"batch_sizes": [3, 5], "iterations": 6, "warmup_iterations": 2},
     "selection": {"by": "latency", "tolerance": 0.125},
     "final_training": {"data": "train+validation", "training": {"epochs": 4, "batch_size": 40}},
@@ -639,5 +639,5 @@ def test_the_conversion_is_the_one_that_is_asked_for(whole: Whole) -> None:
 
 
 def test_the_pipelines_study_lies_where_it_is_said(whole: Whole) -> None:
-    assert (whole.outputs / "hpo/micro/other.db").is_file()
+    assert (whole.outputs / "hpo/micro/micro-other.db").is_file()
     assert whole.read("hpo/micro/trials/trial-0000/metrics.json")["steps"] < 10

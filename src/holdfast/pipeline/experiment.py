@@ -55,9 +55,10 @@ def check(document: dict[str, Any], place: str) -> Experiment:
         raise ConfigurationError(
             f"{place}: hpo.checkpoint.enabled: false keeps no study, so nothing could be selected from it or resumed; leave it true"
         )
-    if not storage.storage_path.startswith("{backbone}/") or ".." in storage.storage_path.split("/"):
+    folder, _, file = storage.storage_path.partition("/")
+    if folder != "{backbone}" or not file or "/" in file or file == "..":
         raise ConfigurationError(
-            f"{place}: hpo.checkpoint.storage_path: {storage.storage_path!r} should begin with '{{backbone}}/', so that "
+            f"{place}: hpo.checkpoint.storage_path: {storage.storage_path!r} should be '{{backbone}}/' and a file name, so that "
             "a study and its trials are kept together"
         )
     return experiment

@@ -205,7 +205,8 @@ class Pipeline:
         data, experiment = done["data"], self.experiment
         folder = self.layout.folder("hpo", backbone.name, fork)
         storage = experiment.hpo.checkpoint
-        study = storage.storage_path.replace("{study_name}", storage.study_name or backbone.name).removeprefix("{backbone}/")
+        study = storage.storage_path.removeprefix("{backbone}/").replace("{backbone}", backbone.name)
+        study = study.replace("{study_name}", storage.study_name or backbone.name)
         return Stage(
             name=f"hpo/{backbone.name}",
             folder=folder,
