@@ -68,7 +68,7 @@ def saved(tmp_path: Path) -> Path:
         folder.mkdir()
         (folder / "model.safetensors").write_bytes(b"weights %d" % step)
         (folder / "trainer_state.json").write_text(json.dumps({"best_model_checkpoint": str(folder), "global_step": step}))
-        checkpoints.seal(folder, step=step, best_step=2, over=False)
+        checkpoints.seal(folder, step=step, best_step=2, over=False, made_from="abc")
     return tmp_path
 
 

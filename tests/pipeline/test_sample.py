@@ -160,7 +160,7 @@ def test_the_tokenizer_loads_fast_and_knows_every_character(sample: Sample, tiny
 
     tokenizer = AutoTokenizer.from_pretrained(tiny)
     assert tokenizer.is_fast
-    assert tokenizer.model_max_length == 512
+    assert tokenizer.model_max_length == 4096
     assert tokenizer.convert_ids_to_tokens(list(range(5))) == list(SPECIAL_TOKENS)
     assert (tokenizer.pad_token_id, tokenizer.unk_token_id, tokenizer.mask_token_id) == (0, 1, 4)
     for document in sample.test:
@@ -178,7 +178,7 @@ def test_the_configuration_loads_and_fits_the_tokenizer(tiny: Path) -> None:
     config = AutoConfig.from_pretrained(tiny)
     assert config.model_type == "modernbert"
     assert config.vocab_size == len(AutoTokenizer.from_pretrained(tiny)) == 1000
-    assert config.max_position_embeddings == 512
+    assert config.max_position_embeddings == 4096
 
 
 def test_word_pieces_merge_the_most_frequent_pair_and_leave_digits_apart() -> None:

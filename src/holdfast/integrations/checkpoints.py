@@ -32,22 +32,24 @@ class SavedCheckpoint:
         step: Optimizer steps done.
         best_step: The step whose weights scored best so far, or None where nothing was scored.
         over: Training has nothing left to do after it.
+        made_from: Fingerprint of what it is a checkpoint of.
     """
 
     folder: Path
     step: int
     best_step: int | None
     over: bool
+    made_from: str
 
 
-def seal(folder: Path, *, step: int, best_step: int | None, over: bool) -> None:
+def seal(folder: Path, *, step: int, best_step: int | None, over: bool, made_from: str) -> None:
     """Declare a checkpoint whole. Paths of this machine are taken out of the Trainer's state first."""
     state = folder / "trainer_state.json"
     document = json.loads(state.read_text(encoding="utf-8"))
     document["best_model_checkpoint"] = None  # an absolute path; `best_step` says it for every machine
     write_json(state, document)
     files = {p.name: {"size": p.stat().st_size, "blake3": file_identity(p)} for p in sorted(folder.iterdir()) if p.name != MARKER}
-    write_json(folder / MARKER, {"step": step, "best_step": best_step, "over": over, "files": files})
+    write_json(folder / MARKER, {"step": step, "best_step": best_step, "over": over, "made_from": made_from, "files": files})
 
 
 def whole(folder: Path) -> SavedCheckpoint | None:
@@ -58,7 +60,7 @@ def whole(folder: Path) -> SavedCheckpoint | None:
             place = folder / name
             if place.stat().st_size != expected["size"] or file_identity(place) != expected["blake3"]:
                 return None
-        return SavedCheckpoint(folder, int(marker["step"]), marker["best_step"], marker["over"] is True)
+        return SavedCheckpoint(folder, int(marker["step"]), marker["best_step"], marker["over"] is True, str(marker["made_from"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

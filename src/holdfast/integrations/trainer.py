@@ -23,9 +23,13 @@ class Checkpointing(TrainerCallback):
         clock: Monotonic seconds.
         steps: Save every so many optimizer steps, or None.
         every: Save when so many seconds have passed since the last checkpoint, or None.
+        made_from: Fingerprint of what is trained; stands in every checkpoint.
     """
 
-    def __init__(self, watcher: Watcher, clock: Callable[[], float], *, steps: int | None, every: float | None) -> None:
+    def __init__(
+        self, watcher: Watcher, clock: Callable[[], float], *, steps: int | None, every: float | None, made_from: str
+    ) -> None:
+        self._made_from = made_from
         self._watcher = watcher
         self._clock = clock
         self._steps = steps
@@ -59,7 +63,7 @@ class Checkpointing(TrainerCallback):
         Raises:
             Diverged: it is.
         """
-        for name in ("loss", "eval_loss"):
+        for name in ("loss", "eval_loss", "train_loss"):
             value = (logs or {}).get(name)
             if value is not None and not math.isfinite(value):
                 raise Diverged(f"{name} is {value} at step {state.global_step}; a smaller learning rate may help")
@@ -81,7 +85,9 @@ class Checkpointing(TrainerCallback):
         folder = Path(str(args.output_dir))
         over = control.should_training_stop or state.global_step >= state.max_steps
         best = state.best_global_step or None
-        checkpoints.seal(folder / f"checkpoint-{state.global_step}", step=state.global_step, best_step=best, over=over)
+        checkpoints.seal(
+            folder / f"checkpoint-{state.global_step}", step=state.global_step, best_step=best, over=over, made_from=self._made_from
+        )
         checkpoints.rotate(folder, best)
         self._last = self._clock()
         self._watcher.saved(state.global_step, state.max_steps)

@@ -36,6 +36,11 @@ def resolve_precision(wanted: str, device: str) -> str:
     """
     if wanted == "fp16" and device == "cpu":
         raise ConfigurationError("training.precision: fp16 needs a GPU; use auto, fp32 or bf16")
+    if wanted == "bf16" and device == "cuda":
+        import torch
+
+        if not torch.cuda.is_bf16_supported(including_emulation=False):
+            raise ConfigurationError("training.precision: this GPU has no bf16; use auto, fp16 or fp32")
     if wanted != "auto":
         return wanted
     if device == "cpu":
@@ -43,6 +48,23 @@ def resolve_precision(wanted: str, device: str) -> str:
     import torch
 
     return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+
+
+def resume_precision(begun: str | None, wanted: str, device: str) -> None:
+    """Check that what was begun with one number format can go on here.
+
+    Raises:
+        ConfigurationError: this device does not have it.
+    """
+    if begun is None or wanted != "auto":
+        return
+    try:
+        resolve_precision(begun, device)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"this was begun with {begun}, which this {device} does not have, and does not change half-way: go on on a device "
+            "like the first, or begin another with --fork and --set training.precision=fp32"
+        ) from error
 
 
 def describe_device(device: str) -> dict[str, Any]:

@@ -51,6 +51,7 @@ class Found:
         here: All of its outputs are on this machine.
         stored: All of its outputs are in the store.
         held: What the store holds of its folder.
+        changed: Outputs that are here and are not what was made.
         differences: Where it was made otherwise, one line for each value that differs.
     """
 
@@ -62,6 +63,7 @@ class Found:
     here: bool = False
     stored: bool = False
     held: Held | None = None
+    changed: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
 
 
@@ -157,7 +159,9 @@ class Examiner:
         held = self._held(stage)
         expected = {stage.folder + "/" + p: h for p, h in record.files.items()} if stage.own else {stage.record: ""}
         own_record = {stage.record} if stage.own else set()
-        here = {k for k in expected if (self.keeper.root / k).is_file()}
+        present = {k for k in expected if (self.keeper.root / k).is_file()}
+        here = {k for k in present if expected[k] in ("", self.keeper.identity(k))}
+        changed = tuple(sorted(present - here))
         stored = {k for k, h in expected.items() if k in held.files and h in ("", held.files[k][1])}
         missing = sorted(expected.keys() - here - stored)
         all_here, all_stored = len(here) == len(expected), len(stored) == len(expected) and own_record <= held.files.keys()
@@ -167,10 +171,10 @@ class Examiner:
         if more:
             return Found(stage.name, State.BEGUN, stage, record, f"more is asked for: {more}", all_here, all_stored, held)
         if missing:
-            why = f"{missing[0]} is neither here nor in the store"
-            return Found(stage.name, State.BEGUN, stage, record, why, held=held)
+            what = "is not what was made" if missing[0] in changed else "is neither here nor in the store"
+            return Found(stage.name, State.BEGUN, stage, record, f"{missing[0]} {what}", held=held, changed=changed)
         where = "here and in the store" if all_here and all_stored else "here" if all_here else "in the store"
-        return Found(stage.name, State.DONE, stage, record, where, all_here, all_stored, held)
+        return Found(stage.name, State.DONE, stage, record, where, all_here, all_stored, held, changed)
 
     # -- restoring ---------------------------------------------------------------------------------------------------
 

@@ -15,9 +15,9 @@ from holdfast.pipeline.device import resolve_device
 from holdfast.pipeline.experiment import explain
 from holdfast.pipeline.fingerprint import differences, fingerprint
 from holdfast.pipeline.identity import backbone_identity
-from holdfast.pipeline.layout import CHECKPOINTS, trial_folder
+from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS, trial_folder
 from holdfast.pipeline.narration import Narration, Quiet
-from holdfast.pipeline.search import make_pruner, make_sampler, most_epochs
+from holdfast.pipeline.search import best_trial, make_pruner, make_sampler, most_epochs
 from holdfast.pipeline.settings import TINY, Hpo, Training, changed
 from holdfast.pipeline.storage import RestoreFromDrive, setup_checkpoint_storage, storage_settings
 from holdfast.pipeline.sweep import KeepStudy, Sweep, run_trials
@@ -82,7 +82,7 @@ def run_local_hpo_sweep(
         keep: Called with the study's folder and how many trials it holds, whenever something worth keeping is there.
         narration: Tells how it goes.
         time_is_over: Asked between steps; once true, what runs is saved and `Stopped` is raised.
-        begin: Called once everything is checked, before the study is opened.
+        begin: Called once everything is checked and brought back, before the first trial.
 
     Raises:
         UsageError: something is asked for that is not supported, or cannot be.
@@ -97,7 +97,7 @@ def run_local_hpo_sweep(
     path, uri, _ = setup_checkpoint_storage(Path(output_dir), storage.model_dump(), backbone, None, restore_from_drive)
     folder = Path(output_dir) / backbone if path is None else path.parent
     data = open_dataset(Path(dataset_path))
-    loaded = _model(model or backbone, Path(config_dir), folder, data, max_length)
+    loaded = _model(model or backbone, Path(config_dir), folder, data)
     sweep = Sweep(
         backbone=backbone,
         model=loaded,
@@ -116,10 +116,10 @@ def run_local_hpo_sweep(
         time_is_over=time_is_over,
     )
     prepare(sweep.job(training, folder))  # what cannot be used is found before anything says that this study was begun
-    begin()
     with _open_study(sweep, uri, storage.study_name or backbone) as study:
         if path is not None and restore_from_drive is not None:
-            _restore_trials(study, folder, restore_from_drive, everything=storage.save_only_best)
+            _restore_trials(study, folder, restore_from_drive)
+        begin()
         run_trials(sweep, study)
         return study
 
@@ -143,12 +143,12 @@ def _checked(given: Any, model: type[Any], name: str) -> Any:
         raise ConfigurationError(explain(error, name, model=model)) from error
 
 
-def _model(model: str, config_dir: Path, folder: Path, data: Dataset, max_length: int) -> str:
+def _model(model: str, config_dir: Path, folder: Path, data: Dataset) -> str:
     """What to load; the encoder `tiny` is made from the training data, beside the study."""
     if model == TINY:
         place = folder / "encoder"
         if not (place / "config.json").exists():
-            make_tiny(place, data.train, max_length=max_length)
+            make_tiny(place, data.train)
         return str(place)
     beside = config_dir.parent / model
     return str(beside) if beside.is_dir() else model
@@ -160,17 +160,18 @@ def _keep_with_attached(folder: Path, progress: float) -> None:
         keeper.backup(folder.absolute(), progress=progress)
 
 
-def _restore_trials(study: optuna.Study, folder: Path, restore: RestoreFromDrive, *, everything: bool) -> None:
-    """What a killed trial had saved, before it goes on; and the best weights, if they will have to make room for better ones."""
+def _restore_trials(study: optuna.Study, folder: Path, restore: RestoreFromDrive) -> None:
+    """Each trial that is needed, by its own path, before anything is backed up: what a killed one had saved, the best weights."""
     from optuna.trial import TrialState
 
-    if everything and study.get_trials(deepcopy=False):
-        restore(folder.absolute())
-        return
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        place = folder / trial_folder(trial.number) / CHECKPOINTS
-        if not place.exists():
-            restore(place.absolute())
+    trials = study.get_trials(deepcopy=False)
+    best = best_trial(trials)
+    wanted = {t.number: CHECKPOINTS for t in trials if t.state is TrialState.RUNNING}
+    if best is not None:
+        wanted[best.number] = CHECKPOINT
+    for number, part in sorted(wanted.items()):
+        if not (folder / trial_folder(number) / part).exists():
+            restore((folder / trial_folder(number)).absolute())
 
 
 @contextlib.contextmanager

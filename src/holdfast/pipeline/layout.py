@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 RECORD = "stage.json"  #: in the folder of every stage: what it was made from, and whether it is finished
 METRICS = "metrics.json"
 CHECKPOINT = "checkpoint"  #: the folder of finished weights, a complete `transformers` folder
@@ -40,3 +43,11 @@ class Layout:
 def trial_folder(number: int) -> str:
     """The folder of a trial, below that of its study."""
     return f"{TRIALS}/trial-{number:04d}"
+
+
+def drop_checkpoints(folder: Path) -> bool:
+    """Delete what an unfinished training had saved, once nothing needs it. True where there was something."""
+    place = folder / CHECKPOINTS
+    there = place.exists()
+    shutil.rmtree(place, ignore_errors=True)
+    return there

@@ -49,6 +49,8 @@ def read_record(place: Path) -> Record | None:
     """The record in a file; None where there is no file, or what is there is no record (a torn write, another's file)."""
     try:
         document = json.loads(place.read_bytes())
+        if document.pop("digest") != fingerprint(document):
+            return None
         return Record(
             stage=str(document["stage"]),
             made_from=dict(document["made_from"]),
@@ -77,7 +79,7 @@ def write_record(place: Path, record: Record) -> None:
         "summary": dict(record.summary),
         "environment": dict(record.environment),
     }
-    write_json(place, document)
+    write_json(place, {**document, "digest": fingerprint(document)})
 
 
 def read_benchmark_record(place: Path, stage: str) -> Record | None:

@@ -11,16 +11,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from holdfast.errors import ConfigurationError, HoldfastError, MadeOtherwise, StageFailed, StoreError, UsageError
+from holdfast.errors import ConfigurationError, HoldfastError, MadeOtherwise, NotRestored, StageFailed, StoreError, UsageError
 from holdfast.integrations.watching import Stopped
 from holdfast.pipeline.examine import Examiner, Found, State
-from holdfast.pipeline.layout import RECORD
+from holdfast.pipeline.layout import CHECKPOINTS, RECORD, drop_checkpoints
 from holdfast.pipeline.narration import Narration, Quiet
 from holdfast.pipeline.record import Record, write_record
 from holdfast.pipeline.settings import Experiment
 from holdfast.pipeline.sources import find_sources
 from holdfast.pipeline.stages import Finished, Made, Pipeline, Stage, products
-from holdfast.session.files import file_identity
+from holdfast.session.files import file_identity, set_aside
 from holdfast.session.keeper import Keeper
 from holdfast.session.progress import duration
 from holdfast.store.workspace import STATE_FOLDER
@@ -89,6 +89,7 @@ class Runner:
         self._clock = clock
         self._stop_at = None if stop_after is None else clock() + stop_after
         self._ran: list[str] = []
+        self._kept: dict[str, bool] = {}  #: by stage: whether its last backup went through
         self._welcomed = False
 
     def run(self) -> Summary:
@@ -103,6 +104,8 @@ class Runner:
         done: dict[str, Finished] = {}
         for name in self.pipeline.names():
             found = self.examiner.find(name, done)
+            if found.state is State.BEGUN and found.held is not None and found.held.ahead:
+                found = self._take_over(found, done)
             self._welcome(found, done)
             if found.state is State.DONE:
                 done[name] = self._accept(found)
@@ -145,13 +148,14 @@ class Runner:
             begun = replace(begun, environment=begun.environment or environment)
             if record is None or record.finished:
                 write_record(self.keeper.root / stage.record, begun)
-                self._back_up(stage)
+                self._back_up(stage, None)
 
         bench = Workbench(
             stage=stage,
             done=done,
             pipeline=self.pipeline,
             keeper=self.keeper,
+            keep=lambda progress: self._back_up(stage, progress),
             restore=lambda path: self.examiner.ensure(path, precious=True),
             narration=self.narration,
             begin=begin,
@@ -195,34 +199,40 @@ class Runner:
             folder = self.keeper.root / stage.folder
             record = replace(begun, finished=True, result=made.result, files=_files(folder), summary=dict(made.summary))
             write_record(self.keeper.root / stage.record, record)
+            drop_checkpoints(folder)
         else:
             record = stage.read(self.keeper.root / stage.record) or begun
-        self._back_up(stage, final=True, made=made)
+        self._back_up(stage, _final_progress(stage, record))
         return Finished(stage, record)
 
-    def _back_up(self, stage: Stage, *, final: bool = False, made: Made | None = None) -> bool:
-        if not self.keeper.enabled:
-            return False
-        progress = None
-        if final and stage.precious and made is not None:
-            # Above anything that the stage counted while it ran, so that a fresh machine takes the finished generation.
-            progress = float(made.summary.get("trials") or made.summary.get("steps") or 0) + 0.5
-        return bool(self.keeper.backup(*stage.artifacts, progress=progress))
+    def _back_up(self, stage: Stage, progress: float | None) -> None:
+        if self.keeper.enabled:
+            self._kept[stage.name] = bool(self.keeper.backup(*stage.artifacts, progress=progress))
 
     def _accept(self, found: Found) -> Finished:
-        """A stage that is done needs nothing but, perhaps, the backup that it missed."""
+        """A stage that is done needs nothing but, perhaps, the backup that it missed, and what was changed here put aside."""
         stage, record = found.stage, found.record
         assert stage is not None
         assert record is not None
+        for key in found.changed:  # the store has the one that was made
+            aside = set_aside(self.keeper.root / key, "changed")
+            self.narration.warn(f"{key}: is not what was made; moved to {aside.name}")
         saved = ""
-        if self.keeper.enabled and found.here and not found.stored:
-            saved = (
-                "; backed up now"
-                if self._back_up(stage, final=True, made=Made(record.result, record.summary))
-                else "; NOT BACKED UP"
-            )
+        leftover = stage.own and drop_checkpoints(self.keeper.root / stage.folder)
+        if self.keeper.enabled and found.here and (leftover or not found.stored):
+            self._back_up(stage, _final_progress(stage, record))
+            saved = "; backed up now" if self._kept[stage.name] else "; NOT BACKED UP"
         self.narration.say(f"{found.name}: done ({found.why}{saved})")
         return Finished(stage, record)
+
+    def _take_over(self, found: Found, done: Mapping[str, Finished]) -> Found:
+        """Another machine went on from what this one had: its work is taken, and what is here is moved aside, not mixed with it."""
+        assert found.stage is not None
+        self.narration.warn(f"{found.name}: the store is ahead of this machine; what is here is moved aside, the store's is taken")
+        result = self.keeper.restore(found.stage.folder)
+        if not result:
+            raise NotRestored(result.error or f"{found.stage.folder}: could not be restored")
+        return self.examiner.find(found.name, done)
 
     # -- around it ---------------------------------------------------------------------------------------------------
 
@@ -248,12 +258,8 @@ class Runner:
             return
         names = self.pipeline.names()
         left = names[names.index(found.name) + 1 :]
-        at = f"{found.name} {self.how_far(found)}" if found.state is State.BEGUN else f"{found.name} to do"
+        at = f"{found.name} {how_far(found, self.pipeline.experiment)}" if found.state is State.BEGUN else f"{found.name} to do"
         self.narration.say(f"Welcome back: {', '.join([at, *(f'{n} to do' for n in left)])}")
-
-    def how_far(self, found: Found) -> str:
-        """How far a stage is that was begun, in words."""
-        return how_far(found, self.pipeline.experiment)
 
     def _refusal(self, found: Found) -> str:
         assert found.stage is not None
@@ -269,19 +275,33 @@ class Runner:
         return Summary(finished=False, stopped=True, ran=tuple(self._ran), done=done, safe=self._safety(done))
 
     def _safety(self, done: Mapping[str, Finished]) -> str:
-        """The worst of what is known of all that was made."""
+        """The worst of what is known of all that was made. What was not seen in the store does not count as safe."""
         if not self.keeper.enabled:
             return "NO STORE"
-        folders = [f.stage.folder for f in done.values()]
         try:
-            status = self.keeper.status()
+            rows = self.keeper.status()
         except StoreError as error:
             log.warning("it cannot be told what is backed up (%s)", error.strerror or error)
             return "UNKNOWN"
-        rows = [r for r in status if any(r.key.value == f or r.key.value.startswith(f + "/") for f in folders)]
-        if any((r.unsaved and r.here != "no") or not r.generation for r in rows):
+        folders = [f.stage.folder for f in done.values()]
+        # A folder is in the store where an artifact at or above it is; what no artifact holds has no generation.
+        holding = {f: [r for r in rows if r.generation and _at_or_below(f, r.key.value)] for f in folders}
+        within = [r for r in rows if any(_at_or_below(r.key.value, f) for f in folders)]
+        ours = [*within, *(r for found in holding.values() for r in found)]
+        if not all(holding.values()) or not all(self._kept.values()) or any(r.unsaved and r.here != "no" for r in ours):
             return "NOT BACKED UP"
-        return next((s for s in ("WRITTEN", "UNKNOWN") if any(r.durability == s for r in rows)), "CONFIRMED")
+        return next((s for s in ("WRITTEN", "UNKNOWN") if any(r.durability == s for r in ours)), "CONFIRMED")
+
+
+def _at_or_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder + "/")
+
+
+def _final_progress(stage: Stage, record: Record) -> float | None:
+    """Above anything that a stage counts while it runs, so that a fresh machine takes the finished generation."""
+    if not stage.precious:
+        return None
+    return float(record.summary.get("trials") or record.summary.get("steps") or 0) + 0.5
 
 
 def how_far(found: Found, experiment: Experiment) -> str:
@@ -301,6 +321,8 @@ def _files(folder: Path) -> dict[str, str]:
     files = {}
     for place in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != RECORD):
         name = place.relative_to(folder).as_posix()
+        if CHECKPOINTS in place.relative_to(folder).parts:  # of a training that is not finished
+            continue
         if place.name.endswith(("-wal", "-shm", "-journal")) or _is_aside(place.name):
             continue
         with place.open("rb") as file:
@@ -310,4 +332,4 @@ def _files(folder: Path) -> dict[str, str]:
 
 
 def _is_aside(name: str) -> bool:
-    return ".damaged-" in name or ".unreadable-" in name
+    return any(f".{word}-" in name for word in ("changed", "damaged", "unreadable"))

@@ -84,12 +84,15 @@ def _value(trial: optuna.trial.FrozenTrial) -> float:
 
 def study_result(trials: list[optuna.trial.FrozenTrial]) -> str:
     """Identity of what a study found: numbers, states, parameters and values; no clock times."""
-    rows = [{"number": t.number, "state": t.state.name, "params": t.params, "value": t.value} for t in trials]
+    rows = [
+        {"number": t.number, "state": t.state.name, "params": t.params, "value": t.value} for t in trials if t.state.is_finished()
+    ]
     return fingerprint({"trials": rows})
 
 
 def summarize(trials: list[optuna.trial.FrozenTrial]) -> dict[str, Any]:
-    """Counts and the best trial, for the record of the stage. No clock times."""
+    """Counts of finished trials, and the best, for the record of the stage. No clock times."""
+    trials = [t for t in trials if t.state.is_finished()]
     best = best_trial(trials)
     if best is None:
         reasons = sorted({str(t.user_attrs.get("failed", t.state.name.lower())) for t in trials})

@@ -183,8 +183,7 @@ class Pipeline:
         split = (
             {} if data.sample or "validation" in self.sources else {"share": data.validation_share, "seed": self.experiment.seed}
         )
-        tiny = any(b.model == TINY for b in self.experiment.backbones)
-        files = ["train.jsonl", "validation.jsonl", "test.jsonl", layout.DATASET, *([f"{TINY}/config.json"] if tiny else [])]
+        files = ["train.jsonl", "validation.jsonl", "test.jsonl", layout.DATASET, f"{TINY}/config.json"]
         return Stage(
             name="data",
             folder=folder,
@@ -195,7 +194,6 @@ class Pipeline:
                 "source": describe_source(data, self.sources),
                 "labels": data.labels,
                 "validation": split,
-                "tiny": {"max_length": data.max_length} if tiny else None,
             },
             work="holdfast.pipeline.steps.data:make_data",
         )

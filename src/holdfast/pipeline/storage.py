@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from holdfast.errors import ConfigurationError, HoldfastError, NotRestored, UsageError
+from holdfast.errors import ConfigurationError, HoldfastError, NotRestored, StageFailed, UsageError
 from holdfast.pipeline.experiment import explain
 from holdfast.pipeline.settings import StudyStorage
 from holdfast.session.files import set_aside
@@ -50,6 +50,7 @@ def setup_checkpoint_storage(
 
     Raises:
         UsageError: the callback does not take one path, or the configuration cannot be used.
+        StageFailed: the study here was damaged, and no backup serves; it is set aside.
         NotRestored: the backup could not be read for `restore_patience` (`on_restore_failure`: `auto`), or once (`stop`).
             Beginning anew would spend hours on what is there already.
     """
@@ -60,9 +61,14 @@ def setup_checkpoint_storage(
     name = study_name or storage.study_name or backbone
     path = Path(output_dir) / storage.storage_path.replace("{backbone}", backbone).replace("{study_name}", name)
     if not _usable(path):
-        _set_aside(path)
+        damaged = _set_aside(path)
         if restore_from_drive is not None:
             _restore(path, restore_from_drive, storage)
+        if damaged is not None and not path.exists():
+            raise StageFailed(
+                f"{path}: was damaged and is now {damaged.name}, and no backup serves in its place; run again to begin a new "
+                "study, or put a copy of your own there first"
+            )
     path.parent.mkdir(parents=True, exist_ok=True)
     there = _usable(path)
     if there and not storage.auto_resume:
@@ -116,21 +122,25 @@ def _usable(path: Path) -> bool:
     if head != _SQLITE:
         return not head and any(path.with_name(path.name + side).exists() for side in ("-wal", "-journal"))
     try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        # Not read-only: after a kill in the middle of a transaction SQLite has to roll it back, and must be able to.
+        connection = sqlite3.connect(f"file:{path}?mode=rw", uri=True)
         try:
             connection.execute("select count(*) from sqlite_master").fetchone()
         finally:
             connection.close()
     except sqlite3.DatabaseError as error:
-        return "locked" in str(error) or "busy" in str(error)
+        return any(word in str(error) for word in ("locked", "busy", "readonly"))
     return True
 
 
-def _set_aside(path: Path) -> None:
-    """Move what is no database out of the way, never delete it."""
+def _set_aside(path: Path) -> Path | None:
+    """Move what is no database out of the way, never delete it. The new place, if there was anything in it."""
     if not path.exists():
-        return
-    log.warning("%s: is not a usable database; moved to %s", path, set_aside(path, "damaged").name)
+        return None
+    empty = path.stat().st_size == 0
+    aside = set_aside(path, "damaged")
+    log.warning("%s: is not a usable database; moved to %s", path, aside.name)
+    return None if empty else aside
 
 
 def _restore(path: Path, restore: RestoreFromDrive, storage: StudyStorage) -> None:

@@ -16,11 +16,11 @@ from holdfast.pipeline.dataset import Dataset
 from holdfast.pipeline.device import describe_device
 from holdfast.pipeline.evaluation import evaluate
 from holdfast.pipeline.identity import study_made_from
-from holdfast.pipeline.layout import CHECKPOINT, METRICS, trial_folder
+from holdfast.pipeline.layout import CHECKPOINT, METRICS, drop_checkpoints, trial_folder
 from holdfast.pipeline.narration import Narration, Quiet
 from holdfast.pipeline.search import best_trial, suggest
 from holdfast.pipeline.settings import Hpo, Training, changed
-from holdfast.pipeline.training import Job, drop_checkpoints, estimate_seconds, train
+from holdfast.pipeline.training import Job, estimate_seconds, train
 from holdfast.session.files import write_json
 from holdfast.session.progress import duration
 
@@ -122,6 +122,7 @@ def run_trials(sweep: Sweep, study: optuna.Study) -> None:
         spent = sum(float(t.user_attrs.get("seconds", 0.0)) for t in trials)
         over = sweep.hpo.timeout is not None and spent >= sweep.hpo.timeout
         if finished >= sweep.hpo.trials or (over and not running):
+            _remake_best(sweep, trials)
             sweep.narration.end()
             return
         if sweep.time_is_over():
@@ -140,6 +141,19 @@ def run_trials(sweep: Sweep, study: optuna.Study) -> None:
         sweep.narration.say(f"{line}  [{finished + 1} of {sweep.hpo.trials}]")
         _tidy(sweep, study)
         sweep.keep(sweep.folder, float(finished + 1))
+
+
+def _remake_best(sweep: Sweep, trials: list[optuna.trial.FrozenTrial]) -> None:
+    """Later stages need the best trial's weights. Where they are lost, here and in the store, the same are trained again."""
+    best = best_trial(trials)
+    if best is None:
+        return
+    folder = sweep.folder / trial_folder(best.number)
+    if (folder / CHECKPOINT / "model.safetensors").is_file():
+        return
+    sweep.narration.warn(f"{sweep.backbone}: the weights of the best trial ({best.number}) are lost; training them again")
+    train(sweep.job(changed(sweep.training, best.params), folder), Watcher(), sweep.clock)
+    drop_checkpoints(folder)
 
 
 def _announce(sweep: Sweep, finished: int) -> None:
@@ -243,7 +257,9 @@ class TrialWatcher(Watcher):
         if epoch not in self._reported:
             self._trial.report(value, epoch)
             self._reported.add(epoch)
-        if self._trial.should_prune():
+        # Some pruners change the trial when they are asked, and would not answer the same again after a kill.
+        if self._trial.user_attrs.get("pruned_at") == epoch or self._trial.should_prune():
+            self._trial.set_user_attr("pruned_at", epoch)
             raise optuna.TrialPruned
 
     def saved(self, step: int, total: int) -> None:

@@ -20,7 +20,7 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _ASCII = tuple(map(chr, range(33, 127)))
 
 
-def make_tiny(folder: Path, documents: Sequence[Document], *, vocabulary_size: int = 1000, max_length: int = 512) -> None:
+def make_tiny(folder: Path, documents: Sequence[Document], *, vocabulary_size: int = 1000, max_length: int = 4096) -> None:
     """Write a complete `transformers` folder but for the weights, which begin at random.
 
     The same documents give the same bytes, in any process.

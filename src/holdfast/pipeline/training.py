@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import ConfigurationError, StageFailed
+from holdfast.errors import ConfigurationError, MadeOtherwise, StageFailed
 from holdfast.integrations import checkpoints
-from holdfast.integrations.watching import Watcher
+from holdfast.integrations.watching import Diverged, Watcher
 from holdfast.pipeline.backbone import load_model, load_tokenizer, quiet_transformers, raw_tokenizer
 from holdfast.pipeline.checkpoint import CheckpointInfo, write_info
 from holdfast.pipeline.device import resolve_precision
 from holdfast.pipeline.documents import Document
 from holdfast.pipeline.encode import Window, encode, word_predictions
 from holdfast.pipeline.entities import bio_tags, word_tags
+from holdfast.pipeline.fingerprint import fingerprint
+from holdfast.pipeline.identity import backbone_identity, training_identity
 from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS, LOGS
 from holdfast.pipeline.loss import tag_weights, weighted_loss
 from holdfast.pipeline.scores import flat, score
@@ -64,6 +66,23 @@ class Job:
     device: str
 
     @property
+    def fingerprint(self) -> str:
+        """What decides the weights: a checkpoint of anything else is none of this training."""
+        documents = [[d.text, d.words, [(s.start, s.end, s.label) for s in d.spans]] for d in (*self.train, *self.validation)]
+        return fingerprint(
+            {
+                "backbone": backbone_identity(self.model),
+                "labels": self.labels,
+                "documents": documents,
+                "trained_on": len(self.train),
+                "settings": training_identity(self.settings.model_copy(update={"precision": "auto"})),
+                "objective": self.objective,
+                "seed": self.seed,
+                "windows": [self.max_length, self.stride],
+            }
+        )
+
+    @property
     def tags(self) -> tuple[str, ...]:
         """What each word is classified as."""
         return bio_tags(self.labels)
@@ -97,16 +116,16 @@ def train(job: Job, watcher: Watcher, clock: Callable[[], float]) -> Trained:
     Raises:
         Diverged: the loss is no number any more.
         ConfigurationError: settings that cannot be used here.
+        MadeOtherwise: a checkpoint is there that was saved under other settings.
     """
     saves = job.folder / CHECKPOINTS
-    start = checkpoints.newest(saves)
     prepared = prepare(job)
+    start = checkpoints.newest(saves)
     parameters = sum(p.numel() for p in prepared.model.parameters())
     with quiet_transformers():
         trainer = _make_trainer(job, prepared, watcher, clock)
         if start is None or not start.over:
-            if start is not None:
-                checkpoints.discard_after(saves, start.step)
+            checkpoints.discard_after(saves, 0 if start is None else start.step)
             trainer.train(resume_from_checkpoint=None if start is None else str(start.folder))
             start = checkpoints.newest(saves)
     if start is None or not start.over:
@@ -122,6 +141,7 @@ def _finish(job: Job, source: Path, tokenizer: Any) -> Path:
     for place in (building, finished):
         shutil.rmtree(place, ignore_errors=True)
     building.mkdir(parents=True)
+    _check_finite(source / "model.safetensors")
     for name in ("config.json", "model.safetensors"):
         shutil.copy2(source / name, building / name)
     with quiet_transformers():
@@ -131,9 +151,15 @@ def _finish(job: Job, source: Path, tokenizer: Any) -> Path:
     return finished
 
 
-def drop_checkpoints(folder: Path) -> None:
-    """Delete what an unfinished training had saved, once nothing needs it."""
-    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+def _check_finite(weights: Path) -> None:
+    """A loss is only looked at now and then; weights that are no numbers are seen here at the latest."""
+    import torch
+    from safetensors import safe_open
+
+    with safe_open(weights, framework="pt") as file:
+        for name in file.keys():  # noqa: SIM118 - it is no mapping
+            if not bool(torch.isfinite(file.get_tensor(name)).all()):
+                raise Diverged(f"the weights {name} are no numbers after the training; a smaller learning rate may help")
 
 
 def steps_per_epoch(windows: int, settings: Training) -> int:
@@ -205,11 +231,18 @@ def prepare(job: Job) -> Prepared:
 
     Raises:
         ConfigurationError: the backbone cannot be loaded, or a setting cannot be used with it or on this device.
+        MadeOtherwise: a checkpoint is there that was saved under other settings.
     """
     from transformers import EarlyStoppingCallback
 
     settings = job.settings
     resolve_precision(settings.precision, job.device)
+    saved = checkpoints.newest(job.folder / CHECKPOINTS)
+    if saved is not None and saved.made_from != job.fingerprint:
+        raise MadeOtherwise(
+            f"{saved.folder}: was saved by a training under other settings, and nothing else says which; move "
+            f"{saved.folder.parent} away to begin anew"
+        )
     with quiet_transformers():
         tokenizer = load_tokenizer(job.model)
         model = load_model(job.model, job.tags, seed=job.seed, dropout=settings.dropout)
@@ -235,6 +268,7 @@ def _make_trainer(job: Job, prepared: Prepared, watcher: Watcher, clock: Callabl
     from holdfast.integrations.trainer import Checkpointing
 
     saving = job.settings.checkpoint
+    ours = Checkpointing(watcher, clock, steps=saving.steps, every=saving.every, made_from=job.fingerprint)
     trainer = Trainer(
         model=prepared.model,
         args=resolve_arguments(job, len(prepared.train)),
@@ -243,7 +277,7 @@ def _make_trainer(job: Job, prepared: Prepared, watcher: Watcher, clock: Callabl
         data_collator=Collator(prepared.tokenizer.pad_token_id or 0),
         compute_loss_func=weighted_loss(prepared.weights),
         compute_metrics=_scorer(job, prepared.validation),
-        callbacks=[Checkpointing(watcher, clock, steps=saving.steps, every=saving.every), *prepared.callbacks],
+        callbacks=[ours, *prepared.callbacks],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer

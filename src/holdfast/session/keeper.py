@@ -11,6 +11,7 @@ from holdfast.errors import HoldfastError, NotRestored, StoreError, UsageError
 from holdfast.session import reports
 from holdfast.session.config import Config
 from holdfast.session.environment import Environment
+from holdfast.session.files import file_identity
 from holdfast.session.reports import Held
 from holdfast.store.backend import Durability
 from holdfast.store.backup import commit
@@ -24,12 +25,13 @@ from holdfast.store.names import CommitId, ManifestName, key_code
 from holdfast.store.outcomes import BackedUp, Outcome, Restored
 from holdfast.store.progress import Progress, Silent
 from holdfast.store.prune import Attached, plan_artifact, remove, worth_a_look
+from holdfast.store.records import Signature
 from holdfast.store.requests import group
 from holdfast.store.restore import describe, ensure, look, restore
 from holdfast.store.store import Store
 from holdfast.store.verify import Damage, verify
 from holdfast.store.view import View
-from holdfast.store.workspace import Workspace, is_folder, lstat_or_none
+from holdfast.store.workspace import Workspace, is_file, is_folder, lstat_or_none
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +152,19 @@ class Keeper:
             return [Held(k) for k in keys]
         view = look(self.store, self.workspace)
         return [reports.held(self.store, view, self.workspace, k) for k in keys]
+
+    def identity(self, path: str | PurePath) -> str | None:
+        """BLAKE3 of a file that is here, from memory where it is unchanged since it was hashed; None where there is no file."""
+        key = self.workspace.key(path)
+        place = self.workspace.local(key)
+        found = lstat_or_none(place)
+        if not is_file(found) or found is None:
+            return None
+        for owner in (key, *key.parents()):
+            known = self.workspace.record(owner).here.get(owner.relative(key))
+            if known is not None and known.trusted and known.signature == Signature.of(found):
+                return known.blake3
+        return file_identity(place)
 
     # -- backup ------------------------------------------------------------------------------------------------------
 

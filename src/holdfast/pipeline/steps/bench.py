@@ -23,6 +23,8 @@ class Workbench:
         done: The stages before it.
         pipeline: All of them.
         keeper: Keeps what is made.
+        keep: Backs up what the stage has made so far, given how far it is: a fresh machine takes the generation with most. That it
+            fails is said; the work goes on.
         restore: Makes a path present, or answers that it is not; the only way to what is not an input.
         narration: Tells how it goes.
         begin: Writes down, and backs up, what the stage is made from. Called by the work of a stage that saves its progress, once
@@ -36,6 +38,7 @@ class Workbench:
     done: Mapping[str, Finished]
     pipeline: Pipeline
     keeper: Keeper
+    keep: Callable[[float], None]
     restore: Callable[[Path], Any]
     narration: Narration
     begin: Callable[[Mapping[str, Any]], None]
@@ -56,15 +59,6 @@ class Workbench:
     def path(self, key: str) -> Path:
         """A key as a path on this machine."""
         return self.keeper.root / key
-
-    def keep(self, progress: float) -> None:
-        """Back up what the stage has made so far. That it fails is said by the keeper; the work goes on.
-
-        Args:
-            progress: How far the stage is: a fresh machine takes the generation with most.
-        """
-        if self.keeper.enabled:
-            self.keeper.backup(self.stage.folder, progress=progress)
 
     def expect(self, condition: object, what: str) -> None:
         """Fail the stage where something that must hold does not.

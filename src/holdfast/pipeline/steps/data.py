@@ -16,7 +16,7 @@ from holdfast.session.files import write_json
 
 
 def make_data(bench: Workbench) -> Made:
-    """Write `train`, `validation` and `test`, what they hold, and the encoder `tiny` if it is used."""
+    """Write `train`, `validation` and `test`, what they hold, and the encoder `tiny`."""
     dataset = _read(bench)
     for line in summary(dataset):
         bench.narration.say(f"  {line}")
@@ -32,9 +32,8 @@ def make_data(bench: Workbench) -> Made:
     counts = {name: len(documents) for name, documents in splits.items()}
     described = {"identity": dataset.identity, "labels": list(dataset.labels), "documents": counts, "notes": list(dataset.notes)}
     write_json(bench.folder / DATASET, described)
-    if any(b.model == TINY for b in bench.experiment.backbones):
-        shutil.rmtree(bench.folder / TINY, ignore_errors=True)
-        make_tiny(bench.folder / TINY, dataset.train, max_length=bench.experiment.data.max_length)
+    shutil.rmtree(bench.folder / TINY, ignore_errors=True)
+    make_tiny(bench.folder / TINY, dataset.train)  # small, and there for whoever adds it to the backbones later
     return Made(dataset.identity[:32], {"documents": counts, "labels": list(dataset.labels), "baseline_f1": floor})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from holdfast.pipeline.device import describe_environment, resolve_device, resolve_precision
+from holdfast.pipeline.device import describe_environment, resolve_device, resolve_precision, resume_precision
 from holdfast.pipeline.hpo import run_local_hpo_sweep
 from holdfast.pipeline.search import study_result, summarize
 from holdfast.pipeline.stages import Made
@@ -23,8 +23,10 @@ def search(bench: Workbench) -> Made:
     # A fork's folder carries digits behind the backbone's name, so the path is given from there.
     storage["storage_path"] = storage["storage_path"].replace("{backbone}", folder.name, 1)
     storage["study_name"] = storage["study_name"] or name
-    storage["on_restore_failure"] = storage["on_restore_failure"] or run.on_restore_failure
-    storage["restore_patience"] = storage["restore_patience"] or run.restore_patience
+    # The restore that is passed is patient itself.
+    storage["on_restore_failure"] = "continue" if run.on_restore_failure == "continue" else "stop"
+
+    resume_precision(bench.environment.get("precision"), experiment.trial_training().precision, resolve_device(run.device))
 
     def begin() -> None:
         device = resolve_device(run.device)

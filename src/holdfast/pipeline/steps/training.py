@@ -10,13 +10,13 @@ from holdfast.errors import StageFailed
 from holdfast.integrations.watching import Stopped, Watcher
 from holdfast.pipeline.checkpoint import weights_identity
 from holdfast.pipeline.dataset import open_dataset
-from holdfast.pipeline.device import describe_environment, resolve_device, resolve_precision
+from holdfast.pipeline.device import describe_environment, resolve_device, resolve_precision, resume_precision
 from holdfast.pipeline.evaluation import evaluate
 from holdfast.pipeline.layout import BEST_CONFIGURATION, CHECKPOINT, METRICS, TRAINING_CACHE
 from holdfast.pipeline.settings import changed
 from holdfast.pipeline.stages import Made
 from holdfast.pipeline.steps.bench import Workbench
-from holdfast.pipeline.training import Job, drop_checkpoints, estimate_seconds, prepare, train
+from holdfast.pipeline.training import Job, estimate_seconds, prepare, train
 from holdfast.session.files import write_json
 from holdfast.session.progress import duration
 
@@ -63,7 +63,6 @@ def train_final(bench: Workbench) -> Made:
         "configuration": best["parameters"],
     }
     write_json(folder / TRAINING_CACHE, cache)
-    drop_checkpoints(folder)
     test = scores["test"]
     bench.narration.say(f"  test entity F1 {test['micro']['f1']:.4f} (macro {test['macro']['f1']:.4f})")
     summary = {
@@ -79,6 +78,7 @@ def _job(bench: Workbench) -> Job:
     experiment, made_from = bench.experiment, bench.stage.made_from
     dataset = open_dataset(bench.path(bench.done["data"].stage.folder))
     settings = experiment.final(dict(made_from["parameters"]))
+    resume_precision(bench.environment.get("precision"), settings.precision, resolve_device(experiment.run.device))
     if settings.precision == "auto" and bench.environment.get("precision"):
         settings = changed(settings, {"precision": bench.environment["precision"]})
     everything = experiment.final_training.data == "train+validation"
