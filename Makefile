@@ -23,7 +23,7 @@ $(READY): pyproject.toml constraints/dev.txt
 	@$(PYTHON) -c 'import ensurepip, venv' \
 		|| { echo 'make: this Python cannot make a virtual environment; on Debian: apt-get install python3-venv' >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(RUN) pip install -q --disable-pip-version-check -c constraints/dev.txt -e '.[dev,pipeline]'
+	$(RUN) pip install -q --disable-pip-version-check -c constraints/dev.txt -e '.[dev,pipeline,simulator]'
 	@touch $@
 
 run: $(READY) ## Run the whole pipeline on the built-in sample, with the folder drive/ as the Drive

@@ -14,6 +14,7 @@ from holdfast.session.keeper import Keeper
 from holdfast.session.progress import Bar
 from holdfast.store.backend import Backend
 from holdfast.store.directory import DRIVE_FILE_SYSTEM, LOCAL_FILE_SYSTEMS, DirectoryBackend
+from holdfast.store.drivefs import DriveBackend
 from holdfast.store.platform import file_system, mount_table
 from holdfast.store.progress import Progress
 from holdfast.store.store import Store
@@ -91,7 +92,9 @@ def _refuse_outputs_on_drive(workspace: Workspace, config: Config, folder: Path 
 
 def _backend(config: Config, folder: Path) -> Backend:
     """The folder; with bounded waits and retries where a call can hang or hiccup, which a local disk does not."""
-    plain = DirectoryBackend(folder, config.project, mount_point=config.mount_point)
-    if file_system(folder) in LOCAL_FILE_SYSTEMS:
+    found = file_system(folder)
+    kind = DriveBackend if found == DRIVE_FILE_SYSTEM else DirectoryBackend
+    plain = kind(folder, config.project, mount_point=config.mount_point)
+    if found in LOCAL_FILE_SYSTEMS:
         return plain
     return Retrying(Bounded(plain, config.timeout), RETRY_WAITS, time.sleep)

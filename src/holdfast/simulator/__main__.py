@@ -1,0 +1,60 @@
+"""`python -m holdfast.simulator MOUNTPOINT`: serve a simulated Drive until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from holdfast.simulator.serve import Service
+from holdfast.simulator.setup import Setup
+from holdfast.simulator.tree import ALIAS
+from holdfast.simulator.uploads import Pace
+from holdfast.simulator.weather import Weather
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Read the arguments and serve."""
+    parser = argparse.ArgumentParser(prog="python -m holdfast.simulator", description="Colab's Google Drive, simulated.")
+    parser.add_argument("mountpoint", type=Path, help="an empty folder; made if missing")
+    parser.add_argument("--cloud", type=Path, help="folder with what Google has; a fresh one in the temporary folder by default")
+    parser.add_argument("--control", type=Path, help="path of the control socket; MOUNTPOINT.control by default")
+    parser.add_argument("--seed", type=int, default=0, help="of everything that is drawn")
+    parser.add_argument("--speed", type=float, default=1.0, help="virtual seconds in a real one; 0: moved over the control socket")
+    parser.add_argument("--weather", type=json.loads, default={}, help="fields of Weather as JSON")
+    parser.add_argument("--pace", type=json.loads, default={}, help="fields of Pace as JSON")
+    parser.add_argument("--quota", type=int, help="bytes of the account")
+    parser.add_argument("--until-stdin-closes", action="store_true", help="end with the process that started this one")
+    given = parser.parse_args(arguments)
+
+    mountpoint = given.mountpoint.absolute()
+    cloud = (given.cloud or Path(tempfile.mkdtemp(prefix="drive-cloud-"))).absolute()
+    control = (given.control or mountpoint.with_name(f"{mountpoint.name}.control")).absolute()
+    try:
+        weather = Weather().changed(given.weather)
+        pace = Pace(**{**given.pace, "lag": tuple(given.pace.get("lag", Pace.lag))})
+    except (TypeError, ValueError) as error:
+        parser.error(str(error))
+    mountpoint.mkdir(parents=True, exist_ok=True)
+    setup = Setup(mountpoint, cloud, control, seed=given.seed, speed=given.speed, weather=weather, pace=pace, quota=given.quota)
+    service = Service(setup)
+    if given.until_stdin_closes:
+        service.until(sys.stdin.buffer.read)
+
+    def announce() -> None:
+        sys.stdout.write(
+            f"Drive is simulated at {mountpoint / ALIAS}\n"
+            f"  what Google has:  {cloud}\n"
+            f"  control socket:   {control}\n"
+            f"  seed {setup.seed}, {setup.speed:g} virtual seconds in a second\n"
+            "Ctrl-C takes the machine away: what is not uploaded by then is dropped.\n"
+        )
+        sys.stdout.flush()
+
+    service.run(announce)
+
+
+if __name__ == "__main__":
+    main()
