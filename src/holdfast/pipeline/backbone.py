@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging as std_logging
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,15 +31,19 @@ DROPOUT_KEYS = (
 
 @contextlib.contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Without notices such as "some weights are newly initialised", which a new head always causes."""
+    """Without notices such as "some weights are newly initialised", which a new head always causes, and the hub's "retrying"."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    hub = std_logging.getLogger("huggingface_hub")
+    before = hub.level
+    hub.setLevel(std_logging.ERROR)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
         yield
     finally:
+        hub.setLevel(before)
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()

@@ -115,6 +115,8 @@ def run_local_hpo_sweep(
         narration=narration or Quiet(),
         time_is_over=time_is_over,
     )
+    if not Path(loaded).is_dir():
+        sweep.narration.say(f"{backbone}: loading {loaded} from the hub, or from its cache here")
     prepare(sweep.job(training, folder))  # what cannot be used is found before anything says that this study was begun
     with _open_study(sweep, uri, storage.study_name or backbone) as study:
         if path is not None and restore_from_drive is not None:
