@@ -204,6 +204,10 @@ SETTINGS: dict[str, Case] = {
         "hpo.checkpoint.enabled: false keeps no study, so nothing could be selected from it or resumed; leave it true",
         hpo__checkpoint={"enabled": False},
     ),
+    "a setting that an experiment does not read": said(
+        "hpo.checkpoint.restore_patience is for run_local_hpo_sweep alone; in an experiment set run.restore_patience",
+        hpo__checkpoint={"restore_patience": "5min"},
+    ),
     "studies that share a file": said(
         "hpo.checkpoint.storage_path: 'study.db' should be '{backbone}/' and a file name, so that a study and its trials "
         "are kept together",

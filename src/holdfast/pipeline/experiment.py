@@ -55,6 +55,11 @@ def check(document: dict[str, Any], place: str) -> Experiment:
         raise ConfigurationError(
             f"{place}: hpo.checkpoint.enabled: false keeps no study, so nothing could be selected from it or resumed; leave it true"
         )
+    for key in ("on_restore_failure", "restore_patience"):
+        if getattr(storage, key) is not None:
+            raise ConfigurationError(
+                f"{place}: hpo.checkpoint.{key} is for run_local_hpo_sweep alone; in an experiment set run.{key}"
+            )
     folder, _, file = storage.storage_path.partition("/")
     if folder != "{backbone}" or not file or "/" in file or file == "..":
         raise ConfigurationError(

@@ -192,8 +192,10 @@ class StudyStorage(Section):
     study_name: str | None = Field(None, description="default: the backbone's name")
     auto_resume: bool = Field(True, description="go on with a study that is there; `false` refuses it")
     save_only_best: bool = Field(True, description="keep the weights of the best trial only, here and in the store")
-    on_restore_failure: Literal["auto", "continue", "stop"] | None = Field(None, description="default: that of `run`")
-    restore_patience: Duration | None = Field(None, description="default: that of `run`")
+    on_restore_failure: Literal["auto", "continue", "stop"] | None = Field(
+        None, description="for `run_local_hpo_sweep` alone; an experiment sets that of `run`"
+    )
+    restore_patience: Duration | None = Field(None, description="for `run_local_hpo_sweep` alone; an experiment sets that of `run`")
 
 
 class Hpo(Section):
