@@ -298,3 +298,15 @@ def test_a_lost_machine_without_any_of_this_is_as_before(copied: tuple[Project, 
     project, machine = copied
     lose(machine)
     assert project.run(machine).ran == ()
+
+
+def test_a_number_format_that_this_device_lacks_is_said_as_such() -> None:
+    from holdfast.errors import ConfigurationError
+    from holdfast.pipeline.device import resume_precision
+
+    with pytest.raises(
+        ConfigurationError, match=r"was begun with fp16, which this cpu does not have, .* go on on a device like the first"
+    ):
+        resume_precision("fp16", "auto", "cpu")
+    resume_precision("fp32", "auto", "cpu")
+    resume_precision(None, "auto", "cpu")
