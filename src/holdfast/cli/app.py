@@ -173,6 +173,8 @@ def doctor(
     """Probe what the drive folder really offers, and print a report to paste."""
     from holdfast.session.doctor import examine
 
+    if upload:
+        show.say(f"watching the upload of one small file, for up to {upload:g} s")
     report = examine(open_from(root, drive), upload_wait=upload)
     show.report(report, as_json=as_json)
     raise typer.Exit(FAILED if any(f.level == "bad" for f in report) else OK)

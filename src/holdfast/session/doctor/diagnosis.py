@@ -6,7 +6,7 @@ from holdfast.session.doctor.findings import Finding, bad, good, note
 from holdfast.session.doctor.nearby import Beside, Own
 from holdfast.session.doctor.patience import Answer, State
 from holdfast.session.doctor.places import ACCOUNT_FOLDERS, Knock, Place, shown
-from holdfast.session.doctor.rules import COLD_READ, EMPTY_TRASH, RULES, Doing, Rule, Setting, explain
+from holdfast.session.doctor.rules import COLD_READ, EMPTY_TRASH, REMOUNT_COSTS, RULES, STORE_LISTING, Doing, Rule, Setting, explain
 from holdfast.session.doctor.scratch import Ability, Trial
 from holdfast.session.environment import Environment
 from holdfast.store.backend import Space
@@ -44,7 +44,7 @@ def amount(space: Space) -> str:
 
 
 def _bytes(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 / 10 else f"{count / 2**20:.1f} MiB"
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
 
 
 def trouble(topic: str, answer: Answer[object], doing: Doing, where: Setting, rules: tuple[Rule, ...] = RULES) -> Finding:
@@ -138,7 +138,7 @@ def tried(place: Place, trial: Trial, space: Space | None) -> list[Finding]:
         findings += _listed(trial, trial.listing.got(), place)
     if trial.attributes:
         findings += upload_state(place, trial)
-    findings += [_ability(a, where) for a in trial.abilities]
+    findings += [_ability(a, where) for a in trial.abilities if a.answer.state is not State.UNTRIED]
     if trial.left:
         trash = " in a browser, and empty the trash" if place.on_drive else ""
         findings.append(bad("left behind", f"{trial.left}; delete it{trash} once the drive works again"))
@@ -220,21 +220,22 @@ def _ability(ability: Ability, where: Setting) -> Finding:
 # -- the store and what lies beside it -----------------------------------------------------------------------------------
 
 
-def touched(place: Place, own: Own, *, store_folder_listed: bool) -> list[Finding]:
+def touched(place: Place, own: Own, *, reads: bool, store_folder_listed: bool) -> list[Finding]:
     """Trouble with the store's own files that a look at the store would not tell apart. Empty where there is none.
 
     Args:
         place: Where the store is.
         own: What came back.
+        reads: Whether a new file could be read.
         store_folder_listed: Whether the folder above shows the store folder.
     """
     where = setting(place)
     doings = (Doing.READ, Doing.LIST, Doing.LIST)
     findings = []
     for answer, doing in zip(own.answers, doings, strict=True):
-        if answer.hung or answer.error in ("EIO", "ENOTCONN"):
-            rules = (COLD_READ, *RULES) if doing is Doing.READ else RULES
-            findings.append(trouble("store", answer, doing, where, rules))
+        if answer.hung or answer.state is State.UNTRIED or answer.error in ("EIO", "ENOTCONN"):
+            special = (STORE_LISTING,) if doing is Doing.LIST else (COLD_READ,) if reads else ()
+            findings.append(trouble("store", answer, doing, where, (*special, *RULES)))
     if findings:
         return findings
     listed = own.listed.came and own.listed.got()
@@ -274,3 +275,10 @@ def beside(place: Place, found: Beside) -> list[Finding]:
     else:
         findings.append(good("stores near by", f"none{rest}"))
     return findings
+
+
+def after_all(findings: list[Finding]) -> list[Finding]:
+    """What is to be said once, below everything else."""
+    if any("force_remount" in f.text for f in findings):
+        return [note("before you remount", REMOUNT_COSTS)]
+    return []

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from holdfast._version import __version__
+from holdfast.errors import HoldfastError
 from holdfast.session.doctor import diagnosis
 from holdfast.session.doctor.arrival import arrived
 from holdfast.session.doctor.findings import Finding, bad, good, note
@@ -24,7 +25,7 @@ from holdfast.store.directory import DirectoryBackend
 from holdfast.store.drivefs import DriveBackend
 from holdfast.store.platform import file_system
 from holdfast.store.restore import look
-from holdfast.store.store import Store
+from holdfast.store.store import Store, first_error
 from holdfast.store.view import View
 from holdfast.store.wrappers import Bounded
 
@@ -55,12 +56,17 @@ def examine(
     if keeper.store is None:
         return [*findings, diagnosis.no_store(keeper.environment)]
     patience = Patience(min(keeper.config.timeout, LONGEST_CALL_SECONDS) if limit is None else limit)
-    place = _place(keeper, keeper.store, patience)
+    findings += _drive(keeper, keeper.store, patience, upload_wait, interval)
+    return findings + diagnosis.after_all(findings)
+
+
+def _drive(keeper: Keeper, store: Store, patience: Patience, upload_wait: float, interval: float) -> list[Finding]:
+    place = _place(keeper, store, patience)
     first = knock(place, patience)
-    findings += diagnosis.reached(place, first)
-    if not first.folder.came or findings[-1].level == "bad":
+    findings = diagnosis.reached(place, first)
+    if findings[-1].level == "bad":
         return findings
-    checked = patience.ask("checking the mount", keeper.store.backend.check)
+    checked = patience.ask("checking the mount", store.backend.check)
     if not checked.came:
         return [*findings, _said("drive folder", checked, place)]
     findings += diagnosis.room(place, first.space)
@@ -74,7 +80,8 @@ def examine(
         if durability.came:
             findings.append(good("durability", f"what is written here counts as {durability.got().value}"))
     around = look_around(place, patience)
-    findings += _store(keeper, place, patience, around)
+    reads = trial.read is not None and trial.read.came
+    findings += _store(keeper, place, patience, around, reads=reads)
     return findings + diagnosis.beside(place, around)
 
 
@@ -115,17 +122,18 @@ def _said(topic: str, answer: Answer[object], place: Place) -> Finding:
     return diagnosis.trouble(topic, answer, Doing.LIST, diagnosis.setting(place))
 
 
-def _store(keeper: Keeper, place: Place, patience: Patience, around: Beside) -> list[Finding]:
+def _store(keeper: Keeper, place: Place, patience: Patience, around: Beside, *, reads: bool) -> list[Finding]:
     own = touch(place, patience)
     listed = around.listing.came and place.store.name in around.names
-    findings = diagnosis.touched(place, own, store_folder_listed=listed)
+    findings = diagnosis.touched(place, own, reads=reads, store_folder_listed=listed)
     if findings and findings[0].topic == "store":
         return findings
     store = Store(_backend(place, patience.seconds), expected_id=keeper.config.store_id, parallel=keeper.config.parallel)
-    answer = patience.ask("looking at the store", lambda: look(store, keeper.workspace))
-    if not answer.came:
-        return [*findings, _said("store", answer, place)]
-    return [*findings, _seen(answer.got(), place)]
+    try:
+        view = look(store, keeper.workspace)  # many calls, each with the limit
+    except HoldfastError as error:
+        return [*findings, bad("store", first_error(error) if isinstance(error, OSError) else str(error))]
+    return [*findings, _seen(view, place)]
 
 
 def _seen(view: View, place: Place) -> Finding:

@@ -83,7 +83,7 @@ RULES = (
     Rule(
         ("EROFS",),
         "Drive is mounted read-only: nothing can be backed up",
-        "mount it with readonly=False: {remount}",
+        "mount it without readonly=True; {remount}",
         on_drive=True,
     ),
     Rule(("EROFS",), "the file system is read-only: nothing can be backed up", "mount it for writing, or give another --drive DIR"),
@@ -99,14 +99,14 @@ RULES = (
     Rule(("ENOSPC", "EDQUOT"), "no room is left, or the quota is used up ({error})", "free space"),
     Rule(
         ("EIO",),
-        "{what} failed with EIO, though it was written a moment ago: DriveFS is failing, or the download quota is used up",
+        "{what} failed with EIO: DriveFS is failing, or the account's download quota is used up",
         "{remount}; if that does not help, wait a day",
         doing=(Doing.READ,),
         on_drive=True,
     ),
     Rule(
         ("EIO",),
-        "{what} failed with EIO although the folder is new and small: DriveFS is failing, so that what is there cannot be told",
+        "{what} failed with EIO, though it is small: DriveFS is failing, so that what is there cannot be told",
         "{remount}",
         doing=(Doing.LIST_NEW,),
         on_drive=True,
@@ -127,6 +127,13 @@ RULES = (
     Rule((), "{what} failed: {text}", "mend that, then run doctor again"),
 )
 
+#: Of the store's own folders.
+STORE_LISTING = Rule(
+    ("EIO",),
+    "{what} failed with EIO: Drive answers so for a folder with very many names (500,000 is the limit), and when it fails",
+    "{remount}; if that does not help, open an issue with this report; move nothing out of the store by hand",
+    on_drive=True,
+)
 #: Of the store's own files, where a file that was just made can be read.
 COLD_READ = Rule(
     ("EIO",),
@@ -137,13 +144,17 @@ COLD_READ = Rule(
 )
 
 
+#: Said once, below everything that tells to do it.
+REMOUNT_COSTS = (
+    "a forced remount ends DriveFS without waiting for uploads: what is not uploaded yet may be lost; `holdfast status` shows what "
+    "of your work is not known to be safe"
+)
+
+
 def remount(point: str | None) -> str:
     """How to get a working mount."""
     given = f"'{point}'" if point else "MOUNTPOINT"
-    return (
-        f"restart the runtime, or run drive.mount({given}, force_remount=True) in a cell (it ends DriveFS without waiting for "
-        "uploads: what is not uploaded yet may be lost)"
-    )
+    return f"restart the runtime, or remount in a cell: drive.mount({given}, force_remount=True)"
 
 
 @dataclass(frozen=True)

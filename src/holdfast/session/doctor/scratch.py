@@ -118,7 +118,7 @@ def _try_files(trial: Trial, patience: Patience, *, on_drive: bool, upload_wait:
             watched = watch(scratch / _UPLOAD, data, patience, seconds=upload_wait, interval=interval)
             trial = replace(trial, watched=watched)
     # Last, because a listing that hangs keeps the folder locked, so that nothing in it can be changed any more.
-    return replace(trial, listing=patience.ask("listing a new, small folder", lambda: _missing(os.listdir(scratch))))
+    return replace(trial, listing=patience.ask("listing a new folder", lambda: _missing(os.listdir(scratch))))
 
 
 def _make(folder: Path) -> bool:
