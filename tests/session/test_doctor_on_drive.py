@@ -315,11 +315,12 @@ def test_an_upload_to_a_full_drive_is_bad(mount: Mount, tmp_path: Path, how: Ful
         (weather(death=Death.ENOTCONN), 1, "BAD "),
         (weather(death=Death.ENOENT), 1, "BAD "),
         (SimulatedDrive.kill, 1, "BAD "),
+        (hang(), 1, "the mount hangs"),
         (hang("create"), 1, "the mount hangs"),
         (hang("list"), 1, "the mount hangs"),
         (full(Full.SILENT), 1, "Drive is full"),
     ],
-    ids=["healthy", "ENOTCONN", "ENOENT", "killed", "writing hangs", "listing hangs", "full"],
+    ids=["healthy", "ENOTCONN", "ENOENT", "killed", "everything hangs", "writing hangs", "listing hangs", "full"],
 )
 def test_the_command_ends_with_0_where_all_is_good_and_1_where_something_is_bad(
     mount: Mount, tmp_path: Path, turn: Callable[[SimulatedDrive], None], code: int, word: str

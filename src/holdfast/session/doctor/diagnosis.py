@@ -9,6 +9,7 @@ from holdfast.session.doctor.places import ACCOUNT_FOLDERS, Knock, Place, shown
 from holdfast.session.doctor.rules import COLD_READ, EMPTY_TRASH, REMOUNT_COSTS, RULES, STORE_LISTING, Doing, Rule, Setting, explain
 from holdfast.session.doctor.scratch import Ability, Trial
 from holdfast.session.environment import Environment
+from holdfast.store.amounts import size
 from holdfast.store.backend import Space
 from holdfast.store.names import SENTINEL
 
@@ -40,11 +41,7 @@ def setting(place: Place, space: Space | None = None) -> Setting:
 
 def amount(space: Space) -> str:
     """Free space in words."""
-    return f"{_bytes(space.free)} of {_bytes(space.total)} are free"
-
-
-def _bytes(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
+    return f"{size(space.free)} of {size(space.total)} are free"
 
 
 def trouble(topic: str, answer: Answer[object], doing: Doing, where: Setting, rules: tuple[Rule, ...] = RULES) -> Finding:

@@ -23,7 +23,7 @@ from holdfast.session.keeper import Keeper
 from holdfast.store.backend import Backend
 from holdfast.store.directory import DirectoryBackend
 from holdfast.store.drivefs import DriveBackend
-from holdfast.store.platform import file_system
+from holdfast.store.platform import file_system, real_path
 from holdfast.store.restore import look
 from holdfast.store.store import Store, first_error
 from holdfast.store.view import View
@@ -101,11 +101,11 @@ def _machine(keeper: Keeper, variables: Mapping[str, str]) -> list[Finding]:
 
 
 def _place(keeper: Keeper, store: Store, patience: Patience) -> Place:
-    """Where the drive folder is, from the mount table. Following links touches the mount, so it may hang too."""
+    """Where the drive folder is, from the mount table. Following links asks no FUSE mount, but may hang on another network."""
     depth = len(keeper.config.project.split("/"))
     folder = Path(store.backend.location).parents[depth - 1]
     point = keeper.config.mount_point
-    real = patience.ask("following links", lambda: (Path(os.path.realpath(folder)), Path(os.path.realpath(point))))
+    real = patience.ask("following links", lambda: (real_path(folder), real_path(point)))
     return locate(folder, keeper.config.project, point, mounts(), real.value)
 
 
