@@ -18,7 +18,8 @@ __all__ = ["mount", "nothing_stays_mounted"]
 
 def run(body: str, *, tail: str = "") -> subprocess.CompletedProcess[str]:
     code = (
-        f"import os, sys, threading\nfrom holdfast.cli.apart import apart\ndef command():\n    {body}\nsys.exit(apart(command))\n"
+        "import os, sys, threading\nfrom holdfast.cli.apart import APART\n"
+        f"def command():\n    APART.step_aside(); {body}\nAPART.run(command)\n"
     )
     return subprocess.run(
         ["bash", "-c", f'set -o pipefail; "$0" -c "$1" {tail}', sys.executable, code],

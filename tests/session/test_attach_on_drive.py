@@ -26,7 +26,9 @@ def project(folder: Path, point: Path) -> Path:
 def holdfast(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """The command as it is run; the limit is for tests that are broken."""
     command = [sys.executable, "-m", "holdfast", words[0], *words[1:], "--root", str(root)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, "HOLDFAST_DRIVE": ""})
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, "HOLDFAST_DRIVE": ""}
+    )
 
 
 def test_a_path_below_a_fuse_mount_is_told_without_asking_the_mount(tmp_path: Path) -> None:

@@ -1,100 +1,112 @@
-"""Running a command in a process of its own, for commands that may meet a mount that hangs.
+"""Running a command in a process of its own, where it may meet a mount that hangs.
 
 A thread that waits for a FUSE mount cannot be ended: not by the end of its process, not by SIGKILL (Linux,
 `request_wait_answer`). A process with such a thread has said all that it has to say and still does not end, and with it whoever
-waits for it: the shell, a notebook cell. So the command runs in a child, and the parent ends once the child has said that it is
-done, leaving it behind.
+waits for it: the shell, a notebook cell. So the command goes on in a child, and the parent ends once the child has said that it is
+done, leaving it behind with its output closed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-import selectors
+import select
+import signal
 import sys
 import traceback
 from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
 
-_BLOCK = 1 << 16
+from holdfast.store.platform import die_with_parent
+
+#: After an interrupt, so long is the child given by itself (a terminal interrupts it too), and then to clear up.
+_NOTICE_SECONDS, _CLEAR_UP_SECONDS = 0.3, 5.0
 
 
-def apart(command: Callable[[], int]) -> int:
-    """Run a command in a child process and return its exit code. Returns also where that process can never end.
+class Apart:
+    """One command that can step aside. Does nothing before `run`, so that whoever calls the commands as functions is not forked."""
 
-    Its output passes through. Where processes cannot be forked (Windows) it runs right here.
+    def __init__(self) -> None:
+        self._running = False
+        self._tell: int | None = None
 
-    Args:
-        command: Gives the exit code. Starts with no threads running.
-    """
-    if not hasattr(os, "fork"):
-        return command()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    pipes = out, error, done = os.pipe(), os.pipe(), os.pipe()
-    child = os.fork()
-    if child == 0:
-        _be_the_child(command, out[1], error[1], done[1])
-    for _, writing in pipes:
-        os.close(writing)
-    try:
-        told = _pass_on(out[0], error[0], done[0])
-    except BrokenPipeError:  # nobody reads any more
-        return 1
-    except KeyboardInterrupt:  # the child got it too, and clears up
-        return 130
-    finally:
-        for reading, _ in pipes:
+    def run(self, command: Callable[[], int]) -> NoReturn:
+        """Run a command and end this process with its exit code, also where a part of it can never end."""
+        self._running = True
+        code = 1
+        try:
+            code = command()
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        except BrokenPipeError:  # nobody reads any more
+            code = 1
+        except BaseException:
+            if self._tell is None:
+                raise
+            traceback.print_exc()
+        if self._tell is None:
+            sys.exit(code)
+        self._end(self._tell, code)
+
+    def step_aside(self) -> None:
+        """From here on the command may hang: go on in a child, which has this process's streams.
+
+        It dies where this process is killed, and hears of its SIGTERM. Called before any thread is started. Where processes
+        cannot be forked (Windows) nothing happens.
+        """
+        if not self._running or self._tell is not None or not hasattr(os, "fork"):
+            return
+        sys.stdout.flush()
+        sys.stderr.flush()
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
             os.close(reading)
+            die_with_parent()
+            self._tell = writing
+            return
+        os.close(writing)
+        sys.exit(_code_of(child, reading))
+
+    @staticmethod
+    def _end(tell: int, code: int) -> NoReturn:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):  # nobody reads any more
+                stream.flush()
+        # Whoever reads this output shall see its end, also where this process stays.
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1, 2):
+            os.dup2(nowhere, number)
+        with contextlib.suppress(OSError):
+            os.write(tell, str(code).encode())
+        os._exit(code)
+
+
+def _code_of(child: int, reading: int) -> int:
+    """The exit code that the child tells, or as a shell has it where the child was killed."""
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, number)
+
+    signal.signal(signal.SIGTERM, pass_on)
+    try:
+        told = os.read(reading, 16)
+    except KeyboardInterrupt:
+        told = _after_interrupt(reading, child)
     if told:
         return int(told)
     _, status = os.waitpid(child, 0)
     return 128 - os.waitstatus_to_exitcode(status)
 
 
-def _be_the_child(command: Callable[[], int], out: int, error: int, done: int) -> None:
-    code = 1
-    try:
-        os.dup2(out, 1)
-        os.dup2(error, 2)
-        os.close(out)  # a copy that stays open would keep the parent's reader waiting
-        os.close(error)
-        code = command()
-    except BaseException:  # noqa: BLE001 - what the interpreter would do at the end of a process
-        traceback.print_exc()
-    finally:
-        try:
-            sys.stdout.flush()
-            sys.stderr.flush()
-        finally:
-            os.write(done, str(code).encode())
-            os._exit(code)
+def _after_interrupt(reading: int, child: int) -> bytes:
+    for seconds in (_NOTICE_SECONDS, _CLEAR_UP_SECONDS):
+        if select.select([reading], [], [], seconds)[0]:
+            return os.read(reading, 16) or b"130"
+        os.kill(child, signal.SIGINT)
+    return b"130"
 
 
-def _pass_on(out: int, error: int, done: int) -> bytes:
-    """Pass on what the child prints until it says that it is done. Returns its exit code; nothing where it died."""
-    targets = {out: 1, error: 2}
-    with selectors.DefaultSelector() as selector:
-        for source in (out, error, done):
-            os.set_blocking(source, False)
-            selector.register(source, selectors.EVENT_READ)
-        while True:
-            ready = [key.fd for key, _ in selector.select()]
-            told = os.read(done, 16) if done in ready else None
-            for source in targets if told is not None else [fd for fd in ready if fd in targets]:
-                _copy(source, targets[source], selector)
-            if told is not None:
-                return told
-
-
-def _copy(source: int, target: int, selector: selectors.BaseSelector) -> None:
-    """Copy what there is now."""
-    while True:
-        try:
-            data = os.read(source, _BLOCK)
-        except BlockingIOError:
-            return
-        if not data:
-            if source in selector.get_map():
-                selector.unregister(source)
-            return
-        while data:
-            data = data[os.write(target, data) :]
+APART = Apart()

@@ -11,7 +11,7 @@ import typer
 
 from holdfast._version import __version__
 from holdfast.cli import pipeline, show
-from holdfast.cli.apart import apart
+from holdfast.cli.apart import APART
 from holdfast.cli.options import (
     ABSENT,
     FAILED,
@@ -200,7 +200,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(apart(_run) if _command() == "doctor" else _run())
+    APART.run(_run)
 
 
 def _run() -> int:

@@ -75,6 +75,17 @@ def get_attribute(path: Path, name: str) -> bytes:
     return os.getxattr(path, name)
 
 
+def die_with_parent() -> None:
+    """Have the system kill this process when its parent ends (Linux, prctl(2)). Elsewhere nothing."""
+    if sys.platform == "linux":
+        import ctypes
+        import signal
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+_PR_SET_PDEATHSIG = 1
+
 #: As the kernel's own limit (path_resolution(7)).
 _MOST_LINKS = 40
 
