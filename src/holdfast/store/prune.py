@@ -16,7 +16,7 @@ from holdfast.store.lineage import ancestry, descent, rank
 from holdfast.store.manifest import Manifest
 from holdfast.store.names import ManifestName
 from holdfast.store.store import Store
-from holdfast.store.view import Generation, State
+from holdfast.store.view import Generation, State, View
 
 log = logging.getLogger(__name__)
 
@@ -140,13 +140,20 @@ def worth_a_look(store: Store, names: Sequence[ManifestName], key: Key, attached
     return anything_may_go(names, known, attached.seen(key), attached.own)
 
 
-def plan_artifact(store: Store, key: Key, attached: Attached, damaged: frozenset[str] = frozenset()) -> PrunePlan:
-    """Decide what of one artifact may go. Relists first, and finds nothing where another writer appeared since attach.
+def plan_artifact(store: Store, view: View, key: Key, attached: Attached, damaged: frozenset[str] = frozenset()) -> PrunePlan:
+    """Decide what of one artifact may go. Finds nothing where another writer appeared since attach.
+
+    Args:
+        store: The store.
+        view: A listing that is younger than everything that this session wrote (`Store.relist`), twins included.
+        key: The artifact.
+        attached: What the session knows.
+        damaged: Ids that were proven damaged.
 
     Raises:
         StoreError: it cannot be told now.
     """
-    names = store.look_wider(store.relist()).of(key)
+    names = view.of(key)
     strangers = [n for n in names if n.commit.id not in attached.seen(key) and n.commit.id not in attached.own]
     if strangers:
         log.info("%s: not pruned, another session wrote %s meanwhile", key, strangers[0].commit)

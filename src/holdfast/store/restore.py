@@ -26,11 +26,15 @@ from holdfast.store.plain import plain_outcome, restore_plain
 from holdfast.store.progress import Progress
 from holdfast.store.publish import inodes, publish_files, publish_tree
 from holdfast.store.records import Here, Publication, Record, Signature
+from holdfast.store.room import telling_room
 from holdfast.store.store import Store, first_error
 from holdfast.store.view import Presence, View
 from holdfast.store.workspace import STATE_FOLDER, Workspace, is_file, local_errors, lstat_or_none, refreshed, side_files
 
 log = logging.getLogger(__name__)
+
+#: What a store takes before anything is in it: its sentinel, and a test file.
+_FIRST_BYTES = 4096
 
 
 def ensure(store: Store | None, workspace: Workspace, key: Key, progress: Progress | None = None) -> Restored:
@@ -100,7 +104,11 @@ def look(store: Store, workspace: Workspace, *, create: bool = False) -> View:
             f"folder? To begin with another store, delete {STATE_FOLDER}/ beside outputs",
             store.backend.location,
         )
-    view = store.prepare(view) if create else store.look_wider(view)
+    if create:
+        with telling_room(store, _FIRST_BYTES):
+            view = store.prepare(view)
+    else:
+        view = store.look_wider(view)
     if view.store_id is not None:
         try:
             workspace.meet(store.backend.location, view.store_id)

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
-from holdfast.errors import Corrupt, NewerFormat, StoreExists, StoreNotFound, StoreUnreachable, StoreUnreadable
+from holdfast.errors import Corrupt, NewerFormat, StoreExists, StoreFull, StoreNotFound, StoreUnreachable, StoreUnreadable
 from holdfast.store import names
 from holdfast.store.backend import Backend, Durability, Entry
 from holdfast.store.backoff import ONCE, Backoff
@@ -247,6 +247,9 @@ class Store:
             for entry in self.backend.list(""):
                 if entry.name.startswith(names.PROBE_PREFIX):
                     self.backend.remove(entry.name)
+        except StoreFull:
+            self.backend.remove(probe)
+            raise
         except StoreNotFound as error:
             raise StoreUnreachable(errno.ENOENT, "a test file vanished after it was written", self.backend.location) from error
 
