@@ -164,17 +164,18 @@ def _not_in_store(store: Store, workspace: Workspace, view: View, key: Key, wish
     """No generation holds the path. Absence has to be proven before it is said."""
     if not wish.replace_here and lstat_or_none(workspace.local(key)) is not None:
         return Restored(key, Outcome.LOCAL)
-    if wish.generation is None:
-        _prove_absent(store, workspace, view, key)
-    if wish.replace_here:
-        asked = f"generation {wish.generation} of it" if wish.generation else "it"
-        return Restored(key, Outcome.ABSENT, error=f"{key}: {asked} is not in the store; `holdfast history {key}` lists what is")
-    plain = None if view.presence is Presence.NONE else plain_outcome(store, workspace, key)
-    return Restored(key, Outcome.ABSENT) if plain is None else plain
+    asked = f"generation {wish.generation} of it" if wish.generation else "it"
+    error = f"{key}: {asked} is not in the store; `holdfast history {key}` lists what is" if wish.replace_here else ""
+    if not wish.replace_here and view.presence is not Presence.NONE:
+        plain = plain_outcome(store, workspace, key)
+        if plain is not None:
+            return plain
+    _prove_absent(store, workspace, view, key)
+    return Restored(key, Outcome.ABSENT, error=error)
 
 
 def _prove_absent(store: Store, workspace: Workspace, view: View, key: Key) -> None:
-    """Return where a second listing agrees with the first, and nothing is known by name that no listing shows.
+    """Return where a second listing agrees with the first, nothing is known by name that no listing shows, and all is healthy after.
 
     Raises:
         StoreUnreadable: it is not proven.
@@ -184,6 +185,7 @@ def _prove_absent(store: Store, workspace: Workspace, view: View, key: Key) -> N
         raise StoreUnreadable(errno.EIO, "two listings of the store contradict each other; try again", store.backend.location)
     if view.presence is Presence.STORE:
         refuse_if_known(store, key, (k for k in artifacts(store, view, workspace) if view.of(k)))
+        store.confirm_healthy()
 
 
 def restore_artifact(

@@ -160,13 +160,13 @@ class Store:
             return False
         return True
 
-    def _refuse_contradiction(self, path: str) -> None:
-        """Return where a path that no listing shows is not there by name either.
+    def _refuse_contradiction(self, path: str, by_name: bool) -> None:
+        """Return where a path that no listing shows was not found by name either.
 
         Raises:
-            StoreUnreadable: it is there, so the listing is incomplete and proves nothing.
+            StoreUnreadable: it was, so the listing is incomplete and proves nothing.
         """
-        if self.exists(path):
+        if by_name:
             raise StoreUnreadable(
                 errno.EIO, "a listing leaves out what is there by name; try again", f"{self.backend.location}/{path}".rstrip("/")
             )
@@ -181,7 +181,8 @@ class Store:
             )
 
     def _look_without_sentinel(self, problem: str) -> View:
-        first, second = self.backend.siblings(), self.backend.siblings()
+        # What is asked by name comes before the listing that has the last word: one that a dying mount still answers.
+        first, by_name, second = self.backend.siblings(), self.exists(""), self.backend.siblings()
         if list(first) != list(second):
             raise StoreUnreadable(errno.EIO, "two listings of the parent folder contradict each other", self.backend.location)
         if Entry(self.backend.name, is_folder=False) in first:
@@ -195,16 +196,13 @@ class Store:
                     self.backend.location,
                 )
             self._check_expected(None)
-            self._refuse_contradiction("")
+            self._refuse_contradiction("", by_name)
             return View(Presence.NONE)
-        try:
-            found, strays = self._list_generations(GENERATIONS)
-        except StoreNotFound:
-            found, strays = (), ()
-        folders = [e.name for e in self.backend.list("")]
-        if GENERATIONS not in folders:
+        found, strays = self._list_generations(GENERATIONS)
+        by_name = self.exists(GENERATIONS)
+        if GENERATIONS not in [e.name for e in self.backend.list("")]:
             self._check_expected(None)
-            self._refuse_contradiction(GENERATIONS)
+            self._refuse_contradiction(GENERATIONS, by_name)
             return View(Presence.PLAIN)
         for name in sorted(found, key=lambda n: n.commit, reverse=True):
             try:
@@ -224,8 +222,8 @@ class Store:
         try:
             entries = self.backend.list(folder)
         except StoreNotFound:
+            self._refuse_contradiction(names.ARTIFACTS, self.exists(names.ARTIFACTS))
             self.confirm_healthy()
-            self._refuse_contradiction(names.ARTIFACTS)
             return (), ()
         found, strays = [], []
         for entry in entries:
