@@ -175,7 +175,7 @@ def _not_in_store(store: Store, workspace: Workspace, view: View, key: Key, wish
 
 
 def _prove_absent(store: Store, workspace: Workspace, view: View, key: Key) -> None:
-    """Return where a second listing agrees with the first, nothing is known by name that no listing shows, and all is healthy after.
+    """Return where a second listing agrees with the first, no name contradicts them, and everything is healthy after that.
 
     Raises:
         StoreUnreadable: it is not proven.
