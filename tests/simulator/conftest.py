@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,17 +11,7 @@ import pytest
 from holdfast.simulator import SimulatedDrive
 from holdfast.simulator.mounting import unmount
 
-NO_FUSE = not (
-    os.access("/dev/fuse", os.R_OK | os.W_OK) and shutil.which("fusermount3") and importlib.util.find_spec("mfusepy") is not None
-)
-
 Mount = Callable[..., SimulatedDrive]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if NO_FUSE and Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.skip(reason="needs /dev/fuse, Debian's fuse3 and mfusepy"))
 
 
 def left_mounted(folder: Path) -> list[str]:
