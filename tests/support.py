@@ -38,7 +38,9 @@ class Machine:
     def keeper(self) -> Keeper:
         backend = self._wrap(DirectoryBackend(self.drive, PROJECT))
         config = Config(self.root, "outputs", PROJECT, Path("/nowhere/drive"), parallel=self._parallel)
-        return Keeper(config, Store(backend, parallel=self._parallel), Workspace(self.root, lock_seconds=10))
+        return Keeper(
+            config, Store(backend, parallel=self._parallel, machine=self.root.name), Workspace(self.root, lock_seconds=10)
+        )
 
     def write(self, path: str, content: bytes | str) -> Path:
         place = self.root / path

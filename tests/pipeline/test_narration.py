@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from holdfast.pipeline.narration import Screen
-from holdfast.session.progress import duration
+from holdfast.store.amounts import duration
 
 
 class Clock:

@@ -16,7 +16,7 @@ class Uploading(Counting):
         super().__init__(inner)
         self.asks = asks
 
-    def durability(self, paths: Sequence[str]) -> Durability:
+    def durability(self, paths: Sequence[str], reference: str | None = None) -> Durability:
         assert any(p.startswith("generations/") for p in paths)
         self.asks -= 1
         return Durability.CONFIRMED if self.asks < 0 else Durability.WRITTEN

@@ -104,7 +104,8 @@ def test_a_flush_that_hangs_ends_when_it_is_let_go(colab: FakeColab, place: str)
 
 def test_consent_that_hangs_is_ended_by_an_interrupt(colab: FakeColab, place: str) -> None:
     colab.set(consent=Consent.HANGS)
-    code = f"from google.colab import drive\ndrive.mount({place!r})"
+    # A shell starts what runs in the background with interrupts ignored, and a child inherits that.
+    code = f"import signal\nsignal.signal(2, signal.default_int_handler)\nfrom google.colab import drive\ndrive.mount({place!r})"
     with subprocess.Popen(
         [sys.executable, "-c", code], env={**os.environ, **colab.environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:

@@ -44,7 +44,7 @@ class Colab:
         """Without the waits of retries, which cost real time; a hang counts after a second."""
         config = Config(root, "outputs", "proj", self.mountpoint)
         backend = Bounded(DriveBackend(self.mountpoint / "MyDrive", "proj", mount_point=self.mountpoint), 1.0)
-        return Keeper(config, Store(backend, parallel=2), Workspace(root, lock_seconds=10))
+        return Keeper(config, Store(backend, parallel=2, machine=root.name), Workspace(root, lock_seconds=10))
 
 
 @pytest.fixture
@@ -104,13 +104,14 @@ def test_a_dead_mount_confirms_nothing(colab: Colab, drive: SimulatedDrive) -> N
     root = colab.machine()
     keeper = colab.keeper(root)
     write(root, "a.txt", "a")
-    paths = keeper.backup("outputs/a.txt").results[0].paths
+    manifest = keeper.backup("outputs/a.txt").results[0].manifest
+    assert manifest is not None
     drive.drain()
     assert keeper.store is not None
-    assert keeper.store.backend.durability(paths) is Durability.CONFIRMED
+    assert keeper.store.durability(manifest) is Durability.CONFIRMED
     drive.weather(death=Death.ENOTCONN)
     with pytest.raises(StoreUnreachable):
-        keeper.store.backend.durability(paths)
+        keeper.store.durability(manifest)
 
 
 DEATHS: dict[str, Callable[[SimulatedDrive], None]] = {
@@ -177,8 +178,8 @@ def test_after_a_disconnect_a_fresh_machine_gets_what_was_confirmed_or_something
                 write(root, "d/b.txt", "b" * newest)
                 done = keeper.backup("outputs/d", progress=newest)
                 drive.advance(2.0)
-                if done and keeper.store is not None:
-                    if keeper.store.backend.durability(done.results[0].paths) is Durability.CONFIRMED:
+                if done and keeper.store is not None and done.results[0].manifest is not None:
+                    if keeper.store.durability(done.results[0].manifest) is Durability.CONFIRMED:
                         confirmed = newest
                     elif (newest + seed) % 4 == 0:
                         drive.drain()

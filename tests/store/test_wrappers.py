@@ -10,16 +10,23 @@ import pytest
 
 from holdfast.errors import StoreDenied, StoreExists, StoreNotFound, StoreTimeout, StoreUnreachable, StoreUnreadable
 from holdfast.store.backend import Backend, Durability, Entry
+from holdfast.store.backoff import Backoff
 from holdfast.store.directory import DirectoryBackend
 from holdfast.store.wrappers import Bounded, Counting, Faulty, Retrying
+
+
+def backoff(*seconds: float, slept: list[float] | None = None) -> Backoff:
+    """Waits that take no time and are not spread."""
+    return Backoff(seconds, sleep=(lambda _: None) if slept is None else slept.append, spread=lambda: 1.0)
+
 
 WRAPPED: dict[str, Callable[[Backend], Backend]] = {
     "bare": lambda b: b,
     "counting": Counting,
     "faulty": lambda b: Faulty(b, lambda operation, path: None),
-    "retrying": lambda b: Retrying(b, (0.0, 0.0), lambda seconds: None),
+    "retrying": lambda b: Retrying(b, backoff(0.0, 0.0)),
     "bounded": lambda b: Bounded(b, 10),
-    "all": lambda b: Retrying(Bounded(Counting(b), 10), (0.0,), lambda seconds: None),
+    "all": lambda b: Retrying(Bounded(Counting(b), 10), backoff(0.0)),
 }
 
 
@@ -114,16 +121,19 @@ def test_retrying_goes_on_after_what_can_pass_and_logs_each_wait(tmp_path: Path,
     (tmp_path / "proj/x").write_text("x")
     slept: list[float] = []
     flaky = Flaky(StoreUnreadable(5, "EIO", "x"), StoreUnreadable(5, "EIO", "x"))
-    backend = Retrying(Faulty(DirectoryBackend(tmp_path, "proj"), flaky), (1.0, 4.0), slept.append)
+    backend = Retrying(Faulty(DirectoryBackend(tmp_path, "proj"), flaky), backoff(1.0, 4.0, slept=slept))
     assert backend.stat("x").size == 1
     assert slept == [1.0, 4.0]
     assert len(caplog.records) == 2
 
 
-@pytest.mark.parametrize("error", [StoreNotFound(2, "", "x"), StoreDenied(13, "", "x"), StoreTimeout(110, "", "x")])
+@pytest.mark.parametrize(
+    "error",
+    [StoreNotFound(2, "", "x"), StoreDenied(13, "", "x"), StoreTimeout(110, "", "x"), StoreUnreachable(107, "dead", "x")],
+)
 def test_retrying_does_not_repeat_what_cannot_pass(tmp_path: Path, error: Exception) -> None:
     slept: list[float] = []
-    backend = Retrying(Faulty(DirectoryBackend(tmp_path, "proj"), Flaky(error, error)), (1.0, 1.0), slept.append)
+    backend = Retrying(Faulty(DirectoryBackend(tmp_path, "proj"), Flaky(error, error)), backoff(1.0, 1.0, slept=slept))
     with pytest.raises(type(error)):
         backend.stat("x")
     assert not slept
@@ -131,7 +141,7 @@ def test_retrying_does_not_repeat_what_cannot_pass(tmp_path: Path, error: Except
 
 def test_retrying_gives_up_with_the_last_error(tmp_path: Path) -> None:
     errors = [StoreUnreadable(5, f"EIO {n}", "x") for n in range(3)]
-    backend = Retrying(Faulty(DirectoryBackend(tmp_path, "proj"), Flaky(*errors)), (0.0, 0.0), lambda s: None)
+    backend = Retrying(Faulty(DirectoryBackend(tmp_path, "proj"), Flaky(*errors)), backoff(0.0, 0.0))
     with pytest.raises(StoreUnreadable, match="EIO 2"):
         backend.stat("x")
 
@@ -150,7 +160,7 @@ def test_a_read_that_fails_in_the_middle_goes_on_where_it_stopped(tmp_path: Path
     inner = Breaking(tmp_path, "proj")
     data = bytes(range(256)) * 20_000
     inner.create("x", lambda: (data,))
-    assert content(Retrying(inner, (0.0, 0.0), lambda s: None), "x") == data
+    assert content(Retrying(inner, backoff(0.0, 0.0)), "x") == data
     assert inner.broken == 2
 
 
@@ -182,3 +192,9 @@ def test_a_slow_transfer_that_moves_is_not_a_hang(tmp_path: Path) -> None:
 
     backend.create("x", slowly)
     assert content(backend, "x") == b"chunk" * 5
+
+
+def test_waits_are_spread_so_that_many_clients_do_not_come_back_at_once() -> None:
+    waits = {tuple(Backoff((1.0, 4.0)).waits()) for _ in range(20)}
+    assert len(waits) > 10
+    assert all(0.5 <= first <= 1.5 and 2.0 <= second <= 6.0 for first, second in waits)

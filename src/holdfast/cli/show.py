@@ -9,8 +9,8 @@ from typing import Any, TextIO
 
 from holdfast.session.doctor import Finding
 from holdfast.session.keeper import Backup, Keeper
-from holdfast.session.progress import duration
 from holdfast.session.reports import ArtifactStatus, HistoryEntry
+from holdfast.store.amounts import duration, size
 from holdfast.store.cleanup import Pruned
 from holdfast.store.keys import printable
 from holdfast.store.outcomes import Outcome, Restored
@@ -30,15 +30,6 @@ def out(text: str, to: TextIO | None = None) -> None:
 def print_json(rows: Sequence[dict[str, Any]]) -> None:
     """The same for programs."""
     print(json.dumps(list(rows), indent=2))
-
-
-def size(count: float) -> str:
-    """Bytes for people, in binary units."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
 
 
 def backups(done: Backup, *, as_json: bool) -> None:
@@ -189,6 +180,9 @@ def status(keeper: Keeper, rows: Sequence[ArtifactStatus], *, as_json: bool) -> 
                     "durability": r.durability or None,
                     "unsaved": r.unsaved,
                     "unsaved_seconds": r.unsaved_seconds,
+                    "confirmed": r.confirmed or None,
+                    "unconfirmed": r.unconfirmed,
+                    "loss_seconds": r.loss_seconds,
                     "stale": r.stale,
                     "forks": list(r.forks),
                     "debris": r.debris,
@@ -211,16 +205,37 @@ def status(keeper: Keeper, rows: Sequence[ArtifactStatus], *, as_json: bool) -> 
         notes = [f"{len(r.forks)} fork(s)" if r.forks else "", f"{r.debris} unfinished upload(s)" if r.debris else ""]
         extra = "".join(f"  [{n}]" for n in notes if n)
         out(f"{r.key!s:{width}}  here: {r.here:4}  in store: {generation:16} {size(r.size):>10}  {_state(r)}{extra}")
+    for line in _bottom(rows, None if space is None else space.free):
+        out(line)
+
+
+def _bottom(rows: Sequence[ArtifactStatus], free: int | None) -> list[str]:
+    """What would be lost now, in seconds and in words."""
+    if not rows:
+        return ["nothing is in outputs or in the store yet"]
     unsaved = [r for r in rows if r.unsaved and r.here != "no"]
-    if unsaved:
-        worst = max(r.unsaved_seconds for r in unsaved)
-        out(f"if this machine vanished now, you would lose {duration(worst)} of work ({sum(r.unsaved for r in unsaved)} file(s))")
-    elif any(r.durability == "UNKNOWN" for r in rows):
-        out("everything is written; this place cannot tell whether it is safe")
-    elif rows:
-        out("everything is backed up")
-    else:
-        out("nothing is in outputs or in the store yet")
+    on_the_way = [r for r in rows if r.unconfirmed and r.durability == "WRITTEN"]
+    untold = [r for r in rows if r.unconfirmed and r.durability == "UNKNOWN"]
+    lines = []
+    if unsaved or on_the_way:
+        worst = max([r.unsaved_seconds for r in unsaved] + [r.loss_seconds for r in on_the_way])
+        parts = [f"{sum(r.unsaved for r in unsaved)} file(s) are not backed up"] if unsaved else []
+        parts += [f"{sum(r.unconfirmed for r in on_the_way)} file(s) are not uploaded yet"] if on_the_way else []
+        lines.append(f"if this machine vanished now, you would lose at most {duration(worst)} of work ({', '.join(parts)})")
+    if untold:
+        worst = max(r.loss_seconds for r in untold)
+        lines.append(
+            f"{sum(r.unconfirmed for r in untold)} file(s) are written and this place cannot tell whether they arrived: "
+            f"if none did, that is at most {duration(worst)} of work more"
+        )
+    waiting = sum(r.size for r in rows if r.durability == "WRITTEN")
+    if free is not None and waiting > free:
+        lines.append(f"the drive is full ({size(free)} free): what is written may never be uploaded; empty its trash or free space")
+    if lines:
+        return lines
+    if any(r.durability == "UNKNOWN" for r in rows):
+        return ["everything is written; this place cannot tell whether it is safe"]
+    return ["everything is backed up"]
 
 
 def _state(row: ArtifactStatus) -> str:
@@ -232,7 +247,8 @@ def _state(row: ArtifactStatus) -> str:
         return "stale: the store has a newer generation"
     if row.here != "yes":
         return "in the store, not all here"
-    return "safe" if row.durability == "CONFIRMED" else "written, unknown whether safe"
+    words = {"CONFIRMED": "safe", "WRITTEN": "written, not uploaded yet"}
+    return words.get(row.durability, "written, unknown whether safe")
 
 
 def pruned(result: Pruned, *, as_json: bool, would: bool, to: TextIO | None = None) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from holdfast.cli.show import out, print_json, size
+from holdfast.cli.show import out, print_json
 from holdfast.session.keeper import Keeper
+from holdfast.store.amounts import size
 
 if TYPE_CHECKING:
     from holdfast.pipeline.examine import Found

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from holdfast.session.progress import duration
+from holdfast.store.amounts import duration
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -22,7 +22,7 @@ from holdfast.pipeline.search import best_trial, suggest
 from holdfast.pipeline.settings import Hpo, Training, changed
 from holdfast.pipeline.training import Job, estimate_seconds, train
 from holdfast.session.files import write_json
-from holdfast.session.progress import duration
+from holdfast.store.amounts import duration
 
 if TYPE_CHECKING:
     import optuna

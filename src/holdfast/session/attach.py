@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path, PurePath
 
 from holdfast.errors import ConfigurationError
@@ -13,15 +12,16 @@ from holdfast.session.environment import Environment, detect
 from holdfast.session.keeper import Keeper
 from holdfast.session.progress import Bar
 from holdfast.store.backend import Backend
+from holdfast.store.backoff import ONCE, Backoff
 from holdfast.store.directory import DRIVE_FILE_SYSTEM, LOCAL_FILE_SYSTEMS, DirectoryBackend
 from holdfast.store.drivefs import DriveBackend
-from holdfast.store.platform import file_system, mount_table
+from holdfast.store.platform import file_system, mount_table, real_path
 from holdfast.store.progress import Progress
 from holdfast.store.store import Store
 from holdfast.store.workspace import Workspace
 from holdfast.store.wrappers import Bounded, Retrying
 
-#: Seconds between attempts on a file system that may be a network: three tries within 20 s ride out a hiccup.
+#: Seconds between attempts on a file system that may be a network: four attempts within 20 s, give or take, ride out a hiccup.
 RETRY_WAITS = (1.0, 4.0, 15.0)
 
 
@@ -57,7 +57,9 @@ def open_keeper(
     _refuse_outputs_on_drive(workspace, config, folder)
     store = None
     if folder is not None:
-        store = Store(_backend(config, folder), expected_id=config.store_id, parallel=config.parallel)
+        backoff = ONCE if file_system(folder) in LOCAL_FILE_SYSTEMS else Backoff(RETRY_WAITS)
+        backend = _backend(config, folder, backoff)
+        store = Store(backend, expected_id=config.store_id, parallel=config.parallel, backoff=backoff)
     return Keeper(config, store, workspace, environment, progress or Bar())
 
 
@@ -72,29 +74,31 @@ def _drive_folder(config: Config, environment: Environment, given: str | PurePat
         if mount:
             mount_drive(config.mount_point)
         return config.mount_point / MY_DRIVE
-    mounted = mount_table().get(os.path.realpath(config.mount_point)) == DRIVE_FILE_SYSTEM
+    table = mount_table()
+    mounted = table.get(str(real_path(config.mount_point, table))) == DRIVE_FILE_SYSTEM
     return config.mount_point / MY_DRIVE if mounted else None
 
 
 def _refuse_outputs_on_drive(workspace: Workspace, config: Config, folder: Path | None) -> None:
-    outputs = Path(os.path.realpath(workspace.local(workspace.outputs)))
+    outputs = real_path(workspace.local(workspace.outputs))
     for drive in (config.mount_point, folder):
         if drive is None:
             continue
-        if Path(os.path.realpath(drive)).is_relative_to(outputs):
+        place = real_path(drive)
+        if place.is_relative_to(outputs):
             raise ConfigurationError(f"{drive}: the drive folder lies inside outputs, and would back itself up; give another")
-        if outputs.is_relative_to(os.path.realpath(drive)):
+        if outputs.is_relative_to(place):
             raise ConfigurationError(
                 f"{outputs}: the outputs folder lies on the drive {drive}, where what is written may never arrive; "
                 "put the project on the local disk, Holdfast copies to the drive"
             )
 
 
-def _backend(config: Config, folder: Path) -> Backend:
+def _backend(config: Config, folder: Path, backoff: Backoff) -> Backend:
     """The folder; with bounded waits and retries where a call can hang or hiccup, which a local disk does not."""
     found = file_system(folder)
     kind = DriveBackend if found == DRIVE_FILE_SYSTEM else DirectoryBackend
     plain = kind(folder, config.project, mount_point=config.mount_point)
     if found in LOCAL_FILE_SYSTEMS:
         return plain
-    return Retrying(Bounded(plain, config.timeout), RETRY_WAITS, time.sleep)
+    return Retrying(Bounded(plain, config.timeout), backoff)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
@@ -13,6 +14,7 @@ from holdfast.session.config import Config
 from holdfast.session.environment import Environment
 from holdfast.session.files import file_identity
 from holdfast.session.reports import Held
+from holdfast.store.attached import Attached, confirm
 from holdfast.store.backend import Durability
 from holdfast.store.backup import commit
 from holdfast.store.choose import Wish
@@ -21,10 +23,11 @@ from holdfast.store.coverage import DirectoryTest, artifacts, cover
 from holdfast.store.extract import extract
 from holdfast.store.keys import Key
 from holdfast.store.manifest import MAX_SIZE
-from holdfast.store.names import CommitId, ManifestName, key_code
+from holdfast.store.marks import mark_safe
+from holdfast.store.names import ManifestName
 from holdfast.store.outcomes import BackedUp, Outcome, Restored
 from holdfast.store.progress import Progress, Silent
-from holdfast.store.prune import Attached, plan_artifact, remove, worth_a_look
+from holdfast.store.prune import plan_artifact, remove, worth_a_look
 from holdfast.store.records import Signature
 from holdfast.store.requests import group
 from holdfast.store.restore import describe, ensure, look, restore
@@ -220,17 +223,21 @@ class Keeper:
                 progress=progress,
             )
             attached = self._attach_to(view)
+            self._confirm(store, view, attached)
             results = []
             for request in requests:
                 if not view.of(request.artifact):
                     view = store.look_wider(view)
+                base = workspace.record_in(request.artifact, view).base
                 try:
                     workspace.refuse_links([request.artifact])
-                    result = commit(store, workspace, view, request, progress=self._progress)
+                    result = commit(store, workspace, view, request, progress=self._progress, awaited=attached.awaited_bytes)
                 except HoldfastError as error:
                     results.append(BackedUp(request.artifact, error=describe(request.artifact, error)))
                     continue
                 results.append(result)
+                if base is not None and store.elsewhere(base):
+                    mark_safe(store, base.key)
                 self._after(store, view, attached, result)
             return results
 
@@ -241,17 +248,54 @@ class Keeper:
         return self._attached
 
     def _after(self, store: Store, view: View, attached: Attached, result: BackedUp) -> None:
-        """Prune by itself after a confirmed backup. That it fails costs space, not safety."""
-        if result.unchanged or result.generation is None or result.durability is None:
+        """Learn what was written, and prune by itself."""
+        manifest = result.manifest
+        if manifest is None or result.durability is None or manifest.commit.id in attached.own or store.elsewhere(manifest):
             return
-        attached.own[result.generation] = result.durability
-        new = ManifestName(key_code(result.key), CommitId(result.sequence, result.generation), result.parent)
-        if not worth_a_look(store, (*view.of(result.key), new), result.key, attached):
+        attached.wrote(store, manifest, result.durability)
+        self._prune(store, (*view.of(result.key), manifest.name), attached, result.key)
+
+    def _confirm(self, store: Store, view: View, attached: Attached) -> None:
+        """Learn what has been uploaded meanwhile, and prune by itself. That it cannot be told now is no reason not to back up."""
+        try:
+            newly = confirm(store, attached)
+        except StoreError as error:
+            log.warning("what was written before cannot be confirmed now (%s)", error)
+            return
+        for key in dict.fromkeys(m.key for m in newly):
+            self._prune(store, view.of(key), attached, key)
+
+    def _prune(self, store: Store, names: Sequence[ManifestName], attached: Attached, key: Key) -> None:
+        """Prune one artifact where that is worth a look. That it fails costs space, not safety."""
+        if not worth_a_look(store, names, key, attached):
             return
         try:
-            remove(store, plan_artifact(store, result.key, attached, self.workspace.record(result.key).damaged))
+            remove(store, plan_artifact(store, key, attached, self.workspace.record(key).damaged))
         except StoreError as error:
-            log.warning("%s: not pruned now (%s)", result.key, describe(result.key, error))
+            log.warning("%s: not pruned now (%s)", key, describe(key, error))
+
+    def confirm(self, wait: float = 0.0) -> dict[Key, Durability]:
+        """How safe the newest backup of each artifact is that this workspace made or restored.
+
+        Args:
+            wait: Seconds to wait while any of them is still on its way.
+
+        Raises:
+            StoreError: it cannot be told now.
+        """
+        if self.store is None:
+            return {}
+        store, deadline = self.store, time.monotonic() + wait
+        while True:
+            with self.workspace.lock():
+                view = look(store, self.workspace)
+                self._confirm(store, view, self._attach_to(view))
+                bases = {k: self.workspace.record_in(k, view).base for k in self.workspace.known_keys()}
+            found = {k: store.durability(b) for k, b in bases.items() if b is not None}
+            left = deadline - time.monotonic()
+            if left <= 0 or Durability.WRITTEN not in found.values():
+                return found
+            time.sleep(min(_ASK_EVERY_SECONDS, left))
 
     def flush(self) -> None:
         """Return when everything that was backed up is sent. Backups are sent before `backup` returns, so at once."""
@@ -322,7 +366,8 @@ def _wait_for(store: Store, results: list[BackedUp], seconds: float) -> list[Bac
     deadline = time.monotonic() + seconds
     while True:
         results = [
-            replace(r, durability=store.backend.durability(r.paths)) if r.durability is Durability.WRITTEN else r for r in results
+            replace(r, durability=store.durability(r.manifest)) if r.manifest and r.durability is Durability.WRITTEN else r
+            for r in results
         ]
         left = deadline - time.monotonic()
         if left <= 0 or all(r.durability is not Durability.WRITTEN for r in results):

@@ -83,12 +83,3 @@ class Bar:
             console=console,
             disable=not (console.is_terminal or console.is_jupyter),
         )
-
-
-def duration(seconds: float) -> str:
-    """A stretch of time for people."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

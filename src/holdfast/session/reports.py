@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import calendar
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from holdfast.store.backend import Durability
 from holdfast.store.coverage import DirectoryTest, artifacts, cover
 from holdfast.store.keys import Key
 from holdfast.store.manifest import Manifest
@@ -27,9 +29,12 @@ class ArtifactStatus:
         sequence: Of the head.
         size: Bytes of the head.
         time: When the head was written, UTC; for people.
-        durability: `CONFIRMED` or `UNKNOWN`, empty where nothing is in the store.
+        durability: Of the head, empty where nothing is in the store.
+        confirmed: Id of the newest generation of this workspace's line that is known to be safe, empty where none is.
         unsaved: Files here that no generation of this workspace holds as they are.
-        unsaved_seconds: Age of the oldest change among them: the work that would be lost if this machine vanished now.
+        unsaved_seconds: Work among them that would be lost if this machine vanished now, at the most.
+        unconfirmed: Files here that a generation holds and none that is known to be safe.
+        loss_seconds: Work that would be lost if this machine vanished now and nothing that is not confirmed arrived, at the most.
         stale: The store has a newer generation than what is here descends from.
         forks: Further heads.
         debris: Generations that are not whole.
@@ -43,8 +48,11 @@ class ArtifactStatus:
     size: int = 0
     time: str = ""
     durability: str = ""
+    confirmed: str = ""
     unsaved: int = 0
     unsaved_seconds: float = 0.0
+    unconfirmed: int = 0
+    loss_seconds: float = 0.0
     stale: bool = False
     forks: tuple[str, ...] = ()
     debris: int = 0
@@ -155,13 +163,16 @@ def _artifact(
         heads = store.heads(view.of(key))
         debris = sum(store.examine(n).state is not State.WHOLE for n in view.of(key))
         if heads:
-            durability = store.backend.durability([*heads[0].payloads(), heads[0].name.path]).value
+            durability = store.durability(heads[0]).value
     head = heads[0] if heads else None
     base = record.base
     held = base is not None and any(base.commit.id in (h.commit.id, *h.ancestors) for h in heads)
     if store is not None and not held:  # whatever is here, no generation that is whole is known to hold it
         changed = list(found)
-    oldest = min((found[p].signature.mtime_ns for p in changed), default=0) / 1e9
+    safe = None if store is None or view is None or base is None or not held else _newest_confirmed(store, view, base)
+    unconfirmed = [p for p in found if p not in changed and not _same(base, safe, p)] if store is not None else []
+    unsaved_seconds = _age(found, changed, record, workspace.saved_at(key), now)
+    begun = time_of(safe.time) if safe is not None and store is not None and not store.elsewhere(safe) else None
     expected = set(head.files) if head else set(record.base.files) if record.base else set()
     missing = [p for p in expected if p not in found and not any(p == i or p.startswith(i + "/") for i in inner)]
     return ArtifactStatus(
@@ -173,12 +184,48 @@ def _artifact(
         time=head.time if head else "",
         durability=durability,
         unsaved=len(changed),
-        unsaved_seconds=max(now - oldest, 0.0) if changed else 0.0,
+        unsaved_seconds=unsaved_seconds,
+        confirmed=safe.commit.id if safe is not None else "",
+        unconfirmed=len(unconfirmed),
+        loss_seconds=max(unsaved_seconds, _age(found, unconfirmed, record, begun, now)),
         stale=bool(head and record.base and head.commit.id != record.base.commit.id and record.base.commit.id in head.ancestors),
         forks=tuple(h.commit.id for h in heads[1:]),
         debris=debris,
         progress=head.progress if head else None,
     )
+
+
+def _newest_confirmed(store: Store, view: View, base: Manifest) -> Manifest | None:
+    """The base, or the nearest before it in its line, that is known to be safe."""
+    line = (base.commit.id, *base.ancestors)
+    for name in sorted(view.of(base.key), key=lambda n: n.commit, reverse=True):
+        if name.commit.id in line:
+            generation = store.examine(name)
+            whole = generation.manifest if generation.state is State.WHOLE else None
+            if whole is not None and store.durability(whole) is Durability.CONFIRMED:
+                return whole
+    return None
+
+
+def _same(base: Manifest | None, safe: Manifest | None, path: str) -> bool:
+    held = base.files.get(path) if base is not None else None
+    kept = safe.files.get(path) if safe is not None else None
+    return held is not None and kept is not None and held.blake3 == kept.blake3
+
+
+def _age(found: Mapping[str, Found], paths: Iterable[str], record: Record, since: float | None, now: float) -> float:
+    """How much work these files may hold: a new file is as old as its mtime, one that was changed may have been changed since."""
+    held = record.base.files if record.base else {}
+    begun = [since if since is not None and p in held else found[p].signature.mtime_ns / 1e9 for p in paths]
+    return max(now - min(begun), 0.0) if begun else 0.0
+
+
+def time_of(text: str) -> float | None:
+    """Unix seconds of a time as manifests have it, None where it is none."""
+    try:
+        return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
+    except ValueError:
+        return None
 
 
 def _differs(workspace: Workspace, key: Key, path: str, found: Found, record: Record) -> bool:
@@ -204,7 +251,8 @@ def _untracked(workspace: Workspace, known: Iterable[Key], now: float) -> list[A
             key=key,
             here="yes",
             unsaved=len(found),
-            unsaved_seconds=max(now - min(f.signature.mtime_ns for f in found) / 1e9, 0.0),
+            unsaved_seconds=(age := max(now - min(f.signature.mtime_ns for f in found) / 1e9, 0.0)),
+            loss_seconds=age,
         )
         for key, found in sorted(groups.items())
     ]

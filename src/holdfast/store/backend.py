@@ -118,6 +118,14 @@ class Backend(Protocol):
         """
         ...
 
+    def make_folder(self, path: str) -> None:
+        """Have a folder there, with those above it. One that is there already is no error.
+
+        Raises:
+            StoreFull, StoreDenied, StoreUnreachable: as they say.
+        """
+        ...
+
     def remove(self, path: str) -> None:
         """Empty a file, then remove it (what is in a trash counts against the quota). Missing is not an error."""
         ...
@@ -126,8 +134,14 @@ class Backend(Protocol):
         """Make everything that this backend created as durable as this place can promise."""
         ...
 
-    def durability(self, paths: Sequence[str]) -> Durability:
-        """How safe these files are now. An absent signal is `UNKNOWN`, never `CONFIRMED`."""
+    def durability(self, paths: Sequence[str], reference: str | None = None) -> Durability:
+        """How safe these files are now, each of which was created once. An absent signal is `UNKNOWN`, never `CONFIRMED`.
+
+        Args:
+            paths: The files.
+            reference: A file that another machine wrote, which is therefore safe: a signal that this place does not even
+                give for that one is not demanded of the others. None where there is none yet.
+        """
         ...
 
     def space(self) -> Space | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from holdfast.store.outcomes import BackedUp
 from holdfast.store.planning import Line, agrees, ancestors_of, plan_content, plan_line
 from holdfast.store.progress import Progress, Silent
 from holdfast.store.records import Here, Intent, Record, Signature
+from holdfast.store.room import giving_back, refuse_if_full
 from holdfast.store.sending import Sending
 from holdfast.store.snapshot import Snapshot, take
 from holdfast.store.store import Store
@@ -61,6 +61,7 @@ def commit(
     request: Request,
     *,
     progress: Progress | None = None,
+    awaited: int = 0,
     clock: Callable[[], float] = time.time,
 ) -> BackedUp:
     """Back up one artifact, or a part of it, as a new generation. The workspace's lock is held.
@@ -71,9 +72,11 @@ def commit(
         view: A fresh look at the store.
         request: What.
         progress: Told about the transfer.
+        awaited: Bytes that earlier commits wrote and that are still to be uploaded: they will take space too.
         clock: Unix seconds; written into the manifest for people.
 
     Raises:
+        StoreFull: nothing was committed, and what was sent is taken back; the text says how much is needed and free.
         StoreError: nothing was committed; what earlier commits wrote is untouched.
         LocalError, Refused: likewise, the reason is on this machine.
     """
@@ -120,9 +123,11 @@ def commit(
         name = ManifestName(key_code(key), id_, _parent_id(line))
         workspace.begin(key, Intent(id_, name.file, _here_now(snapshot)))
         # 5. Send the payload in parallel, hashed as it goes.
-        sending = Sending(store, workspace, snapshot, content, id_, progress or Silent())
         try:
-            files, tars = sending.run()
+            sending = Sending(store, workspace, snapshot, content, id_, progress or Silent())
+            refuse_if_full(store, sending.size, awaited)
+            with giving_back(store, sending):
+                files, tars = sending.run()
         except Corrupt as damage:
             # A tar of the base that was to be merged is rotten. Nothing of that base is referred to any more.
             if record.base is None or record.base.commit.id in record.damaged:
@@ -150,7 +155,7 @@ def commit(
             ancestors=ancestors_of(line.parent, (n.commit.id for n in found)),
             fresh_line=line.fresh,
             time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(clock())),
-            writer=f"{socket.gethostname()}/{os.getpid()}",
+            writer=f"{store.machine}/{os.getpid()}",
             progress=counted,
             files=files,
             tars=tars,
@@ -159,7 +164,8 @@ def commit(
         data = manifest.encoded
         _prove(manifest)
         store.backend.check()
-        store.backend.create(manifest.name.path, lambda: (data,))  # noqa: B023 - called before the loop goes on
+        with giving_back(store, sending, manifest.name.path):
+            store.backend.create(manifest.name.path, lambda: (data,))  # noqa: B023 - called before the loop goes on
         store.backend.flush()
         _check_lengths(store, {manifest.name.path: len(data)})
         store.remember(manifest)
@@ -171,12 +177,11 @@ def commit(
         _remember(workspace, key, record, line, manifest, snapshot)
         workspace.end(key)
         workspace.forgive(key)
-        paths = (*manifest.payloads(), manifest.name.path)
         size = sum(sending.sent.values())
         log.info("%s: backed up as generation %s (%d files, %d bytes sent)", key, id_, len(snapshot.staged), size)
         return BackedUp(
             key,
-            store.backend.durability(paths),
+            store.durability(manifest),
             id_.id,
             id_.sequence,
             _parent_id(line),
@@ -184,7 +189,7 @@ def commit(
             refused=snapshot.refused,
             files=len(snapshot.staged),
             size=size,
-            paths=paths,
+            manifest=manifest,
         )
     raise StoreUnreadable(errno.EBUSY, "its files are rewritten faster than they can be sent; back up when they rest", str(key))
 
@@ -314,16 +319,15 @@ def _unchanged(store: Store, workspace: Workspace, key: Key, record: Record, lin
     updated = Record(parent, here, record.copied, chosen=record.chosen, damaged=record.damaged)
     if updated != record:
         workspace.save(key, updated)
-    paths = (*parent.payloads(), parent.name.path)
     return BackedUp(
         key,
-        store.backend.durability(paths),
+        store.durability(parent),
         parent.commit.id,
         parent.commit.sequence,
         parent.parent,
         unchanged=True,
         refused=snapshot.refused,
-        paths=paths,
+        manifest=parent,
     )
 
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from holdfast.errors import StoreNotFound
+from holdfast.store.attached import Attached
 from holdfast.store.keys import Key
 from holdfast.store.lineage import ancestry
 from holdfast.store.names import GENERATIONS, parse_payload_name
-from holdfast.store.prune import Attached, PrunePlan, parents_of, plan_artifact, remove
+from holdfast.store.prune import PrunePlan, parents_of, plan_artifact, remove
 from holdfast.store.store import Store, refuse_depth
 from holdfast.store.view import State, View
 

@@ -22,7 +22,7 @@ from holdfast.errors import (
 )
 from holdfast.store.backend import CHUNK_BYTES, Durability, Entry, Source, Space, Stat
 from holdfast.store.keys import printable
-from holdfast.store.platform import BINARY, NO_BLOCK, NO_FOLLOW, file_system, fsync_folder, mount_table
+from holdfast.store.platform import BINARY, NO_BLOCK, NO_FOLLOW, file_system, fsync_folder, mount_table, real_path
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -107,7 +107,8 @@ class DirectoryBackend:
         point = self._mount_point
         if point is None or (point != self._folder and point not in self._folder.parents):
             return
-        found = mount_table().get(os.path.realpath(point))
+        table = mount_table()
+        found = table.get(str(real_path(point, table)))
         if found != DRIVE_FILE_SYSTEM:
             raise StoreUnreachable(
                 errno.ENOTCONN,
@@ -188,6 +189,9 @@ class DirectoryBackend:
     def _write(self, path: str, handle: int, data: memoryview) -> int:
         return self._call(path, lambda: os.write(handle, data))
 
+    def make_folder(self, path: str) -> None:
+        self._make_folder(self._path(path))
+
     def _make_folder(self, folder: Path) -> None:
         """Make a folder and those above it, up to the folder that must exist. Never through a link."""
         if folder in self._made or folder == self._folder:
@@ -223,7 +227,7 @@ class DirectoryBackend:
                 self._call(str(folder), fsync_folder, folder)
         self._dirty.clear()
 
-    def durability(self, paths: Sequence[str]) -> Durability:
+    def durability(self, paths: Sequence[str], reference: str | None = None) -> Durability:
         known = file_system(self._folder) in LOCAL_FILE_SYSTEMS
         return Durability.CONFIRMED if known else Durability.UNKNOWN
 

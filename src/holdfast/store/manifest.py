@@ -141,6 +141,10 @@ class Manifest:
         claims |= {(payload, "x", f"{TAR_STEM}.tar") for payload in self.tars}
         return {payload for payload, path, local in claims if _is_place_of(payload, payload_folder(self.key, path), local)}
 
+    def sent_payloads(self) -> dict[str, int]:
+        """Those of `payloads` that this very commit wrote, by their names."""
+        return {p: size for p, size in self.payloads().items() if parse_payload_name(p.rpartition("/")[2]) == self.commit}
+
     def payloads(self) -> dict[str, int]:
         """Every payload path that this generation needs, tars included, with its length in bytes."""
         needed = {tar.payload: tar.size for tar in self.tars.values()}

@@ -19,6 +19,9 @@ from holdfast.store.keys import MAX_COMPONENT_BYTES, Key, check_relative
 
 SENTINEL = "holdfast.json"
 GENERATIONS = "generations"
+ARTIFACTS = "artifacts"
+#: In the marks of an artifact, the folder that tells the artifact from a folder above one. No key has this part.
+MARK = "@"
 TAR_STEM = "small-files"
 PROBE_PREFIX = "holdfast-probe-"
 NO_PARENT = "00000000"
@@ -141,6 +144,19 @@ def payload_folder(key: Key, relative: str) -> str:
     """The folder in the store that mirrors the folder of a file: key, and path of the file below it."""
     folder = key.join(relative).parts[:-1]
     return "/".join(_fit(_tame(part), part, 0) for part in folder)
+
+
+def mark_folder(key: Key) -> str:
+    """The folder in the store that is there once something at or below this key was known to be safe (`mark` for the key itself).
+
+    Injective like `key_code`, and found by name alone: it does not depend on a listing.
+    """
+    return "/".join((ARTIFACTS, *(_fit(quote(part, safe=" "), part, 0) for part in key.parts)))
+
+
+def mark(key: Key) -> str:
+    """The folder that is there once a generation of this very artifact was known to be safe."""
+    return f"{mark_folder(key)}/{MARK}"
 
 
 def _tame(name: str) -> str:

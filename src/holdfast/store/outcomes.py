@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from holdfast.store.backend import Durability
 from holdfast.store.keys import Key, printable
+from holdfast.store.manifest import Manifest
 
 
 class Outcome(enum.Enum):
@@ -65,7 +66,7 @@ class BackedUp:
         error: One line for a person where it failed, else empty.
         files: Files sent.
         size: Bytes sent.
-        paths: Everything in the store that the generation needs, manifest included; what confirmation is about.
+        manifest: The generation; what confirmation is about.
     """
 
     key: Key
@@ -79,7 +80,7 @@ class BackedUp:
     error: str = ""
     files: int = 0
     size: int = 0
-    paths: tuple[str, ...] = ()
+    manifest: Manifest | None = None
 
     def __bool__(self) -> bool:
         """True where everything that was asked for is in a generation now."""

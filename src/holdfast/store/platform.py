@@ -75,6 +75,10 @@ def get_attribute(path: Path, name: str) -> bytes:
     return os.getxattr(path, name)
 
 
+#: As the kernel's own limit (path_resolution(7)).
+_MOST_LINKS = 40
+
+
 def mount_table() -> dict[str, str]:
     """Mount point to file-system type, from /proc/mounts; empty where there is none (macOS, Windows)."""
     try:
@@ -90,10 +94,40 @@ def mount_table() -> dict[str, str]:
     return table
 
 
-def file_system(path: Path, table: dict[str, str] | None = None) -> str | None:
-    """Type of the file system that holds a path (`ext4`, `fuse.drive`), or None where nothing tells."""
+def real_path(path: Path, table: dict[str, str] | None = None) -> Path:
+    """The path with links resolved, as `os.path.realpath`, but never asking a FUSE mount anything: one that hangs would hang us.
+
+    What lies at and below a FUSE mount point is taken as it is written.
+    """
     table = mount_table() if table is None else table
-    real = Path(os.path.realpath(path))
+    rest = list(reversed(Path(os.path.abspath(path)).parts))
+    at = Path(rest.pop())
+    links = 0
+    while rest:
+        if table.get(str(at), "").startswith("fuse"):
+            return at.joinpath(*reversed(rest))
+        step = at / rest.pop()
+        if table.get(str(step), "").startswith("fuse"):
+            at = step
+            continue
+        try:
+            target = os.readlink(step)
+        except OSError:  # no link, or nothing there
+            at = step
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            return step.joinpath(*reversed(rest))
+        resolved = Path(os.path.abspath(at / target))
+        rest += reversed(resolved.parts[1:])
+        at = Path(resolved.anchor)
+    return at
+
+
+def file_system(path: Path, table: dict[str, str] | None = None) -> str | None:
+    """Type of the file system that holds a path (`ext4`, `fuse.drive`), or None where nothing tells. Asks no FUSE mount."""
+    table = mount_table() if table is None else table
+    real = real_path(path, table)
     for place in (real, *real.parents):
         if str(place) in table:
             return table[str(place)]

@@ -7,34 +7,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from holdfast.store.attached import Attached
 from holdfast.store.backend import Durability
 from holdfast.store.keys import Key
 from holdfast.store.lineage import ancestry, descent, rank
 from holdfast.store.manifest import Manifest
 from holdfast.store.names import ManifestName
 from holdfast.store.store import Store
-from holdfast.store.view import Generation, State, View
+from holdfast.store.view import Generation, State
 
 log = logging.getLogger(__name__)
 
 KEEP_CONFIRMED = 2
 KEEP_UNKNOWN = 4
 KEEP_SEEN = 2
-
-
-@dataclass
-class Attached:
-    """What a session knows for sure: what was there when it attached, and what it wrote itself.
-
-    Args:
-        view: The first look of the session.
-        own: Id of each generation that this session wrote, with how safe it is.
-    """
-
-    view: View
-    own: dict[str, Durability] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,7 +40,9 @@ def _may_go(id_: str, above: set[str], attached: frozenset[str], own: Mapping[st
     if id_ not in own:
         return False
     confirmed = sum(own.get(i) is Durability.CONFIRMED for i in above)
-    return confirmed >= KEEP_CONFIRMED or len(above & own.keys()) >= KEEP_UNKNOWN
+    # One that is known to be still on its way is no reason to let anything go: it may never arrive.
+    untold = sum(own.get(i) is Durability.UNKNOWN for i in above)
+    return confirmed >= KEEP_CONFIRMED or confirmed + untold >= KEEP_UNKNOWN
 
 
 def anything_may_go(
@@ -78,16 +68,16 @@ def plan_prune(
 ) -> PrunePlan:
     """Decide what of one artifact may go. Pure.
 
-    Kept always: heads, and the generation with the most progress. One that was here at attach goes only where two newer
-    whole ones of its line were here at attach too. Of its own a session keeps the newest two that are confirmed, or the
-    newest four where nobody can tell. Whatever is neither was written by somebody else and stays. Debris, a dead side
-    branch that never was whole, goes where it was here at attach, two sequences or more below the newest whole
-    generation that was.
+    Kept always: heads, and the generation with the most progress. One that came out of the store goes only where two newer
+    whole ones of its line came out of it too. Of its own a machine keeps the newest two that are confirmed, or the
+    newest four where nobody can tell; what is known to be still on its way is no reason to let anything go. Whatever is
+    neither was written by somebody else meanwhile and stays. Debris, a dead side branch that never was whole, goes two
+    sequences or more below the newest whole generation that is safe.
 
     Args:
         generations: Every generation of the artifact, looked into just now.
-        attached: Ids that were in the listing when the session attached.
-        own: Ids that this session wrote, with how safe each is.
+        attached: Ids that were in the listing when the session attached, and that this machine did not write.
+        own: Ids that this machine wrote, with how safe each is.
         damaged: Ids that were proven damaged: no reason to let anything go, and kept for whoever rescues.
     """
     whole = {
@@ -104,7 +94,8 @@ def plan_prune(
     if whole:
         keep.add(max(whole.values(), key=rank).commit.id)
     drop = {i for i in whole.keys() - keep if _may_go(i, above[i], attached, own)}
-    drop |= _debris(generations, whole, parents, attached) - damaged
+    safe = attached | {i for i, d in own.items() if d is Durability.CONFIRMED}
+    drop |= _debris(generations, whole, parents, safe) - damaged
     remaining = [g for g in generations if g.name.commit.id not in drop]
     freed: set[str] = set()
     if all(g.manifest is not None for g in remaining):  # a torn manifest may name anything
@@ -119,10 +110,10 @@ def _debris(
     generations: Sequence[Generation],
     whole: Mapping[str, Manifest],
     parents: Mapping[str, set[str]],
-    attached: frozenset[str],
+    safe: frozenset[str],
 ) -> set[str]:
     """Ids of generations that are not whole and stand on a line that went on without them."""
-    seen = [m for i, m in whole.items() if i in attached]
+    seen = [m for i, m in whole.items() if i in safe]
     if not seen:
         return set()
     newest = max(seen, key=lambda m: m.commit.sequence)
@@ -130,7 +121,7 @@ def _debris(
     found = set()
     for generation in generations:
         id_ = generation.name.commit.id
-        if id_ in whole or id_ not in attached or generation.name.commit.sequence > newest.commit.sequence - 2:
+        if id_ in whole or id_ not in safe or generation.name.commit.sequence > newest.commit.sequence - 2:
             continue
         if generation.state is State.TORN or (generation.manifest is not None and parents[id_] & line):
             found.add(id_)
@@ -146,7 +137,7 @@ def parents_of(generations: Iterable[Generation]) -> dict[str, set[str]]:
 def worth_a_look(store: Store, names: Sequence[ManifestName], key: Key, attached: Attached) -> bool:
     """Whether anything of an artifact may go, judged by what is known already, so that the usual backup costs nothing more."""
     known = {n.commit.id: store.known_ancestors(n) for n in names}
-    return anything_may_go(names, known, _seen(attached, key), attached.own)
+    return anything_may_go(names, known, attached.seen(key), attached.own)
 
 
 def plan_artifact(store: Store, key: Key, attached: Attached, damaged: frozenset[str] = frozenset()) -> PrunePlan:
@@ -155,16 +146,14 @@ def plan_artifact(store: Store, key: Key, attached: Attached, damaged: frozenset
     Raises:
         StoreError: it cannot be told now.
     """
-    names, seen = store.look_wider(store.relist()).of(key), _seen(attached, key)
-    strangers = [n for n in names if n.commit.id not in seen and n.commit.id not in attached.own]
+    names = store.look_wider(store.relist()).of(key)
+    strangers = [n for n in names if n.commit.id not in attached.seen(key) and n.commit.id not in attached.own]
     if strangers:
         log.info("%s: not pruned, another session wrote %s meanwhile", key, strangers[0].commit)
         return PrunePlan()
-    return plan_prune([store.examine(n) for n in names], seen, attached.own, damaged)
-
-
-def _seen(attached: Attached, key: Key) -> frozenset[str]:
-    return frozenset(n.commit.id for n in attached.view.of(key))
+    generations = [store.examine(n) for n in names]
+    attached.found(store, generations)
+    return plan_prune(generations, attached.seen(key), attached.own, damaged)
 
 
 def remove(store: Store, plan: PrunePlan) -> None:

@@ -20,6 +20,7 @@ from holdfast.store.fetch import fetch
 from holdfast.store.here import LocalPart, is_complete, look_here
 from holdfast.store.keys import Key, printable, within
 from holdfast.store.manifest import FileRecord, Kind, Manifest
+from holdfast.store.marks import refuse_if_known
 from holdfast.store.outcomes import Outcome, Restored
 from holdfast.store.plain import plain_outcome, restore_plain
 from holdfast.store.progress import Progress
@@ -153,16 +154,28 @@ def _each(store: Store, workspace: Workspace, view: View, key: Key, wish: Wish, 
 
 def _not_in_store(store: Store, workspace: Workspace, view: View, key: Key, wish: Wish) -> Restored:
     """No generation holds the path. Absence has to be proven before it is said."""
+    if not wish.replace_here and lstat_or_none(workspace.local(key)) is not None:
+        return Restored(key, Outcome.LOCAL)
+    if wish.generation is None:
+        _prove_absent(store, workspace, view, key)
     if wish.replace_here:
         asked = f"generation {wish.generation} of it" if wish.generation else "it"
         return Restored(key, Outcome.ABSENT, error=f"{key}: {asked} is not in the store; `holdfast history {key}` lists what is")
-    if lstat_or_none(workspace.local(key)) is not None:
-        return Restored(key, Outcome.LOCAL)
+    plain = None if view.presence is Presence.NONE else plain_outcome(store, workspace, key)
+    return Restored(key, Outcome.ABSENT) if plain is None else plain
+
+
+def _prove_absent(store: Store, workspace: Workspace, view: View, key: Key) -> None:
+    """Return where a second listing agrees with the first, and nothing is known by name that no listing shows.
+
+    Raises:
+        StoreUnreadable: it is not proven.
+    """
     again = look(store, workspace)
     if (again.presence, set(again.names)) != (view.presence, set(view.names)):
         raise StoreUnreadable(errno.EIO, "two listings of the store contradict each other; try again", store.backend.location)
-    plain = None if view.presence is Presence.NONE else plain_outcome(store, workspace, key)
-    return Restored(key, Outcome.ABSENT) if plain is None else plain
+    if view.presence is Presence.STORE:
+        refuse_if_known(store, key, (k for k in artifacts(store, view, workspace) if view.of(k)))
 
 
 def restore_artifact(

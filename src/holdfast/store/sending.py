@@ -9,8 +9,9 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from holdfast.errors import StoreExists, StoreTimeout, StoreUnreadable
+from holdfast.errors import StoreExists, StoreUnreadable
 from holdfast.store.backend import CHUNK_BYTES
+from holdfast.store.backoff import can_pass
 from holdfast.store.fetch import fetch_tar_members
 from holdfast.store.keys import printable
 from holdfast.store.manifest import FileRecord, Tar
@@ -24,11 +25,13 @@ from holdfast.store.workspace import Workspace, local_errors
 
 log = logging.getLogger(__name__)
 
-_SEND_ATTEMPTS = 4
-
 
 class Sending:
-    """Sends the payload of one commit. `sent` maps every new path in the store to its length."""
+    """Sends the payload of one commit.
+
+    `sent` maps every new path in the store to its length, `size` is how many bytes there are to send, and `begun` holds every
+    path at which something may lie now.
+    """
 
     def __init__(
         self, store: Store, workspace: Workspace, snapshot: Snapshot, content: Content, commit_id: CommitId, progress: Progress
@@ -41,15 +44,18 @@ class Sending:
         self._progress = progress
         self._taken: set[str] = set()
         self.sent: dict[str, int] = {}
+        self.begun: list[str] = []
+        with local_errors():
+            self._spool, self._packed = self._tar()
+            alone = sum(snapshot.staged[p].size for p in content.alone)
+            self.size = alone + (self._spool.stat().st_size if self._spool else 0)
 
     def run(self) -> tuple[dict[str, FileRecord], dict[str, Tar]]:
         """The files and tars of the new generation."""
         key, staged = self._snapshot.key, self._snapshot.staged
         files = dict(self._content.inherit)
-        with local_errors():
-            tar_path, packed = self._tar()
-        total = sum(staged[p].size for p in self._content.alone) + (tar_path.stat().st_size if tar_path else 0)
-        self._progress.begin("backing up", str(key), len(self._content.alone) + bool(tar_path), total)
+        tar_path, packed = self._spool, self._packed
+        self._progress.begin("backing up", str(key), len(self._content.alone) + bool(tar_path), self.size)
         try:
             for record in self._store.parallel_map(self._alone, [staged[p] for p in self._content.alone]):
                 files[record.path] = record
@@ -81,7 +87,7 @@ class Sending:
 
     def _send(self, source: Path, folder: str, local: str) -> tuple[str, str, int]:
         """Send one file under the first free name. Gives payload path, hash and length of what was sent."""
-        failures = 0
+        waits = self._store.backoff.waits()
         for file in payload_names(local, self._commit):
             path = f"{folder}/{file}" if folder else file
             folded = path.casefold()
@@ -89,17 +95,19 @@ class Sending:
                 continue
             self._taken.add(folded)
             reading = _Reading(source, self._progress)
+            self.begun.append(path)
             try:
                 self._store.backend.create(path, reading)
             except StoreExists:
+                self.begun.remove(path)
                 continue
-            except StoreTimeout:
-                raise
             except StoreUnreadable as error:
-                failures += 1
-                if failures == _SEND_ATTEMPTS:
+                wait = next(waits, None) if can_pass(error) else None
+                if wait is None:
                     raise
-                log.warning("sending %s failed (%s); trying again under the next name", printable(path), error)
+                log.warning("sending %s failed (%s); trying again under the next name in %.1f s", printable(path), error, wait)
+                self._progress.advance(-reading.size)
+                self._store.backoff.sleep(wait)
                 continue
             self.sent[path] = reading.size
             self._progress.file_done()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import logging
 import secrets
+import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,7 +16,8 @@ from typing import TypeVar
 
 from holdfast.errors import Corrupt, NewerFormat, StoreExists, StoreNotFound, StoreUnreachable, StoreUnreadable
 from holdfast.store import names
-from holdfast.store.backend import Backend, Entry
+from holdfast.store.backend import Backend, Durability, Entry
+from holdfast.store.backoff import ONCE, Backoff
 from holdfast.store.identity import MAX_SENTINEL_BYTES, parse_sentinel, sentinel_bytes
 from holdfast.store.keys import MAX_DEPTH, printable
 from holdfast.store.lineage import find_heads
@@ -38,6 +40,9 @@ class Store:
         backend: Where it lies.
         expected_id: The identity that it must have (`drive.store_id`); with it set, no store is ever created.
         parallel: Transfers at a time.
+        backoff: When to send again what failed and can pass.
+        machine: Name of this machine. It stands in what it writes, so that what another machine wrote is known for what it is:
+            proof that it reached the store, however this place delays what is written.
         new_id: Makes random hex of a given number of bytes.
     """
 
@@ -47,14 +52,21 @@ class Store:
         *,
         expected_id: str | None = None,
         parallel: int = 8,
+        backoff: Backoff = ONCE,
+        machine: str | None = None,
         new_id: Callable[[int], str] = secrets.token_hex,
     ) -> None:
         self.backend = backend
         self.parallel = parallel
+        self.backoff = backoff
+        self.machine = machine or socket.gethostname()
         self._expected_id = expected_id
         self._new_id = new_id
         self._manifests: dict[str, Manifest] = {}
         self._twins: list[str] | None = None
+        self._sentinel_seen = False
+        self._told_none = False
+        self._reference: str | None = None
 
     # -- presence ----------------------------------------------------------------------------------------------------
 
@@ -73,7 +85,11 @@ class Store:
         except Corrupt as error:
             problem = str(error)
         if problem is not None:
-            return self._look_without_sentinel(problem)
+            view = self._look_without_sentinel(problem)
+            if view.presence is not Presence.STORE and not self._told_none:
+                log.warning("no store here; a new one will be created at %s by the first backup", self.backend.location)
+                self._told_none = True
+            return view
         self._check_expected(store_id)
         found, strays = self._list_generations(GENERATIONS)
         return View(Presence.STORE, store_id, found, strays)
@@ -107,26 +123,53 @@ class Store:
         self._probe()
         store_id = self._new_id(16)
         self._write_sentinel(store_id)
-        log.warning("no store here; a new one was created at %s (store_id: %s)", self.backend.location, store_id)
+        log.warning("a new store was created at %s (store_id: %s)", self.backend.location, store_id)
         return View(Presence.STORE, store_id)
 
     def confirm_healthy(self) -> None:
         """Return where mount and sentinel are healthy right now, so that what is missing is really missing.
 
         Raises:
-            StoreUnreadable: they are not; a dying mount is not damage.
+            StoreUnreadable: they are not; a dying mount is not damage. A mount that answers "no such file" for what exists
+                (ct#5970) is told by the sentinel: where it was read before, it is there.
         """
         self.backend.check()
         try:
             self._read_sentinel()
         except Corrupt:
             return
-        except StoreNotFound:
-            if not any(e.name == self.backend.name for e in self.backend.siblings()):
-                raise StoreUnreachable(errno.ENOENT, "the store folder has gone", self.backend.location) from None
+        except StoreNotFound as error:
+            gone = self._sentinel_seen or not self.exists("")
+            if gone or not any(e.name == self.backend.name for e in self.backend.siblings()):
+                raise StoreUnreachable(
+                    errno.ENOTCONN,
+                    f"{SENTINEL} was here, and now the drive says that there is none: the mount is dead, or somebody removed it",
+                    self.backend.location,
+                ) from error
 
     def _read_sentinel(self) -> str:
-        return parse_sentinel(self._read_all(SENTINEL, MAX_SENTINEL_BYTES), SENTINEL)
+        found = parse_sentinel(self._read_all(SENTINEL, MAX_SENTINEL_BYTES), SENTINEL)
+        self._sentinel_seen = True
+        return found
+
+    def exists(self, path: str) -> bool:
+        """Asked by name, which a listing that leaves names out does not touch."""
+        try:
+            self.backend.stat(path)
+        except StoreNotFound:
+            return False
+        return True
+
+    def _refuse_contradiction(self, path: str) -> None:
+        """Return where a path that no listing shows is not there by name either.
+
+        Raises:
+            StoreUnreadable: it is there, so the listing is incomplete and proves nothing.
+        """
+        if self.exists(path):
+            raise StoreUnreadable(
+                errno.EIO, "a listing leaves out what is there by name; try again", f"{self.backend.location}/{path}".rstrip("/")
+            )
 
     def _check_expected(self, store_id: str | None) -> None:
         if self._expected_id is not None and store_id != self._expected_id:
@@ -152,6 +195,7 @@ class Store:
                     self.backend.location,
                 )
             self._check_expected(None)
+            self._refuse_contradiction("")
             return View(Presence.NONE)
         try:
             found, strays = self._list_generations(GENERATIONS)
@@ -160,6 +204,7 @@ class Store:
         folders = [e.name for e in self.backend.list("")]
         if GENERATIONS not in folders:
             self._check_expected(None)
+            self._refuse_contradiction(GENERATIONS)
             return View(Presence.PLAIN)
         for name in sorted(found, key=lambda n: n.commit, reverse=True):
             try:
@@ -179,6 +224,8 @@ class Store:
         try:
             entries = self.backend.list(folder)
         except StoreNotFound:
+            self.confirm_healthy()
+            self._refuse_contradiction(names.ARTIFACTS)
             return (), ()
         found, strays = [], []
         for entry in entries:
@@ -233,7 +280,25 @@ class Store:
             except Corrupt:  # a network mount may hand out one short read, so it is read once more before it counts
                 manifest = parse(self._read_all(name.path, MAX_MANIFEST_BYTES), name)
             self._manifests[name.path] = manifest
+            if self.elsewhere(manifest):
+                self._reference = name.path
         return self._manifests[name.path]
+
+    def elsewhere(self, manifest: Manifest) -> bool:
+        """True where another machine wrote this generation: what is seen of it here came out of the store."""
+        return manifest.writer.partition("/")[0] != self.machine
+
+    def durability(self, manifest: Manifest) -> Durability:
+        """How safe a whole generation is now.
+
+        What this place says of each of its files; and what another machine wrote and this one sees whole is safe.
+
+        Raises:
+            StoreError: it cannot be told now.
+        """
+        if self.elsewhere(manifest):
+            return Durability.CONFIRMED
+        return self.backend.durability((*manifest.payloads(), manifest.name.path), self._reference)
 
     def remember(self, manifest: Manifest) -> None:
         """A manifest that was just written and checked needs no reading."""
@@ -325,7 +390,11 @@ class Store:
             yield from map(call, items)
             return
         with ThreadPoolExecutor(min(self.parallel, len(items)), thread_name_prefix="holdfast") as pool:
-            yield from pool.map(call, items)
+            try:
+                yield from pool.map(call, items)
+            except BaseException:  # what has not begun would only meet the same dead or full drive
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def commit_id(self) -> str:
         """A random id for a commit; the one that stands for "no parent" is never given."""

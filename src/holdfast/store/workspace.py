@@ -280,6 +280,11 @@ class Workspace:
         records.write_sealed(place, {"key": key.value, **records.record_to_json(record)})
         self._records[key] = (Signature.of(os.lstat(place)), record)
 
+    def saved_at(self, key: Key) -> float | None:
+        """When this artifact was last known to be as in the store, in Unix seconds of this machine; for people."""
+        found = lstat_or_none(self._place("records", key))
+        return None if found is None else found.st_mtime
+
     def intent(self, key: Key) -> Intent | None:
         """The commit of this artifact that was begun and not finished, or None."""
         body = self._read("intents", key)

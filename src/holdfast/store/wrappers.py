@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 
 from holdfast.errors import StoreTimeout, StoreUnreadable
 from holdfast.store.backend import Backend, Durability, Entry, Source, Space, Stat
+from holdfast.store.backoff import Backoff, can_pass
 
 T = TypeVar("T")
 
@@ -57,14 +58,17 @@ class _Wrapper:
     def create(self, path: str, source: Source) -> None:
         self._around("create", path, lambda: self._inner.create(path, source))
 
+    def make_folder(self, path: str) -> None:
+        self._around("make", path, lambda: self._inner.make_folder(path))
+
     def remove(self, path: str) -> None:
         self._around("remove", path, lambda: self._inner.remove(path))
 
     def flush(self) -> None:
         self._around("flush", "", self._inner.flush)
 
-    def durability(self, paths: Sequence[str]) -> Durability:
-        return self._around("durability", "", lambda: self._inner.durability(paths))
+    def durability(self, paths: Sequence[str], reference: str | None = None) -> Durability:
+        return self._around("durability", "", lambda: self._inner.durability(paths, reference))
 
     def space(self) -> Space | None:
         return self._around("space", "", self._inner.space)
@@ -121,21 +125,17 @@ class Retrying(_Wrapper):
 
     Args:
         inner: The backend.
-        waits: Seconds to wait before each further attempt.
-        sleep: `time.sleep`, or a test's clock.
+        backoff: How often, and after how long.
     """
 
-    _FINAL = StoreTimeout
-
-    def __init__(self, inner: Backend, waits: Sequence[float], sleep: Callable[[float], None]) -> None:
+    def __init__(self, inner: Backend, backoff: Backoff) -> None:
         super().__init__(inner)
-        self._waits = tuple(waits)
-        self._sleep = sleep
+        self._backoff = backoff
 
     def _around(self, operation: str, path: str, call: Callable[[], T]) -> T:
-        if operation in ("create", "remove", "flush"):
+        if operation in ("create", "make", "remove", "flush"):
             return call()
-        waits = iter(self._waits)
+        waits = self._backoff.waits()
         while True:
             try:
                 return call()
@@ -144,15 +144,15 @@ class Retrying(_Wrapper):
 
     def _wait(self, waits: Iterator[float], operation: str, path: str, error: StoreUnreadable) -> None:
         """Sleep before the next attempt, or raise the error where there is none."""
-        wait = next(waits, None)
-        if wait is None or isinstance(error, self._FINAL):
+        wait = next(waits, None) if can_pass(error) else None
+        if wait is None:
             raise error
         log.warning("%s %s failed (%s); trying again in %.1f s", operation, path or self.location, error, wait)
-        self._sleep(wait)
+        self._backoff.sleep(wait)
 
     def read(self, path: str) -> Iterator[bytes]:
         """As the inner read; after a failure in the middle it goes on where it stopped, since content never changes."""
-        waits = iter(self._waits)
+        waits = self._backoff.waits()
         given = 0
         while True:
             try:

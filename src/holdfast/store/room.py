@@ -1,0 +1,74 @@
+"""Space in the store: refused before anything is sent where it is not enough, and said clearly when it runs out on the way.
+
+On Drive the mount tells the account's quota (ct#6051), and a full one may take writes in silence and upload nothing (ct#5325). So
+what does not fit is refused by what the mount tells, whether writing would work or not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+from collections.abc import Iterator
+
+from holdfast.errors import StoreError, StoreFull
+from holdfast.store.amounts import size
+from holdfast.store.sending import Sending
+from holdfast.store.store import Store
+
+log = logging.getLogger(__name__)
+
+_MEND = (
+    "make space (what lies in Drive's trash counts until it is emptied; `holdfast prune` removes what newer backups make needless) "
+    "and back up again; the earlier generations are untouched"
+)
+
+
+def refuse_if_full(store: Store, needed: int, awaited: int) -> None:
+    """Return where so many bytes fit beside those that still wait for their upload, or where the place does not tell.
+
+    Raises:
+        StoreFull: they do not.
+    """
+    space = store.backend.space()
+    if space is None or needed + awaited <= space.free:
+        return
+    waiting = f" and {size(awaited)} wait for their upload" if awaited else ""
+    raise StoreFull(
+        errno.ENOSPC,
+        f"the drive is full: {size(needed)} are needed{waiting}, {size(space.free)} are free; {_MEND}",
+        store.backend.location,
+    )
+
+
+@contextlib.contextmanager
+def giving_back(store: Store, sending: Sending, manifest: str | None = None) -> Iterator[None]:
+    """Where the drive proves full, take back what this commit sent, for a full drive has no room for leftovers.
+
+    The manifest that was being written goes first; where it cannot be removed, what it names stays.
+
+    Raises:
+        StoreFull: it is full; the text says how much is needed and free.
+    """
+    try:
+        yield
+    except StoreFull as error:
+        space = None
+        try:
+            space = store.backend.space()
+            for path in ([manifest] if manifest else []) + sending.begun:
+                store.backend.remove(path)
+            store.backend.flush()
+        except StoreError as problem:
+            log.warning("what was sent could not be taken back (%s); `holdfast prune` removes it later", problem)
+        raise StoreFull(error.errno, _why(sending.size, None if space is None else space.free), store.backend.location) from error
+
+
+def _why(needed: int, free: int | None) -> str:
+    if free is None or free < needed:
+        told = "" if free is None else f", {size(free)} are free"
+        return f"the drive is full: {size(needed)} are needed{told}; {_MEND}"
+    return (
+        f"the drive refuses {size(needed)} as over quota though {size(free)} are free: Drive limits how many files one may make in "
+        "a time; wait an hour and back up again; the earlier generations are untouched"
+    )
