@@ -109,7 +109,7 @@ class Account:
         if fault is not None:
             backend = Faulty(backend, fault)
         config = Config(site.root, "outputs", PROJECT, self.mountpoint)
-        store = Store(backend, expected_id=expected_id, parallel=parallel, new_id=self._new_id)
+        store = Store(backend, expected_id=expected_id, parallel=parallel, machine=site.root.parent.name, new_id=self._new_id)
         return Keeper(config, store, Workspace(site.root, lock_seconds=10))
 
     def _new_id(self, size: int) -> str:

@@ -96,10 +96,11 @@ workspaces = pytest.mark.parametrize("knew", [False, True], ids=["fresh", "knew 
 def first_machine(account: Account) -> None:
     """Backs up three artifacts, and after each was uploaded another, so that all but the last had their chance to be confirmed."""
     first = account.machine()
+    keeper = account.keeper(first)
     for path, tree in [*KEPT.items(), ("outputs/last.txt", {"": b"last"})]:
         for name, content in tree.items():
             first.write(f"{path}/{name}".rstrip("/"), content)
-        assert account.keeper(first).backup(path)
+        assert keeper.backup(path)
         assert account.drive.drain() == []
 
 
@@ -307,12 +308,13 @@ def test_a_listing_without_the_newest_confirmed_generation_never_passes_for_the_
     with account.mounted() as drive:
         first_machine(account)
         first = account.machine()
-        assert account.keeper(first).ensure(KNOWN)
+        keeper = account.keeper(first)
+        assert keeper.ensure(KNOWN)
         for version in range(2, 5):
             first.write(KNOWN, f"known {version}")
-            assert account.keeper(first).backup(KNOWN, progress=version)
+            assert keeper.backup(KNOWN, progress=version)
             assert drive.drain() == []
-        assert account.keeper(first).backup(first.write("outputs/more.txt", "more"))
+        assert keeper.backup(first.write("outputs/more.txt", "more"))
         assert drive.drain() == []
         site = account.machine()
         drive.weather(listings=Listings.INCOMPLETE, left_out=0.5)
