@@ -1,160 +1,81 @@
-"""One account's Drive, simulated, and the machines that mount it one after the other."""
+"""Simulated Drives for tests: fixtures to import into a conftest, and a keeper that lives on one."""
 
 from __future__ import annotations
 
-import random
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from holdfast.session.config import Config
 from holdfast.session.keeper import Keeper
 from holdfast.simulator import SimulatedDrive
-from holdfast.store.backend import Backend
+from holdfast.simulator.mounting import unmount
 from holdfast.store.drivefs import DriveBackend
 from holdfast.store.store import Store
 from holdfast.store.workspace import Workspace
-from holdfast.store.wrappers import Bounded, Fault, Faulty
-from tests.support import read_tree
+from holdfast.store.wrappers import Bounded
 
-PROJECT = "proj"
-#: For calls that are expected to come back.
-PATIENT_SECONDS = 30.0
+Mount = Callable[..., SimulatedDrive]
 
 
-@dataclass(frozen=True)
-class Site:
-    """One machine: a project folder on its own disk."""
-
-    root: Path
-
-    def write(self, path: str, content: bytes | str) -> Path:
-        place = self.root / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content.encode() if isinstance(content, str) else content)
-        return place
-
-    def tree(self, path: str = "outputs") -> dict[str, bytes]:
-        return read_tree(self.root / path)
+def left_mounted(folder: Path) -> list[str]:
+    lines = Path("/proc/mounts").read_text().splitlines()
+    return [place for place in (line.split(" ")[1] for line in lines) if place.startswith(str(folder))]
 
 
-class Account:
-    """An account's cloud, its mount, and machines.
-
-    Args:
-        folder: Where everything lies.
-        seed: Of the ids that commits get, and of the mount.
-        options: Others of `SimulatedDrive`.
-    """
-
-    def __init__(self, folder: Path, seed: int = 0, **options: Any) -> None:
-        self.folder = folder
-        self.cloud = folder / "cloud"
-        self.mountpoint = folder / "content" / "drive"
-        self._random = random.Random(seed)
-        self._options = {"seed": seed, **options}
-        self._machines = 0
-        self._drive: SimulatedDrive | None = None
-
-    @property
-    def drive(self) -> SimulatedDrive:
-        """What is mounted now."""
-        assert self._drive is not None
-        return self._drive
-
-    @contextmanager
-    def mounted(self) -> Iterator[SimulatedDrive]:
-        """Mounted until the end, whatever is mounted then."""
-        try:
-            yield self.mount()
-        finally:
-            self.drive.close()
-
-    def mount(self, **options: Any) -> SimulatedDrive:
-        """A new mount, after the one before was taken away."""
-        if self._drive is not None:
-            self._drive.close()
-        self._drive = SimulatedDrive(self.mountpoint, cloud=self.cloud, **{**self._options, **options})
-        return self._drive.__enter__()
-
-    def machine(self) -> Site:
-        """A fresh one."""
-        self._machines += 1
-        root = self.folder / f"machine-{self._machines}" / PROJECT
-        root.mkdir(parents=True)
-        return Site(root)
-
-    def keeper(
-        self,
-        site: Site,
-        fault: Fault | None = None,
-        *,
-        seconds: float = PATIENT_SECONDS,
-        expected_id: str | None = None,
-        parallel: int = 1,
-    ) -> Keeper:
-        """Attached anew, without the waits of retries, which cost real time.
-
-        Args:
-            site: The machine.
-            fault: Asked before every operation of the backend.
-            seconds: After which a call counts as hanging.
-            expected_id: `drive.store_id`.
-            parallel: Transfers at a time; one, so that operations have numbers.
-        """
-        backend: Backend = Bounded(DriveBackend(self.mountpoint / "MyDrive", PROJECT, mount_point=self.mountpoint), seconds)
-        if fault is not None:
-            backend = Faulty(backend, fault)
-        config = Config(site.root, "outputs", PROJECT, self.mountpoint)
-        store = Store(backend, expected_id=expected_id, parallel=parallel, machine=site.root.parent.name, new_id=self._new_id)
-        return Keeper(config, store, Workspace(site.root, lock_seconds=10))
-
-    def _new_id(self, size: int) -> str:
-        return self._random.randbytes(size).hex()
-
-    def store_ids(self) -> list[bytes]:
-        """The content of every sentinel in the cloud, in whatever folder."""
-        return [content for path, content in self.drive.elsewhere.files().items() if path.endswith("holdfast.json")]
-
-    def projects(self) -> list[str]:
-        """Names in the account's own folder, as a browser shows them."""
-        names = [*self.drive.elsewhere.files(), *self.drive.elsewhere.folders()]
-        return sorted({name.split("/")[0] for name in names})
+@pytest.fixture(autouse=True)
+def nothing_stays_mounted(tmp_path: Path) -> Iterator[None]:
+    yield
+    left = left_mounted(tmp_path)
+    for place in left:
+        unmount(place)
+    assert not left
 
 
-@dataclass
-class Operations:
-    """Counts the operations of a backend, and calls something right before one of them.
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Mount]:
+    """Mounts drives, all on one cloud unless a test says otherwise, and takes them down."""
+    drives: list[SimulatedDrive] = []
 
-    Args:
-        at: Number of that operation, from 1; 0 for none.
-        turn: What is called.
-    """
+    def make(name: str = "drive", **options: Any) -> SimulatedDrive:
+        options.setdefault("cloud", tmp_path / "cloud")
+        drive = SimulatedDrive(tmp_path / name, **options)
+        drives.append(drive)
+        return drive.__enter__()
 
-    at: int = 0
-    turn: Any = None
-    before: list[str] = field(default_factory=list)
-    after: list[str] = field(default_factory=list)
-
-    @property
-    def turned(self) -> bool:
-        return bool(self.after)
-
-    def __call__(self, operation: str, path: str) -> None:
-        if not self.after and len(self.before) + 1 != self.at:
-            self.before.append(operation)
-            return
-        if not self.after:
-            self.turn()
-        self.after.append(operation)
+    yield make
+    for drive in drives:
+        drive.close()
 
 
-def wait_for_what_hung() -> None:
-    """Calls that were left behind in threads have come back."""
-    for thread in threading.enumerate():
-        if thread.name.startswith("holdfast-"):
-            thread.join(30)
-            assert not thread.is_alive(), thread.name
+@pytest.fixture
+def drive(mount: Mount) -> SimulatedDrive:
+    """One healthy mount whose clock stands still until a test moves it."""
+    return mount()
+
+
+def project_on(drive: SimulatedDrive, root: Path, *, timeout: float = 120) -> Path:
+    """A project folder that expects Drive at this mount."""
+    (root / "config").mkdir(parents=True)
+    settings = {"mount_point": str(drive.mountpoint), "backup_base_dir": "proj", "timeout": timeout}
+    (root / "config" / "paths.yaml").write_text(json.dumps({"drive": settings}))
+    return root
+
+
+def keeper_on(drive: SimulatedDrive, root: Path, *, seconds: float = 1.0) -> Keeper:
+    """A keeper with its store in `proj` on this mount, without the waits of retries; a hang counts after so many seconds."""
+    root.mkdir(parents=True, exist_ok=True)
+    config = Config(root, "outputs", "proj", drive.mountpoint)
+    backend = Bounded(DriveBackend(drive.my_drive, "proj", mount_point=drive.mountpoint), seconds)
+    return Keeper(config, Store(backend, parallel=2), Workspace(root, lock_seconds=10))
+
+
+def back_up(drive: SimulatedDrive, root: Path) -> None:
+    """Make a store on this mount, from a machine of its own, with one file in it that is uploaded."""
+    (root / "outputs").mkdir(parents=True)
+    (root / "outputs" / "a.txt").write_text("a")
+    assert keeper_on(drive, root).backup("outputs/a.txt")
+    drive.drain()

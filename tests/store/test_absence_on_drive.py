@@ -24,7 +24,7 @@ import pytest
 
 from holdfast.simulator import Death, Hang, Listings, SimulatedDrive, Spared, Trouble
 from holdfast.store.outcomes import Outcome
-from tests.drive import PROJECT, Account, Operations, Site, wait_for_what_hung
+from tests.account import PROJECT, Account, Operations, Site, wait_for_what_hung
 
 HANGS_AFTER = 0.3
 #: No command here needs half as many.

@@ -12,7 +12,7 @@ import pytest
 from holdfast.simulator import Latency, Pace, SimulatedDrive, Weather
 from holdfast.store.backend import Durability
 from holdfast.store.outcomes import Outcome
-from tests.drive import Account, Site
+from tests.account import Account, Site
 from tests.support import age, make_database, rows_in
 
 #: What is written once in the life of a store.

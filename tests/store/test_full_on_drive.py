@@ -15,7 +15,7 @@ from holdfast.session.keeper import Backup
 from holdfast.simulator import Full, SimulatedDrive, Weather
 from holdfast.store.backend import Durability
 from holdfast.store.outcomes import Outcome
-from tests.drive import PROJECT, Account, Site
+from tests.account import PROJECT, Account, Site
 
 MIB = 1 << 20
 QUOTA = 8 * MIB

@@ -65,6 +65,7 @@ class Keeper:
         workspace: The local side.
         environment: What machine this is.
         progress: Told about transfers.
+        may_hang: The store lies on a mount that may hold a call for ever.
     """
 
     def __init__(
@@ -74,8 +75,11 @@ class Keeper:
         workspace: Workspace,
         environment: Environment = Environment.ELSEWHERE,
         progress: Progress | None = None,
+        *,
+        may_hang: bool = False,
     ) -> None:
         self.config = config
+        self.may_hang = may_hang
         self.store = store
         self.workspace = workspace
         self.environment = environment

@@ -36,7 +36,7 @@ def refuse_if_full(store: Store, needed: int, awaited: int) -> None:
     waiting = f" and {size(awaited)} wait for their upload" if awaited else ""
     raise StoreFull(
         errno.ENOSPC,
-        f"the drive is full: {size(needed)} are needed{waiting}, {size(space.free)} are free; {_MEND}",
+        f"No space left on the drive: {size(needed)} are needed{waiting}, {size(space.free)} are free; {_MEND}",
         store.backend.location,
     )
 
@@ -67,7 +67,7 @@ def giving_back(store: Store, sending: Sending, manifest: str | None = None) -> 
 def _why(needed: int, free: int | None) -> str:
     if free is None or free < needed:
         told = "" if free is None else f", {size(free)} are free"
-        return f"the drive is full: {size(needed)} are needed{told}; {_MEND}"
+        return f"No space left on the drive: {size(needed)} are needed{told}; {_MEND}"
     return (
         f"the drive refuses {size(needed)} as over quota though {size(free)} are free: Drive limits how many files one may make in "
         "a time; wait an hour and back up again; the earlier generations are untouched"
