@@ -62,7 +62,7 @@ def test_the_first_backup_of_a_new_file_and_the_next_versions_on_a_fresh_machine
 
 
 def test_every_next_version_by_another_fresh_machine(account: Account) -> None:
-    """It restores, works and backs up, each machine once, as short sessions do."""
+    """It restores, works and backs up, each machine once, as short sessions do. Where it prunes, it reads the manifests it judges."""
     for version in range(4):
         drive = remounted(account)
         site = account.machine()
@@ -74,7 +74,7 @@ def test_every_next_version_by_another_fresh_machine(account: Account) -> None:
         counts = counted(drive)
         assert counts["creates"] <= 2, (version, counts)
         assert counts["listings"] <= 2, (version, counts)
-        assert counts["cold_reads"] <= 1, (version, counts)
+        assert counts["cold_reads"] <= (3 if counts["removes"] else 1), (version, counts)
 
 
 def test_the_first_backup_ever_makes_the_store_besides(tmp_path: Path) -> None:

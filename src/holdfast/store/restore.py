@@ -184,6 +184,7 @@ def _prove_absent(store: Store, workspace: Workspace, view: View, key: Key) -> N
     if (again.presence, set(again.names)) != (view.presence, set(view.names)):
         raise StoreUnreadable(errno.EIO, "two listings of the store contradict each other; try again", store.backend.location)
     if view.presence is Presence.STORE:
+        store.refuse_incomplete()
         refuse_if_known(store, key, (k for k in artifacts(store, view, workspace) if view.of(k)))
         store.confirm_healthy()
 

@@ -86,6 +86,7 @@ class Store:
             problem = str(error)
         if problem is not None:
             view = self._look_without_sentinel(problem)
+            self.backend.check()
             if view.presence is not Presence.STORE and not self._told_none:
                 log.warning("no store here; a new one will be created at %s by the first backup", self.backend.location)
                 self._told_none = True
@@ -120,7 +121,9 @@ class Store:
                 self._write_sentinel(view.store_id)
                 log.warning("%s: %s; written again from the manifests", self.backend.location, view.sentinel_problem)
             return view
+        self.backend.check()
         self._probe()
+        self.backend.check()
         store_id = self._new_id(16)
         self._write_sentinel(store_id)
         log.warning("a new store was created at %s (store_id: %s)", self.backend.location, store_id)
@@ -159,6 +162,16 @@ class Store:
         except StoreNotFound:
             return False
         return True
+
+    def refuse_incomplete(self) -> None:
+        """Return where a listing of the store folder shows what is there by name: the sentinel, and the manifests' folder.
+
+        Raises:
+            StoreUnreadable: it does not, so listings are incomplete and prove nothing.
+        """
+        shown = {e.name for e in self.backend.list("")}
+        for name in (SENTINEL, GENERATIONS):
+            self._refuse_contradiction(name, name not in shown and self.exists(name))
 
     def _refuse_contradiction(self, path: str, by_name: bool) -> None:
         """Return where a path that no listing shows was not found by name either.
