@@ -62,7 +62,7 @@ def test_the_first_backup_of_a_new_file_and_the_next_versions_on_a_fresh_machine
 
 
 def test_every_next_version_by_another_fresh_machine(account: Account) -> None:
-    """It restores, works and backs up, each machine once, as short sessions do. Where it prunes, it reads the manifests it judges."""
+    """It restores, works and backs up, each machine once, as short sessions do. To prune it reads what it judges."""
     for version in range(4):
         drive = remounted(account)
         site = account.machine()

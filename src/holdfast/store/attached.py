@@ -74,8 +74,8 @@ class Attached:
                 self.wrote(store, manifest, store.durability(manifest))
 
     def seen(self, key: Key) -> frozenset[str]:
-        """Ids of an artifact's generations that a mount showed which had not written them."""
-        return frozenset(n.commit.id for n in self.view.of(key)) - self.own.keys()
+        """Ids of an artifact's generations that were in the first look."""
+        return frozenset(n.commit.id for n in self.view.of(key))
 
     @property
     def awaited_bytes(self) -> int:
