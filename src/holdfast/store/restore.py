@@ -78,7 +78,10 @@ def restore(
         with workspace.lock():
             view = look(store, workspace)
             if unverified:
-                return restore_plain(store, workspace, key, replace_here=True)
+                plain = restore_plain(store, workspace, key, replace_here=True)
+                if plain.outcome is Outcome.ABSENT:
+                    look(store, workspace)  # absent is only what is missing from a store that is healthy afterwards
+                return plain
             return _each(store, workspace, view, key, wish, progress)
     except HoldfastError as error:
         return Restored(key, Outcome.FAILED, error=describe(key, error))
