@@ -171,7 +171,7 @@ def _not_in_store(store: Store, workspace: Workspace, view: View, key: Key, wish
     error = f"{key}: {asked} is not in the store; `holdfast history {key}` lists what is" if wish.replace_here else ""
     if not wish.replace_here and view.presence is not Presence.NONE:
         plain = plain_outcome(store, workspace, key)
-        if plain is not None:
+        if plain is not None and plain.outcome is not Outcome.ABSENT:
             return plain
     _prove_absent(store, workspace, view, key)
     return Restored(key, Outcome.ABSENT, error=error)
