@@ -24,7 +24,7 @@ def attach(
     progress: Progress | None = None,
 ) -> Keeper:
     """Open the keeper of a project, and bind the functions of this module to it. Everything as in `open_keeper`."""
-    keeper = open_keeper(root, drive, mount=mount, progress=progress)
+    keeper = open_keeper(root, drive, mount=mount, progress=progress, before=attached())
     _current[:] = [keeper]
     return keeper
 
