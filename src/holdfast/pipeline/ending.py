@@ -18,16 +18,22 @@ _SAFE = {
 }
 
 
-def told(keeper: Keeper, summary: Summary) -> list[str]:
-    """What was made, how good it is, where it is, and whether it is backed up."""
-    lines = _made(keeper, summary) if summary.finished else []
+def told(keeper: Keeper, summary: Summary, command: str = "holdfast") -> list[str]:
+    """What was made, how good it is, where it is, and whether it is backed up.
+
+    Args:
+        keeper: The project's.
+        summary: What the run came to.
+        command: How the command is called here.
+    """
+    lines = _made(keeper, summary, command) if summary.finished else []
     lines.append(f"  backup      {_SAFE[summary.safe]}")
     if keeper.store is not None:
         lines.append(f"  store       {keeper.store.backend.location}")
     return lines
 
 
-def _made(keeper: Keeper, summary: Summary) -> list[str]:
+def _made(keeper: Keeper, summary: Summary, command: str) -> list[str]:
     done = summary.done
     final, conversion = done["final_training"], done["conversion"]
     test: Any = final.record.summary["test"]
@@ -42,5 +48,5 @@ def _made(keeper: Keeper, summary: Summary) -> list[str]:
         f"  ONNX model  {model} ({size(conversion.record.summary['bytes'][model.name])})",
         f"  metrics     {keeper.root / final.stage.folder / METRICS}",
         f"  report      {keeper.root / done['report'].stage.outputs[0]}",
-        f"  try it      holdfast predict {folder} 'Jane Roe, jane.roe@example.com, knows Python'",
+        f"  try it      {command} predict {folder} 'Jane Roe, jane.roe@example.com, knows Python'",
     ]

@@ -7,6 +7,8 @@ what is left is made and backed up. Whatever goes wrong is one error of one line
 from __future__ import annotations
 
 import contextlib
+import json
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +45,8 @@ def open_pipeline(
     from holdfast.pipeline.runner import Runner
 
     shell = kernel()
+    if shell is not None:  # tqdm, which several libraries import, misses widgets that nothing here needs
+        warnings.filterwarnings("ignore", message="IProgress not found")
     told = narration or (Screen() if shell is None else Cell(shell))
     beside = keep.root / experiment
     place = str(beside) if not Path(experiment).exists() and beside.is_file() else experiment
@@ -131,7 +135,7 @@ class NotebookPipeline:
             if ran
             else "Done: every stage was done before."
         )
-        for line in told(self._runner.keeper, summary):
+        for line in told(self._runner.keeper, summary, "holdfast" if kernel() is None else "!holdfast"):
             self._say(line)
         return summary
 
@@ -140,8 +144,6 @@ class NotebookPipeline:
             self._runner.advance(kind)
 
     def _verify(self, name: str, finished: Any) -> None:
-        import json
-
         stage = finished.stage
         record = stage.read(self._runner.examiner.require(stage.record))
         if record is None or record.fingerprint != stage.fingerprint:
