@@ -78,6 +78,14 @@ class Colab:
             shutil.rmtree(root)
         return [f"{one.fate.value} {one.path}" for one in lost]
 
+    def mounting(self, options: str = "") -> str:
+        """Code that mounts Drive as the button of the Files pane does. For `before`."""
+        return f"from google.colab import drive\ndrive.mount({str(self.mount_point)!r}{options})"
+
+    def forget_consent(self) -> None:
+        """Whether somebody is asked is seen anew."""
+        (self.fake.folder / "asked").unlink()
+
     def kill_with(self, pid: int) -> None:
         """Take the machine away at the moment when a process ends."""
         while _lives(pid):

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,7 @@ class Session:
         *,
         before: str = "",
         through: str = "",
+        after: Sequence[str] = (),
         meanwhile: Callable[[int], None] = lambda pid: None,
     ) -> Ran:
         """Run every cell in a fresh kernel, as *Run all* does: until one fails.
@@ -111,12 +112,14 @@ class Session:
             book: See `load`.
             before: Code of the test, run before the first cell.
             through: Stop after the cell that holds this.
+            after: Cells of the test, run after the last one.
             meanwhile: Called with the kernel's process id while the cells run.
         """
         book = load() if book is None else book
         if through:
             last = next(n for n, c in enumerate(book.cells) if c.cell_type == "code" and through in c.source)
             del book.cells[last + 1 :]
+        book.cells += [nbformat.v4.new_code_cell(source) for source in after]
         if before:
             book.cells.insert(0, nbformat.v4.new_code_cell(before))
         place = self.root.parent / f"{self.root.name}.ipynb"

@@ -9,6 +9,8 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shutil
+import subprocess
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,8 +29,11 @@ _DEAD = frozenset(
     {errno.ENOTCONN, errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.ECONNABORTED, errno.ECONNREFUSED, errno.EHOSTDOWN}
 )
 
+_TAKE_DOWN_SECONDS = 10.0
+
 _AGAIN = "run the cell again"
-_FRESH = "if that does not help, take a fresh machine: Runtime, Disconnect and delete runtime, then Run all"
+_TAKE_FRESH = "take a fresh machine: Runtime, Disconnect and delete runtime, then Run all"
+_FRESH = f"if that does not help, {_TAKE_FRESH}"
 
 
 def mount_drive(mount_point: Path, *, seconds: float = 120.0, at_stake: Callable[[], Sequence[str]] = tuple) -> None:
@@ -54,6 +59,7 @@ def mount_drive(mount_point: Path, *, seconds: float = 120.0, at_stake: Callable
             f" What was not uploaded is lost with it, perhaps of: {named}; what is still here is backed up again." if named else ""
         )
         log.warning("Drive is mounted at %s and dead (%s), so it is mounted anew by force.%s", mount_point, problem, lost)
+        _take_down(mount_point)
         _mount(mount_point, force=True)
     else:
         return
@@ -111,20 +117,20 @@ def _is_denied(place: Path) -> bool:
     return False
 
 
-def flush_drive(mount_point: Path, seconds: float) -> None:
+def flush_drive(mount_point: Path, seconds: float, grace: float) -> None:
     """Upload everything, and unmount Drive.
 
     Args:
         mount_point: Where it is mounted.
-        seconds: It may hang for hours (ct#2683); after so long it counts as failed.
+        seconds: How long it may take.
+        grace: It may hang for hours all the same (ct#2683); so much longer, and it counts as failed.
 
     Raises:
         StoreUnreachable: it failed, or did not come back. What of it was uploaded is not known.
     """
     drive = _module(mount_point)
     try:
-        # In a thread of its own, because its time limit is a wish; a minute more for it to say so itself.
-        bounded("flushing", str(mount_point), lambda: drive.flush_and_unmount(timeout_ms=int(seconds * 1000)), seconds + 60)
+        bounded("flushing", str(mount_point), lambda: drive.flush_and_unmount(timeout_ms=int(seconds * 1000)), seconds + grace)
     except StoreTimeout as error:
         raise _unreachable(mount_point, f"Drive was not flushed: {error.strerror}") from error
     except Exception as error:
@@ -166,6 +172,30 @@ def _mount(mount_point: Path, *, force: bool) -> None:
         raise
     except Exception as error:
         raise _unreachable(mount_point, _advice(error, mount_point)) from error
+
+
+def _take_down(mount_point: Path) -> None:
+    """Have no mount there. `drive.mount` looks at the mount point first, and would hang where that hangs; DriveFS it ends itself.
+
+    Raises:
+        StoreUnreachable: it stays.
+    """
+    commands = (["fusermount3", "-u", "-z"], ["fusermount", "-u", "-z"], ["umount", "-l", "-c"])
+    for program, *options in commands:
+        found = shutil.which(program)
+        if found is not None and is_mounted(mount_point):
+            _run([found, *options, str(mount_point)])
+    if is_mounted(mount_point):
+        raise _unreachable(mount_point, f"Drive is dead, and its mount cannot be taken down; {_TAKE_FRESH}")
+
+
+def _run(command: list[str]) -> None:
+    """Run a command that may hang as well, and not wait for it without end."""
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - our own words
+    try:
+        process.wait(_TAKE_DOWN_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _module(mount_point: Path) -> Any:

@@ -68,7 +68,7 @@ def finish(
     try:
         missing = _not_safe(keeper, seconds)
         if disconnect and missing and _can_flush(keeper) and not _unsaved(keeper):
-            missing = _after_a_flush(keeper, max(deadline - time.monotonic(), 60.0), tell)
+            missing = _after_a_flush(keeper, max(deadline - time.monotonic(), keeper.config.timeout), tell)
     except HoldfastError as error:
         missing = [error.line]
     if missing:
@@ -124,7 +124,7 @@ def _after_a_flush(keeper: Keeper, seconds: float, tell: Callable[[str], None]) 
     """
     point = keeper.config.mount_point
     tell("The mount does not tell what is uploaded; Drive is flushed and mounted again, to see it.")
-    flush_drive(point, seconds)
+    flush_drive(point, seconds, keeper.config.timeout)
     with _interrupting_after(CONSENT_SECONDS):
         try:
             mount_drive(point, seconds=keeper.config.timeout)

@@ -64,10 +64,10 @@ class ColabDrive:
             return
         if settings.needs_kernel and not _in_kernel():
             raise AttributeError("'NoneType' object has no attribute 'kernel'")
-        if mounted(mountpoint) is not None:
-            if not force_remount:
-                raise ValueError("mount failed")
+        if force_remount:  # DriveFS is killed wherever it is, also where its mount was taken down before
             self._drop(mountpoint)
+        elif mounted(mountpoint) is not None:
+            raise ValueError("mount failed")
         if os.path.exists(mountpoint) and (not os.path.isdir(mountpoint) or os.listdir(mountpoint)):
             raise ValueError("Mountpoint must not already contain files.")
         self._ask_consent()

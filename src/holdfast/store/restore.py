@@ -123,7 +123,8 @@ def look(store: Store, workspace: Workspace, *, create: bool = False) -> View:
 def describe(key: Key, error: HoldfastError) -> str:
     """One line for a person: which path, and what went wrong."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{key}: {first_error(error)}"
+        mend = "; it is mounted for reading only: mount it anew for writing, then run again" if error.errno == errno.EROFS else ""
+        return f"{key}: {first_error(error)}{mend}"
     return f"{key}: {error}" if str(key) not in str(error) else str(error)
 
 
