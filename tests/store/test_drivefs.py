@@ -40,10 +40,10 @@ class Colab:
         root.mkdir()
         return root
 
-    def keeper(self, root: Path) -> Keeper:
+    def keeper(self, root: Path, project: str = "proj") -> Keeper:
         """Without the waits of retries, which cost real time; a hang counts after a second."""
-        config = Config(root, "outputs", "proj", self.mountpoint)
-        backend = Bounded(DriveBackend(self.mountpoint / "MyDrive", "proj", mount_point=self.mountpoint), 1.0)
+        config = Config(root, "outputs", project, self.mountpoint)
+        backend = Bounded(DriveBackend(self.mountpoint / "MyDrive", project, mount_point=self.mountpoint), 1.0)
         return Keeper(config, Store(backend, parallel=2, machine=root.name), Workspace(root, lock_seconds=10))
 
 

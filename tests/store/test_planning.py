@@ -103,9 +103,7 @@ def test_what_was_here_at_attach_goes_only_where_two_newer_were_here_too() -> No
 
 
 @pytest.mark.parametrize(("durability", "kept"), [(Durability.CONFIRMED, 2), (Durability.UNKNOWN, 4), (Durability.WRITTEN, 12)])
-def test_of_its_own_a_session_keeps_two_confirmed_or_four_unknown_and_all_that_is_on_its_way(
-    durability: Durability, kept: int
-) -> None:
+def test_of_its_own_a_session_keeps_two_confirmed_four_unknown_all_on_the_way(durability: Durability, kept: int) -> None:
     history = line(12)
     own = {m.commit.id: durability for m in history}
     dropped = prune(history, [], own)

@@ -11,6 +11,7 @@ import typer
 
 from holdfast._version import __version__
 from holdfast.cli import pipeline, show
+from holdfast.cli.apart import APART
 from holdfast.cli.options import (
     ABSENT,
     FAILED,
@@ -161,11 +162,20 @@ def prune(
 
 
 @app.command()
-def doctor(root: Root = None, drive: Drive = None, as_json: Json = False) -> None:
+def doctor(
+    upload: Annotated[
+        float, typer.Option("--upload", metavar="S", min=0, help="Watch a small file being uploaded, for up to S seconds.")
+    ] = 0.0,
+    root: Root = None,
+    drive: Drive = None,
+    as_json: Json = False,
+) -> None:
     """Probe what the drive folder really offers, and print a report to paste."""
     from holdfast.session.doctor import examine
 
-    report = examine(open_from(root, drive))
+    if upload:
+        show.say(f"watching the upload of one small file, for up to {upload:g} s")
+    report = examine(open_from(root, drive), upload_wait=upload)
     show.report(report, as_json=as_json)
     raise typer.Exit(FAILED if any(f.level == "bad" for f in report) else OK)
 
@@ -190,23 +200,30 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    APART.run(_run)
+
+
+def _run() -> int:
     try:
         app()
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except MadeOtherwise as error:
         show.say(str(error))
-        sys.exit(MADE_OTHERWISE)
+        return MADE_OTHERWISE
     except UsageError as error:
         show.say(str(error))
-        sys.exit(USAGE)
+        return USAGE
     except HoldfastError as error:
         text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
         show.say(f"{place}{text}")
         restoring = _command() in ("ensure", "restore", "plan") or isinstance(error, NotRestored)
-        sys.exit(NOT_RESTORED if restoring else FAILED)
+        return NOT_RESTORED if restoring else FAILED
     except KeyboardInterrupt:
         show.say("interrupted; what was backed up before is safe")
-        sys.exit(130)
+        return 130
+    return OK
 
 
 def _command() -> str:

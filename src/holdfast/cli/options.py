@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from holdfast.cli.apart import APART
 from holdfast.errors import UsageError
 from holdfast.session.attach import open_keeper
 from holdfast.session.keeper import Keeper
@@ -26,7 +27,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print a list of objects inst
 
 
 def open_from(root: str | None, drive: str | None) -> Keeper:
-    """The keeper that the options name.
+    """The keeper that the options name. Where its drive may hang, the command steps aside.
 
     Raises:
         UsageError: an option names no folder.
@@ -34,4 +35,7 @@ def open_from(root: str | None, drive: str | None) -> Keeper:
     for option, given in (("--root", root), ("--drive", drive)):
         if given is not None and (not given or "\0" in given):
             raise UsageError(f"{option}: {given!r} is not a folder")
-    return open_keeper(root, drive, mount=False)
+    keeper = open_keeper(root, drive, mount=False)
+    if keeper.may_hang:
+        APART.step_aside()
+    return keeper

@@ -55,12 +55,12 @@ def open_keeper(
     folder = _drive_folder(config, environment, drive, mount=mount)
     workspace = Workspace(place, config.outputs)
     _refuse_outputs_on_drive(workspace, config, folder)
-    store = None
+    store, kind = None, "" if folder is None else file_system(folder) or ""
     if folder is not None:
-        backoff = ONCE if file_system(folder) in LOCAL_FILE_SYSTEMS else Backoff(RETRY_WAITS)
+        backoff = ONCE if kind in LOCAL_FILE_SYSTEMS else Backoff(RETRY_WAITS)
         backend = _backend(config, folder, backoff)
         store = Store(backend, expected_id=config.store_id, parallel=config.parallel, backoff=backoff)
-    return Keeper(config, store, workspace, environment, progress or Bar())
+    return Keeper(config, store, workspace, environment, progress or Bar(), may_hang=kind.startswith("fuse"))
 
 
 def _drive_folder(config: Config, environment: Environment, given: str | PurePath | None, *, mount: bool) -> Path | None:

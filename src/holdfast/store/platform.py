@@ -75,6 +75,17 @@ def get_attribute(path: Path, name: str) -> bytes:
     return os.getxattr(path, name)
 
 
+def die_with_parent() -> None:
+    """Have the system kill this process when its parent ends (Linux, prctl(2)). Elsewhere nothing."""
+    if sys.platform == "linux":
+        import ctypes
+        import signal
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+_PR_SET_PDEATHSIG = 1
+
 #: As the kernel's own limit (path_resolution(7)).
 _MOST_LINKS = 40
 
@@ -97,22 +108,16 @@ def mount_table() -> dict[str, str]:
 def real_path(path: Path, table: dict[str, str] | None = None) -> Path:
     """The path with links resolved, as `os.path.realpath`, but never asking a FUSE mount anything: one that hangs would hang us.
 
-    What lies at and below a FUSE mount point is taken as it is written.
+    What lies at and below a FUSE mount point is taken as it is written. The root of a container may be one too, and is asked.
     """
     table = mount_table() if table is None else table
     rest = list(reversed(Path(os.path.abspath(path)).parts))
     at = Path(rest.pop())
     links = 0
-    while rest:
-        if table.get(str(at), "").startswith("fuse"):
-            return at.joinpath(*reversed(rest))
+    while rest and not _is_fuse(at, table):
         step = at / rest.pop()
-        if table.get(str(step), "").startswith("fuse"):
-            at = step
-            continue
-        try:
-            target = os.readlink(step)
-        except OSError:  # no link, or nothing there
+        target = None if _is_fuse(step, table) else _link_target(step)
+        if target is None:
             at = step
             continue
         links += 1
@@ -121,7 +126,18 @@ def real_path(path: Path, table: dict[str, str] | None = None) -> Path:
         resolved = Path(os.path.abspath(at / target))
         rest += reversed(resolved.parts[1:])
         at = Path(resolved.anchor)
-    return at
+    return at.joinpath(*reversed(rest))
+
+
+def _is_fuse(place: Path, table: dict[str, str]) -> bool:
+    return place != place.parent and table.get(str(place), "").startswith("fuse")
+
+
+def _link_target(place: Path) -> str | None:
+    try:
+        return os.readlink(place)
+    except OSError:  # no link, or nothing there
+        return None
 
 
 def file_system(path: Path, table: dict[str, str] | None = None) -> str | None:

@@ -20,7 +20,7 @@ from holdfast.errors import Corrupt, HoldfastError, LocalError, OutsideOutputs, 
 from holdfast.store import records
 from holdfast.store.keys import Key, printable
 from holdfast.store.names import decode_key, key_code
-from holdfast.store.platform import try_lock
+from holdfast.store.platform import real_path, try_lock
 from holdfast.store.records import Here, Intent, Publication, Record, Signature
 from holdfast.store.view import View
 
@@ -47,7 +47,7 @@ class Workspace:
         self.outputs = Key.parse(outputs)
         # Beside the real outputs, so that hard links and renames stay on one file system when outputs is a link.
         place = self.root / self.outputs.value
-        self._outputs = Path(os.path.realpath(place)) if place.is_symlink() else place
+        self._outputs = real_path(place) if place.is_symlink() else place
         self._beside = self._outputs.parent
         # Several projects may link to outputs on one disk; each remembers by itself.
         mark = f"-{blake3(str(self.root).encode()).hexdigest(length=4)}" if place.is_symlink() else ""
@@ -99,11 +99,11 @@ class Workspace:
                     )
 
     def _below_root(self, path: Path, shown: str) -> PurePath:
-        for given, root in ((path, self.root), (path, Path(os.path.realpath(self.root)))):
+        for given, root in ((path, self.root), (path, real_path(self.root))):
             if given.is_relative_to(root):
                 return given.relative_to(root)
-        parent = Path(os.path.realpath(path.parent)) / path.name
-        real_root = Path(os.path.realpath(self.root))
+        parent = real_path(path.parent) / path.name
+        real_root = real_path(self.root)
         if parent.is_relative_to(real_root) and path.parent.is_symlink() is False:
             return parent.relative_to(real_root)
         raise OutsideOutputs(f"{shown}: not below {self.outputs}/ of {self.root}; only what is there is kept")
