@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from html import escape
 
-from holdfast.session.seeing.sight import Fact, Line, Sight, Tone
+from holdfast.session.seeing.sight import QUIET, Fact, Line, Sight, Tone
 
 #: White on these has a contrast of at least 4.5 to 1, which WCAG 2 asks of text.
 BACKGROUNDS = {
@@ -49,7 +49,7 @@ def _facts(facts: tuple[Fact, ...]) -> str:
     name = f"{_CELL};padding-top:1px;padding-bottom:1px;border:0"
     value = f"{name};white-space:normal;overflow-wrap:anywhere"
     rows = "".join(
-        f'<tr style="background:transparent"><td style="{name}"><b>{escape(f.name)}</b></td>'
+        f'<tr style="background:transparent"><td style="{name};white-space:nowrap"><b>{escape(f.name)}</b></td>'
         f'<td style="{value}">{_breakable(f.text) if f.tone is Tone.PLAIN else _badge(f.tone, f.text)}</td></tr>'
         for f in facts
     )
@@ -75,7 +75,7 @@ def _table(sight: Sight) -> str:
 def _row(line: Line) -> str:
     short = f"{_CELL};border:0;border-bottom:{_RULE};white-space:nowrap"
     path = f"{_CELL};border:0;border-bottom:{_RULE};white-space:normal;overflow-wrap:anywhere;min-width:9em"
-    loss = escape(line.loss) if line.tone in (Tone.SAFE, Tone.ATTENTION, Tone.PLAIN) else f"<b>{escape(line.loss)}</b>"
+    loss = escape(line.loss) if line.tone in QUIET else f"<b>{escape(line.loss)}</b>"
     cells = [
         f'<td style="{path}">{_breakable(line.path)}</td>',
         f'<td style="{short}">{escape(line.here)}</td>',

@@ -33,6 +33,9 @@ class Tone(enum.Enum):
         return list(Tone).index(self)
 
 
+#: Nothing is lost with these, so their loss is not stressed.
+QUIET = frozenset({Tone.PLAIN, Tone.SAFE, Tone.ATTENTION})
+
 _SYMBOLS = {
     Tone.PLAIN: "\N{MIDDLE DOT}",
     Tone.SAFE: "\N{HEAVY CHECK MARK}",

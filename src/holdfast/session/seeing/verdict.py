@@ -53,7 +53,7 @@ def see(
     return Sight(
         verdict,
         tuple(facts),
-        heads=("path", "here", f"on {store}" if on_drive else "in the store", "safe?", "backed up", "lost if it vanished now"),
+        heads=("path", "here", f"on {store}" if on_drive else "in the store", "safe?", "last backup", "would be lost now"),
         lines=tuple(line(r, has_store=place is not None, now=now) for r in shown),
         folded=folded,
         advice=tuple(advise(rows, store=None if place is None else store, space=space)),
@@ -156,10 +156,12 @@ def decide(rows: Sequence[ArtifactStatus], *, store: str | None, free: int | Non
     if of[Tone.BAD] or stuck:
         parts = [f"{many(sum(r.unsaved for r in of[Tone.BAD]), 'file')} not backed up"] if of[Tone.BAD] else []
         parts += [_uploading(waiting)] if waiting else []
+        parts += [_untold(of[Tone.UNTOLD])] if of[Tone.UNTOLD] else []
         why = f" ({store} is full, so what is written may never arrive)" if stuck else "" if store else " (there is no store)"
-        return Verdict(Tone.BAD, "NOT SAFE", f"{' and '.join(parts)}{why}: {_at_stake(of[Tone.BAD] + waiting)}")
+        return Verdict(Tone.BAD, "NOT SAFE", f"{_listed(parts)}{why}: {_at_stake(of[Tone.BAD] + waiting + of[Tone.UNTOLD])}")
     if waiting:
-        return Verdict(Tone.UPLOADING, "UPLOADING", f"{_uploading(waiting)}: {_at_stake(waiting)}")
+        parts = [_uploading(waiting), *([_untold(of[Tone.UNTOLD])] if of[Tone.UNTOLD] else [])]
+        return Verdict(Tone.UPLOADING, "UPLOADING", f"{_listed(parts)}: {_at_stake(waiting + of[Tone.UNTOLD])}")
     if of[Tone.UNTOLD]:
         files = sum(r.unconfirmed for r in of[Tone.UNTOLD])
         worst = max(r.loss_seconds for r in of[Tone.UNTOLD])
@@ -179,6 +181,14 @@ def decide(rows: Sequence[ArtifactStatus], *, store: str | None, free: int | Non
 def _uploading(rows: Sequence[ArtifactStatus]) -> str:
     files = sum(r.unconfirmed for r in rows)
     return f"{many(files, 'file') if files else many(len(rows), 'backup')} still uploading"
+
+
+def _untold(rows: Sequence[ArtifactStatus]) -> str:
+    return f"{many(sum(r.unconfirmed for r in rows) or len(rows), 'file')} that may not have arrived"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
 
 
 def _at_stake(rows: Sequence[ArtifactStatus]) -> str:
@@ -236,7 +246,7 @@ def advise(rows: Sequence[ArtifactStatus], *, store: str | None, space: Space | 
     )
     lines += _each(
         [r for r in rows if r.stale],
-        lambda path: f"stale, {store} has a newer one: `holdfast restore {path}` takes it and moves aside what is here",
+        lambda path: f"stale, {store} has a newer one: `holdfast restore {path}` takes it",
     )
     lines += _each(
         [r for r in rows if r.forks],

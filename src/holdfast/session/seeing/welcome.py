@@ -63,7 +63,7 @@ class Welcome:
 
 
 def _unread(store: str, problem: str) -> Verdict:
-    text = f"{store} cannot be read now ({problem}); nothing counts as absent while that is so, and no backup is lost by it"
+    text = f"{store} cannot be read now: {problem}. While that is so nothing counts as absent, and no backup is lost by it"
     return Verdict(Tone.BAD, "NOT READABLE", text)
 
 
@@ -91,7 +91,7 @@ def _verdict(found: Overview, store: str) -> Verdict:
     if found.broken:
         text = f"of {many(len(found.broken), 'artifact')} nothing whole has arrived on {store}"
         return Verdict(Tone.ATTENTION, "WELCOME BACK", f"{_what_happens(found)}; {text}")
-    return Verdict(Tone.SAFE, "WELCOME BACK", _what_happens(found))
+    return Verdict(Tone.ATTENTION if found.loose else Tone.SAFE, "WELCOME BACK", _what_happens(found))
 
 
 def _what_happens(found: Overview) -> str:
