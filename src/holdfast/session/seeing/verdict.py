@@ -115,7 +115,7 @@ def line(row: ArtifactStatus, *, has_store: bool, now: float) -> Line:
     return Line(
         path=str(row.key),
         here=row.here,
-        held=f"#{row.sequence}, {size(row.size)}" if row.generation else "-",
+        held=f"#{row.sequence}, {size(row.size)}" if row.generation else "nothing",
         tone=worth,
         safe=_word(row, worth, has_store=has_store),
         age="never" if not row.generation else "-" if written is None else ago(now - written),
