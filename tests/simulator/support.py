@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -14,6 +15,7 @@ from holdfast.simulator import SimulatedDrive
 
 
 def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    assert shutil.which(command[0]), f"this test runs {command[0]}: apt-get install attr fuse3 rclone"
     return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from holdfast.simulator import Death, Pace
 from holdfast.simulator.colab import Consent, FakeColab, Flush, Mounting
+from holdfast.simulator.colab_drive import TIMEOUT
 from holdfast.simulator.mounting import mounted, unmount
 from tests.simulator.support import Aside, until
 
@@ -127,12 +128,46 @@ def test_refused_consent_and_failed_mounts_raise_what_colab_raises(colab: FakeCo
     colab.set(mounting=Mounting.TIMES_OUT)
     with pytest.raises(ValueError, match="timeout during initial read of root folder"):
         drive_module().mount(place)
+    colab.set(mounting=Mounting.STALLS)
+    with pytest.raises(TIMEOUT):
+        drive_module().mount(place)
     colab.set(mounting=Mounting.WORKS, enterprise=True)
     with pytest.raises(NotImplementedError):
         drive_module().mount(place)
     colab.set(enterprise=False, needs_kernel=True)
     with pytest.raises(AttributeError, match="kernel"):
         drive_module().mount(place)
+
+
+def test_a_plain_folder_called_my_drive_passes_for_a_mount(
+    colab: FakeColab, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (Path(place) / "My Drive").mkdir(parents=True)
+    drive_module().mount(place)
+    assert "already mounted" in capsys.readouterr().out
+    assert mounted(place) is None
+
+
+def test_a_forced_remount_of_a_healthy_mount_drops_what_was_pending(colab: FakeColab, place: str) -> None:
+    drive_module().mount(place)
+    (Path(place) / "MyDrive" / "kept.txt").write_text("kept")
+    colab.drive.drain()
+    for number in range(20):
+        (Path(place) / "MyDrive" / f"{number}.txt").write_text("pending")
+    drive_module().mount(place, force_remount=True)
+    assert mounted(place) == "fuse.drive"
+    names = os.listdir(Path(place) / "MyDrive")
+    assert "kept.txt" in names
+    assert len(names) < 21
+
+
+def test_mounting_again_after_a_flush_can_fail(colab: FakeColab, place: str) -> None:
+    drive_module().mount(place)
+    drive_module().flush_and_unmount()
+    colab.set(mounting=Mounting.FAILS)
+    with pytest.raises(ValueError, match="mount failed"):
+        drive_module().mount(place)
+    assert mounted(place) is None
 
 
 def test_an_unfit_mountpoint_is_refused(colab: FakeColab, tmp_path: Path) -> None:

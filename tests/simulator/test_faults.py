@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from holdfast.simulator import Hang, Latency, Listings, SimulatedDrive, Trouble, Weather
+from holdfast.simulator.conditions import OPERATIONS
 from holdfast.simulator.control import ControlError
 from tests.simulator.conftest import Mount
 from tests.simulator.support import Aside, error_of, run, until, write
@@ -73,6 +75,42 @@ def test_a_call_hangs_until_it_is_released_and_others_go_on(drive: SimulatedDriv
         reader.join()
         assert reader.result == b"content"
     assert drive.hanging() == []
+
+
+def test_every_kind_of_call_can_hang(drive: SimulatedDrive) -> None:
+    place, folder = write(drive, "proj/a.txt"), drive.my_drive / "proj"
+    handle = os.open(place, os.O_RDWR)
+    second = os.open(place, os.O_RDWR)
+    calls: dict[str, Callable[[], object]] = {
+        "lookup": lambda: os.stat(place),
+        "list": lambda: os.listdir(folder),
+        "open": lambda: os.open(place, os.O_RDONLY),
+        "create": lambda: os.open(folder / "new", os.O_CREAT | os.O_WRONLY),
+        "read": lambda: os.read(handle, 1),
+        "write": lambda: os.write(handle, b"x"),
+        "truncate": lambda: os.ftruncate(handle, 1),
+        "flush": lambda: os.close(second),
+        "fsync": lambda: os.fsync(handle),
+        "attribute": lambda: os.getxattr(place, "user.drive.id"),
+        "mkdir": lambda: os.mkdir(folder / "sub"),
+        "rename": lambda: os.rename(folder / "new", folder / "newer"),
+        "remove": lambda: os.unlink(folder / "newer"),
+        "rmdir": lambda: os.rmdir(folder / "sub"),
+        "statfs": lambda: os.statvfs(folder),
+        "chmod": lambda: os.chmod(place, 0o600),
+        "symlink": lambda: os.symlink("a", folder / "soft"),
+        "link": lambda: os.link(place, folder / "hard"),
+    }
+    assert set(calls) == set(OPERATIONS)
+    for operation, call in calls.items():
+        drive.weather(hangs=(Hang(operations=(operation,)),))
+        waiting = Aside(call)
+        until(lambda name=operation: [entry.split(" ")[0] for entry in drive.hanging()] == [name])
+        assert waiting.running
+        drive.release()
+        waiting.join()
+        assert (waiting.error is None) == (operation not in ("symlink", "link")), operation
+    os.close(handle)
 
 
 def test_a_client_that_hangs_can_be_killed_once_the_machine_is_gone(drive: SimulatedDrive) -> None:

@@ -5,10 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import shutil
-from pathlib import Path
-
-import pytest
 
 from holdfast.simulator import SimulatedDrive, Weather
 from tests.simulator.conftest import Mount
@@ -118,16 +114,3 @@ def test_names_of_any_script_are_kept(mount: Mount) -> None:
     after = mount("next")
     assert all((after.my_drive / name).read_bytes() == name.encode() for name in os.listdir(after.my_drive))
     assert len(os.listdir(after.my_drive)) == 3
-
-
-@pytest.mark.skipif(shutil.which("rclone") is None, reason="needs rclone")
-def test_rclone_copies_onto_it_and_finds_the_same(drive: SimulatedDrive, tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    for number in range(5):
-        place = source / f"folder-{number % 2}" / f"{number}.bin"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(os.urandom(1000 * number))
-    copied = run("rclone", "--config=/dev/null", "copy", source, drive.my_drive / "copy")
-    assert copied.returncode == 0, copied.stderr
-    checked = run("rclone", "--config=/dev/null", "check", "--download", source, drive.my_drive / "copy")
-    assert checked.returncode == 0, checked.stderr

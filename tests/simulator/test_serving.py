@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -12,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.simulator import SimulatedDrive
+from holdfast.simulator import Death, SimulatedDrive
 from holdfast.simulator.control import ControlError, ask
-from holdfast.simulator.mounting import mounted
-from tests.simulator.support import until, write
+from holdfast.simulator.mounting import lacking, mounted
+from tests.simulator.support import error_of, until, write
 
 
 def test_the_command_serves_says_how_to_stop_it_and_unmounts_at_an_interrupt(tmp_path: Path) -> None:
@@ -59,6 +60,25 @@ def test_a_mountpoint_that_cannot_be_mounted_is_said(tmp_path: Path) -> None:
         pass
     with pytest.raises(ControlError, match="lag"), SimulatedDrive(tmp_path / "drive") as drive:
         drive._ask("lag")
+
+
+def test_what_a_machine_lacks_for_mounting_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lacking() is None
+    assert "/none cannot be opened" in (lacking(tmp_path / "none") or "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ControlError, match="apt-get install fuse3"), SimulatedDrive(tmp_path / "drive"):
+        pass
+
+
+def test_the_weather_is_changed_and_the_counters_are_read_while_it_is_mounted(drive: SimulatedDrive) -> None:
+    place = write(drive, "a.txt")
+    before = drive.counters(reset=True)["creates"]
+    drive.weather(death=Death.ENOTCONN)
+    dead = error_of(place.stat)
+    drive.weather(death=Death.ALIVE)
+    assert (before, dead, error_of(place.stat)) == (1, errno.ENOTCONN, 0)
+    assert drive.counters()["creates"] == 0
+    assert mounted(drive.mountpoint) == "fuse.drive"
 
 
 def test_one_connection_answers_many_lines_and_survives_nonsense(drive: SimulatedDrive) -> None:

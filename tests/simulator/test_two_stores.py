@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 from holdfast.simulator import Fate, SimulatedDrive, Weather
@@ -43,6 +46,41 @@ def test_a_disconnect_drops_what_is_not_uploaded_and_a_fresh_machine_sees_the_re
     assert (second.my_drive / "proj" / "early.txt").read_bytes() == b"early"
 
 
+def test_a_disconnect_sends_no_signal_and_what_was_open_is_not_connected(drive: SimulatedDrive) -> None:
+    place = write(drive, "a.txt", b"hello")
+    code = (
+        "import os, signal, sys\n"
+        "got = []\n"
+        "for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:\n"
+        "    signal.signal(number, lambda number, frame: got.append(number))\n"
+        f"handle = os.open({str(place)!r}, os.O_RDWR)\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.readline()\n"
+        "for call in (lambda: os.read(handle, 5), lambda: os.write(handle, b'x')):\n"
+        "    try:\n"
+        "        call()\n"
+        "    except OSError as error:\n"
+        "        print(error.errno)\n"
+        "print('signals', got)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
+        assert client.stdout is not None
+        assert client.stdout.readline() == "ready\n"
+        drive.disconnect()
+        assert client.poll() is None
+        said, _ = client.communicate("go on\n", timeout=30)
+    assert said.splitlines() == [str(errno.ENOTCONN), str(errno.ENOTCONN), "signals []"]
+
+
+def test_fsync_succeeds_and_says_nothing_about_the_cloud(drive: SimulatedDrive) -> None:
+    with open(drive.my_drive / "a.txt", "wb") as file:
+        file.write(b"a")
+        file.flush()
+        os.fsync(file.fileno())
+    assert drive.pending() == ["a.txt"]
+    assert drive.elsewhere.files() == {}
+
+
 def test_files_are_uploaded_as_time_passes(drive: SimulatedDrive) -> None:
     write(drive, "a.txt", b"a")
     drive.advance(0.5)
@@ -50,18 +88,6 @@ def test_files_are_uploaded_as_time_passes(drive: SimulatedDrive) -> None:
     drive.advance(60)
     assert drive.pending() == []
     assert drive.elsewhere.files() == {"a.txt": b"a"}
-
-
-def test_everything_that_a_copy_tool_writes_arrives(drive: SimulatedDrive, tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    for name, size in (("a/b/c.bin", 300_000), ("a/empty", 0), ("d.txt", 5)):
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        (source / name).write_bytes(os.urandom(size))
-    assert run("cp", "-r", source, drive.my_drive / "copy").returncode == 0
-    assert run("diff", "-r", source, drive.my_drive / "copy").returncode == 0
-    drive.drain()
-    expected = {f"copy/{p.relative_to(source)}": p.read_bytes() for p in source.rglob("*") if p.is_file()}
-    assert drive.elsewhere.files() == expected
 
 
 def test_another_machines_change_is_seen_after_a_delay(mount: Mount) -> None:

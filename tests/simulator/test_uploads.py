@@ -76,6 +76,43 @@ def test_however_time_is_cut_the_same_uploads_happen_in_the_same_order(seed: int
     assert order([1000.0]) == order([*sorted(rng.uniform(0, 200) for _ in range(50)), 1000.0])
 
 
+def test_a_mount_shares_its_bandwidth_between_the_uploads_under_way(mount: Mount) -> None:
+    drive = mount(pace=Pace(creates_per_second=1e6, bytes_per_second=1000, lag=(0, 0)))
+    write(drive, "small.bin", bytes(500))
+    write(drive, "large.bin", bytes(2000))
+    drive.advance(0.99)
+    assert drive.pending() == ["large.bin", "small.bin"]
+    drive.advance(0.02)
+    assert drive.pending() == ["large.bin"]
+    drive.advance(1.48)
+    assert drive.pending() == ["large.bin"]
+    drive.advance(0.02)
+    assert drive.pending() == []
+
+
+def test_a_mount_uploads_no_more_files_at_a_time_than_it_has_slots(mount: Mount) -> None:
+    drive = mount(pace=Pace(slots=2, creates_per_second=1e9, bytes_per_second=100, lag=(0, 0)))
+    for number in range(6):
+        write(drive, f"{number}.bin", bytes(100))
+    left = []
+    for step in (1.9, 0.2, 1.8, 0.2, 1.8, 0.2):
+        drive.advance(step)
+        left.append(len(drive.pending()))
+    assert left == [6, 4, 4, 2, 2, 0]
+
+
+def test_an_upload_begins_after_a_lag_that_is_drawn_for_each_file(mount: Mount) -> None:
+    drive = mount(pace=Pace(creates_per_second=1e9, lag=(5, 10)))
+    for number in range(40):
+        write(drive, f"{number}.txt")
+    drive.advance(4.9)
+    assert drive.elsewhere.files() == {}
+    drive.advance(2.6)
+    assert 5 < len(drive.elsewhere.files()) < 35
+    drive.advance(2.6)
+    assert len(drive.elsewhere.files()) == 40
+
+
 def test_a_file_that_is_rewritten_again_and_again_is_never_uploaded(mount: Mount) -> None:
     drive = mount(pace=Pace(lag=(10, 10)))
     for second in range(20):

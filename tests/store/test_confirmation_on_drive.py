@@ -148,7 +148,8 @@ def test_where_the_mount_tells_nothing_four_are_kept_and_what_a_fresh_mount_show
         keeper = colab.keeper(root)
         assert keeper.ensure("outputs/d")
         versions(colab, root, 9, keeper=None if each else keeper, start=3)
-        assert kept(keeper) == [1, 2, 8, 9, 10, 11]
+        # Those that a keeper finds at attach are judged by what else it found there, so the newest does not count.
+        assert kept(keeper) == ([1, 2, 7, 8, 9, 10, 11] if each else [1, 2, 8, 9, 10, 11])
         drive.disconnect({"*": Fate.MISSING, "remove:*": Fate.WHOLE})
     with colab.drive(seed=1):
         assert restored(colab) == 2

@@ -26,9 +26,8 @@ from holdfast.store.cleanup import Pruned, prune_store
 from holdfast.store.coverage import DirectoryTest, artifacts, cover
 from holdfast.store.extract import extract
 from holdfast.store.keys import Key
-from holdfast.store.manifest import MAX_SIZE
+from holdfast.store.manifest import MAX_SIZE, Manifest
 from holdfast.store.marks import mark_safe
-from holdfast.store.names import ManifestName
 from holdfast.store.outcomes import BackedUp, Outcome, Restored
 from holdfast.store.progress import Progress, Silent
 from holdfast.store.prune import plan_artifact, remove, worth_a_look
@@ -230,8 +229,8 @@ class Keeper:
                 is_settled=lambda k: workspace.record_in(k, view).base is not None,
                 progress=progress,
             )
-            attached = self._attach_to(view)
-            self._confirm(store, view, attached)
+            attached = self._attach_to(store, view)
+            touched = self._confirm(store, attached)
             results = []
             for request in requests:
                 if not view.of(request.artifact):
@@ -246,41 +245,52 @@ class Keeper:
                 results.append(result)
                 if base is not None and store.elsewhere(base):
                     mark_safe(store, base.key)
-                self._after(store, view, attached, result)
+                touched += self._learn(store, attached, result)
+            self._prune(store, view, attached, touched)
             return results
 
-    def _attach_to(self, view: View) -> Attached:
-        """What this session knows: its first look, and what it writes from then on."""
+    def _attach_to(self, store: Store, view: View) -> Attached:
+        """What this session knows: its first look, what was on its way then, and what it writes from then on."""
         if self._attached is None:
             self._attached = Attached(view)
+            bases = (self.workspace.record_in(k, view).base for k in self.workspace.known_keys())
+            try:
+                self._attached.remembered(store, [b for b in bases if b is not None and b.name in view.names])
+            except StoreError as error:
+                log.warning("what was written before cannot be confirmed now (%s)", error)
         return self._attached
 
-    def _after(self, store: Store, view: View, attached: Attached, result: BackedUp) -> None:
-        """Learn what was written, and prune by itself."""
+    def _learn(self, store: Store, attached: Attached, result: BackedUp) -> list[Manifest]:
+        """Learn of the generation that holds what was backed up; gives it where this machine wrote it, new to the session."""
         manifest = result.manifest
         if manifest is None or result.durability is None or manifest.commit.id in attached.own or store.elsewhere(manifest):
-            return
+            return []
         attached.wrote(store, manifest, result.durability)
-        self._prune(store, (*view.of(result.key), manifest.name), attached, result.key)
+        return [manifest]
 
-    def _confirm(self, store: Store, view: View, attached: Attached) -> None:
-        """Learn what has been uploaded meanwhile, and prune by itself. That it cannot be told now is no reason not to back up."""
+    def _confirm(self, store: Store, attached: Attached) -> list[Manifest]:
+        """Learn what has been uploaded meanwhile. That it cannot be told now is no reason not to back up."""
         try:
-            newly = confirm(store, attached)
+            return confirm(store, attached)
         except StoreError as error:
             log.warning("what was written before cannot be confirmed now (%s)", error)
-            return
-        for key in dict.fromkeys(m.key for m in newly):
-            self._prune(store, view.of(key), attached, key)
+            return []
 
-    def _prune(self, store: Store, names: Sequence[ManifestName], attached: Attached, key: Key) -> None:
-        """Prune one artifact where that is worth a look. That it fails costs space, not safety."""
-        if not worth_a_look(store, names, key, attached):
+    def _prune(self, store: Store, view: View, attached: Attached, touched: Sequence[Manifest]) -> None:
+        """Prune the artifacts of these generations where that is worth a look. That it fails costs space, not safety."""
+        keys = []
+        for key in dict.fromkeys(m.key for m in touched):
+            names = dict.fromkeys((*view.of(key), *(m.name for m in touched if m.key == key)))
+            if worth_a_look(store, tuple(names), key, attached):
+                keys.append(key)
+        if not keys:
             return
         try:
-            remove(store, plan_artifact(store, key, attached, self.workspace.record(key).damaged))
+            fresh = store.look_wider(store.relist())
+            for key in keys:
+                remove(store, plan_artifact(store, fresh, key, attached, self.workspace.record(key).damaged))
         except StoreError as error:
-            log.warning("%s: not pruned now (%s)", key, describe(key, error))
+            log.warning("not pruned now (%s)", describe(keys[0], error))
 
     def confirm(self, wait: float = 0.0) -> dict[Key, Durability]:
         """How safe the newest backup of each artifact is that this workspace made or restored.
@@ -297,7 +307,8 @@ class Keeper:
         while True:
             with self.workspace.lock():
                 view = look(store, self.workspace)
-                self._confirm(store, view, self._attach_to(view))
+                attached = self._attach_to(store, view)
+                self._prune(store, view, attached, self._confirm(store, attached))
                 bases = {k: self.workspace.record_in(k, view).base for k in self.workspace.known_keys()}
             found = {k: store.durability(b) for k, b in bases.items() if b is not None}
             left = deadline - time.monotonic()
@@ -390,7 +401,7 @@ class Keeper:
             keys = [k for k in keys if not wanted or any(w.covers(k) or k.covers(w) for w in wanted)]
             return prune_store(
                 store,
-                self._attach_to(view),
+                self._attach_to(store, view),
                 keys,
                 damaged=lambda k: self.workspace.record(k).damaged,
                 with_orphans=orphans,

@@ -41,6 +41,7 @@ class Mounting(enum.Enum):
     WORKS = "works"
     FAILS = "fails"
     TIMES_OUT = "times-out"
+    STALLS = "stalls"  #: DriveFS does not come up: `pexpect.TIMEOUT`
 
 
 class Flush(enum.Enum):

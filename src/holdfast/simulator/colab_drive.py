@@ -21,6 +21,10 @@ class MessageError(Exception):
     """What `google.colab._message` raises when the browser refuses."""
 
 
+class TIMEOUT(Exception):
+    """What `pexpect` raises when DriveFS does not answer."""
+
+
 class ColabDrive:
     """The two functions of `google.colab.drive`.
 
@@ -41,6 +45,7 @@ class ColabDrive:
         Raises:
             NotImplementedError: Colab Enterprise.
             ValueError: the mountpoint will not do, or mounting failed.
+            TIMEOUT: DriveFS did not come up.
             MessageError: consent was refused.
             AttributeError: there is no notebook kernel, as in a `!command`.
         """
@@ -66,6 +71,8 @@ class ColabDrive:
         if os.path.exists(mountpoint) and (not os.path.isdir(mountpoint) or os.listdir(mountpoint)):
             raise ValueError("Mountpoint must not already contain files.")
         self._ask_consent()
+        if settings.mounting is Mounting.STALLS:
+            raise TIMEOUT("Timeout exceeded.")
         if settings.mounting is not Mounting.WORKS:
             timed_out = settings.mounting is Mounting.TIMES_OUT
             raise ValueError("timeout during initial read of root folder" if timed_out else "mount failed")

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
+
+
+def lacking(device: Path = Path("/dev/fuse")) -> str | None:
+    """What this machine lacks for any mount of ours, as one line that says how to get it; None where nothing is."""
+    if not os.access(device, os.R_OK | os.W_OK):
+        return f"{device} cannot be opened: load the kernel module fuse, and in a container pass the device on"
+    if shutil.which("fusermount3") is None:
+        return "fusermount3 is missing: apt-get install fuse3"
+    if importlib.util.find_spec("mfusepy") is None:
+        return "mfusepy is missing: pip install 'holdfast[simulator]'"
+    return None
 
 
 def mounted(mountpoint: Path | str) -> str | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from holdfast.simulator.control import ControlError, ask
-from holdfast.simulator.mounting import unmount
+from holdfast.simulator.mounting import lacking, unmount
 from holdfast.simulator.uploads import Pace
 from holdfast.simulator.weather import Weather, to_json
 
@@ -66,6 +66,8 @@ def launch(setup: Setup, *, detached: bool) -> subprocess.Popen[bytes]:
     Raises:
         ControlError: it could not be mounted, with what the process wrote.
     """
+    if (missing := lacking()) is not None:
+        raise ControlError(f"nothing was mounted at {setup.mountpoint}: {missing}")
     setup.mountpoint.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "holdfast.simulator", *setup.arguments()]
     with tempfile.TemporaryFile() as errors:

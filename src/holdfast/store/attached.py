@@ -47,6 +47,19 @@ class Attached:
         else:
             self.awaited[id_] = manifest
 
+    def remembered(self, store: Store, bases: Iterable[Manifest]) -> None:
+        """Learn of what this machine is known to have written in earlier sessions, and may still be on its way.
+
+        Raises:
+            StoreError: it cannot be told how safe one is.
+        """
+        for base in bases:
+            if not store.elsewhere(base):
+                durability = store.durability(base)
+                self.own[base.commit.id] = durability
+                if durability is not Durability.CONFIRMED:
+                    self.awaited[base.commit.id] = base
+
     def found(self, store: Store, generations: Iterable[Generation]) -> None:
         """Learn which of these this machine wrote.
 
@@ -61,8 +74,8 @@ class Attached:
                 self.wrote(store, manifest, store.durability(manifest))
 
     def seen(self, key: Key) -> frozenset[str]:
-        """Ids of an artifact's generations that a mount showed which had not written them."""
-        return frozenset(n.commit.id for n in self.view.of(key)) - self.own.keys()
+        """Ids of an artifact's generations that were in the first look."""
+        return frozenset(n.commit.id for n in self.view.of(key))
 
     @property
     def awaited_bytes(self) -> int:

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 #: How often a commit starts over because a large file was rewritten while it was sent. From the second time on the
 #: file is copied, so more is only ever needed where several files are rewritten in turn.
 _RESTARTS = 5
+#: So many failed commits in a row are remembered for what may still come of them.
+_VOIDED = 3
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def commit(
     """
     key, found = request.artifact, view.of(request.artifact)
     failed = workspace.has_failed(key)
-    record = _settle_intent(store, workspace, key, view)
+    record, voided = _settle_intent(store, workspace, key, view)
     for _ in range(_RESTARTS):
         # 1. What the store has, and what of the base is gone from it.
         examined = _Examined(store, found, record)
@@ -115,13 +117,14 @@ def commit(
         here = {} if line.adopted else record.here
         content = plan_content(snapshot, line, here, owned=request.settled, lost_payloads=lost)
         if content.unchanged and line.parent is not None and examined.stands(line.parent):
+            workspace.end(key)
             return _unchanged(store, workspace, key, record, line, snapshot)
         _say_fork(key, line, broken)
         # 4. Record the intent: a kill between manifest and base makes no fork with itself.
         store.backend.check()
-        id_ = CommitId(line.sequence, store.commit_id())
+        id_ = CommitId(max(line.sequence, *(v.sequence + 1 for v in voided), 1), store.commit_id())
         name = ManifestName(key_code(key), id_, _parent_id(line))
-        workspace.begin(key, Intent(id_, name.file, _here_now(snapshot)))
+        workspace.begin(key, Intent(id_, name.file, _here_now(snapshot), voided))
         # 5. Send the payload in parallel, hashed as it goes.
         try:
             sending = Sending(store, workspace, snapshot, content, id_, progress or Silent())
@@ -152,7 +155,7 @@ def commit(
             kind=snapshot.kind,
             commit=id_,
             parent=_parent_id(line),
-            ancestors=ancestors_of(line.parent, (n.commit.id for n in found)),
+            ancestors=ancestors_of(line.parent, (n.commit.id for n in found), voided),
             fresh_line=line.fresh,
             time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(clock())),
             writer=f"{store.machine}/{os.getpid()}",
@@ -168,6 +171,7 @@ def commit(
             store.backend.create(manifest.name.path, lambda: (data,))  # noqa: B023 - called before the loop goes on
         store.backend.flush()
         _check_lengths(store, {manifest.name.path: len(data)})
+        store.backend.check()
         store.remember(manifest)
         if store.missing(manifest.payloads().items()):
             # Somebody pruned, meanwhile, what this commit took over from its base. The next round sends it again.
@@ -261,12 +265,17 @@ def _parent_id(line: Line) -> str | None:
     return None if line.parent is None else line.parent.commit.id
 
 
-def _settle_intent(store: Store, workspace: Workspace, key: Key, view: View) -> Record:
-    """Settle a commit that a kill interrupted: done if its manifest verifies, void if not."""
+def _settle_intent(store: Store, workspace: Workspace, key: Key, view: View) -> tuple[Record, tuple[CommitId, ...]]:
+    """Settle a commit that a kill interrupted: done if its manifest verifies, void if not.
+
+    Gives what is remembered then, and the commits that are void. A write that hung may still come through, so
+    the next commit goes above them and counts them among its ancestors: they are no forks of it.
+    """
     record = workspace.record_in(key, view)
     intent = workspace.intent(key)
     if intent is None:
-        return record
+        return record, ()
+    voided = (intent.commit, *intent.voided)[:_VOIDED]
     for name in view.of(key):
         if name.commit == intent.commit and name.file == intent.manifest_name:
             generation = store.examine(name)
@@ -279,8 +288,8 @@ def _settle_intent(store: Store, workspace: Workspace, key: Key, view: View) -> 
                 record = Record(manifest, here, record.copied, damaged=record.damaged)
                 workspace.save(key, record)
                 log.info("%s: the interrupted backup %s had been finished", key, intent.commit)
-    workspace.end(key)
-    return record
+                voided = ()
+    return record, voided
 
 
 def _rebased(known: Here | None, signature: Signature, record: FileRecord) -> Here:

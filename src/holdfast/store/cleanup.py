@@ -63,7 +63,7 @@ def prune_store(
     generations: list[str] = []
     payloads: list[str] = []
     for key in keys:
-        plans = [plan_artifact(store, key, attached, damaged(key))]
+        plans = [plan_artifact(store, store.look_wider(store.relist()), key, attached, damaged(key))]
         if with_forks:
             plans.append(_plan_forks(store, key, damaged(key)))
         for plan in plans:

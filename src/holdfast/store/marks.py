@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 def mark_safe(store: Store, key: Key) -> None:
     """Have an artifact known by name, now that a generation of it is safe. That it fails costs a proof, not safety."""
     try:
-        store.backend.make_folder(mark(key))
+        if not store.exists(mark(key)):
+            store.backend.make_folder(mark(key))
     except StoreError as error:
         log.debug("%s could not be marked (%s)", key, error)
 

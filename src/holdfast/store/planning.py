@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from holdfast.store.keys import within
 from holdfast.store.lineage import ancestry, descent
 from holdfast.store.manifest import MAX_ANCESTORS, MAX_TARS, FileRecord, Kind, Manifest, Tar
-from holdfast.store.names import ManifestName
+from holdfast.store.names import CommitId, ManifestName
 from holdfast.store.records import Here, Record
 from holdfast.store.snapshot import Snapshot
 from holdfast.store.tars import plan_merge
@@ -224,17 +224,19 @@ def _folders(
     return tuple(sorted(free - conflicts(free, files)))
 
 
-def ancestors_of(parent: Manifest | None, present: Iterable[str]) -> tuple[str, ...]:
+def ancestors_of(parent: Manifest | None, present: Iterable[str], voided: Iterable[CommitId] = ()) -> tuple[str, ...]:
     """The nearest ancestors of a commit, parent first.
 
     Those still in the store come before those already pruned, so that a generation kept for its progress stays
-    connected however much between was pruned.
+    connected however much between was pruned. Commits that failed come right after the parent.
     """
     if parent is None:
-        return ()
+        return tuple(v.id for v in voided)
     there = set(present)
-    line = [parent.commit.id, *(a for a in parent.ancestors if a != parent.commit.id)]
-    known = [line[0], *(a for a in line[1:] if a in there)]
+    failed = [v.id for v in voided if v.id != parent.commit.id]
+    line = [parent.commit.id, *failed, *(a for a in parent.ancestors if a not in (parent.commit.id, *failed))]
+    sure = 1 + len(failed)
+    known = [*line[:sure], *(a for a in line[sure:] if a in there)]
     known += [a for a in line if a not in known]
     chosen = known[:MAX_ANCESTORS]
     return tuple(a for a in line if a in chosen)

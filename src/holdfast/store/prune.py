@@ -16,7 +16,7 @@ from holdfast.store.lineage import ancestry, descent, rank
 from holdfast.store.manifest import Manifest
 from holdfast.store.names import ManifestName
 from holdfast.store.store import Store
-from holdfast.store.view import Generation, State
+from holdfast.store.view import Generation, State, View
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +35,12 @@ class PrunePlan:
 
 def _may_go(id_: str, above: set[str], attached: frozenset[str], own: Mapping[str, Durability]) -> bool:
     """The rule for one generation, given the whole ones that descend from it."""
-    if id_ in attached:
-        return len(above & attached) >= KEEP_SEEN
     if id_ not in own:
-        return False
-    confirmed = sum(own.get(i) is Durability.CONFIRMED for i in above)
+        return id_ in attached and len((above & attached) - own.keys()) >= KEEP_SEEN
+    newer = above & attached if id_ in attached else above
+    confirmed = sum(own.get(i, Durability.CONFIRMED) is Durability.CONFIRMED for i in newer)
     # One that is known to be still on its way is no reason to let anything go: it may never arrive.
-    untold = sum(own.get(i) is Durability.UNKNOWN for i in above)
+    untold = sum(own.get(i) is Durability.UNKNOWN for i in newer)
     return confirmed >= KEEP_CONFIRMED or confirmed + untold >= KEEP_UNKNOWN
 
 
@@ -68,16 +67,17 @@ def plan_prune(
 ) -> PrunePlan:
     """Decide what of one artifact may go. Pure.
 
-    Kept always: heads, and the generation with the most progress. One that came out of the store goes only where two newer
-    whole ones of its line came out of it too. Of its own a machine keeps the newest two that are confirmed, or the
-    newest four where nobody can tell; what is known to be still on its way is no reason to let anything go. Whatever is
-    neither was written by somebody else meanwhile and stays. Debris, a dead side branch that never was whole, goes two
-    sequences or more below the newest whole generation that is safe.
+    Kept always: heads, and the generation with the most progress. One that was here at attach goes only where newer whole ones
+    of its line were here at attach too: two where another machine wrote them, so that they came out of the store. Of what this
+    machine wrote itself, and a mount may show before it is uploaded, two must be confirmed, or four where nobody can tell;
+    the same holds among those of this session. What is known to be still on its way is no reason to let anything go.
+    What somebody else wrote meanwhile stays. Debris, a dead side branch that never was whole, goes two sequences or
+    more below the newest whole generation that is safe.
 
     Args:
         generations: Every generation of the artifact, looked into just now.
-        attached: Ids that were in the listing when the session attached, and that this machine did not write.
-        own: Ids that this machine wrote, with how safe each is.
+        attached: Ids that were in the listing when the session attached.
+        own: Ids that this machine wrote, in this session or before, with how safe each is.
         damaged: Ids that were proven damaged: no reason to let anything go, and kept for whoever rescues.
     """
     whole = {
@@ -94,8 +94,7 @@ def plan_prune(
     if whole:
         keep.add(max(whole.values(), key=rank).commit.id)
     drop = {i for i in whole.keys() - keep if _may_go(i, above[i], attached, own)}
-    safe = attached | {i for i, d in own.items() if d is Durability.CONFIRMED}
-    drop |= _debris(generations, whole, parents, safe) - damaged
+    drop |= _debris(generations, whole, parents, attached, own) - damaged
     remaining = [g for g in generations if g.name.commit.id not in drop]
     freed: set[str] = set()
     if all(g.manifest is not None for g in remaining):  # a torn manifest may name anything
@@ -110,10 +109,11 @@ def _debris(
     generations: Sequence[Generation],
     whole: Mapping[str, Manifest],
     parents: Mapping[str, set[str]],
-    safe: frozenset[str],
+    attached: frozenset[str],
+    own: Mapping[str, Durability],
 ) -> set[str]:
     """Ids of generations that are not whole and stand on a line that went on without them."""
-    seen = [m for i, m in whole.items() if i in safe]
+    seen = [m for i, m in whole.items() if i in attached and own.get(i, Durability.CONFIRMED) is Durability.CONFIRMED]
     if not seen:
         return set()
     newest = max(seen, key=lambda m: m.commit.sequence)
@@ -121,7 +121,7 @@ def _debris(
     found = set()
     for generation in generations:
         id_ = generation.name.commit.id
-        if id_ in whole or id_ not in safe or generation.name.commit.sequence > newest.commit.sequence - 2:
+        if id_ in whole or id_ not in attached or generation.name.commit.sequence > newest.commit.sequence - 2:
             continue
         if generation.state is State.TORN or (generation.manifest is not None and parents[id_] & line):
             found.add(id_)
@@ -140,13 +140,20 @@ def worth_a_look(store: Store, names: Sequence[ManifestName], key: Key, attached
     return anything_may_go(names, known, attached.seen(key), attached.own)
 
 
-def plan_artifact(store: Store, key: Key, attached: Attached, damaged: frozenset[str] = frozenset()) -> PrunePlan:
-    """Decide what of one artifact may go. Relists first, and finds nothing where another writer appeared since attach.
+def plan_artifact(store: Store, view: View, key: Key, attached: Attached, damaged: frozenset[str] = frozenset()) -> PrunePlan:
+    """Decide what of one artifact may go. Finds nothing where another writer appeared since attach.
+
+    Args:
+        store: The store.
+        view: A listing that is younger than everything that this session wrote (`Store.relist`), twins included.
+        key: The artifact.
+        attached: What the session knows.
+        damaged: Ids that were proven damaged.
 
     Raises:
         StoreError: it cannot be told now.
     """
-    names = store.look_wider(store.relist()).of(key)
+    names = view.of(key)
     strangers = [n for n in names if n.commit.id not in attached.seen(key) and n.commit.id not in attached.own]
     if strangers:
         log.info("%s: not pruned, another session wrote %s meanwhile", key, strangers[0].commit)

@@ -86,11 +86,13 @@ class Intent:
         commit: Sequence and id of the commit.
         manifest_name: File name of the manifest that it will write.
         here: Signatures of the local files that it holds.
+        voided: Commits of this artifact that failed just before. The last write of one may have hung, and come through later.
     """
 
     commit: CommitId
     manifest_name: str
     here: Mapping[str, Signature]
+    voided: tuple[CommitId, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -173,13 +175,15 @@ def intent_to_json(intent: Intent) -> dict[str, Any]:
         "id": intent.commit.id,
         "manifest": intent.manifest_name,
         "here": {path: _signature_to_json(s) for path, s in intent.here.items()},
+        "voided": [[v.sequence, v.id] for v in intent.voided],
     }
 
 
 def intent_from_json(body: Mapping[str, Any]) -> Intent:
     """The intent that `intent_to_json` wrote."""
     here = {path: _signature_from_json(row) for path, row in body["here"].items()}
-    return Intent(CommitId(body["sequence"], body["id"]), body["manifest"], here)
+    voided = tuple(CommitId(sequence, id_) for sequence, id_ in body.get("voided", ()))
+    return Intent(CommitId(body["sequence"], body["id"]), body["manifest"], here, voided)
 
 
 def publication_to_json(publication: Publication) -> dict[str, Any]:

@@ -26,11 +26,15 @@ from holdfast.store.plain import plain_outcome, restore_plain
 from holdfast.store.progress import Progress
 from holdfast.store.publish import inodes, publish_files, publish_tree
 from holdfast.store.records import Here, Publication, Record, Signature
+from holdfast.store.room import telling_room
 from holdfast.store.store import Store, first_error
 from holdfast.store.view import Presence, View
 from holdfast.store.workspace import STATE_FOLDER, Workspace, is_file, local_errors, lstat_or_none, refreshed, side_files
 
 log = logging.getLogger(__name__)
+
+#: What a store takes before anything is in it: its sentinel, and a test file.
+_FIRST_BYTES = 4096
 
 
 def ensure(store: Store | None, workspace: Workspace, key: Key, progress: Progress | None = None) -> Restored:
@@ -74,7 +78,10 @@ def restore(
         with workspace.lock():
             view = look(store, workspace)
             if unverified:
-                return restore_plain(store, workspace, key, replace_here=True)
+                plain = restore_plain(store, workspace, key, replace_here=True)
+                if plain.outcome is Outcome.ABSENT:
+                    look(store, workspace)  # absent is only what is missing from a store that is healthy afterwards
+                return plain
             return _each(store, workspace, view, key, wish, progress)
     except HoldfastError as error:
         return Restored(key, Outcome.FAILED, error=describe(key, error))
@@ -101,7 +108,11 @@ def look(store: Store, workspace: Workspace, *, create: bool = False, only_shown
             f"folder? To begin with another store, delete {STATE_FOLDER}/ beside outputs",
             store.backend.location,
         )
-    view = store.prepare(view) if create else store.look_wider(view)
+    if create:
+        with telling_room(store, _FIRST_BYTES):
+            view = store.prepare(view)
+    else:
+        view = store.look_wider(view)
     if view.store_id is not None and not only_shown:
         try:
             workspace.meet(store.backend.location, view.store_id)
@@ -157,17 +168,18 @@ def _not_in_store(store: Store, workspace: Workspace, view: View, key: Key, wish
     """No generation holds the path. Absence has to be proven before it is said."""
     if not wish.replace_here and lstat_or_none(workspace.local(key)) is not None:
         return Restored(key, Outcome.LOCAL)
-    if wish.generation is None:
-        _prove_absent(store, workspace, view, key)
-    if wish.replace_here:
-        asked = f"generation {wish.generation} of it" if wish.generation else "it"
-        return Restored(key, Outcome.ABSENT, error=f"{key}: {asked} is not in the store; `holdfast history {key}` lists what is")
-    plain = None if view.presence is Presence.NONE else plain_outcome(store, workspace, key)
-    return Restored(key, Outcome.ABSENT) if plain is None else plain
+    asked = f"generation {wish.generation} of it" if wish.generation else "it"
+    error = f"{key}: {asked} is not in the store; `holdfast history {key}` lists what is" if wish.replace_here else ""
+    if not wish.replace_here and view.presence is not Presence.NONE:
+        plain = plain_outcome(store, workspace, key)
+        if plain is not None and plain.outcome is not Outcome.ABSENT:
+            return plain
+    _prove_absent(store, workspace, view, key)
+    return Restored(key, Outcome.ABSENT, error=error)
 
 
 def _prove_absent(store: Store, workspace: Workspace, view: View, key: Key) -> None:
-    """Return where a second listing agrees with the first, and nothing is known by name that no listing shows.
+    """Return where a second listing agrees with the first, no name contradicts them, and everything is healthy after that.
 
     Raises:
         StoreUnreadable: it is not proven.
@@ -176,7 +188,9 @@ def _prove_absent(store: Store, workspace: Workspace, view: View, key: Key) -> N
     if (again.presence, set(again.names)) != (view.presence, set(view.names)):
         raise StoreUnreadable(errno.EIO, "two listings of the store contradict each other; try again", store.backend.location)
     if view.presence is Presence.STORE:
+        store.refuse_incomplete()
         refuse_if_known(store, key, (k for k in artifacts(store, view, workspace) if view.of(k)))
+        store.confirm_healthy()
 
 
 def restore_artifact(

@@ -36,9 +36,22 @@ def refuse_if_full(store: Store, needed: int, awaited: int) -> None:
     waiting = f" and {size(awaited)} wait for their upload" if awaited else ""
     raise StoreFull(
         errno.ENOSPC,
-        f"No space left on the drive: {size(needed)} are needed{waiting}, {size(space.free)} are free; {_MEND}",
+        f"No space left, the drive is full: {size(needed)} are needed{waiting}, {size(space.free)} are free; {_MEND}",
         store.backend.location,
     )
+
+
+@contextlib.contextmanager
+def telling_room(store: Store, needed: int) -> Iterator[None]:
+    """Where the drive proves full, say how much is needed and free.
+
+    Raises:
+        StoreFull: it is full.
+    """
+    try:
+        yield
+    except StoreFull as error:
+        raise _explained(store, error, needed, 0) from error
 
 
 @contextlib.contextmanager
@@ -53,22 +66,35 @@ def giving_back(store: Store, sending: Sending, manifest: str | None = None) -> 
     try:
         yield
     except StoreFull as error:
-        space = None
+        explained = _explained(store, error, sending.size, sum(sending.sent.values()))
         try:
-            space = store.backend.space()
             for path in ([manifest] if manifest else []) + sending.begun:
                 store.backend.remove(path)
             store.backend.flush()
         except StoreError as problem:
             log.warning("what was sent could not be taken back (%s); `holdfast prune` removes it later", problem)
-        raise StoreFull(error.errno, _why(sending.size, None if space is None else space.free), store.backend.location) from error
+        raise explained from error
 
 
-def _why(needed: int, free: int | None) -> str:
-    if free is None or free < needed:
-        told = "" if free is None else f", {size(free)} are free"
-        return f"No space left on the drive: {size(needed)} are needed{told}; {_MEND}"
-    return (
-        f"the drive refuses {size(needed)} as over quota though {size(free)} are free: Drive limits how many files one may make in "
-        "a time; wait an hour and back up again; the earlier generations are untouched"
-    )
+def _explained(store: Store, error: StoreFull, needed: int, sent: int) -> StoreFull:
+    """What is full, and what to do.
+
+    Args:
+        store: Where.
+        error: What was refused.
+        needed: Bytes that were to be sent.
+        sent: Those of them that were sent. A mount may not count them before they are uploaded.
+    """
+    try:
+        space = store.backend.space()
+    except StoreError:
+        space = None
+    if space is not None and space.free - sent >= needed > 0:
+        why = (
+            f"the drive refuses {size(needed)} as over quota though {size(space.free)} are free: Drive limits how many files "
+            "one may make in a time; wait an hour and back up again; the earlier generations are untouched"
+        )
+    else:
+        free = "" if space is None else f", {size(max(space.free - sent, 0))} are free"
+        why = f"No space left, the drive is full: {size(needed)} are needed{free}; {_MEND}"
+    return StoreFull(error.errno, why, store.backend.location)

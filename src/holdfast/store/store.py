@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
-from holdfast.errors import Corrupt, NewerFormat, StoreExists, StoreNotFound, StoreUnreachable, StoreUnreadable
+from holdfast.errors import Corrupt, NewerFormat, StoreExists, StoreFull, StoreNotFound, StoreUnreachable, StoreUnreadable
 from holdfast.store import names
 from holdfast.store.backend import Backend, Durability, Entry
 from holdfast.store.backoff import ONCE, Backoff
@@ -89,6 +89,7 @@ class Store:
             problem = str(error)
         if problem is not None:
             view = self._look_without_sentinel(problem)
+            self.backend.check()
             if view.presence is not Presence.STORE and tell and not self._told_none:
                 log.warning("no store here; a new one will be created at %s by the first backup", self.backend.location)
                 self._told_none = True
@@ -123,7 +124,9 @@ class Store:
                 self._write_sentinel(view.store_id)
                 log.warning("%s: %s; written again from the manifests", self.backend.location, view.sentinel_problem)
             return view
+        self.backend.check()
         self._probe()
+        self.backend.check()
         store_id = self._new_id(16)
         self._write_sentinel(store_id)
         log.warning("a new store was created at %s (store_id: %s)", self.backend.location, store_id)
@@ -163,13 +166,23 @@ class Store:
             return False
         return True
 
-    def _refuse_contradiction(self, path: str) -> None:
-        """Return where a path that no listing shows is not there by name either.
+    def refuse_incomplete(self) -> None:
+        """Return where a listing of the store folder shows what is there by name: the sentinel, and the manifests' folder.
 
         Raises:
-            StoreUnreadable: it is there, so the listing is incomplete and proves nothing.
+            StoreUnreadable: it does not, so listings are incomplete and prove nothing.
         """
-        if self.exists(path):
+        shown = {e.name for e in self.backend.list("")}
+        for name in (SENTINEL, GENERATIONS):
+            self._refuse_contradiction(name, name not in shown and self.exists(name))
+
+    def _refuse_contradiction(self, path: str, by_name: bool) -> None:
+        """Return where a path that no listing shows was not found by name either.
+
+        Raises:
+            StoreUnreadable: it was, so the listing is incomplete and proves nothing.
+        """
+        if by_name:
             raise StoreUnreadable(
                 errno.EIO, "a listing leaves out what is there by name; try again", f"{self.backend.location}/{path}".rstrip("/")
             )
@@ -184,7 +197,8 @@ class Store:
             )
 
     def _look_without_sentinel(self, problem: str) -> View:
-        first, second = self.backend.siblings(), self.backend.siblings()
+        # What is asked by name comes before the listing that has the last word: one that a dying mount still answers.
+        first, by_name, second = self.backend.siblings(), self.exists(""), self.backend.siblings()
         if list(first) != list(second):
             raise StoreUnreadable(errno.EIO, "two listings of the parent folder contradict each other", self.backend.location)
         if Entry(self.backend.name, is_folder=False) in first:
@@ -198,16 +212,13 @@ class Store:
                     self.backend.location,
                 )
             self._check_expected(None)
-            self._refuse_contradiction("")
+            self._refuse_contradiction("", by_name)
             return View(Presence.NONE)
-        try:
-            found, strays = self._list_generations(GENERATIONS)
-        except StoreNotFound:
-            found, strays = (), ()
-        folders = [e.name for e in self.backend.list("")]
-        if GENERATIONS not in folders:
+        found, strays = self._list_generations(GENERATIONS)
+        by_name = self.exists(GENERATIONS)
+        if GENERATIONS not in [e.name for e in self.backend.list("")]:
             self._check_expected(None)
-            self._refuse_contradiction(GENERATIONS)
+            self._refuse_contradiction(GENERATIONS, by_name)
             return View(Presence.PLAIN)
         for name in sorted(found, key=lambda n: n.commit, reverse=True):
             try:
@@ -227,8 +238,8 @@ class Store:
         try:
             entries = self.backend.list(folder)
         except StoreNotFound:
+            self._refuse_contradiction(names.ARTIFACTS, self.exists(names.ARTIFACTS))
             self.confirm_healthy()
-            self._refuse_contradiction(names.ARTIFACTS)
             return (), ()
         found, strays = [], []
         for entry in entries:
@@ -250,6 +261,9 @@ class Store:
             for entry in self.backend.list(""):
                 if entry.name.startswith(names.PROBE_PREFIX):
                     self.backend.remove(entry.name)
+        except StoreFull:
+            self.backend.remove(probe)
+            raise
         except StoreNotFound as error:
             raise StoreUnreachable(errno.ENOENT, "a test file vanished after it was written", self.backend.location) from error
 

@@ -218,11 +218,18 @@ class Bounded(_Wrapper):
             yield chunk
 
     def create(self, path: str, source: Source) -> None:
-        moved = [0]
+        """As the inner create. Where it is given up on, what it still writes when the hang ends is never whole."""
+        moved, abandoned = [0], threading.Event()
 
         def counted() -> Iterator[bytes]:
             for chunk in source():
+                if abandoned.is_set():
+                    raise StoreTimeout(errno.ETIMEDOUT, "given up on", path)
                 moved[0] += 1
                 yield chunk
 
-        self._bounded("create", path, lambda: self._inner.create(path, counted), lambda: moved[0])
+        try:
+            self._bounded("create", path, lambda: self._inner.create(path, counted), lambda: moved[0])
+        except StoreTimeout:
+            abandoned.set()
+            raise
