@@ -45,7 +45,10 @@ def attach(
     _current[:] = [keeper]
     notebook = None if quiet else find_notebook()
     if notebook is not None:
-        greet(keeper, notebook)
+        try:
+            greet(keeper, notebook)
+        except Exception as error:  # noqa: BLE001 - attaching has worked, and a screen that fails must not take that away
+            log.warning("what is here could not be shown (%s: %s)", type(error).__name__, error)
     return keeper
 
 
