@@ -41,7 +41,7 @@ def attach(
     Raises:
         ConfigurationError, StoreUnreachable: as in `open_keeper`.
     """
-    keeper = open_keeper(root, drive, mount=mount, progress=progress)
+    keeper = open_keeper(root, drive, mount=mount, progress=progress, before=attached())
     _current[:] = [keeper]
     notebook = None if quiet else find_notebook()
     if notebook is not None:

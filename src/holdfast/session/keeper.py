@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from holdfast.errors import HoldfastError, NotRestored, StoreError, UsageError
 from holdfast.session import reports
 from holdfast.session.config import Config
-from holdfast.session.environment import Environment
+from holdfast.session.environment import Environment, without_store
 from holdfast.session.files import file_identity
+from holdfast.session.finish import Finish, finish
 from holdfast.session.overview import overview
 from holdfast.session.reports import Held
 from holdfast.session.seeing.sight import Where
@@ -69,6 +70,7 @@ class Keeper:
         environment: What machine this is.
         progress: Told about transfers.
         may_hang: The store lies on a mount that may hold a call for ever.
+        opening: Opens the store anew, over a mount that was made since.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Keeper:
         progress: Progress | None = None,
         *,
         may_hang: bool = False,
+        opening: Callable[[], Store] | None = None,
     ) -> None:
         self.config = config
         self.may_hang = may_hang
@@ -87,6 +90,7 @@ class Keeper:
         self.workspace = workspace
         self.environment = environment
         self._progress = progress or Silent()
+        self._opening = opening
         self._attached: Attached | None = None
         self._said_no_store = False
 
@@ -99,6 +103,16 @@ class Keeper:
     def enabled(self) -> bool:
         """True where there is a store to back up to."""
         return self.store is not None
+
+    @property
+    def without_store(self) -> str:
+        """What to know where there is no store, and what to do about it."""
+        return without_store(self.environment)
+
+    @property
+    def on_drive(self) -> bool:
+        """True where the store lies on Drive's mount."""
+        return self.store is not None and Path(self.store.backend.location).is_relative_to(self.config.mount_point)
 
     # -- restore -----------------------------------------------------------------------------------------------------
 
@@ -197,7 +211,7 @@ class Keeper:
         keys = [self.workspace.key(p) for p in paths]
         if self.store is None:
             if not self._said_no_store:
-                log.warning("no drive folder is attached, so nothing is backed up; work goes on locally")
+                log.warning("%s", self.without_store)
                 self._said_no_store = True
             return Backup(tuple(BackedUp(k, error=f"{k}: not backed up: there is no store; give --drive DIR") for k in keys))
         missing = [k for k in keys if lstat_or_none(self.workspace.local(k)) is None]
@@ -315,6 +329,28 @@ class Keeper:
             if left <= 0 or Durability.WRITTEN not in found.values():
                 return found
             time.sleep(min(_ASK_EVERY_SECONDS, left))
+
+    def awaited(self) -> list[str]:
+        """What this session backed up and does not know to be safe. Asks nothing of the store."""
+        return [] if self._attached is None else sorted({m.key.value for m in self._attached.awaited.values()})
+
+    def reopen(self) -> None:
+        """Go on over the mount that stands there now, which may be another than this keeper was opened over."""
+        if self._opening is not None:
+            self.store, self._attached = self._opening(), None
+
+    def finish(self, *, disconnect: bool = False, wait: float | None = None) -> Finish:
+        """Wait until everything is known to be safe, say so, and if wanted give Colab's machine back, which ends its cost.
+
+        Args:
+            disconnect: Give the machine back, but only if everything in outputs is safe. Where the mount does not tell, Drive is
+                flushed and mounted anew, and what that shows whole is safe.
+            wait: Seconds to wait for uploads; default an hour where the machine is given back, else a minute.
+
+        Returns:
+            True where everything is safe. It says what is not.
+        """
+        return finish(self, disconnect=disconnect, wait=wait)
 
     def flush(self) -> None:
         """Return when everything that was backed up is sent. Backups are sent before `backup` returns, so at once."""

@@ -303,7 +303,7 @@ class Store:
 
     def elsewhere(self, manifest: Manifest) -> bool:
         """True where another machine wrote this generation: what is seen of it here came out of the store."""
-        return manifest.writer.partition("/")[0] != self.machine
+        return not wrote(manifest, self.machine)
 
     def durability(self, manifest: Manifest) -> Durability:
         """How safe a whole generation is now.
@@ -418,6 +418,11 @@ class Store:
         while (made := self._new_id(4)) == names.NO_PARENT:
             pass
         return made
+
+
+def wrote(manifest: Manifest, machine: str) -> bool:
+    """True where a machine of this name wrote the generation."""
+    return manifest.writer.partition("/")[0] == machine
 
 
 def refuse_depth(folder: str) -> None:
