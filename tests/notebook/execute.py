@@ -1,7 +1,7 @@
 """Runs a notebook in a fresh kernel of this Python until a cell fails, and writes it with its outputs. A process of its own.
 
-python -m tests.notebook.execute NOTEBOOK FOLDER runs it in FOLDER; it prints the kernel's process id, and at the end `done`, `failed`
-or `died`.
+python -m tests.notebook.execute NOTEBOOK FOLDER runs it in FOLDER; it prints the kernel's process id, and at the end `done`,
+`failed` or `died`.
 """
 
 from __future__ import annotations
