@@ -4,25 +4,44 @@ from __future__ import annotations
 
 import enum
 import os
+import random
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec
 
 from tests.faults import driver
-from tests.faults.oracle import Findings, examine, examine_in_haste, naive_state
+from tests.faults.oracle import Findings, examine, examine_elsewhere, examine_in_haste, examine_remounted, naive_state
 from tests.faults.scenarios import SCENARIOS, Kind, Prepared, Scenario, prepare
-from tests.faults.site import Site, Tree, write_tree
+from tests.faults.site import MountedSite, Site, Tree, copy_site, write_tree
 from tests.faults.strace import Point, kill, record
 
 P = ParamSpec("P")
+
+#: The `holdfast` command on a mount, where every call has a thread of its own, so that a hang can be left behind. strace counts
+#: by thread, so here a thread runs where it is started: the calls are the same, in the same order.
+_IN_ONE_THREAD = (
+    "import sys, threading; threading.Thread.start = threading.Thread.run; "
+    "from holdfast.cli.app import _run; sys.exit(_run())"  # without stepping aside into a child, as it would on a FUSE mount
+)
+#: Virtual seconds from a kill to a disconnect: nothing, some or most of the command has been uploaded by then.
+_LATER = (0.0, 5.0, 15.0, 40.0)
 
 
 class Tool(enum.Enum):
     HOLDFAST = "holdfast"
     COPY = "rmtree + copytree"
+
+
+class After(enum.Enum):
+    """Where the state that a kill left is judged."""
+
+    SAME = "where it was killed"
+    ELSEWHERE = "after a disconnect, by a machine that never saw it"
+    REMOUNTED = "after a disconnect, where it was killed"
 
 
 @dataclass(frozen=True)
@@ -36,6 +55,7 @@ class Result:
     what: str
     violations: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    after: After = After.SAME
 
 
 def covers(scenario: Scenario, tool: Tool) -> bool:
@@ -51,9 +71,11 @@ class Bench:
     Args:
         scratch: A folder of this worker alone.
         code: The folder with the copy of the package that is swept, compiled, so that an edit does not shift counts.
+        on_drive: The store lies on a simulated Drive, and in two of three points the mount is taken away after the kill.
     """
 
-    def __init__(self, scratch: Path, code: Path) -> None:
+    def __init__(self, scratch: Path, code: Path, *, on_drive: bool = False) -> None:
+        self._on_drive = on_drive
         self._live = scratch / "live"
         self._templates = scratch / "templates"
         self._log = scratch / "strace.log"
@@ -71,43 +93,61 @@ class Bench:
 
     def record(self, name: str, tool: Tool) -> list[Point]:
         """Every point of a command."""
-        known, site = self._lay_out(name)
-        command = self._command(site, known, tool)
-        return record(command, site.sides, self._env, self._log)
+        with self._laid_out(name) as (known, site):
+            return record(self._command(site, known, tool), site.sides, self._env, self._log, site.fine)
 
     def try_point(self, name: str, tool: Tool, point: Point) -> Result:
         """Kill a command at one point, and judge what it leaves."""
-        known, site = self._lay_out(name)
-        command = self._command(site, known, tool)
-        death = kill(command, point, site.sides, self._env, self._log)
-        if not death.killed:
-            return Result(name, tool, point, False, death.what)
-        if tool is Tool.COPY:
-            target, old, new = _copy(site, known)[1:]
-            return Result(name, tool, point, True, death.what, tuple(naive_state(target, old, new)))
-        found = _guarded(examine, site, known)
+        chance = random.Random(f"{name} {tool} {point.call} {point.number}")
+        after = chance.choice(list(After)) if self._on_drive and tool is Tool.HOLDFAST else After.SAME
+        with self._laid_out(name, seed=chance.randrange(1 << 32)) as (known, site):
+            command = self._command(site, known, tool)
+            death = kill(command, point, site.sides, self._env, self._log)
+            if not death.killed:
+                return Result(name, tool, point, False, death.what)
+            if tool is Tool.COPY:
+                target, old, new = _copy(site, known)[1:]
+                return Result(name, tool, point, True, death.what, tuple(naive_state(target, old, new)))
+            if after is not After.SAME:
+                assert isinstance(site, MountedSite)
+                site.disconnect(chance.choice(_LATER))
+            judge = {After.SAME: examine, After.ELSEWHERE: examine_elsewhere, After.REMOUNTED: examine_remounted}[after]
+            found = _guarded(judge, site, known)
         violations = found.violations
-        if found.done:  # a state can be used for one future only, so it is made once more
-            known, site = self._lay_out(name)
-            if not kill(command, point, site.sides, self._env, self._log).killed:
-                return Result(name, tool, point, False, "killed once, and not the second time")
-            violations = violations + _guarded(examine_in_haste, site).violations
-        return Result(name, tool, point, True, death.what, tuple(violations), tuple(dict.fromkeys(found.notes)))
+        if found.done and after is After.SAME:  # a state can be used for one future only, so it is made once more
+            with self._laid_out(name) as (known, site):
+                if not kill(command, point, site.sides, self._env, self._log).killed:
+                    return Result(name, tool, point, False, "killed once, and not the second time")
+                violations = violations + _guarded(examine_in_haste, site).violations
+        return Result(name, tool, point, True, death.what, tuple(violations), tuple(dict.fromkeys(found.notes)), after)
 
-    def _lay_out(self, name: str) -> tuple[Prepared, Site]:
+    @contextmanager
+    def _laid_out(self, name: str, *, seed: int = 0) -> Iterator[tuple[Prepared, Site]]:
         template = self._templates / name.replace(" ", "-")
         shutil.rmtree(self._live, ignore_errors=True)
         if name not in self._known:
-            self._known[name] = prepare(SCENARIOS[name], Site(self._live), template)
+            site = self._site()
+            try:
+                self._known[name] = prepare(SCENARIOS[name], site, template)
+            finally:
+                site.close()
             shutil.rmtree(self._live)
-        shutil.copytree(template, self._live, symlinks=True)
-        return self._known[name], Site(self._live)
+        copy_site(template, self._live)
+        site = self._site()
+        site.begin(seed)
+        try:
+            yield self._known[name], site
+        finally:
+            site.close()
 
-    @staticmethod
-    def _command(site: Site, known: Prepared, tool: Tool) -> list[str]:
+    def _site(self) -> Site:
+        return MountedSite(self._live) if self._on_drive else Site(self._live)
+
+    def _command(self, site: Site, known: Prepared, tool: Tool) -> list[str]:
         python = [sys.executable, "-P"]
         if tool is Tool.HOLDFAST:
-            return [*python, "-m", "holdfast", *site.arguments(*known.scenario.command)]
+            start = ["-c", _IN_ONE_THREAD] if self._on_drive else ["-m", "holdfast"]
+            return [*python, *start, *site.arguments(*known.scenario.command)]
         source, target, old, new = _copy(site, known)
         for place, tree in ((source, new), (target, old)):
             shutil.rmtree(place, ignore_errors=True)

@@ -19,12 +19,15 @@ from holdfast.cli.app import app
 from holdfast.errors import UsageError
 from holdfast.session.attach import open_keeper
 from holdfast.session.keeper import Keeper
+from holdfast.simulator import SimulatedDrive
+from holdfast.simulator.tree import ALIAS
 from holdfast.store.progress import Silent
 from holdfast.store.workspace import STATE_FOLDER
 
 ARTIFACT = "outputs/run"
 #: One transfer at a time keeps every call in the main thread, so that the n-th call is the same one in every run.
 CONFIG = "drive:\n  backup_base_dir: proj\n  parallel: 1\n"
+_BLOBS = Path("cloud") / "contents"
 
 #: Path below a folder to content; a folder without content ends in a slash.
 Tree = Mapping[str, bytes]
@@ -38,6 +41,8 @@ class Site:
         self.here = folder / "here"
         self.drive = folder / "drive"
         self.artifact = self.here / ARTIFACT
+        self.config = CONFIG
+        self.fine = frozenset({0})  #: exit codes of a command that went through
         self._fresh = 0
 
     @property
@@ -46,12 +51,25 @@ class Site:
 
     def set_up(self) -> None:
         self.drive.mkdir(parents=True, exist_ok=True)
-        _project(self.here)
+        self._project(self.here)
+
+    def begin(self, seed: int = 0) -> None:
+        """What was copied is about to be used; the seed is of what chance decides in it."""
+
+    def settle(self) -> None:
+        """Everything that was stored is safe."""
+
+    def copy(self, target: Path) -> None:
+        """Keep a copy of everything, all of it stored."""
+        shutil.copytree(self.folder, target, symlinks=True)
+
+    def close(self) -> None:
+        """It is not used any more."""
 
     def forget_here(self) -> None:
         """The machine is taken away; a new one has the project and nothing else."""
         shutil.rmtree(self.here)
-        _project(self.here)
+        self._project(self.here)
 
     def write(self, files: Tree) -> None:
         write_tree(self.artifact, files)
@@ -82,7 +100,7 @@ class Site:
         """A keeper on a machine that never saw the project, and its artifact."""
         self._fresh += 1
         root = self.folder / f"fresh-{self._fresh}"
-        _project(root)
+        self._project(root)
         return open_keeper(root, self.drive, mount=False, progress=Silent()), root / ARTIFACT
 
     def reader(self) -> Keeper:
@@ -91,10 +109,55 @@ class Site:
         (keeper.root / STATE_FOLDER).mkdir()
         return keeper
 
+    def _project(self, root: Path) -> None:
+        (root / "config").mkdir(parents=True)
+        (root / "config" / "paths.yaml").write_text(self.config)
 
-def _project(root: Path) -> None:
-    (root / "config").mkdir(parents=True)
-    (root / "config" / "paths.yaml").write_text(CONFIG)
+
+class MountedSite(Site):
+    """The same with the store on a simulated Drive. Its cloud lies in the folder too, so that a copy of it can be mounted."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._mountpoint = folder / "drive"
+        self.drive = self._mountpoint / ALIAS
+        self.config = f"{CONFIG}  mount_point: {self._mountpoint}\n"
+        self.fine = frozenset({0, 5})  # written, and not confirmed yet
+        self._mounted: SimulatedDrive | None = None
+
+    @property
+    def sides(self) -> dict[str, Path]:
+        return {"workspace": self.here, "store": self._mountpoint}
+
+    def set_up(self) -> None:
+        self.begin()
+        self._project(self.here)
+
+    def begin(self, seed: int = 0) -> None:
+        """Mount what the cloud has; the seed is of lags, and of the fate of what is not uploaded."""
+        self._mounted = SimulatedDrive(self._mountpoint, cloud=self.folder / "cloud", seed=seed).__enter__()
+
+    def settle(self) -> None:
+        assert self._mounted is not None
+        assert self._mounted.drain() == []
+
+    def copy(self, target: Path) -> None:
+        self.settle()
+        self.close()
+        shutil.copytree(self.folder, target, symlinks=True)
+        self.begin()
+
+    def disconnect(self, after: float) -> None:
+        """The mount is taken away so many virtual seconds later, with what is not uploaded; another takes its place."""
+        assert self._mounted is not None
+        self._mounted.advance(after)
+        self.close()
+        self.begin()
+
+    def close(self) -> None:
+        if self._mounted is not None:
+            self._mounted.close()
+            self._mounted = None
 
 
 @functools.cache
@@ -121,6 +184,18 @@ def _become_cli(arguments: list[str], log: Path) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def copy_site(template: Path, live: Path) -> None:
+    """A copy to work on. What a cloud holds as contents is never changed, so links are enough."""
+
+    def link_or_copy(source: str, target: str) -> None:
+        if Path(source).parent == template / _BLOBS:
+            os.link(source, target)
+        else:
+            shutil.copy2(source, target)
+
+    shutil.copytree(template, live, symlinks=True, copy_function=link_or_copy)
 
 
 def write_tree(root: Path, files: Tree) -> None:

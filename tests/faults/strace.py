@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +64,13 @@ def _run(options: Sequence[str], command: Sequence[str], env: Mapping[str, str],
     return subprocess.run(trace, env=dict(env), cwd="/", capture_output=True, text=True, timeout=_SECONDS, check=False)
 
 
-def record(command: Sequence[str], sides: Mapping[str, Path], env: Mapping[str, str], log: Path) -> list[Point]:
+def record(
+    command: Sequence[str],
+    sides: Mapping[str, Path],
+    env: Mapping[str, str],
+    log: Path,
+    fine: Collection[int] = (0,),
+) -> list[Point]:
     """Run a command to its end and list its calls that touch one of the folders, in order.
 
     Args:
@@ -72,12 +78,13 @@ def record(command: Sequence[str], sides: Mapping[str, Path], env: Mapping[str, 
         sides: Name of each side to its folder; neither holds the other.
         env: The environment, the same for every run.
         log: Where strace may write.
+        fine: Exit codes of a command that went through.
 
     Raises:
         StraceError: the command fails, or touches the folders in more than one thread, so that counts would not repeat.
     """
     done = _run(["-e", "trace=" + ",".join(f"?{c}" for c in CALLS)], command, env, log)
-    if done.returncode != 0:
+    if done.returncode not in fine:
         raise StraceError(f"{' '.join(command)} ended with {done.returncode} under strace: {done.stderr.strip()[-500:]}")
     counts: Counter[str] = Counter()
     points: list[Point] = []

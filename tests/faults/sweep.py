@@ -1,9 +1,10 @@
 """The kill sweep: SIGKILL at every file-system call of each command, on both sides, and the same for a naive copy.
 
-    python -m tests.faults.sweep [--sample N] [--seed S] [--jobs J]
+    python -m tests.faults.sweep [--on-drive] [--sample N] [--seed S] [--jobs J]
 
 prints a table and ends with 1 if Holdfast breaks a promise (`oracle.py`), or if the sweep finds nothing wrong with
-rmtree + copytree, in which case it could not find anything.
+rmtree + copytree, in which case it could not find anything. With --on-drive the store lies on a simulated Drive, which outlives
+the command, and the kills are those on the store's side.
 """
 
 from __future__ import annotations
@@ -46,10 +47,12 @@ class Sweep:
     Args:
         operations: How many points there are, by group.
         results: What became of those that were tried.
+        sides: Which sides were swept.
     """
 
     operations: dict[Group, int]
     results: tuple[Result, ...]
+    sides: tuple[str, ...] = SIDES
 
     def killed(self, tool: Tool) -> int:
         return sum(r.killed for r in self.results if r.tool is tool)
@@ -69,6 +72,10 @@ class Sweep:
             for r in self.broken(Tool.HOLDFAST)
         ]
 
+    def judged(self) -> Counter[str]:
+        """How many kills were judged where."""
+        return Counter(r.after.value for r in self.results if r.killed and r.tool is Tool.HOLDFAST)
+
     def notes(self) -> Counter[str]:
         """What is worth knowing though it is allowed, with how often it came up."""
         return Counter(f"{r.scenario}: {n}" for r in self.results for n in r.notes)
@@ -76,7 +83,7 @@ class Sweep:
     def table(self) -> str:
         """Operations, points killed, not hit, and points with violations: by command and side, ours and the naive copy's."""
         head = ["command", "side", *(f"{t.value}: {c}" for t in Tool for c in _COLUMNS)]
-        rows = [[name, side, *self._cells(name, side)] for name in SCENARIOS for side in SIDES]
+        rows = [[name, side, *self._cells(name, side)] for name in SCENARIOS for side in self.sides]
         rows.append(["all", "both", *self._cells(None, None)])
         widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
         rule = ["-" * w if i < 2 else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
@@ -99,7 +106,14 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return f"| {' | '.join(padded)} |"
 
 
-def run(*, sample: int | None = None, seed: int = 0, jobs: int = 2, say: Callable[[str], None] = lambda _: None) -> Sweep:
+def run(
+    *,
+    sample: int | None = None,
+    seed: int = 0,
+    jobs: int = 2,
+    on_drive: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Sweep:
     """Sweep.
 
     Args:
@@ -107,12 +121,14 @@ def run(*, sample: int | None = None, seed: int = 0, jobs: int = 2, say: Callabl
             the naive copy; all of both where None.
         seed: Chooses the sample.
         jobs: Worker processes.
+        on_drive: The store lies on a simulated Drive; only its side is swept.
         say: Told how far it is.
 
     Raises:
         StraceError: strace is missing or may not trace.
     """
     require_strace()
+    sides = ("store",) if on_drive else SIDES
     with tempfile.TemporaryDirectory(prefix="holdfast-sweep-") as name:
         scratch = Path(os.path.realpath(name))
         code = scratch / "code"
@@ -120,10 +136,10 @@ def run(*, sample: int | None = None, seed: int = 0, jobs: int = 2, say: Callabl
         compileall.compile_dir(code, quiet=1)
         # Spawned, so that each worker has one thread and may fork commands of its own.
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(jobs, context, _start_worker, (scratch, code)) as pool:
+        with ProcessPoolExecutor(jobs, context, _start_worker, (scratch, code, on_drive)) as pool:
             wanted = [(name, tool) for name in SCENARIOS for tool in Tool if covers(SCENARIOS[name], tool)]
             recorded = dict(zip(wanted, pool.map(_record, wanted), strict=True))
-            groups = {(n, t, s): [p for p in ps if p.side == s] for (n, t), ps in recorded.items() for s in SIDES}
+            groups = {(n, t, s): [p for p in ps if p.side == s] for (n, t), ps in recorded.items() for s in sides}
             chosen = groups if sample is None else _choose(groups, sample, random.Random(seed))
             batches = [(n, t, p[i : i + _BATCH]) for (n, t, _), p in chosen.items() for i in range(0, len(p), _BATCH)]
             say(f"{sum(map(len, groups.values()))} points, {sum(map(len, chosen.values()))} to try, seed {seed}")
@@ -134,7 +150,7 @@ def run(*, sample: int | None = None, seed: int = 0, jobs: int = 2, say: Callabl
                 if number % 20 == 0:
                     broken = sum(bool(r.violations) for r in results if r.tool is Tool.HOLDFAST)
                     say(f"{len(results)} points tried, {broken} at which Holdfast broke a promise")
-    return Sweep({g: len(p) for g, p in groups.items()}, tuple(sorted(results, key=_order)))
+    return Sweep({g: len(p) for g, p in groups.items()}, tuple(sorted(results, key=_order)), sides)
 
 
 def _order(result: Result) -> tuple[str, str, str, int]:
@@ -162,14 +178,14 @@ def _spread(points: Sequence[Point], count: int, seeded: random.Random) -> list[
 _bench: Bench | None = None
 
 
-def _start_worker(scratch: Path, code: Path) -> None:
+def _start_worker(scratch: Path, code: Path, on_drive: bool) -> None:
     global _bench  # noqa: PLW0603 - the one thing that a worker keeps between its tasks
     logging.getLogger("holdfast").addHandler(logging.NullHandler())
     logging.getLogger("holdfast").propagate = False
     # What a kill leaves is in the kernel's memory, so the checks need not wait for the disk. What is killed does.
     for name in ("fsync", "sync"):
         setattr(os, name, lambda *_: None)
-    _bench = Bench(scratch / f"worker-{os.getpid():08d}", code)
+    _bench = Bench(scratch / f"worker-{os.getpid():08d}", code, on_drive=on_drive)
 
 
 def _record(wanted: tuple[str, Tool]) -> list[Point]:
@@ -188,16 +204,19 @@ def _say(text: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Kill every command at every file-system call, and see what is left.")
+    parser.add_argument("--on-drive", action="store_true", help="with the store on a simulated Drive")
     parser.add_argument("--sample", type=int, metavar="N", help="try N points only, spread evenly")
     parser.add_argument("--seed", type=int, default=0, help="chooses the sample")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2, help="worker processes")
     options = parser.parse_args()
     try:
-        done = run(sample=options.sample, seed=options.seed, jobs=options.jobs, say=_say)
+        done = run(sample=options.sample, seed=options.seed, jobs=options.jobs, on_drive=options.on_drive, say=_say)
     except StraceError as error:
         print(error, file=sys.stderr)
         return 1
     print(done.table())
+    for text, count in sorted(done.judged().items()):
+        print(f"judged {text}: {count} points")
     for text, count in sorted(done.notes().items()):
         print(f"note: {text} ({count} points)")
     for result in done.not_hit(Tool.HOLDFAST) + done.not_hit(Tool.COPY):

@@ -30,6 +30,11 @@ WAIT_TO_DISCONNECT_SECONDS = 3600.0
 CONSENT_SECONDS = 300.0
 _NAMED = 5
 
+_WORDS = {
+    Durability.WRITTEN: "is still being uploaded",
+    Durability.UNKNOWN: "is written, and the mount does not tell whether it is uploaded",
+}
+
 
 @dataclass(frozen=True)
 class Finish:
@@ -66,8 +71,8 @@ def finish(
     seconds = wait if wait is not None else WAIT_TO_DISCONNECT_SECONDS if disconnect else WAIT_SECONDS
     deadline = time.monotonic() + seconds
     try:
-        missing = _not_safe(keeper, seconds)
-        if disconnect and missing and _can_flush(keeper) and not _unsaved(keeper):
+        missing, flush = _not_safe(keeper, seconds)
+        if disconnect and flush and keeper.environment is Environment.COLAB and keeper.on_drive:
             missing = _after_a_flush(keeper, max(deadline - time.monotonic(), keeper.config.timeout), tell)
     except HoldfastError as error:
         missing = [error.line]
@@ -90,30 +95,23 @@ def finish(
     return Finish((), released=True)
 
 
-def _not_safe(keeper: Keeper, wait: float) -> list[str]:
-    """What would be lost with this machine, or may be."""
+def _not_safe(keeper: Keeper, wait: float) -> tuple[list[str], bool]:
+    """What would be lost with this machine, or may be; and whether that is only because the mount does not tell."""
     if not keeper.enabled:
-        return [keeper.without_store]
+        return [keeper.without_store], False
     keeper.flush()
-    words = {
-        Durability.WRITTEN: "is still being uploaded",
-        Durability.UNKNOWN: "is written, and the mount does not tell whether it is uploaded",
-    }
-    bases = keeper.confirm(wait)
-    found = {k.value: words[d] for k, d in bases.items() if d is not Durability.CONFIRMED}
+    found = {key.value: durability for key, durability in keeper.confirm(wait).items()}
     for row in keeper.status():
-        if row.durability not in ("", Durability.CONFIRMED.value):
-            found.setdefault(row.key.value, words[Durability(row.durability)])
-    return [*_unsaved(keeper), *(f"{key} {what}" for key, what in sorted(found.items()))]
+        if row.durability:
+            found.setdefault(row.key.value, Durability(row.durability))
+    unsaved = _unsaved(keeper)
+    open_ = {key: d for key, d in sorted(found.items()) if d is not Durability.CONFIRMED}
+    only_untold = bool(open_) and not unsaved and Durability.WRITTEN not in open_.values()
+    return [*unsaved, *(f"{key} {_WORDS[durability]}" for key, durability in open_.items())], only_untold
 
 
 def _unsaved(keeper: Keeper) -> list[str]:
     return [f"{r.key}: {r.unsaved} file(s) are not backed up" for r in keeper.status() if r.unsaved and r.here != "no"]
-
-
-def _can_flush(keeper: Keeper) -> bool:
-    """Whether the store lies on the Drive that Colab mounts."""
-    return keeper.environment is Environment.COLAB and keeper.on_drive
 
 
 def _after_a_flush(keeper: Keeper, seconds: float, tell: Callable[[str], None]) -> list[str]:

@@ -14,9 +14,13 @@ from holdfast.session.config import Config
 from holdfast.session.environment import Environment, without_store
 from holdfast.session.files import file_identity
 from holdfast.session.finish import Finish, finish
+from holdfast.session.overview import overview
 from holdfast.session.reports import Held
+from holdfast.session.seeing.sight import Where
+from holdfast.session.seeing.status import Status
+from holdfast.session.seeing.welcome import Welcome
 from holdfast.store.attached import Attached, confirm
-from holdfast.store.backend import Durability
+from holdfast.store.backend import Durability, Space
 from holdfast.store.backup import commit
 from holdfast.store.choose import Wish
 from holdfast.store.cleanup import Pruned, prune_store
@@ -373,10 +377,45 @@ class Keeper:
         keys = [coverage.own.artifact] if coverage.own else list(coverage.inner)
         return [entry for k in keys for entry in reports.history(store, view, self.workspace, k)]
 
-    def status(self) -> list[reports.ArtifactStatus]:
-        """Every artifact: here, in the store, safe, stale, forked, and what would be lost now."""
+    def status(self) -> Status:
+        """Every artifact: here, in the store, safe, stale, forked, and what would be lost now. Shows itself as a table.
+
+        Raises:
+            StoreError: it cannot be told now.
+        """
         view = None if self.store is None else look(self.store, self.workspace)
-        return reports.status(self.store, view, self.workspace)
+        found = reports.status(self.store, view, self.workspace)
+        return Status(tuple(found), **self._where(), space=self._space(), time=time.time())
+
+    def welcome(self) -> Welcome:
+        """What is here, what is in the store, and what will happen now. Shows itself; changes nothing, and never raises StoreError.
+
+        One look at the store, and the manifests of what is not here.
+        """
+        try:
+            view = None if self.store is None else look(self.store, self.workspace, only_shown=True)
+            found, space = overview(self.store, view, self.workspace), self._space()
+        except StoreError as error:
+            return self.unseen(error.strerror or str(error))
+        return Welcome(found, **self._where(), space=space)
+
+    def unseen(self, problem: str) -> Welcome:
+        """The welcome where it could not be told what there is."""
+        return Welcome(None, **self._where(), problem=problem)
+
+    def _where(self) -> Where:
+        place = None if self.store is None else self.store.backend.location
+        on_drive = place is not None and Path(place).is_relative_to(self.config.mount_point)
+        return {"root": str(self.root), "environment": self.environment.value, "place": place, "on_drive": on_drive}
+
+    def _space(self) -> Space | None:
+        if self.store is None:
+            return None
+        try:
+            return self.store.backend.space()
+        except StoreError as error:  # that it is not known is no reason not to show the rest
+            log.debug("the room in the store is not known (%s)", error)
+            return None
 
     def prune(self, *paths: str | PurePath, orphans: bool = False, forks: bool = False, dry_run: bool = False) -> Pruned:
         """Remove what newer generations make needless, and settled leftovers of interrupted backups.

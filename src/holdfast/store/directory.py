@@ -57,6 +57,12 @@ def as_store_error(error: OSError, where: str) -> StoreError:
     return kind(error.errno or errno.EIO, f"{error.strerror or error}", printable(where))
 
 
+def _close_quietly(handle: int) -> None:
+    """After a failure, or a read: a mount that died says so at every close, and nothing depends on it."""
+    with contextlib.suppress(OSError):
+        os.close(handle)
+
+
 class DirectoryBackend:
     """A store folder below an existing folder.
 
@@ -164,7 +170,7 @@ class DirectoryBackend:
             while chunk := self._call(path, lambda: os.read(handle, CHUNK_BYTES)):
                 yield chunk
         finally:
-            os.close(handle)
+            _close_quietly(handle)
 
     def create(self, path: str, source: Source) -> None:
         target = self._path(path)
@@ -183,8 +189,10 @@ class DirectoryBackend:
                 while rest:
                     rest = rest[self._write(path, handle, rest) :]
             self._call(path, lambda: os.fsync(handle))
-        finally:
-            os.close(handle)
+        except BaseException:
+            _close_quietly(handle)
+            raise
+        self._call(path, lambda: os.close(handle))  # on a network file system this is where a write may still fail
 
     def _write(self, path: str, handle: int, data: memoryview) -> int:
         return self._call(path, lambda: os.write(handle, data))
@@ -217,7 +225,7 @@ class DirectoryBackend:
         target = self._path(path)
         with contextlib.suppress(StoreNotFound):
             handle = self._call(path, lambda: os.open(target, os.O_WRONLY | os.O_TRUNC | NO_FOLLOW | NO_BLOCK))
-            os.close(handle)
+            self._call(path, lambda: os.close(handle))
             self._call(path, lambda: os.unlink(target))
             self._dirty.add(target.parent)
 

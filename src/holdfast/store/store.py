@@ -70,8 +70,11 @@ class Store:
 
     # -- presence ----------------------------------------------------------------------------------------------------
 
-    def look(self) -> View:
+    def look(self, *, tell: bool = True) -> View:
         """Examine the store: one read and one listing where its sentinel is in order.
+
+        Args:
+            tell: Warn, once, where there is none and a backup would make one.
 
         Raises:
             StoreUnreadable: it cannot be told what is there; nothing may be taken for absent.
@@ -87,7 +90,7 @@ class Store:
         if problem is not None:
             view = self._look_without_sentinel(problem)
             self.backend.check()
-            if view.presence is not Presence.STORE and not self._told_none:
+            if view.presence is not Presence.STORE and tell and not self._told_none:
                 log.warning("no store here; a new one will be created at %s by the first backup", self.backend.location)
                 self._told_none = True
             return view
