@@ -7,7 +7,6 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from holdfast.simulator.mounting import mounted
 from tests.notebook.conftest import Colab, the_same
 from tests.notebook.session import Session, load, make_machine
 from tests.support import Machine, read_tree
@@ -59,25 +58,42 @@ def test_where_there_is_no_drive_it_is_said_once_and_work_stays_local(
     assert "Traceback" not in ran.text
 
 
-def test_drive_dies_in_the_middle_and_running_all_again_in_the_same_kernel_saves_everything(
+def test_drive_dies_in_the_middle_of_a_trial_and_running_all_again_in_the_same_kernel_saves_everything(
     machines: Colab, reference: Machine
 ) -> None:
-    """The work goes on while Drive is dead; the attach cell mounts it anew, and what could not be backed up is."""
+    """The study goes on without its backup; what is dear and may lie there stops with a line; the attach cell mounts Drive anew."""
     one = machines.machine(timeout=5)
     book = load()
-    again = [nbformat.v4.new_code_cell(c.source) for c in book.cells if c.cell_type == "code"]
-    died = (
-        "from pathlib import Path\nfrom holdfast.simulator import Death\nfrom holdfast.simulator.controls import Controls\n"
-        f"mount = Controls(Path({str(machines.fake.drive.socket)!r}), Path({str(machines.fake.drive.cloud)!r}))\n"
-        "mount.drain()\nmount.weather(death=Death.ENOTCONN)"
-    )
-    cut = next(n for n, c in enumerate(book.cells) if c.cell_type == "code" and "pipeline.select()" in c.source)
-    book.cells = [*book.cells[:cut], nbformat.v4.new_code_cell(died), *book.cells[cut : cut + 3], *again]
-    ran = one.run_all(book)
+    code = [c for c in book.cells if c.cell_type == "code"]
+    last = next(n for n, c in enumerate(code) if "pipeline.train()" in c.source)
+    code[last].metadata.tags = ["raises-exception"]
+    book.cells = [*code[: last + 1], *(nbformat.v4.new_code_cell(c.source) for c in code)]
+    ran = one.run_all(book, before=dying(machines, r"machine-\d+/outputs/hpo/micro/trials/trial-0001/checkpoints/checkpoint-4/"))
     assert ran.end == "done", ran
     assert "Traceback" not in ran.text
-    assert "Transport endpoint is not connected" in ran.text
-    assert "mounted anew by force" in ran.text
+    assert "Transport endpoint is not connected" in ran.of("pipeline.hpo()")
+    assert "hpo/micro: done" in ran.of("pipeline.hpo()")
+    assert ran.error.startswith("NotRestored: outputs/final_training")
+    assert ran.error.count("\n") == 0
+    attached = ran.cells[last + 2 :]
+    assert "mounted anew by force" in "".join(text for _, text in attached)
+    assert not [text for _, text in attached if "hpo/micro: begins" in text or "hpo/micro: goes on" in text]
+    assert "hpo/micro: done (here; backed up now)" in "".join(text for _, text in attached)
     assert "Everything is safe" in ran.text
-    assert mounted(machines.mount_point) == "fuse.drive"
     the_same(one.root, reference)
+
+
+def dying(machines: Colab, pattern: str) -> str:
+    """Code that has the mount die when a file is opened whose path matches."""
+    drive = machines.fake.drive
+    return (
+        "import re, sys\nfrom pathlib import Path\nfrom holdfast.simulator import Death\n"
+        "from holdfast.simulator.controls import Controls\n_died = []\n"
+        "def _watch(event, args):\n"
+        f"    if event == 'open' and isinstance(args[0], str) and not _died and re.search({pattern!r}, args[0]):\n"
+        "        _died.append(True)\n"
+        f"        mount = Controls(Path({str(drive.socket)!r}), Path({str(drive.cloud)!r}))\n"
+        "        mount.drain()\n"
+        "        mount.weather(death=Death.ENOTCONN)\n"
+        "sys.addaudithook(_watch)"
+    )

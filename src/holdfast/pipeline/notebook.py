@@ -54,7 +54,7 @@ def open_pipeline(
     runner = Runner(keep, loaded, fork=fork, narration=told)
     told.say(f"{loaded.name}: outputs are in {keep.root / keep.config.outputs}")
     if keep.store is None:
-        told.warn(keep.without_store)
+        keep.say_without_store(told.warn)
     else:
         told.say(f"They are backed up to {keep.store.backend.location} as they are made.")
     return NotebookPipeline(runner)

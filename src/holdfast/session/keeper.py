@@ -109,6 +109,12 @@ class Keeper:
         """What to know where there is no store, and what to do about it."""
         return without_store(self.environment)
 
+    def say_without_store(self, say: Callable[[str], None]) -> None:
+        """Say once that there is no store, and what to do about it."""
+        if not self._said_no_store:
+            self._said_no_store = True
+            say(self.without_store)
+
     @property
     def on_drive(self) -> bool:
         """True where the store lies on Drive's mount."""
@@ -210,9 +216,7 @@ class Keeper:
             raise UsageError(f"progress is {progress!r}; give a number that can be compared")
         keys = [self.workspace.key(p) for p in paths]
         if self.store is None:
-            if not self._said_no_store:
-                log.warning("%s", self.without_store)
-                self._said_no_store = True
+            self.say_without_store(log.warning)
             return Backup(tuple(BackedUp(k, error=f"{k}: not backed up: there is no store; give --drive DIR") for k in keys))
         missing = [k for k in keys if lstat_or_none(self.workspace.local(k)) is None]
         failed = [BackedUp(k, error=f"{k}: nothing is there to back up") for k in missing]
