@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
+from holdfast.session.seeing.notebook import Notebook
 from holdfast.store.amounts import duration
 
 #: A notebook in a browser is sent no more than this many changes of the moving line.
@@ -14,26 +16,30 @@ _EVERY_SECONDS = 0.5
 _WIDTH = 30
 
 
-def kernel() -> Any | None:
-    """The IPython shell of a notebook kernel, or None anywhere else. Loads nothing."""
-    ipython = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
-    return shell if getattr(shell, "kernel", None) is not None else None
+@dataclass(frozen=True)
+class Line:
+    """The line that moves."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self.text)}</pre>" if self.text else ""
 
 
 class Cell:
-    """A `Narration` for a notebook kernel. Text only, so that Colab, Kaggle and Jupyter show the same, with no widgets.
+    """A `Narration` for a notebook kernel. No widgets, so that Colab, Kaggle and Jupyter show the same.
 
     Args:
-        shell: See `kernel`.
+        notebook: The kernel that this runs in.
         clock: Monotonic seconds.
     """
 
-    def __init__(self, shell: Any, clock: Callable[[], float] = time.monotonic) -> None:
-        self._shell = shell
+    def __init__(self, notebook: Notebook, clock: Callable[[], float] = time.monotonic) -> None:
+        self._notebook = notebook
         self._clock = clock
-        self._handle: Any | None = None
-        self._cell: int | None = None
         self._what = ""
         self._began = self._told = 0.0
         self._first = 0
@@ -57,20 +63,10 @@ class Cell:
         self._told = now
         filled = round(_WIDTH * done / total) if total else 0
         left = f", {duration((now - self._began) / (done - self._first) * (total - done))} left" if done > self._first else ""
-        self._show(f"{what}  [{'#' * filled}{'.' * (_WIDTH - filled)}] {done}/{total}{left}  {note}".rstrip())
+        self._notebook.move(Line(f"{what}  [{'#' * filled}{'.' * (_WIDTH - filled)}] {done}/{total}{left}  {note}".rstrip()))
 
     def end(self) -> None:
         """Empty the line; what matters was said in lines that stay."""
         if self._what:
             self._what = ""
-            self._show("")
-
-    def _show(self, text: str) -> None:
-        from IPython.display import display
-
-        content = {"text/plain": text}
-        if self._handle is None or self._cell != self._shell.execution_count:  # every cell has a line of its own
-            self._cell = self._shell.execution_count
-            self._handle = display(content, raw=True, display_id=True) if text else None
-        else:
-            self._handle.update(content, raw=True)
+            self._notebook.move(Line(""))

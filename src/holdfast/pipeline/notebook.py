@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import Interrupted, StageFailed
-from holdfast.pipeline.cell import Cell, kernel
+from holdfast.pipeline.cell import Cell
 from holdfast.pipeline.libraries import WORKING, need
 from holdfast.session.keeper import Keeper
+from holdfast.session.seeing.notebook import find_notebook
 
 if TYPE_CHECKING:
     from holdfast.pipeline.narration import Narration
@@ -44,10 +45,10 @@ def open_pipeline(
     from holdfast.pipeline.narration import Screen
     from holdfast.pipeline.runner import Runner
 
-    shell = kernel()
-    if shell is not None:  # tqdm, which several libraries import, misses widgets that nothing here needs
+    here = find_notebook()
+    if here is not None:  # tqdm, which several libraries import, misses widgets that nothing here needs
         warnings.filterwarnings("ignore", message="IProgress not found")
-    told = narration or (Screen() if shell is None else Cell(shell))
+    told = narration or (Screen() if here is None else Cell(here))
     beside = keep.root / experiment
     place = str(beside) if not Path(experiment).exists() and beside.is_file() else experiment
     loaded = load_experiment(place, changes)
@@ -135,7 +136,7 @@ class NotebookPipeline:
             if ran
             else "Done: every stage was done before."
         )
-        for line in told(self._runner.keeper, summary, "holdfast" if kernel() is None else "!holdfast"):
+        for line in told(self._runner.keeper, summary, "holdfast" if find_notebook() is None else "!holdfast"):
             self._say(line)
         return summary
 
