@@ -40,7 +40,7 @@ def test_an_experiment_that_is_wrong_is_one_line(tmp_path: Path, template: Path)
     assert ran.error.count("\n") == 0
 
 
-def test_a_stage_that_is_interrupted_is_one_line_and_running_all_again_goes_on(tmp_path: Path, template: Path) -> None:
+def test_a_stage_that_a_person_interrupts_ends_with_one_line(tmp_path: Path, template: Path) -> None:
     one = Session(make_machine(tmp_path / "laptop", template, tmp_path / "nowhere", training__epochs=400), {})
     place = one.root / "outputs/hpo/micro/trials/trial-0000/checkpoints/checkpoint-4"
 
