@@ -57,8 +57,13 @@ def test_on_colab_drive_is_mounted_by_the_one_adapter_and_only_a_real_mount_coun
 ) -> None:
     """A stand-in for google.colab that "mounts" an ordinary folder: it must not be taken for Drive."""
     mounted = []
+
+    def mount(point: str, *, force_remount: bool) -> None:
+        Path(point, "MyDrive").mkdir(parents=True)
+        mounted.append((point, force_remount))
+
     package, module = types.ModuleType("google.colab"), types.ModuleType("google.colab.drive")
-    module.mount = lambda point: (Path(point, "MyDrive").mkdir(parents=True), mounted.append(point))  # type: ignore[attr-defined]
+    module.mount = mount  # type: ignore[attr-defined]
     package.drive = module  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "google", types.ModuleType("google"))
     monkeypatch.setitem(sys.modules, "google.colab", package)
@@ -69,7 +74,7 @@ def test_on_colab_drive_is_mounted_by_the_one_adapter_and_only_a_real_mount_coun
     (root / "outputs").mkdir()
     (root / "outputs/x").write_text("x")
     keep = open_keeper(root)
-    assert mounted == [f"{tmp_path}/content/drive"]
+    assert mounted == [(f"{tmp_path}/content/drive", False)]
     assert keep.environment is Environment.COLAB
     result = keep.ensure("outputs/missing")
     assert result.outcome is holdfast.Outcome.FAILED
