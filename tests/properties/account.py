@@ -384,7 +384,7 @@ class Account:
                 self.violations.append(f"7. {self._before}: {type(error).__name__}: {error}")
             if not moment.gone and self._rng.random() < 0.4:
                 moment.rest(self._rng.choice((5.0, 60.0, 600.0)))
-            if not moment.gone and self._rng.random() < 0.1:
+            if not moment.gone and self._rng.random() < 0.5:
                 self._ask(machine)
             # A prune does not come with every backup, so that ending waits for one; and a machine that has nothing to lose goes on.
             if moment.gone or command >= habits.commands + _PATIENCE:
@@ -428,12 +428,17 @@ class Account:
 
     def _ask(self, machine: _Session) -> None:
         """What the library says, now that time has passed: of the heads, or of what was made here."""
-        keeper = self._keeper(machine)
+        keeper, made = self._keeper(machine), machine.stands_on
+        assert keeper.store is not None
+        way = self._rng.choices(("status", "confirm", "store"), weights=(1, 1, 6))[0]
         try:
-            if self._rng.random() < 0.5:
+            if way == "status":
                 said = [row.generation for row in keeper.status() if row.durability == Durability.CONFIRMED.value]
-            else:
-                said = [machine.stands_on[str(k)] for k, d in keeper.confirm().items() if d is Durability.CONFIRMED]
+            elif way == "confirm":
+                said = [made[str(k)] for k, d in keeper.confirm().items() if d is Durability.CONFIRMED]
+            else:  # the same words with a tenth of the operations
+                manifests = {g: self._committed[g].manifest for g in made.values() if g}
+                said = [g for g, m in manifests.items() if keeper.store.durability(m) is Durability.CONFIRMED]
         except HoldfastError as error:
             self._expect(machine.moment.gone or not self._safe, f"6. {self._before}: asking fails: {error}")
             return
