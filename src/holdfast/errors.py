@@ -13,6 +13,7 @@
     |-- LocalError (OSError)                 the local disk is full or denies us
     |-- NotRestored (RuntimeError)           `require`: absent, or in the store and not restored
     |-- StageFailed (RuntimeError)           a step of the pipeline could not make what it should
+    |-- Interrupted (KeyboardInterrupt)      a person ended it; what was kept before stays
     |-- Corrupt                              bytes were fully read and are wrong
     |   `-- NewerFormat                      they are sound, and of a format that this version does not read
     `-- StoreError (OSError)                 the store
@@ -35,6 +36,19 @@ from __future__ import annotations
 
 class HoldfastError(Exception):
     """Root of everything that Holdfast raises on purpose. Its text is one line for a person."""
+
+    @property
+    def line(self) -> str:
+        """What it says, without the errno that Python puts in front of an OSError."""
+        text = getattr(self, "strerror", None)
+        if not text:
+            return str(self)
+        place = getattr(self, "filename", None)
+        return f"{place}: {text}" if place else str(text)
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in place of a traceback (it asks any exception for this, from 7.34 to 9)."""
+        return [f"{type(self).__name__}: {self.line}"]
 
 
 class UsageError(HoldfastError, ValueError):
@@ -75,6 +89,10 @@ class NotRestored(HoldfastError, RuntimeError):
 
 class StageFailed(HoldfastError, RuntimeError):
     """A step of the pipeline could not make what it should have made. What was made before it stays."""
+
+
+class Interrupted(HoldfastError, KeyboardInterrupt):
+    """A person interrupted a cell or a command. What was kept before it stays."""
 
 
 class Corrupt(HoldfastError):

@@ -134,7 +134,7 @@ def history(
 def status(root: Root = None, drive: Drive = None, as_json: Json = False) -> None:
     """Tell what is here, what is in the store, and what would be lost if this machine vanished now."""
     keeper = open_from(root, drive)
-    show.status(keeper, keeper.status(), as_json=as_json)
+    show.status(keeper.status(), as_json=as_json)
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,24 +10,13 @@ import typer
 
 from holdfast.cli import show_pipeline
 from holdfast.cli.options import FAILED, OK, Drive, Json, Root, open_from
-from holdfast.errors import ConfigurationError, UsageError
+from holdfast.errors import UsageError
+from holdfast.pipeline.libraries import WORKING, need
 
 Config = Annotated[str, typer.Argument(metavar="CONFIG", help="An experiment file, or the name of a built-in one: sample.")]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, such as hpo.trials=5. May be repeated.")
 ]
-
-
-_LIBRARIES = ("accelerate", "onnx", "onnxruntime", "onnxscript", "optuna", "seqeval", "tokenizers", "torch", "transformers")
-
-
-def _need(*libraries: str) -> None:
-    """Say now, not after minutes of work, that a library is missing. Looks for them without loading them."""
-    missing = [name for name in libraries if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ConfigurationError(
-            f"the pipeline needs {', '.join(missing)}, which is not installed; pip install 'holdfast[pipeline]'"
-        )
 
 
 def run(
@@ -46,7 +34,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run a whole pipeline: what is done is recognised, what is missing comes back, what is left is made and backed up."""
-    _need("pydantic", *_LIBRARIES)
+    need("pydantic", *WORKING)
     from holdfast.pipeline.experiment import load_experiment
     from holdfast.pipeline.narration import Quiet, Screen
     from holdfast.pipeline.runner import Runner
@@ -64,7 +52,7 @@ def run(
 
 def plan(config: Config, overrides: Overrides = None, root: Root = None, drive: Drive = None, as_json: Json = False) -> None:
     """Tell for each stage whether it is done, here or in the store, or to do, and why; and the space that a run needs."""
-    _need("pydantic")
+    need("pydantic")
     from holdfast.pipeline.examine import Examiner
     from holdfast.pipeline.experiment import load_experiment
     from holdfast.pipeline.runner import open_pipeline

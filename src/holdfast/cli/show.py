@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from holdfast.session.doctor import Finding
-from holdfast.session.keeper import Backup, Keeper
-from holdfast.session.reports import ArtifactStatus, HistoryEntry
-from holdfast.store.amounts import duration, size
+from holdfast.session.keeper import Backup
+from holdfast.session.reports import HistoryEntry
+from holdfast.session.seeing import terminal
+from holdfast.session.seeing.status import Status
+from holdfast.session.seeing.verdict import state
+from holdfast.store.amounts import size
 from holdfast.store.cleanup import Pruned
 from holdfast.store.keys import printable
 from holdfast.store.outcomes import Outcome, Restored
@@ -164,14 +167,14 @@ def history(entries: Sequence[HistoryEntry], *, as_json: bool) -> None:
         say("no generation of this path is in the store")
 
 
-def status(keeper: Keeper, rows: Sequence[ArtifactStatus], *, as_json: bool) -> None:
+def status(found: Status, *, as_json: bool) -> None:
     """What is here, in the store, and safe."""
     if as_json:
         print_json(
             [
                 {
                     "path": r.key.value,
-                    "outcome": _state(r),
+                    "outcome": state(r),
                     "here": r.here,
                     "generation": r.generation or None,
                     "sequence": r.sequence,
@@ -189,66 +192,13 @@ def status(keeper: Keeper, rows: Sequence[ArtifactStatus], *, as_json: bool) -> 
                     "progress": r.progress,
                     "error": None,
                 }
-                for r in rows
+                for r in found
             ]
         )
         return
-    where = keeper.store.backend.location if keeper.store else "none (work is local only)"
-    out(f"project  {keeper.root}  ({keeper.environment.value})")
-    out(f"store    {where}")
-    space = keeper.store.backend.space() if keeper.store else None
-    if space is not None:
-        out(f"space    {size(space.free)} free of {size(space.total)}")
-    width = max((len(str(r.key)) for r in rows), default=0)
-    for r in rows:
-        generation = f"{r.sequence:06d}-{r.generation}" if r.generation else "-"
-        notes = [f"{len(r.forks)} fork(s)" if r.forks else "", f"{r.debris} unfinished upload(s)" if r.debris else ""]
-        extra = "".join(f"  [{n}]" for n in notes if n)
-        out(f"{r.key!s:{width}}  here: {r.here:4}  in store: {generation:16} {size(r.size):>10}  {_state(r)}{extra}")
-    for line in _bottom(rows, None if space is None else space.free):
-        out(line)
+    from rich.console import Console
 
-
-def _bottom(rows: Sequence[ArtifactStatus], free: int | None) -> list[str]:
-    """What would be lost now, in seconds and in words."""
-    if not rows:
-        return ["nothing is in outputs or in the store yet"]
-    unsaved = [r for r in rows if r.unsaved and r.here != "no"]
-    on_the_way = [r for r in rows if r.unconfirmed and r.durability == "WRITTEN"]
-    untold = [r for r in rows if r.unconfirmed and r.durability == "UNKNOWN"]
-    lines = []
-    if unsaved or on_the_way:
-        worst = max([r.unsaved_seconds for r in unsaved] + [r.loss_seconds for r in on_the_way])
-        parts = [f"{sum(r.unsaved for r in unsaved)} file(s) are not backed up"] if unsaved else []
-        parts += [f"{sum(r.unconfirmed for r in on_the_way)} file(s) are not uploaded yet"] if on_the_way else []
-        lines.append(f"if this machine vanished now, you would lose at most {duration(worst)} of work ({', '.join(parts)})")
-    if untold:
-        worst = max(r.loss_seconds for r in untold)
-        lines.append(
-            f"{sum(r.unconfirmed for r in untold)} file(s) are written and this place cannot tell whether they arrived: "
-            f"if none did, that is at most {duration(worst)} of work more"
-        )
-    waiting = sum(r.size for r in rows if r.durability == "WRITTEN")
-    if free is not None and waiting > free:
-        lines.append(f"the drive is full ({size(free)} free): what is written may never be uploaded; empty its trash or free space")
-    if lines:
-        return lines
-    if any(r.durability == "UNKNOWN" for r in rows):
-        return ["everything is written; this place cannot tell whether it is safe"]
-    return ["everything is backed up"]
-
-
-def _state(row: ArtifactStatus) -> str:
-    if not row.generation:
-        return "NOT BACKED UP"
-    if row.unsaved:
-        return f"{row.unsaved} file(s) changed since the last backup"
-    if row.stale:
-        return "stale: the store has a newer generation"
-    if row.here != "yes":
-        return "in the store, not all here"
-    words = {"CONFIRMED": "safe", "WRITTEN": "written, not uploaded yet"}
-    return words.get(row.durability, "written, unknown whether safe")
+    terminal.show(found.sight, Console(highlight=False))
 
 
 def pruned(result: Pruned, *, as_json: bool, would: bool, to: TextIO | None = None) -> None:

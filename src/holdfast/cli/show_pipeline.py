@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from holdfast.cli.show import out, print_json
 from holdfast.session.keeper import Keeper
@@ -16,14 +16,6 @@ if TYPE_CHECKING:
     from holdfast.pipeline.runner import Summary
     from holdfast.pipeline.settings import Experiment
     from holdfast.pipeline.space import Space
-
-_SAFE = {
-    "CONFIRMED": "everything is backed up, and safe",
-    "WRITTEN": "everything is written, and not confirmed yet",
-    "UNKNOWN": "everything is written; this place cannot tell whether it is safe",
-    "NOT BACKED UP": "NOT everything is backed up: see the errors above, then `holdfast status`",
-    "NO STORE": "nothing is backed up: there is no store; give --drive DIR",
-}
 
 
 def opening(keeper: Keeper, experiment: Experiment, narration: Narration) -> None:
@@ -51,6 +43,8 @@ def ending(keeper: Keeper, experiment: Experiment, summary: Summary, *, as_json:
             ]
         )
         return
+    from holdfast.pipeline.ending import told
+
     out("")
     if summary.stopped:
         out("Stopped as asked. What runs is saved; run the same command again to go on.")
@@ -60,27 +54,8 @@ def ending(keeper: Keeper, experiment: Experiment, summary: Summary, *, as_json:
         out("Nothing to do: every stage is done, and nothing was run again.")
     else:
         out(f"Done: {len(summary.ran)} stage(s) ran, {len(summary.done) - len(summary.ran)} were done before.")
-    if summary.finished:
-        _made(keeper, summary)
-    out(f"  backup      {_SAFE[summary.safe]}")
-    if keeper.store is not None:
-        out(f"  store       {keeper.store.backend.location}")
-
-
-def _made(keeper: Keeper, summary: Summary) -> None:
-    done = summary.done
-    final, conversion = done["final_training"], done["conversion"]
-    test: Any = final.record.summary["test"]
-    f1 = conversion.record.summary["f1"]
-    figures = ", ".join(f"{k} {v:.4f}" for k, v in f1.items())
-    floor = done["data"].record.summary.get("baseline_f1")
-    beaten = "" if floor is None else f"; a dictionary of the training entities {floor:.4f}"
-    out(f"  entity F1   {test['micro']['f1']:.4f} on the test set (macro {test['macro']['f1']:.4f}); {figures}{beaten}")
-    folder = keeper.root / conversion.stage.folder / "onnx"
-    out(f"  ONNX model  {folder / 'model.onnx'} ({size(conversion.record.summary['bytes']['model.onnx'])})")
-    out(f"  metrics     {keeper.root / final.stage.folder / 'metrics.json'}")
-    out(f"  report      {keeper.root / done['report'].stage.outputs[0]}")
-    out(f"  try it      holdfast predict {folder} 'Jane Roe, jane.roe@example.com, knows Python'")
+    for line in told(keeper, summary):
+        out(line)
 
 
 def planned(keeper: Keeper, experiment: Experiment, found: Sequence[Found], space: Space, *, as_json: bool) -> None:

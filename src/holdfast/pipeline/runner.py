@@ -88,12 +88,36 @@ class Runner:
         self._only = self._chosen(only)
         self._clock = clock
         self._stop_at = None if stop_after is None else clock() + stop_after
+        self._done: dict[str, Finished] = {}
         self._ran: list[str] = []
         self._kept: dict[str, bool] = {}  #: by stage: whether its last backup went through
         self._welcomed = False
 
+    @property
+    def done(self) -> Mapping[str, Finished]:
+        """The stages that this runner found done, or brought to their end."""
+        return self._done
+
     def run(self) -> Summary:
-        """Bring every stage to its end, or stop as asked.
+        """Bring every stage to its end, or stop as asked. Errors as in `advance`."""
+        done = self._done
+        if not self.advance():
+            self.narration.end()
+            return Summary(finished=False, stopped=True, ran=tuple(self._ran), done=done, safe=self._safety(done))
+        complete = len(done) == len(self.pipeline.names())
+        if complete:
+            for key in products(done):
+                self.examiner.require(key)
+        return Summary(complete, stopped=False, ran=tuple(self._ran), done=done, safe=self._safety(done))
+
+    def advance(self, through: str | None = None) -> bool:
+        """Bring stages to their end. What an earlier call brought to its end is not looked at again.
+
+        Args:
+            through: The kind of the last stages, such as `hpo`; None for all. What they build on comes before them.
+
+        Returns:
+            False where it was stopped as asked.
 
         Raises:
             MadeOtherwise: outputs are there that were made under other settings.
@@ -101,8 +125,10 @@ class Runner:
             StageFailed: a stage could not make what it should.
             HoldfastError: see its type.
         """
-        done: dict[str, Finished] = {}
-        for name in self.pipeline.names():
+        done = self._done
+        for name in self._up_to(through):
+            if name in done:
+                continue
             found = self.examiner.find(name, done)
             if found.state is State.BEGUN and found.held is not None and found.held.ahead:
                 found = self._take_over(found, done)
@@ -117,17 +143,18 @@ class Runner:
             elif found.stage is None:
                 raise UsageError(f"{name}: cannot run before the stages that it builds on; leave --only out")
             elif self._time_is_over():
-                return self._stopped(done)
+                return False
             else:
                 finished = self._work(found.stage, found.record, done)
                 if finished is None:
-                    return self._stopped(done)
+                    return False
                 done[name] = finished
-        complete = len(done) == len(self.pipeline.names())
-        if complete:
-            for key in products(done):
-                self.examiner.require(key)
-        return Summary(complete, stopped=False, ran=tuple(self._ran), done=done, safe=self._safety(done))
+        return True
+
+    def _up_to(self, through: str | None) -> list[str]:
+        names = self.pipeline.names()
+        last = names[-1] if through is None else [n for n in names if n.partition("/")[0] == through][-1]
+        return names[: names.index(last) + 1]
 
     # -- one stage ---------------------------------------------------------------------------------------------------
 
@@ -267,12 +294,8 @@ class Runner:
         shown = "; ".join(lines[:5]) + (f"; and {len(lines) - 5} more" if len(lines) > 5 else "")
         return (
             f"{found.name}: {found.stage.folder} was made under other settings: {shown}. Set them back to go on with it, or "
-            "run with --fork to keep it and make another beside it"
+            "run with --fork (in a notebook: fork=True) to keep it and make another beside it"
         )
-
-    def _stopped(self, done: Mapping[str, Finished]) -> Summary:
-        self.narration.end()
-        return Summary(finished=False, stopped=True, ran=tuple(self._ran), done=done, safe=self._safety(done))
 
     def _safety(self, done: Mapping[str, Finished]) -> str:
         """The worst of what is known of all that was made. What was not seen in the store does not count as safe."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import socket
 from pathlib import Path, PurePath
 
 from holdfast.errors import ConfigurationError
-from holdfast.session.colab import mount_drive
+from holdfast.session.colab import is_mounted, mount_drive
 from holdfast.session.config import MY_DRIVE, Config, find_root, load_config
 from holdfast.session.environment import Environment, detect
 from holdfast.session.keeper import Keeper
@@ -15,9 +17,9 @@ from holdfast.store.backend import Backend
 from holdfast.store.backoff import ONCE, Backoff
 from holdfast.store.directory import DRIVE_FILE_SYSTEM, LOCAL_FILE_SYSTEMS, DirectoryBackend
 from holdfast.store.drivefs import DriveBackend
-from holdfast.store.platform import file_system, mount_table, real_path
+from holdfast.store.platform import file_system, real_path
 from holdfast.store.progress import Progress
-from holdfast.store.store import Store
+from holdfast.store.store import Store, wrote
 from holdfast.store.workspace import Workspace
 from holdfast.store.wrappers import Bounded, Retrying
 
@@ -31,18 +33,21 @@ def open_keeper(
     *,
     mount: bool = True,
     progress: Progress | None = None,
+    before: Keeper | None = None,
 ) -> Keeper:
     """Open the keeper of a project. On Colab mounts Drive first; elsewhere works locally unless a drive folder is given.
 
     Args:
         root: The project folder; default the nearest one at or above here that has `config/paths.yaml`, else here.
         drive: The folder in which the store folder lies; default `HOLDFAST_DRIVE`, else Drive where it is mounted.
-        mount: On Colab, mount Drive if it is not. Only a notebook cell can; a command passes False.
+        mount: On Colab, mount Drive if it is not, and anew where it is dead. Only a notebook cell can; a command passes False.
         progress: Told about transfers; default a bar for what takes over a second.
+        before: The keeper that was attached until now, if any; it knows best what a dead mount may never have uploaded.
 
     Raises:
         ConfigurationError: `config/paths.yaml` cannot be used, or outputs lies on the drive.
         StoreUnreachable: Drive could not be mounted.
+        Interrupted: nobody consented, and the wait was interrupted.
     """
     try:
         place = find_root(Path.cwd()) if root is None else Path(root).absolute()
@@ -52,31 +57,39 @@ def open_keeper(
         raise ConfigurationError(f"{place}: the project folder does not exist")
     config = load_config(place)
     environment = detect()
-    folder = _drive_folder(config, environment, drive, mount=mount)
     workspace = Workspace(place, config.outputs)
+    folder = _drive_folder(config, environment, drive)
+    if mount and environment is Environment.COLAB and folder is not None and folder.is_relative_to(config.mount_point):
+        at_stake = before.awaited if before is not None and before.root == place else functools.partial(_backed_up, workspace)
+        mount_drive(config.mount_point, seconds=config.timeout, at_stake=at_stake)
     _refuse_outputs_on_drive(workspace, config, folder)
-    store, kind = None, "" if folder is None else file_system(folder) or ""
-    if folder is not None:
-        backoff = ONCE if kind in LOCAL_FILE_SYSTEMS else Backoff(RETRY_WAITS)
-        backend = _backend(config, folder, backoff)
-        store = Store(backend, expected_id=config.store_id, parallel=config.parallel, backoff=backoff)
-    return Keeper(config, store, workspace, environment, progress or Bar(), may_hang=kind.startswith("fuse"))
+    if folder is None:
+        return Keeper(config, None, workspace, environment, progress or Bar())
+    kind = file_system(folder) or ""
+    opening = functools.partial(_open_store, config, folder)
+    return Keeper(config, opening(), workspace, environment, progress or Bar(), may_hang=kind.startswith("fuse"), opening=opening)
 
 
-def _drive_folder(config: Config, environment: Environment, given: str | PurePath | None, *, mount: bool) -> Path | None:
+def _drive_folder(config: Config, environment: Environment, given: str | PurePath | None) -> Path | None:
     text = os.environ.get("HOLDFAST_DRIVE") if given is None else os.fspath(given)
     if text:
         try:
             return Path(text).expanduser().absolute()
         except RuntimeError as error:
             raise ConfigurationError(f"{text}: {error}") from error
-    if environment is Environment.COLAB:
-        if mount:
-            mount_drive(config.mount_point)
-        return config.mount_point / MY_DRIVE
-    table = mount_table()
-    mounted = table.get(str(real_path(config.mount_point, table))) == DRIVE_FILE_SYSTEM
-    return config.mount_point / MY_DRIVE if mounted else None
+    on_drive = environment is Environment.COLAB or is_mounted(config.mount_point)
+    return config.mount_point / MY_DRIVE if on_drive else None
+
+
+def _backed_up(workspace: Workspace) -> list[str]:
+    """Every artifact whose newest generation this machine wrote itself, in whatever process: it may be on its way still."""
+    bases = {k.value: workspace.record(k).base for k in workspace.known_keys()}
+    return sorted(k for k, base in bases.items() if base is not None and wrote(base, socket.gethostname()))
+
+
+def _open_store(config: Config, folder: Path) -> Store:
+    backoff = ONCE if file_system(folder) in LOCAL_FILE_SYSTEMS else Backoff(RETRY_WAITS)
+    return Store(_backend(config, folder, backoff), expected_id=config.store_id, parallel=config.parallel, backoff=backoff)
 
 
 def _refuse_outputs_on_drive(workspace: Workspace, config: Config, folder: Path | None) -> None:

@@ -16,6 +16,14 @@ class Environment(enum.Enum):
     ELSEWHERE = "elsewhere"
 
 
+def without_store(environment: Environment) -> str:
+    """What to know where there is no place for backups: one line, with what to do about it."""
+    give = "set HOLDFAST_DRIVE to a folder that outlives the machine"
+    if environment in (Environment.COLAB_ENTERPRISE, Environment.KAGGLE):
+        return f"{environment.value} has no Drive: nothing is backed up, and work stays on this machine; to keep it, {give}"
+    return f"no drive folder is attached: nothing is backed up, and work stays on this machine; to keep it, {give}"
+
+
 def detect(variables: Mapping[str, str] | None = None) -> Environment:
     """Tell the environment by the variables that each sets (subprocesses inherit them).
 

@@ -8,10 +8,15 @@ from pathlib import Path, PurePath
 
 from holdfast.errors import HoldfastError
 from holdfast.session.attach import open_keeper
+from holdfast.session.doctor.patience import Patience
 from holdfast.session.keeper import Keeper
+from holdfast.session.seeing.notebook import Notebook, find_notebook
 from holdfast.store.progress import Progress
 
 log = logging.getLogger(__name__)
+
+#: A first screen is no reason to wait for a drive that hangs.
+GREET_SECONDS = 30.0
 
 _current: list[Keeper] = []
 
@@ -22,11 +27,36 @@ def attach(
     *,
     mount: bool = True,
     progress: Progress | None = None,
+    quiet: bool = False,
 ) -> Keeper:
-    """Open the keeper of a project, and bind the functions of this module to it. Everything as in `open_keeper`."""
-    keeper = open_keeper(root, drive, mount=mount, progress=progress)
+    """Open the keeper of a project, and bind the functions of this module to it. A notebook shows what it finds.
+
+    Args:
+        root: As in `open_keeper`.
+        drive: As in `open_keeper`.
+        mount: As in `open_keeper`.
+        progress: As in `open_keeper`.
+        quiet: Show nothing, in a notebook either. A terminal is never shown anything.
+
+    Raises:
+        ConfigurationError, StoreUnreachable: as in `open_keeper`.
+    """
+    keeper = open_keeper(root, drive, mount=mount, progress=progress, before=attached())
     _current[:] = [keeper]
+    notebook = None if quiet else find_notebook()
+    if notebook is not None:
+        try:
+            greet(keeper, notebook)
+        except Exception as error:  # noqa: BLE001 - attaching has worked, and a screen that fails must not take that away
+            log.warning("what is here could not be shown (%s: %s)", type(error).__name__, error)
     return keeper
+
+
+def greet(keeper: Keeper, notebook: Notebook, seconds: float = GREET_SECONDS) -> None:
+    """Show a notebook what `keeper.welcome()` finds, or that the drive does not answer in so many seconds."""
+    answer = Patience(seconds).ask("look at the store", keeper.welcome)
+    hung = f"no answer within {seconds:g} s"
+    notebook.show(answer.got() if answer.came else keeper.unseen(hung if answer.hung else answer.text))
 
 
 def detach() -> None:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from holdfast.errors import HoldfastError, NotRestored, StoreError, UsageError
 from holdfast.session import reports
 from holdfast.session.config import Config
-from holdfast.session.environment import Environment
+from holdfast.session.environment import Environment, without_store
 from holdfast.session.files import file_identity
+from holdfast.session.finish import Finish, finish
+from holdfast.session.overview import overview
 from holdfast.session.reports import Held
+from holdfast.session.seeing.sight import Where
+from holdfast.session.seeing.status import Status
+from holdfast.session.seeing.welcome import Welcome
 from holdfast.store.attached import Attached, confirm
-from holdfast.store.backend import Durability
+from holdfast.store.backend import Durability, Space
 from holdfast.store.backup import commit
 from holdfast.store.choose import Wish
 from holdfast.store.cleanup import Pruned, prune_store
@@ -65,6 +70,7 @@ class Keeper:
         environment: What machine this is.
         progress: Told about transfers.
         may_hang: The store lies on a mount that may hold a call for ever.
+        opening: Opens the store anew, over a mount that was made since.
     """
 
     def __init__(
@@ -76,6 +82,7 @@ class Keeper:
         progress: Progress | None = None,
         *,
         may_hang: bool = False,
+        opening: Callable[[], Store] | None = None,
     ) -> None:
         self.config = config
         self.may_hang = may_hang
@@ -83,6 +90,7 @@ class Keeper:
         self.workspace = workspace
         self.environment = environment
         self._progress = progress or Silent()
+        self._opening = opening
         self._attached: Attached | None = None
         self._said_no_store = False
 
@@ -95,6 +103,16 @@ class Keeper:
     def enabled(self) -> bool:
         """True where there is a store to back up to."""
         return self.store is not None
+
+    @property
+    def without_store(self) -> str:
+        """What to know where there is no store, and what to do about it."""
+        return without_store(self.environment)
+
+    @property
+    def on_drive(self) -> bool:
+        """True where the store lies on Drive's mount."""
+        return self.store is not None and Path(self.store.backend.location).is_relative_to(self.config.mount_point)
 
     # -- restore -----------------------------------------------------------------------------------------------------
 
@@ -193,7 +211,7 @@ class Keeper:
         keys = [self.workspace.key(p) for p in paths]
         if self.store is None:
             if not self._said_no_store:
-                log.warning("no drive folder is attached, so nothing is backed up; work goes on locally")
+                log.warning("%s", self.without_store)
                 self._said_no_store = True
             return Backup(tuple(BackedUp(k, error=f"{k}: not backed up: there is no store; give --drive DIR") for k in keys))
         missing = [k for k in keys if lstat_or_none(self.workspace.local(k)) is None]
@@ -312,6 +330,28 @@ class Keeper:
                 return found
             time.sleep(min(_ASK_EVERY_SECONDS, left))
 
+    def awaited(self) -> list[str]:
+        """What this session backed up and does not know to be safe. Asks nothing of the store."""
+        return [] if self._attached is None else sorted({m.key.value for m in self._attached.awaited.values()})
+
+    def reopen(self) -> None:
+        """Go on over the mount that stands there now, which may be another than this keeper was opened over."""
+        if self._opening is not None:
+            self.store, self._attached = self._opening(), None
+
+    def finish(self, *, disconnect: bool = False, wait: float | None = None) -> Finish:
+        """Wait until everything is known to be safe, say so, and if wanted give Colab's machine back, which ends its cost.
+
+        Args:
+            disconnect: Give the machine back, but only if everything in outputs is safe. Where the mount does not tell, Drive is
+                flushed and mounted anew, and what that shows whole is safe.
+            wait: Seconds to wait for uploads; default an hour where the machine is given back, else a minute.
+
+        Returns:
+            True where everything is safe. It says what is not.
+        """
+        return finish(self, disconnect=disconnect, wait=wait)
+
     def flush(self) -> None:
         """Return when everything that was backed up is sent. Backups are sent before `backup` returns, so at once."""
 
@@ -337,10 +377,45 @@ class Keeper:
         keys = [coverage.own.artifact] if coverage.own else list(coverage.inner)
         return [entry for k in keys for entry in reports.history(store, view, self.workspace, k)]
 
-    def status(self) -> list[reports.ArtifactStatus]:
-        """Every artifact: here, in the store, safe, stale, forked, and what would be lost now."""
+    def status(self) -> Status:
+        """Every artifact: here, in the store, safe, stale, forked, and what would be lost now. Shows itself as a table.
+
+        Raises:
+            StoreError: it cannot be told now.
+        """
         view = None if self.store is None else look(self.store, self.workspace)
-        return reports.status(self.store, view, self.workspace)
+        found = reports.status(self.store, view, self.workspace)
+        return Status(tuple(found), **self._where(), space=self._space(), time=time.time())
+
+    def welcome(self) -> Welcome:
+        """What is here, what is in the store, and what will happen now. Shows itself; changes nothing, and never raises StoreError.
+
+        One look at the store, and the manifests of what is not here.
+        """
+        try:
+            view = None if self.store is None else look(self.store, self.workspace, only_shown=True)
+            found, space = overview(self.store, view, self.workspace), self._space()
+        except StoreError as error:
+            return self.unseen(error.strerror or str(error))
+        return Welcome(found, **self._where(), space=space)
+
+    def unseen(self, problem: str) -> Welcome:
+        """The welcome where it could not be told what there is."""
+        return Welcome(None, **self._where(), problem=problem)
+
+    def _where(self) -> Where:
+        place = None if self.store is None else self.store.backend.location
+        on_drive = place is not None and Path(place).is_relative_to(self.config.mount_point)
+        return {"root": str(self.root), "environment": self.environment.value, "place": place, "on_drive": on_drive}
+
+    def _space(self) -> Space | None:
+        if self.store is None:
+            return None
+        try:
+            return self.store.backend.space()
+        except StoreError as error:  # that it is not known is no reason not to show the rest
+            log.debug("the room in the store is not known (%s)", error)
+            return None
 
     def prune(self, *paths: str | PurePath, orphans: bool = False, forks: bool = False, dry_run: bool = False) -> Pruned:
         """Remove what newer generations make needless, and settled leftovers of interrupted backups.

@@ -11,6 +11,7 @@ from holdfast.store.backend import Durability
 from holdfast.store.coverage import DirectoryTest, artifacts, cover
 from holdfast.store.keys import Key
 from holdfast.store.manifest import Manifest
+from holdfast.store.names import ManifestName
 from holdfast.store.records import Record
 from holdfast.store.scan import Found, scan
 from holdfast.store.store import Store
@@ -39,6 +40,8 @@ class ArtifactStatus:
         forks: Further heads.
         debris: Generations that are not whole.
         progress: Of the head, as its writer counted.
+        here_durability: Of the generation that holds what is here, empty where none does or it is gone.
+        damaged: Generations newer than the head that this workspace proved damaged.
     """
 
     key: Key
@@ -57,6 +60,8 @@ class ArtifactStatus:
     forks: tuple[str, ...] = ()
     debris: int = 0
     progress: float | None = None
+    here_durability: str = ""
+    damaged: int = 0
 
 
 @dataclass(frozen=True)
@@ -160,7 +165,7 @@ def _artifact(
     debris = 0
     durability = ""
     if store is not None and view is not None:
-        heads = store.heads(view.of(key))
+        heads = store.heads(view.of(key), record.damaged)
         debris = sum(store.examine(n).state is not State.WHOLE for n in view.of(key))
         if heads:
             durability = store.durability(heads[0]).value
@@ -171,6 +176,9 @@ def _artifact(
         changed = list(found)
     safe = None if store is None or view is None or base is None or not held else _newest_confirmed(store, view, base)
     unconfirmed = [p for p in found if p not in changed and not _same(base, safe, p)] if store is not None else []
+    here_durability = durability if head is not None and base is not None and head.commit == base.commit else ""
+    if not here_durability and held and store is not None and view is not None and base is not None:
+        here_durability = _durability_of(store, view, base)
     unsaved_seconds = _age(found, changed, record, workspace.saved_at(key), now)
     begun = time_of(safe.time) if safe is not None and store is not None and not store.elsewhere(safe) else None
     expected = set(head.files) if head else set(record.base.files) if record.base else set()
@@ -192,7 +200,21 @@ def _artifact(
         forks=tuple(h.commit.id for h in heads[1:]),
         debris=debris,
         progress=head.progress if head else None,
+        here_durability=here_durability,
+        damaged=0 if view is None else _damaged_above(view.of(key), head, record),
     )
+
+
+def _durability_of(store: Store, view: View, base: Manifest) -> str:
+    """How safe a base is that is no head; empty where it was pruned or is not whole."""
+    name = next((n for n in view.of(base.key) if n.commit == base.commit), None)
+    generation = None if name is None else store.examine(name)
+    return "" if generation is None or generation.state is not State.WHOLE else store.durability(base).value
+
+
+def _damaged_above(names: Iterable[ManifestName], head: Manifest | None, record: Record) -> int:
+    above = 0 if head is None else head.commit.sequence
+    return sum(n.commit.id in record.damaged and n.commit.sequence > above for n in names)
 
 
 def _newest_confirmed(store: Store, view: View, base: Manifest) -> Manifest | None:

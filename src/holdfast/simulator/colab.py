@@ -109,7 +109,7 @@ class Settings:
 
 
 _PACKAGE = {
-    "__init__.py": "from google.colab import _message, drive\n",
+    "__init__.py": "from google.colab import _message, drive, runtime\n",
     "_message.py": "from holdfast.simulator.colab_drive import MessageError\n",
     "drive.py": (
         "import pathlib\n"
@@ -118,6 +118,7 @@ _PACKAGE = {
         "mount = _drive.mount\n"
         "flush_and_unmount = _drive.flush_and_unmount\n"
     ),
+    "runtime.py": ("import pathlib\ndef unassign():\n    (pathlib.Path(__file__).resolve().parents[2] / 'released').touch()\n"),
 }
 
 
@@ -155,6 +156,11 @@ class FakeColab:
     def asked(self) -> bool:
         """Whether anybody was asked for consent yet."""
         return (self.folder / "asked").exists()
+
+    @property
+    def released(self) -> bool:
+        """Whether the machine was given back (`google.colab.runtime.unassign`). The process goes on, so that a test can look."""
+        return (self.folder / "released").exists()
 
     @property
     def environment(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Bytes and stretches of time, for people."""
+"""Bytes, numbers of things and stretches of time, for people."""
 
 from __future__ import annotations
 
@@ -19,3 +19,13 @@ def duration(seconds: float) -> str:
     if seconds < 7200:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def ago(seconds: float) -> str:
+    """How long ago that was. Another machine's clock may run ahead, and then it was just now."""
+    return "just now" if seconds < 1 else f"{duration(seconds)} ago" if seconds < 172_800 else f"{seconds / 86_400:.0f} days ago"
+
+
+def many(count: int, noun: str) -> str:
+    """So many of something: `1 file`, `3 files`."""
+    return f"{count} {noun if count == 1 else noun + 's'}"

@@ -50,13 +50,17 @@ def anything_may_go(
     attached: frozenset[str],
     own: Mapping[str, Durability],
 ) -> bool:
-    """Whether it is worth reading manifests at all: the rule judged by names, and by ancestors already known. Pure."""
+    """Whether it is worth reading manifests at all: the rule judged by names, and by ancestors already known. Pure.
+
+    Who wrote what was here at attach may not be known yet, so of that the rule is judged as if it were good enough.
+    """
     parents = descent(names, ancestors)
     above: dict[str, set[str]] = {i: set() for i in parents}
     for id_ in parents:
         for ancestor in ancestry([id_], parents) & parents.keys():
             above[ancestor].add(id_)
-    return any(_may_go(i, above[i], attached, own) for i in parents)
+    unjudged = attached - own.keys()
+    return any(_may_go(i, above[i], attached, own) or (i in unjudged and len(above[i] & attached) >= KEEP_SEEN) for i in parents)
 
 
 def plan_prune(

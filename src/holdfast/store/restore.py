@@ -87,18 +87,19 @@ def restore(
         return Restored(key, Outcome.FAILED, error=describe(key, error))
 
 
-def look(store: Store, workspace: Workspace, *, create: bool = False) -> View:
+def look(store: Store, workspace: Workspace, *, create: bool = False, only_shown: bool = False) -> View:
     """A look at the store that knows what this workspace met there before.
 
     Args:
         store: The store.
         workspace: Whose memory.
         create: It is for a backup: make a store where none is yet. Without it twins are looked for too.
+        only_shown: Somebody is shown what there is, and nothing follows from it: the workspace remembers nothing.
 
     Raises:
         StoreUnreadable: the store that was here is not, which is a broken mount or another account, not absence.
     """
-    view = store.look()
+    view = store.look(tell=not only_shown)
     known = workspace.known_store(store.backend.location)
     if known is not None and known != view.store_id:
         raise StoreUnreadable(
@@ -112,7 +113,7 @@ def look(store: Store, workspace: Workspace, *, create: bool = False) -> View:
             view = store.prepare(view)
     else:
         view = store.look_wider(view)
-    if view.store_id is not None:
+    if view.store_id is not None and not only_shown:
         try:
             workspace.meet(store.backend.location, view.store_id)
         except LocalError as error:  # looking needs no memory; whatever is about to write will say what is wrong

@@ -70,8 +70,11 @@ class Store:
 
     # -- presence ----------------------------------------------------------------------------------------------------
 
-    def look(self) -> View:
+    def look(self, *, tell: bool = True) -> View:
         """Examine the store: one read and one listing where its sentinel is in order.
+
+        Args:
+            tell: Warn, once, where there is none and a backup would make one.
 
         Raises:
             StoreUnreadable: it cannot be told what is there; nothing may be taken for absent.
@@ -87,7 +90,7 @@ class Store:
         if problem is not None:
             view = self._look_without_sentinel(problem)
             self.backend.check()
-            if view.presence is not Presence.STORE and not self._told_none:
+            if view.presence is not Presence.STORE and tell and not self._told_none:
                 log.warning("no store here; a new one will be created at %s by the first backup", self.backend.location)
                 self._told_none = True
             return view
@@ -300,7 +303,7 @@ class Store:
 
     def elsewhere(self, manifest: Manifest) -> bool:
         """True where another machine wrote this generation: what is seen of it here came out of the store."""
-        return manifest.writer.partition("/")[0] != self.machine
+        return not wrote(manifest, self.machine)
 
     def durability(self, manifest: Manifest) -> Durability:
         """How safe a whole generation is now.
@@ -415,6 +418,11 @@ class Store:
         while (made := self._new_id(4)) == names.NO_PARENT:
             pass
         return made
+
+
+def wrote(manifest: Manifest, machine: str) -> bool:
+    """True where a machine of this name wrote the generation."""
+    return manifest.writer.partition("/")[0] == machine
 
 
 def refuse_depth(folder: str) -> None:

@@ -185,32 +185,7 @@ class Bounded(_Wrapper):
         self._seconds = seconds
 
     def _around(self, operation: str, path: str, call: Callable[[], T]) -> T:
-        return self._bounded(operation, path, call, lambda: 0)
-
-    def _bounded(self, operation: str, path: str, call: Callable[[], T], progress: Callable[[], int]) -> T:
-        results: list[T] = []
-        errors: list[BaseException] = []
-        done = threading.Event()
-
-        def work() -> None:
-            try:
-                results.append(call())
-            except BaseException as error:  # noqa: BLE001 - carried over to the caller's thread, and raised there
-                errors.append(error)
-            finally:
-                done.set()
-
-        threading.Thread(target=work, name=f"holdfast-{operation}", daemon=True).start()
-        seen = progress()
-        while not done.wait(self._seconds):
-            if progress() == seen:
-                raise StoreTimeout(
-                    errno.ETIMEDOUT, f"{operation} made no progress for {self._seconds:g} s: the mount hangs", path or self.location
-                )
-            seen = progress()
-        if errors:
-            raise errors[0]
-        return results[0]
+        return bounded(operation, path or self.location, call, self._seconds)
 
     def read(self, path: str) -> Iterator[bytes]:
         chunks = self._inner.read(path)
@@ -229,7 +204,43 @@ class Bounded(_Wrapper):
                 yield chunk
 
         try:
-            self._bounded("create", path, lambda: self._inner.create(path, counted), lambda: moved[0])
+            bounded("create", path, lambda: self._inner.create(path, counted), self._seconds, lambda: moved[0])
         except StoreTimeout:
             abandoned.set()
             raise
+
+
+def bounded(operation: str, path: str, call: Callable[[], T], seconds: float, progress: Callable[[], int] = lambda: 0) -> T:
+    """Make a call that may never come back, in a thread of its own, which is left behind if it hangs.
+
+    Args:
+        operation: What it does, for the message.
+        path: On what.
+        call: May raise anything; it is raised here.
+        seconds: Longest time without progress.
+        progress: A number that grows while the call gets on.
+
+    Raises:
+        StoreTimeout: it made no progress for so long.
+    """
+    results: list[T] = []
+    errors: list[BaseException] = []
+    done = threading.Event()
+
+    def work() -> None:
+        try:
+            results.append(call())
+        except BaseException as error:  # noqa: BLE001 - carried over to the caller's thread, and raised there
+            errors.append(error)
+        finally:
+            done.set()
+
+    threading.Thread(target=work, name=f"holdfast-{operation}", daemon=True).start()
+    seen = progress()
+    while not done.wait(seconds):
+        if progress() == seen:
+            raise StoreTimeout(errno.ETIMEDOUT, f"{operation} made no progress for {seconds:g} s: the mount hangs", path)
+        seen = progress()
+    if errors:
+        raise errors[0]
+    return results[0]

@@ -1,0 +1,279 @@
+"""What status says in words. Pure: from data to a `Sight`, with the time as data too."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+
+from holdfast.session.reports import ArtifactStatus, time_of
+from holdfast.session.seeing.sight import Fact, Line, Sight, Tone, Verdict
+from holdfast.store.amounts import ago, duration, many, size
+from holdfast.store.backend import Durability, Space
+
+#: So many artifacts are shown one by one where all are safe. One that is not safe is always shown.
+MOST_LINES = 20
+#: So many artifacts get a line of advice each, of one kind.
+MOST_ADVICE = 5
+#: Room is short below this share of all, unless so many bytes are left anyway.
+SHORT_SHARE, SHORT_BYTES = 0.05, 1 << 30
+
+_WORDS = {Tone.BAD: "not backed up", Tone.UPLOADING: "uploading", Tone.UNTOLD: "cannot tell", Tone.SAFE: "confirmed"}
+_WRITTEN, _UNKNOWN = Durability.WRITTEN.value, Durability.UNKNOWN.value
+
+
+def see(
+    rows: Sequence[ArtifactStatus],
+    *,
+    root: str,
+    environment: str,
+    place: str | None,
+    on_drive: bool,
+    space: Space | None,
+    now: float,
+) -> Sight:
+    """Everything that status shows.
+
+    Args:
+        rows: The artifacts.
+        root: The project folder.
+        environment: What machine this is.
+        place: Where the store is, None where there is none.
+        on_drive: The store lies on Drive, and is called so.
+        space: Room there, None where it is not known.
+        now: Unix seconds.
+    """
+    store = "Drive" if on_drive else "the store"
+    verdict = decide(rows, store=None if place is None else store, free=None if space is None else space.free)
+    facts = [
+        Fact("project", f"{root} ({environment})"),
+        Fact("store", place or "none: work is kept on this machine only"),
+        *room(space, store, waiting=waiting_bytes(rows)),
+    ]
+    shown, folded = fold(rows)
+    return Sight(
+        verdict,
+        tuple(facts),
+        heads=("path", "here", f"on {store}" if on_drive else "in the store", "safe?", "last backup", "would be lost now"),
+        lines=tuple(line(r, has_store=place is not None, now=now) for r in shown),
+        folded=folded,
+        advice=tuple(advise(rows, store=None if place is None else store, space=space)),
+    )
+
+
+# -- one artifact --------------------------------------------------------------------------------------------------------
+
+
+def tone(row: ArtifactStatus) -> Tone:
+    """How safe an artifact is: the worst of what is known of it."""
+    if row.here != "no" and row.unsaved:
+        return Tone.BAD
+    if not row.generation:
+        return Tone.ATTENTION
+    pending = {row.durability, row.here_durability if row.unconfirmed else ""}
+    if _WRITTEN in pending:
+        return Tone.UPLOADING
+    if _UNKNOWN in pending or row.unconfirmed:
+        return Tone.UNTOLD
+    return Tone.ATTENTION if row.stale or row.forks or row.damaged else Tone.SAFE
+
+
+def state(row: ArtifactStatus) -> str:
+    """What an artifact is, in the words that `holdfast status --json` has as its outcome."""
+    if not row.generation:
+        return "NOT BACKED UP"
+    if row.unsaved:
+        return f"{row.unsaved} file(s) changed since the last backup"
+    if row.stale:
+        return "stale: the store has a newer generation"
+    if row.here != "yes":
+        return "in the store, not all here"
+    words = {Durability.CONFIRMED.value: "safe", _WRITTEN: "written, not uploaded yet"}
+    return words.get(row.durability, "written, unknown whether safe")
+
+
+def _word(row: ArtifactStatus, worth: Tone, *, has_store: bool) -> str:
+    word = _WORDS.get(worth, "")
+    if not row.generation and worth is not Tone.BAD:
+        word = "no store" if not has_store else "never arrived" if row.debris else "gone"
+    marks = ["stale"] * row.stale + ["forked"] * bool(row.forks) + ["damaged"] * bool(row.damaged)
+    return ", ".join([word, *marks] if word else marks)
+
+
+def _loss(row: ArtifactStatus, worth: Tone) -> str:
+    if worth is Tone.BAD:
+        return f"at most {duration(max(row.unsaved_seconds, row.loss_seconds))} ({many(row.unsaved, 'file')})"
+    if worth is Tone.UPLOADING:
+        return f"at most {duration(row.loss_seconds)}" if row.unconfirmed else "the backup" if row.here != "yes" else "nothing"
+    if worth is Tone.UNTOLD:
+        return f"unknown, up to {duration(row.loss_seconds)}" if row.unconfirmed else "unknown"
+    return "nothing" if row.generation else "-"
+
+
+def line(row: ArtifactStatus, *, has_store: bool, now: float) -> Line:
+    """One artifact in words."""
+    worth, written = tone(row), time_of(row.time)
+    return Line(
+        path=str(row.key),
+        here=row.here,
+        held=f"#{row.sequence}, {size(row.size)}" if row.generation else "nothing",
+        tone=worth,
+        safe=_word(row, worth, has_store=has_store),
+        age="never" if not row.generation else "-" if written is None else ago(now - written),
+        loss=_loss(row, worth),
+    )
+
+
+def fold(rows: Sequence[ArtifactStatus], most: int = MOST_LINES) -> tuple[list[ArtifactStatus], str]:
+    """The artifacts to show one by one, worst first, and in words those that are left out, all of which are safe."""
+    ordered = sorted(rows, key=lambda r: (-tone(r).rank, r.key))
+    wanting = sum(tone(r) is not Tone.SAFE for r in ordered)
+    kept = max(wanting, most)
+    left = ordered[kept:]
+    return ordered[:kept], f"and {len(left)} more, all safe ({size(sum(r.size for r in left))})" if left else ""
+
+
+# -- all of them ---------------------------------------------------------------------------------------------------------
+
+
+def waiting_bytes(rows: Sequence[ArtifactStatus]) -> int:
+    """Bytes of what is not uploaded yet, at the most."""
+    return sum(r.size for r in rows if r.durability == _WRITTEN)
+
+
+def decide(rows: Sequence[ArtifactStatus], *, store: str | None, free: int | None) -> Verdict:
+    """The one line: the worst that holds of any artifact, with the work that is at stake.
+
+    Args:
+        rows: The artifacts.
+        store: What the store is called, None where there is none.
+        free: Bytes free there, None where it is not known.
+    """
+    if not rows:
+        return Verdict(Tone.PLAIN, "NOTHING YET", "nothing is in outputs or in the store yet")
+    of = {t: [r for r in rows if tone(r) is t] for t in Tone}
+    waiting = of[Tone.UPLOADING] + [r for r in of[Tone.BAD] if r.unconfirmed and _WRITTEN in (r.durability, r.here_durability)]
+    stuck = bool(waiting) and free is not None and waiting_bytes(rows) > free
+    if of[Tone.BAD] or stuck:
+        parts = [f"{many(sum(r.unsaved for r in of[Tone.BAD]), 'file')} not backed up"] if of[Tone.BAD] else []
+        parts += [_uploading(waiting)] if waiting else []
+        parts += [_untold(of[Tone.UNTOLD])] if of[Tone.UNTOLD] else []
+        why = f" ({store} is full, so what is written may never arrive)" if stuck else "" if store else " (there is no store)"
+        return Verdict(Tone.BAD, "NOT SAFE", f"{_listed(parts)}{why}: {_at_stake(of[Tone.BAD] + waiting + of[Tone.UNTOLD])}")
+    if waiting:
+        parts = [_uploading(waiting), *([_untold(of[Tone.UNTOLD])] if of[Tone.UNTOLD] else [])]
+        return Verdict(Tone.UPLOADING, "UPLOADING", f"{_listed(parts)}: {_at_stake(waiting + of[Tone.UNTOLD])}")
+    if of[Tone.UNTOLD]:
+        files = sum(r.unconfirmed for r in of[Tone.UNTOLD])
+        worst = max(r.loss_seconds for r in of[Tone.UNTOLD])
+        if not files:
+            return Verdict(Tone.UNTOLD, "CANNOT TELL", "everything is written; this place cannot tell whether it arrived")
+        text = f"{many(files, 'file')} written, and this place cannot tell whether they arrived"
+        return Verdict(Tone.UNTOLD, "CANNOT TELL", f"{text}: if none did, you would lose at most {duration(worst)} of work")
+    held = [r for r in rows if r.generation]
+    if not held:
+        return Verdict(Tone.ATTENTION, "NOTHING HERE", "nothing is here, and nothing is in the store whole")
+    where = store if store == "Drive" else "in the store"
+    text = f"everything is backed up and confirmed {'on ' if store == 'Drive' else ''}{where}"
+    extra = _decisions(of[Tone.ATTENTION])
+    return Verdict(Tone.SAFE, "SAFE", f"{text}: {many(len(held), 'artifact')}, {size(sum(r.size for r in held))}{extra}")
+
+
+def _uploading(rows: Sequence[ArtifactStatus]) -> str:
+    files = sum(r.unconfirmed for r in rows)
+    return f"{many(files, 'file') if files else many(len(rows), 'backup')} still uploading"
+
+
+def _untold(rows: Sequence[ArtifactStatus]) -> str:
+    return f"{many(sum(r.unconfirmed for r in rows) or len(rows), 'file')} that may not have arrived"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
+
+
+def _at_stake(rows: Sequence[ArtifactStatus]) -> str:
+    if not any(r.unsaved or r.unconfirmed for r in rows):
+        return "keep this machine until they have arrived"
+    worst = max(max(r.unsaved_seconds if r.unsaved else 0.0, r.loss_seconds) for r in rows)
+    return f"if this machine vanished now, you would lose at most {duration(worst)} of work"
+
+
+def _decisions(rows: Sequence[ArtifactStatus]) -> str:
+    counts = {
+        "stale": sum(r.stale for r in rows),
+        "forked": sum(bool(r.forks) for r in rows),
+        "damaged": sum(bool(r.damaged) for r in rows),
+        "not there whole": sum(not r.generation for r in rows),
+    }
+    found = [f"{number} {what}" for what, number in counts.items() if number]
+    return f"; {', '.join(found)} (below)" if found else ""
+
+
+def room(space: Space | None, store: str, *, waiting: int = 0) -> list[Fact]:
+    """Room in the store, with a warning where it is full or nearly so."""
+    if space is None:
+        return []
+    text = f"{size(space.free)} free of {size(space.total)}"
+    if is_full(space, waiting):
+        text += f": FULL, what is written may never arrive on {store}" if store == "Drive" else ": FULL"
+        return [Fact("space", text, Tone.BAD)]
+    return [Fact("space", f"{text}: nearly full", Tone.ATTENTION) if is_short(space) else Fact("space", text)]
+
+
+def is_full(space: Space, waiting: int = 0) -> bool:
+    """True where nothing more fits, or less than what waits for its upload."""
+    return space.free <= 0 or waiting > space.free
+
+
+def is_short(space: Space) -> bool:
+    """True where little is left."""
+    return space.free < min(SHORT_SHARE * space.total, SHORT_BYTES)
+
+
+# -- what to do next -----------------------------------------------------------------------------------------------------
+
+
+def advise(rows: Sequence[ArtifactStatus], *, store: str | None, space: Space | None) -> list[str]:
+    """What to do next where something is not in order, most urgent first."""
+    lines = []
+    if store is None:
+        return ["there is no store: give holdfast.attach(drive=...), --drive DIR or HOLDFAST_DRIVE"] if rows else []
+    if space is not None and (is_full(space, waiting_bytes(rows)) or is_short(space)):
+        lines.append(f"free room on {store}: empty its trash, which counts too, or delete what is not needed")
+    lines += _each(
+        [r for r in rows if tone(r) is Tone.BAD],
+        lambda path: f"not backed up: `holdfast backup {path}`",
+    )
+    lines += _each(
+        [r for r in rows if r.stale],
+        lambda path: f"stale, {store} has a newer one: `holdfast restore {path}` takes it",
+    )
+    lines += _each(
+        [r for r in rows if r.forks],
+        lambda path: f"forked, nothing is lost: `holdfast history {path}` shows the lines to choose from",
+    )
+    lines += _each(
+        [r for r in rows if r.damaged],
+        lambda path: f"damaged in the store: `holdfast verify {path}` names it, `holdfast backup {path}` replaces it if it is here",
+    )
+    lines += _each(
+        [r for r in rows if r.debris and r.generation],
+        lambda path: f"a backup did not arrive whole, and the one before it serves: `holdfast history {path}`",
+    )
+    lines += _each(
+        [r for r in rows if not r.generation and tone(r) is not Tone.BAD],
+        lambda path: f"neither here nor whole in the store: make it again, or see `holdfast history {path}`",
+    )
+    if any(tone(r) is Tone.UPLOADING for r in rows):
+        lines.append("uploading: keep this machine until status says SAFE; keep.confirm(wait=600) waits for it")
+    if any(tone(r) is Tone.UNTOLD for r in rows):
+        text = "cannot tell: what the folder shows in a browser has arrived; `holdfast doctor --upload 60` watches one file"
+        lines.append(text)
+    return lines
+
+
+def _each(rows: Sequence[ArtifactStatus], say: Callable[[str], str]) -> list[str]:
+    """One line for each artifact, up to `MOST_ADVICE`, with the path as a shell takes it."""
+    lines = [f"{r.key}: {say(shlex.quote(str(r.key)))}" for r in rows[:MOST_ADVICE]]
+    left = len(rows) - MOST_ADVICE
+    return [*lines, f"the same for {many(left, 'more artifact')}"] if left > 0 else lines
