@@ -72,6 +72,7 @@ class Habits:
         pace: Of uploads.
         tempo: Virtual seconds that pass before an operation of the backend, on average.
         commands: How many backups, at the least.
+        rests: Share of the commands after which nothing happens for a while, but uploads.
         ending: How it ends.
     """
 
@@ -79,6 +80,7 @@ class Habits:
     pace: Pace
     tempo: float
     commands: int
+    rests: float
     ending: Ending
 
     @property
@@ -96,7 +98,8 @@ def draw_habits(rng: random.Random) -> Habits:
             lag=rng.choice(((0.0, 0.5), (1.0, 30.0), (0.0, 60.0), (1.0, 300.0))),
         ),
         rng.choice((0.0, 0.02, 0.2, 1.0, 5.0)),
-        rng.choice((1, 1, 1, 2, 2, 3)),
+        rng.choice((1, 1, 1, 1, 2, 6)),
+        rng.choice((0.1, 0.6)),
         rng.choices(list(Ending), weights=(40, 12, 20, 7, 8, 13))[0],
     )
 
@@ -266,7 +269,7 @@ class Account:
 
     def _quiet_session(self) -> None:
         """Everything that is backed up arrives: a further machine gets exactly that."""
-        habits = Habits(Attributes.PRESENT, Pace(), 0.0, 1, Ending.IDLE)
+        habits = Habits(Attributes.PRESENT, Pace(), 0.0, 1, 0.0, Ending.IDLE)
         with self._machine(habits) as machine:
             self._judge(machine)
             numbers = self._back_up(machine, ARTIFACTS)
@@ -382,9 +385,12 @@ class Account:
                     self._back_up(machine, self._draw_artifacts())
             except OSError as error:
                 self.violations.append(f"7. {self._before}: {type(error).__name__}: {error}")
-            if not moment.gone and self._rng.random() < 0.4:
+            if not moment.gone and command == 1 < habits.commands and self._rng.random() < 0.5:
+                machine.drive.drain()  # something is safe, before what is not
+                self._ask(machine)
+            if not moment.gone and self._rng.random() < habits.rests:
                 moment.rest(self._rng.choice((5.0, 60.0, 600.0)))
-            if not moment.gone and self._rng.random() < 0.1:
+            if not moment.gone and self._rng.random() < 0.5:
                 self._ask(machine)
             # A prune does not come with every backup, so that ending waits for one; and a machine that has nothing to lose goes on.
             if moment.gone or command >= habits.commands + _PATIENCE:
@@ -428,12 +434,17 @@ class Account:
 
     def _ask(self, machine: _Session) -> None:
         """What the library says, now that time has passed: of the heads, or of what was made here."""
-        keeper = self._keeper(machine)
+        keeper, made = self._keeper(machine), machine.stands_on
+        assert keeper.store is not None
+        way = self._rng.choices(("status", "confirm", "store"), weights=(1, 1, 6))[0]
         try:
-            if self._rng.random() < 0.5:
+            if way == "status":
                 said = [row.generation for row in keeper.status() if row.durability == Durability.CONFIRMED.value]
-            else:
-                said = [machine.stands_on[str(k)] for k, d in keeper.confirm().items() if d is Durability.CONFIRMED]
+            elif way == "confirm":
+                said = [made[str(k)] for k, d in keeper.confirm().items() if d is Durability.CONFIRMED]
+            else:  # the same words with a tenth of the operations
+                manifests = {g: self._committed[g].manifest for g in made.values() if g}
+                said = [g for g, m in manifests.items() if keeper.store.durability(m) is Durability.CONFIRMED]
         except HoldfastError as error:
             self._expect(machine.moment.gone or not self._safe, f"6. {self._before}: asking fails: {error}")
             return

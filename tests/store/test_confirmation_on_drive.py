@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.session.keeper import Keeper
-from holdfast.simulator import Attributes, Death, Fate, Weather
+from holdfast.simulator import Attributes, Death, Fate, Pace, SimulatedDrive, Weather
 from holdfast.store.backend import Durability
 from holdfast.store.outcomes import Outcome
 from tests.store.test_drivefs import Colab, write
@@ -210,3 +210,34 @@ def test_a_mount_that_dies_takes_no_knowledge_with_it(colab: Colab, caplog: pyte
         assert keeper.backup("outputs/d")
         drive.drain()
         assert list(keeper.confirm().values()) == [Durability.CONFIRMED]
+
+
+def test_a_generation_is_not_confirmed_while_a_payload_that_it_inherits_is_on_its_way(colab: Colab) -> None:
+    narrow = Pace(lag=(0.0, 0.0), creates_per_second=100.0, bytes_per_second=20_000.0)
+    with SimulatedDrive(colab.mountpoint, cloud=colab.cloud, pace=narrow) as drive:
+        root = colab.machine()
+        keeper = colab.keeper(root)
+        write(root, "d/large.bin", "large " * 200_000)
+        assert keeper.backup("outputs/d")
+        write(root, "d/small.txt", "small")
+        assert keeper.backup("outputs/d")
+        drive.advance(20)
+        (waiting,) = drive.pending()
+        assert Path(waiting).name.startswith("large@"), "everything else has arrived"
+        assert durability(keeper) == "WRITTEN"
+        drive.drain()
+        assert durability(keeper) == "CONFIRMED"
+
+
+@pytest.mark.parametrize("each", [False, True], ids=["one keeper", "a keeper for each backup, as the command line has"])
+def test_a_confirmed_generation_outlives_any_number_of_newer_ones_that_never_arrive(colab: Colab, each: bool) -> None:
+    with colab.drive() as drive:
+        root = colab.machine()
+        keeper = None if each else colab.keeper(root)
+        versions(colab, root, 1, keeper=keeper)
+        drive.drain()
+        assert durability(keeper or colab.keeper(root)) == "CONFIRMED"
+        versions(colab, root, 10, keeper=keeper, start=2)
+        drive.disconnect({"remove:*": Fate.WHOLE, "*": Fate.MISSING})
+    with colab.drive():
+        assert restored(colab) == 1
