@@ -10,6 +10,8 @@ beginning of the next one. Every broken promise is one line of text that begins 
 5. Once a generation was confirmed, or shown, the outcome is RESTORED.
 6. The next backup goes through, and once it is uploaded a further machine gets exactly that.
 7. A mount that goes away in the middle of a command is an error of the library's own, never any other.
+8. What was never safe is RESTORED or ABSENT, never FAILED: whatever a disconnect left of it, the next machine goes on unaided.
+   A mount that called it safe too early is the exception.
 """
 
 from __future__ import annotations
@@ -243,6 +245,7 @@ class Account:
         self._keeper_each = keeper_each
         self._committed: dict[str, Committed] = {}
         self._confirmed: dict[str, int] = {}
+        self._lied_about: set[str] = set()
         self._shown: dict[str, int] = {}
         self._numbers = itertools.count(1)
         self._machines = itertools.count(1)
@@ -335,6 +338,10 @@ class Account:
                     f"5. {machine.name}: {key}: {result.outcome.value} though {max(confirmed, shown)} was safe: {result.error}",
                 )
                 self._expect(
+                    result.outcome is Outcome.ABSENT or key in self._lied_about,
+                    f"8. {machine.name}: {key}: {result.outcome.value}, and it was never safe: {result.error}",
+                )
+                self._expect(
                     not os.path.lexists(place), f"1. {machine.name}: {key}: {result.outcome.value}, and something is there"
                 )
                 number = 0
@@ -363,9 +370,10 @@ class Account:
         """By the library's own words this generation is safe."""
         self.tally[f"confirmed, attributes {machine.habits.attributes.value}"] += 1
         found = self._committed[generation]
-        if not machine.habits.honest:
-            return
         key = str(found.manifest.key)
+        if not machine.habits.honest:
+            self._lied_about.add(key)
+            return
         if self._confirmed.get(key, 0) < found.number:
             self._confirmed[key] = found.number
             if missing := not_in_cloud(machine.drive.elsewhere.files(), found.manifest):
@@ -410,14 +418,6 @@ class Account:
         done = self._keeper(machine).backup(*keys, progress=machine.number)
         if not moment.gone:
             self._usual = max(moment.operations, 2)
-            if not done and not self._safe:
-                # Nothing of the very first backup can be read. The message says to rename the folder, so that is done.
-                self.tally["stores set aside"] += 1
-                old = machine.drive.my_drive / PROJECT
-                old.rename(old.with_name(f"{PROJECT}-{machine.number}"))
-                machine.drive.drain()
-                machine.keeper = None
-                done = self._keeper(machine).backup(*keys, progress=machine.number)
             self._expect(bool(done) or moment.gone, f"6. {self._before}: the backup fails: {[r.error for r in done.results]}")
         for result in done.results:
             machine.stands_on[str(result.key)] = result.generation or ""
@@ -429,7 +429,7 @@ class Account:
         try:
             self._keeper(machine).prune(orphans=self._rng.random() < 0.3)
         except HoldfastError as error:
-            # Before the first backup there is nothing to prune in, and where nothing was ever whole, nothing that can be read.
+            # Before the first backup has arrived there is no store to prune in.
             self._expect(machine.moment.gone or not self._safe, f"6. {self._before}: prune fails: {error}")
 
     def _ask(self, machine: _Session) -> None:
@@ -446,7 +446,7 @@ class Account:
                 manifests = {g: self._committed[g].manifest for g in made.values() if g}
                 said = [g for g, m in manifests.items() if keeper.store.durability(m) is Durability.CONFIRMED]
         except HoldfastError as error:
-            self._expect(machine.moment.gone or not self._safe, f"6. {self._before}: asking fails: {error}")
+            self._expect(machine.moment.gone, f"6. {self._before}: asking fails: {error}")
             return
         for generation in said:
             self._said_confirmed(machine, generation)

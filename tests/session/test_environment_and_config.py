@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import holdfast
 from holdfast.errors import ConfigurationError, StoreUnreachable
 from holdfast.session.attach import open_keeper
 from holdfast.session.config import find_root, load_config

@@ -55,10 +55,7 @@ class Attached:
         """
         for base in bases:
             if not store.elsewhere(base):
-                durability = store.durability(base)
-                self.own[base.commit.id] = durability
-                if durability is not Durability.CONFIRMED:
-                    self.awaited[base.commit.id] = base
+                self.wrote(store, base, store.durability(base))
 
     def found(self, store: Store, generations: Iterable[Generation]) -> None:
         """Learn which of these this machine wrote.

@@ -11,7 +11,7 @@ from holdfast.store.coverage import Coverage
 from holdfast.store.keys import Key, within
 from holdfast.store.lineage import ancestry, descent, find_heads
 from holdfast.store.manifest import Manifest
-from holdfast.store.names import ManifestName
+from holdfast.store.names import ManifestName, mark
 from holdfast.store.records import Record
 from holdfast.store.store import Store
 from holdfast.store.view import Generation, State, View
@@ -104,10 +104,14 @@ def refuse_if_hidden(
     head: Manifest | None,
     warnings: list[str],
 ) -> None:
-    """A generation that is not whole and may hold the path stands against absence.
+    """What stands against saying that a path is absent: damage, a fork that holds it, the work of a newer version.
+
+    A generation that is not whole counts as never made: the end of its machine cut off its upload, and nobody can restore
+    it. That is said aloud. It is damage only where the artifact is marked as safe and no older generation is left.
 
     Raises:
-        Corrupt: one does.
+        Corrupt: what was whole is damaged.
+        StoreUnreadable: only a fork, or a newer version, has it.
     """
     below = set()
     if head is not None:
@@ -126,10 +130,17 @@ def refuse_if_hidden(
             continue
         if head is not None and name.commit.sequence <= head.commit.sequence:
             continue
-        manifest = generation.manifest
-        if manifest is None or not prefix or any(within(p, prefix) for p in manifest.files):
-            why = warnings[-1] if warnings else generation.problem
-            raise Corrupt(f"{key.join(prefix)}: it may be in generation {name.commit}, which is not whole ({why})")
+        manifest, path = generation.manifest, key.join(prefix)
+        if manifest is not None and prefix and not any(within(p, prefix) for p in manifest.files):
+            continue
+        if generation.state is State.NEWER:
+            raise StoreUnreadable(errno.EPROTONOSUPPORT, generation.problem, store.backend.location)
+        why = warnings[-1] if warnings else generation.problem
+        if generation.state is State.WHOLE or (head is None and store.exists(mark(key))):
+            raise Corrupt(f"{path}: it may be in generation {name.commit}, which is damaged ({why})")
+        text = f"{path}: it may have been in generation {name.commit}, which never arrived whole ({generation.problem})"
+        warnings.append(text)
+        log.warning("%s", text)
 
 
 def owned_below(store: Store, view: View, key: Key, coverage: Coverage) -> tuple[str, ...]:

@@ -113,7 +113,7 @@ def look(store: Store, workspace: Workspace, *, create: bool = False, only_shown
             view = store.prepare(view)
     else:
         view = store.look_wider(view)
-    if view.store_id is not None and not only_shown:
+    if view.store_id is not None and view.store_id != known and not only_shown and not store.is_on_its_way():
         try:
             workspace.meet(store.backend.location, view.store_id)
         except LocalError as error:  # looking needs no memory; whatever is about to write will say what is wrong
@@ -221,8 +221,9 @@ def restore_artifact(
         # 1. The generation: the chosen one, the base, or the head.
         known = replace(record, base=None) if skip_base else record
         manifest = choose(store, names, known, wish, frozenset(excluded), workspace, warnings)
-        if manifest is None and base is not None and not names:
-            raise StoreUnreadable(errno.EIO, "this workspace has seen generations of it, and the store shows none", str(key))
+        if manifest is None and base is not None and (not names or store.elsewhere(base)):
+            shown = "no whole one" if names else "none"
+            raise StoreUnreadable(errno.EIO, f"this workspace has seen generations of it, and the store shows {shown}", str(key))
         if manifest is None:
             refuse_if_hidden(store, names, key, prefix, frozenset(excluded), None, warnings)
             return Restored(target.artifact.join(prefix), Outcome.ABSENT, warnings=tuple(warnings))

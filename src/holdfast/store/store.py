@@ -91,7 +91,14 @@ class Store:
             view = self._look_without_sentinel(problem)
             self.backend.check()
             if view.presence is not Presence.STORE and tell and not self._told_none:
-                log.warning("no store here; a new one will be created at %s by the first backup", self.backend.location)
+                if view.sentinel_problem is None:
+                    log.warning("no store here; a new one will be created at %s by the first backup", self.backend.location)
+                else:
+                    log.warning(
+                        "the first backup to %s never arrived whole (%s); the next one begins there anew, beside what is there",
+                        self.backend.location,
+                        problem,
+                    )
                 self._told_none = True
             return view
         self._check_expected(store_id)
@@ -130,7 +137,7 @@ class Store:
         store_id = self._new_id(16)
         self._write_sentinel(store_id)
         log.warning("a new store was created at %s (store_id: %s)", self.backend.location, store_id)
-        return View(Presence.STORE, store_id)
+        return replace(view, presence=Presence.STORE, store_id=store_id, sentinel_problem=None)
 
     def confirm_healthy(self) -> None:
         """Return where mount and sentinel are healthy right now, so that what is missing is really missing.
@@ -220,19 +227,42 @@ class Store:
             self._check_expected(None)
             self._refuse_contradiction(GENERATIONS, by_name)
             return View(Presence.PLAIN)
+        if not by_name:
+            raise StoreUnreadable(errno.EIO, f"{GENERATIONS}/ is listed, and not there by name; try again", self.backend.location)
         for name in sorted(found, key=lambda n: n.commit, reverse=True):
             try:
                 store_id = self.manifest(name).store_id
-            except (Corrupt, StoreNotFound):
+            except NewerFormat as error:
+                raise StoreUnreadable(errno.EPROTONOSUPPORT, f"{problem}, and {error}", self.backend.location) from error
+            except Corrupt:
                 continue
+            except StoreNotFound:
+                self._refuse_contradiction(name.path, by_name=True)
             self._check_expected(store_id)
             return View(Presence.STORE, store_id, found, strays, sentinel_problem=problem)
-        raise StoreUnreadable(
-            errno.EIO,
-            f"{problem}, and nothing in {GENERATIONS}/ can be read: look at the folder in a browser; if its first backup "
-            "never arrived there, rename the folder and run again",
-            self.backend.location,
-        )
+        return self._unfinished(problem, found, strays)
+
+    def _unfinished(self, problem: str, found: tuple[ManifestName, ...], strays: tuple[str, ...]) -> View:
+        """A store of which nothing ever arrived whole: its first machine vanished before the first upload was through.
+
+        Nothing can be restored from it, whoever tries, so a backup may go on in it. What lies there stays.
+
+        Raises:
+            StoreUnreadable: something was safe here once, or a second listing says otherwise.
+        """
+        self._check_expected(None)
+        if self.exists(names.ARTIFACTS):
+            raise StoreUnreadable(
+                errno.EIO,
+                f"{problem}, and no manifest in {GENERATIONS}/ can be read, although backups were safe here once: look at the "
+                "folder in a browser, and into the trash; if they are gone for good, rename the folder and run again",
+                self.backend.location,
+            )
+        if self._list_generations(GENERATIONS) != (found, strays):
+            raise StoreUnreadable(
+                errno.EIO, f"two listings of {GENERATIONS}/ contradict each other; try again", self.backend.location
+            )
+        return View(Presence.PLAIN, None, found, strays, sentinel_problem=problem)
 
     def _list_generations(self, folder: str) -> tuple[tuple[ManifestName, ...], tuple[str, ...]]:
         try:
@@ -316,6 +346,14 @@ class Store:
         if self.elsewhere(manifest):
             return Durability.CONFIRMED
         return self.backend.durability((*manifest.payloads(), manifest.name.path), self._reference)
+
+    def is_on_its_way(self) -> bool:
+        """True where this place says that the sentinel is still to be uploaded: a disconnect may take the store with it.
+
+        Raises:
+            StoreError: it cannot be told now.
+        """
+        return self.backend.durability((SENTINEL,), self._reference) is Durability.WRITTEN
 
     def remember(self, manifest: Manifest) -> None:
         """A manifest that was just written and checked needs no reading."""

@@ -27,7 +27,7 @@ class View:
         store_id: Its identity, or None without a store.
         names: Every manifest by name, none of them read.
         strays: Other names in `generations/`.
-        sentinel_problem: Why the sentinel could not be used although a store is there, or None.
+        sentinel_problem: Why the sentinel could not be used although a store is there, or the beginnings of one; or None.
     """
 
     presence: Presence
