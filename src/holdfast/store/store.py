@@ -1,39 +1,32 @@
-"""A store as seen through its backend: is it there, what does it hold, which generations are whole.
-
-Absence must be proven here, because whatever is called absent gets made again.
-"""
+"""A store as seen through its backend: which generations are whole, how safe they are, and where their payload is."""
 
 from __future__ import annotations
 
 import errno
-import logging
 import secrets
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TypeVar
 
-from holdfast.errors import Corrupt, NewerFormat, StoreExists, StoreFull, StoreNotFound, StoreUnreachable, StoreUnreadable
+from holdfast.errors import Corrupt, NewerFormat, StoreNotFound, StoreUnreadable
 from holdfast.store import names
-from holdfast.store.backend import Backend, Durability, Entry
+from holdfast.store.backend import Backend, Durability
 from holdfast.store.backoff import ONCE, Backoff
-from holdfast.store.identity import MAX_SENTINEL_BYTES, parse_sentinel, sentinel_bytes
+from holdfast.store.folder import StoreFolder
 from holdfast.store.keys import MAX_DEPTH, printable
 from holdfast.store.lineage import find_heads
-from holdfast.store.manifest import MAX_MANIFEST_BYTES, Manifest, parse
-from holdfast.store.names import GENERATIONS, SENTINEL, ManifestName, parse_manifest_name, twin_of
-from holdfast.store.view import Generation, Presence, State, View
+from holdfast.store.manifest import Manifest
+from holdfast.store.names import SENTINEL, ManifestName, twin_of
+from holdfast.store.view import Generation, State
 
 T = TypeVar("T")
 U = TypeVar("U")
 
-log = logging.getLogger(__name__)
-
 _STATS_ALONE = 32
 
 
-class Store:
+class Store(StoreFolder):
     """The store at one backend.
 
     Args:
@@ -56,280 +49,18 @@ class Store:
         machine: str | None = None,
         new_id: Callable[[int], str] = secrets.token_hex,
     ) -> None:
-        self.backend = backend
+        super().__init__(backend, expected_id=expected_id, new_id=new_id)
         self.parallel = parallel
         self.backoff = backoff
         self.machine = machine or socket.gethostname()
-        self._expected_id = expected_id
-        self._new_id = new_id
-        self._manifests: dict[str, Manifest] = {}
-        self._twins: list[str] | None = None
-        self._sentinel_seen = False
-        self._told_none = False
         self._reference: str | None = None
 
-    # -- presence ----------------------------------------------------------------------------------------------------
-
-    def look(self, *, tell: bool = True) -> View:
-        """Examine the store: one read and one listing where its sentinel is in order.
-
-        Args:
-            tell: Warn, once, where there is none and a backup would make one.
-
-        Raises:
-            StoreUnreadable: it cannot be told what is there; nothing may be taken for absent.
-        """
-        self.backend.check()
-        problem: str | None = None
-        try:
-            store_id = self._read_sentinel()
-        except StoreNotFound:
-            problem = f"{SENTINEL} is missing"
-        except Corrupt as error:
-            problem = str(error)
-        if problem is not None:
-            view = self._look_without_sentinel(problem)
-            self.backend.check()
-            if view.presence is not Presence.STORE and tell and not self._told_none:
-                if view.sentinel_problem is None:
-                    log.warning("no store here; a new one will be created at %s by the first backup", self.backend.location)
-                else:
-                    log.warning(
-                        "the first backup to %s never arrived whole (%s); the next one begins there anew, beside what is there",
-                        self.backend.location,
-                        problem,
-                    )
-                self._told_none = True
-            return view
-        self._check_expected(store_id)
-        found, strays = self._list_generations(GENERATIONS)
-        return View(Presence.STORE, store_id, found, strays)
-
-    def look_wider(self, view: View) -> View:
-        """The same view with what lies in twins of `generations/`; they are looked for once (one listing)."""
-        if view.presence is not Presence.STORE:
-            return view
-        if self._twins is None:
-            self._twins = [e.name for e in self.backend.list("") if e.is_folder and twin_of(e.name) == GENERATIONS]
-        seen = {n.file for n in view.names}
-        more: list[ManifestName] = []
-        for folder in self._twins:
-            found, _ = self._list_generations(folder)
-            more += [n for n in found if n.file not in seen]
-        return replace(view, names=view.names + tuple(more)) if more else view
-
-    def relist(self) -> View:
-        """One more listing of the generations of a store that was looked at before; its sentinel is not read again."""
-        self.backend.check()
-        found, strays = self._list_generations(GENERATIONS)
-        return View(Presence.STORE, None, found, strays)
-
-    def prepare(self, view: View) -> View:
-        """Make the store that a backup needs: on the first day a new one, else mend a lost sentinel. Says so."""
-        if view.presence is Presence.STORE:
-            if view.sentinel_problem is not None and view.store_id is not None:
-                self._write_sentinel(view.store_id)
-                log.warning("%s: %s; written again from the manifests", self.backend.location, view.sentinel_problem)
-            return view
-        self.backend.check()
-        self._probe()
-        self.backend.check()
-        store_id = self._new_id(16)
-        self._write_sentinel(store_id)
-        log.warning("a new store was created at %s (store_id: %s)", self.backend.location, store_id)
-        return replace(view, presence=Presence.STORE, store_id=store_id, sentinel_problem=None)
-
-    def confirm_healthy(self) -> None:
-        """Return where mount and sentinel are healthy right now, so that what is missing is really missing.
-
-        Raises:
-            StoreUnreadable: they are not; a dying mount is not damage. A mount that answers "no such file" for what exists
-                (ct#5970) is told by the sentinel: where it was read before, it is there.
-        """
-        self.backend.check()
-        try:
-            self._read_sentinel()
-        except Corrupt:
-            return
-        except StoreNotFound as error:
-            gone = self._sentinel_seen or not self.exists("")
-            if gone or not any(e.name == self.backend.name for e in self.backend.siblings()):
-                raise StoreUnreachable(
-                    errno.ENOTCONN,
-                    f"{SENTINEL} was here, and now the drive says that there is none: the mount is dead, or somebody removed it",
-                    self.backend.location,
-                ) from error
-
-    def _read_sentinel(self) -> str:
-        found = parse_sentinel(self._read_all(SENTINEL, MAX_SENTINEL_BYTES), SENTINEL)
-        self._sentinel_seen = True
-        return found
-
-    def exists(self, path: str) -> bool:
-        """Asked by name, which a listing that leaves names out does not touch."""
-        try:
-            self.backend.stat(path)
-        except StoreNotFound:
-            return False
-        return True
-
-    def refuse_incomplete(self) -> None:
-        """Return where a listing of the store folder shows what is there by name: the sentinel, and the manifests' folder.
-
-        Raises:
-            StoreUnreadable: it does not, so listings are incomplete and prove nothing.
-        """
-        shown = {e.name for e in self.backend.list("")}
-        for name in (SENTINEL, GENERATIONS):
-            self._refuse_contradiction(name, name not in shown and self.exists(name))
-
-    def _refuse_contradiction(self, path: str, by_name: bool) -> None:
-        """Return where a path that no listing shows was not found by name either.
-
-        Raises:
-            StoreUnreadable: it was, so the listing is incomplete and proves nothing.
-        """
-        if by_name:
-            raise StoreUnreadable(
-                errno.EIO, "a listing leaves out what is there by name; try again", f"{self.backend.location}/{path}".rstrip("/")
-            )
-
-    def _check_expected(self, store_id: str | None) -> None:
-        if self._expected_id is not None and store_id != self._expected_id:
-            found = f"the store {store_id}" if store_id else "no store"
-            raise StoreUnreadable(
-                errno.ENOENT,
-                f"drive.store_id asks for the store {self._expected_id} and {found} is here: is this the right account and folder?",
-                self.backend.location,
-            )
-
-    def _look_without_sentinel(self, problem: str) -> View:
-        # What is asked by name comes before the listing that has the last word: one that a dying mount still answers.
-        first, by_name, second = self.backend.siblings(), self.exists(""), self.backend.siblings()
-        if list(first) != list(second):
-            raise StoreUnreadable(errno.EIO, "two listings of the parent folder contradict each other", self.backend.location)
-        if Entry(self.backend.name, is_folder=False) in first:
-            raise StoreUnreadable(errno.ENOTDIR, "the store folder should be here, and something else is", self.backend.location)
-        if Entry(self.backend.name, is_folder=True) not in first:
-            twins = [e.name for e in first if e.is_folder and twin_of(e.name) == self.backend.name]
-            if twins:
-                raise StoreUnreadable(
-                    errno.ENOENT,
-                    f"the store folder is missing and {printable(twins[0])!r} is here: rename it",
-                    self.backend.location,
-                )
-            self._check_expected(None)
-            self._refuse_contradiction("", by_name)
-            return View(Presence.NONE)
-        found, strays = self._list_generations(GENERATIONS)
-        by_name = self.exists(GENERATIONS)
-        if GENERATIONS not in [e.name for e in self.backend.list("")]:
-            self._check_expected(None)
-            self._refuse_contradiction(GENERATIONS, by_name)
-            return View(Presence.PLAIN)
-        if not by_name:
-            raise StoreUnreadable(errno.EIO, f"{GENERATIONS}/ is listed, and not there by name; try again", self.backend.location)
-        for name in sorted(found, key=lambda n: n.commit, reverse=True):
-            try:
-                store_id = self.manifest(name).store_id
-            except NewerFormat as error:
-                raise StoreUnreadable(errno.EPROTONOSUPPORT, f"{problem}, and {error}", self.backend.location) from error
-            except Corrupt:
-                continue
-            except StoreNotFound:
-                self._refuse_contradiction(name.path, by_name=True)
-            self._check_expected(store_id)
-            return View(Presence.STORE, store_id, found, strays, sentinel_problem=problem)
-        return self._unfinished(problem, found, strays)
-
-    def _unfinished(self, problem: str, found: tuple[ManifestName, ...], strays: tuple[str, ...]) -> View:
-        """A store of which nothing ever arrived whole: its first machine vanished before the first upload was through.
-
-        Nothing can be restored from it, whoever tries, so a backup may go on in it. What lies there stays.
-
-        Raises:
-            StoreUnreadable: something was safe here once, or a second listing says otherwise.
-        """
-        self._check_expected(None)
-        if self.exists(names.ARTIFACTS):
-            raise StoreUnreadable(
-                errno.EIO,
-                f"{problem}, and no manifest in {GENERATIONS}/ can be read, although backups were safe here once: look at the "
-                "folder in a browser, and into the trash; if they are gone for good, rename the folder and run again",
-                self.backend.location,
-            )
-        if self._list_generations(GENERATIONS) != (found, strays):
-            raise StoreUnreadable(
-                errno.EIO, f"two listings of {GENERATIONS}/ contradict each other; try again", self.backend.location
-            )
-        return View(Presence.PLAIN, None, found, strays, sentinel_problem=problem)
-
-    def _list_generations(self, folder: str) -> tuple[tuple[ManifestName, ...], tuple[str, ...]]:
-        try:
-            entries = self.backend.list(folder)
-        except StoreNotFound:
-            self._refuse_contradiction(names.ARTIFACTS, self.exists(names.ARTIFACTS))
-            self.confirm_healthy()
-            return (), ()
-        found, strays = [], []
-        for entry in entries:
-            name = None if entry.is_folder else parse_manifest_name(entry.name, folder)
-            if name is None:
-                strays.append(entry.name)
-            else:
-                found.append(name)
-        return tuple(found), tuple(strays)
-
-    def _probe(self) -> None:
-        """Prove that this place takes, gives back, lists and removes a file before a store is made in it."""
-        probe = f"{names.PROBE_PREFIX}{self._new_id(4)}.tmp"
-        content = probe.encode()
-        try:
-            self.backend.create(probe, lambda: (content,))
-            if self._read_all(probe, len(content) + 1) != content:
-                raise StoreUnreadable(errno.EIO, "a test file reads back different from what was written", self.backend.location)
-            for entry in self.backend.list(""):
-                if entry.name.startswith(names.PROBE_PREFIX):
-                    self.backend.remove(entry.name)
-        except StoreFull:
-            self.backend.remove(probe)
-            raise
-        except StoreNotFound as error:
-            raise StoreUnreachable(errno.ENOENT, "a test file vanished after it was written", self.backend.location) from error
-
-    def _write_sentinel(self, store_id: str) -> None:
-        """Write the one file whose content is known in advance; a torn one is emptied and removed first."""
-        content = sentinel_bytes(store_id)
-        try:
-            self.backend.create(SENTINEL, lambda: (content,))
-        except StoreExists:
-            try:
-                self._read_sentinel()
-            except Corrupt:
-                self.backend.remove(SENTINEL)
-                self.backend.create(SENTINEL, lambda: (content,))
-        self.backend.flush()
-
-    # -- content -----------------------------------------------------------------------------------------------------
-
     def manifest(self, name: ManifestName) -> Manifest:
-        """Read and check one manifest; what was read once is remembered, because it never changes.
-
-        Raises:
-            Corrupt: it was read to its end and does not verify.
-            StoreNotFound, StoreUnreadable: as they say.
-        """
-        if name.path not in self._manifests:
-            try:
-                manifest = parse(self._read_all(name.path, MAX_MANIFEST_BYTES), name)
-            except NewerFormat:
-                raise
-            except Corrupt:  # a network mount may hand out one short read, so it is read once more before it counts
-                manifest = parse(self._read_all(name.path, MAX_MANIFEST_BYTES), name)
-            self._manifests[name.path] = manifest
-            if self.elsewhere(manifest):
-                self._reference = name.path
-        return self._manifests[name.path]
+        """Likewise; what another machine wrote shows which signals this place gives of what is surely uploaded."""
+        found = super().manifest(name)
+        if self.elsewhere(found):
+            self._reference = name.path
+        return found
 
     def elsewhere(self, manifest: Manifest) -> bool:
         """True where another machine wrote this generation: what is seen of it here came out of the store."""
@@ -430,14 +161,6 @@ class Store:
         except StoreNotFound:
             return []
         return [e.name for e in entries if e.is_folder == folders and name in (e.name, twin_of(e.name))]
-
-    def _read_all(self, path: str, limit: int) -> bytes:
-        data = bytearray()
-        for chunk in self.backend.read(path):
-            data += chunk
-            if len(data) > limit:
-                raise Corrupt(f"{printable(path)}: larger than {limit} bytes, so it is not one of ours")
-        return bytes(data)
 
     def parallel_map(self, call: Callable[[T], U], items: Sequence[T]) -> Iterator[U]:
         """The results in order; in this thread where there is only one item or one worker."""
