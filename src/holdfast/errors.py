@@ -12,10 +12,12 @@
     |-- WorkspaceBusy (TimeoutError)         another process works in this workspace
     |-- LocalError (OSError)                 the local disk is full or denies us
     |-- NotRestored (RuntimeError)           `require`: absent, or in the store and not restored
+    |-- NotBackedUp (RuntimeError)           `flush`: what was queued is not in the store
     |-- StageFailed (RuntimeError)           a step of the pipeline could not make what it should
     |-- Interrupted (KeyboardInterrupt)      a person ended it; what was kept before stays
     |-- Corrupt                              bytes were fully read and are wrong
-    |   `-- NewerFormat                      they are sound, and of a format that this version does not read
+    |   |-- NewerFormat                      they are sound, and of a format that this version does not read
+    |   `-- CutOff                           the end of them is missing, as after an upload that was cut off
     `-- StoreError (OSError)                 the store
         |-- StoreNotFound (FileNotFoundError)    one path in it does not exist
         |-- StoreExists (FileExistsError)        the name is taken: names are written once
@@ -87,6 +89,10 @@ class NotRestored(HoldfastError, RuntimeError):
     """`require` found the path neither here nor restorable."""
 
 
+class NotBackedUp(HoldfastError, RuntimeError):
+    """`flush` found that something which was queued is not in the store. Its text says what, and why."""
+
+
 class StageFailed(HoldfastError, RuntimeError):
     """A step of the pipeline could not make what it should have made. What was made before it stays."""
 
@@ -101,6 +107,10 @@ class Corrupt(HoldfastError):
 
 class NewerFormat(Corrupt):
     """A manifest of another format: sound, and not for this version. Upgrading reads it."""
+
+
+class CutOff(Corrupt):
+    """The beginning of what was written, or nothing of it: its end never arrived. Nobody changed it."""
 
 
 class StoreError(HoldfastError, OSError):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import StoreUnreadable
+from holdfast.session.keeper import Keeper
 from holdfast.store.backend import Backend, Entry
 from holdfast.store.outcomes import Outcome
 from holdfast.store.store import Store
@@ -131,7 +132,7 @@ def test_with_a_store_id_any_other_store_or_none_is_failed_and_none_is_made(kept
     fresh = rig.machine()
     keeper = fresh.keeper()
     assert keeper.store is not None
-    keeper.store = Store(keeper.store.backend, expected_id="0" * 32)
+    keeper = Keeper(keeper.config, Store(keeper.store.backend, expected_id="0" * 32), keeper.workspace)
     result = keeper.ensure("outputs/study")
     assert result.outcome is Outcome.FAILED
     assert "store_id" in result.error

@@ -117,6 +117,7 @@ def test_the_machine_lives_on_when_its_mount_took_the_store_with_it(colab: Colab
         drive.disconnect(fates)
     with colab.drive() as drive:
         keeper = colab.keeper(root)
+        keeper.workspace.forget_unsafe_stores()  # as mounting by force does
         assert keeper.ensure("outputs/d/b.txt").outcome is Outcome.LOCAL
         done = keeper.backup("outputs/d")
         assert done, done.results
@@ -137,7 +138,7 @@ def test_what_was_safe_once_is_damage_and_never_absent(colab: Colab) -> None:
         keeper.confirm()
         drive.drain()
         (manifest,) = (drive.my_drive / "proj/generations").iterdir()
-        manifest.write_bytes(b"")
+        manifest.write_bytes(manifest.read_bytes()[:-9])
         drive.drain()
     with colab.drive() as drive:
         answer = colab.keeper(colab.machine()).ensure("outputs/d/b.txt")

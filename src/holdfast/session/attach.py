@@ -34,6 +34,7 @@ def open_keeper(
     mount: bool = True,
     progress: Progress | None = None,
     before: Keeper | None = None,
+    background: bool = False,
 ) -> Keeper:
     """Open the keeper of a project. On Colab mounts Drive first; elsewhere works locally unless a drive folder is given.
 
@@ -42,7 +43,9 @@ def open_keeper(
         drive: The folder in which the store folder lies; default `HOLDFAST_DRIVE`, else Drive where it is mounted.
         mount: On Colab, mount Drive if it is not, and anew where it is dead. Only a notebook cell can; a command passes False.
         progress: Told about transfers; default a bar for what takes over a second.
-        before: The keeper that was attached until now, if any; it knows best what a dead mount may never have uploaded.
+        before: The keeper that was attached until now, if any; it knows best what a dead mount may never have uploaded, and
+            what it has in its queue is sent on.
+        background: Backups are sent in the background.
 
     Raises:
         ConfigurationError: `config/paths.yaml` cannot be used, or outputs lies on the drive.
@@ -61,13 +64,26 @@ def open_keeper(
     folder = _drive_folder(config, environment, drive)
     if mount and environment is Environment.COLAB and folder is not None and folder.is_relative_to(config.mount_point):
         at_stake = before.awaited if before is not None and before.root == place else functools.partial(_backed_up, workspace)
-        mount_drive(config.mount_point, seconds=config.timeout, at_stake=at_stake)
+        if mount_drive(config.mount_point, seconds=config.timeout, at_stake=at_stake):
+            workspace.forget_unsafe_stores()
     _refuse_outputs_on_drive(workspace, config, folder)
     if folder is None:
         return Keeper(config, None, workspace, environment, progress or Bar())
     kind = file_system(folder) or ""
     opening = functools.partial(_open_store, config, folder)
-    return Keeper(config, opening(), workspace, environment, progress or Bar(), may_hang=kind.startswith("fuse"), opening=opening)
+    keeper = Keeper(
+        config,
+        opening(),
+        workspace,
+        environment,
+        progress or Bar(),
+        may_hang=kind.startswith("fuse"),
+        opening=opening,
+        background=background,
+    )
+    if before is not None and background:
+        keeper.take_over(before)
+    return keeper
 
 
 def _drive_folder(config: Config, environment: Environment, given: str | PurePath | None) -> Path | None:

@@ -58,6 +58,26 @@ class Backups:
         """What this session backed up and does not know to be safe. Asks nothing of the store."""
         return [] if self._attached is None else sorted({m.key.value for m in self._attached.awaited.values()})
 
+    def first_look(self) -> View | None:
+        """What the store showed first in this session, or None where it cannot be seen."""
+        if self._attached is None:
+            try:
+                with self.workspace.lock():
+                    self.attach(look(self.store, self.workspace))
+            except StoreError as error:
+                log.debug("the store cannot be seen now (%s)", error)
+        return None if self._attached is None else self._attached.view
+
+    def ask(self) -> None:
+        """Learn what has been uploaded meanwhile, and prune what that makes needless.
+
+        Raises:
+            HoldfastError: it cannot be told now.
+        """
+        with self.workspace.lock():
+            if self._attached is not None and (touched := confirm(self.store, self._attached)):
+                self._prune(look(self.store, self.workspace), self._attached, touched)
+
     def requests(self, keys: Iterable[Key], view: View | None, progress: float | None) -> list[Request]:
         """What to commit for these paths. Without a view only what this workspace remembers is known of the store."""
         workspace, store = self.workspace, self.store

@@ -36,7 +36,7 @@ _TAKE_FRESH = "take a fresh machine: Runtime, Disconnect and delete runtime, the
 _FRESH = f"if that does not help, {_TAKE_FRESH}"
 
 
-def mount_drive(mount_point: Path, *, seconds: float = 120.0, at_stake: Callable[[], Sequence[str]] = tuple) -> None:
+def mount_drive(mount_point: Path, *, seconds: float = 120.0, at_stake: Callable[[], Sequence[str]] = tuple) -> bool:
     """Have Drive mounted at `mount_point`, and answering. A mount that is alive is taken as it is: nobody is asked.
 
     A mount that is dead is mounted anew by force, which drops what was not uploaded (drive.py); it is said beforehand what that may
@@ -47,10 +47,14 @@ def mount_drive(mount_point: Path, *, seconds: float = 120.0, at_stake: Callable
         seconds: After so long a read that does not come back counts as dead.
         at_stake: Names what was written and is not known to be uploaded; asked only where a forced mount is needed.
 
+    Returns:
+        True where it was mounted by force, so that what was not uploaded is gone.
+
     Raises:
         StoreUnreachable: it could not be mounted, with what to do.
         Interrupted: nobody consented, and the wait was interrupted.
     """
+    forced = False
     if not is_mounted(mount_point):
         _mount(mount_point, force=False)
     elif (problem := problem_of(mount_point, seconds)) is not None:
@@ -61,12 +65,14 @@ def mount_drive(mount_point: Path, *, seconds: float = 120.0, at_stake: Callable
         log.warning("Drive is mounted at %s and dead (%s), so it is mounted anew by force.%s", mount_point, problem, lost)
         _take_down(mount_point)
         _mount(mount_point, force=True)
+        forced = True
     else:
-        return
+        return False
     if not is_mounted(mount_point):
         raise _unreachable(mount_point, f"Drive said that it is mounted, and nothing is; {_AGAIN}; {_FRESH}")
     if (problem := problem_of(mount_point, seconds)) is not None:
         raise _unreachable(mount_point, f"Drive was mounted and cannot be read ({problem}); {_AGAIN}; {_FRESH}")
+    return forced
 
 
 def is_mounted(mount_point: Path) -> bool:

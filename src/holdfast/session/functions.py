@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 from holdfast.errors import HoldfastError
 from holdfast.session.attach import open_keeper
 from holdfast.session.doctor.patience import Patience
+from holdfast.session.exit import flush_at_exit
 from holdfast.session.keeper import Keeper
 from holdfast.session.seeing.notebook import Notebook, find_notebook
 from holdfast.store.progress import Progress
@@ -28,6 +29,7 @@ def attach(
     mount: bool = True,
     progress: Progress | None = None,
     quiet: bool = False,
+    background: bool = True,
 ) -> Keeper:
     """Open the keeper of a project, and bind the functions of this module to it. A notebook shows what it finds.
 
@@ -37,12 +39,16 @@ def attach(
         mount: As in `open_keeper`.
         progress: As in `open_keeper`.
         quiet: Show nothing, in a notebook either. A terminal is never shown anything.
+        background: `keeper.backup` returns once it has a stable copy, and sends it in the background; the end of the process waits
+            for what is still to be sent. False sends it before it returns.
 
     Raises:
         ConfigurationError, StoreUnreachable: as in `open_keeper`.
     """
-    keeper = open_keeper(root, drive, mount=mount, progress=progress, before=attached())
+    keeper = open_keeper(root, drive, mount=mount, progress=progress, before=attached(), background=background)
     _current[:] = [keeper]
+    if keeper.worker is not None:
+        flush_at_exit(keeper.worker)
     notebook = None if quiet else find_notebook()
     if notebook is not None:
         try:
@@ -134,7 +140,7 @@ def backup_to_drive(local_path: str | PurePath, is_directory: bool = False) -> b
     if is_directory and place.exists():
         _warn_kind(place, is_directory)
     try:
-        return bool(keeper.backup(place))
+        return bool(keeper.backup(place, wait=0))
     except HoldfastError as error:
         log.error("%s", error)
         return False

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
-from holdfast.errors import HoldfastError, NotRestored, StoreError, UsageError
+from holdfast.errors import HoldfastError, NotBackedUp, NotRestored, StoreError, UsageError
 from holdfast.session import reports
 from holdfast.session.backups import Backups
 from holdfast.session.config import Config
@@ -20,6 +21,7 @@ from holdfast.session.reports import Held
 from holdfast.session.seeing.sight import Where
 from holdfast.session.seeing.status import Status
 from holdfast.session.seeing.welcome import Welcome
+from holdfast.session.worker import Queue, Worker
 from holdfast.store.backend import Durability, Space
 from holdfast.store.choose import Wish
 from holdfast.store.cleanup import Pruned, prune_store
@@ -66,6 +68,7 @@ class Keeper:
         progress: Told about transfers.
         may_hang: The store lies on a mount that may hold a call for ever.
         opening: Opens the store anew, over a mount that was made since.
+        background: Backups are sent in the background.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Keeper:
         *,
         may_hang: bool = False,
         opening: Callable[[], Store] | None = None,
+        background: bool = False,
     ) -> None:
         self.config = config
         self.may_hang = may_hang
@@ -86,6 +90,7 @@ class Keeper:
         self._progress = progress or Silent()
         self._opening = opening
         self._backups = None if store is None else Backups(store, workspace)
+        self.worker = Worker(self._backups) if background and self._backups is not None else None
         self._said_no_store = False
 
     @property
@@ -136,7 +141,10 @@ class Keeper:
         return result
 
     def _ensure(self, path: str | PurePath) -> Restored:
-        return ensure(self.store, self.workspace, self.workspace.key(path), self._progress)
+        key = self.workspace.key(path)
+        if self.worker is not None and lstat_or_none(self.workspace.local(key)) is None:
+            self._settle()  # it may have been removed here after a backup that is still in the queue
+        return ensure(self.store, self.workspace, key, self._progress)
 
     def require(self, path: str | PurePath) -> Path:
         """The path on this machine, restored if need be. The only way to a path that a step needs.
@@ -198,15 +206,19 @@ class Keeper:
     # -- backup ------------------------------------------------------------------------------------------------------
 
     def backup(self, *paths: str | PurePath, progress: float | None = None, wait: float | None = None) -> Backup:
-        """Back up files or directories; written when it returns. Paths inside one artifact commit together.
+        """Back up files or directories. Paths inside one artifact commit together.
+
+        A keeper that `holdfast.attach` opened returns as soon as it has a stable copy, and sends that in the background: you may go
+        on writing, and `flush` waits for it. A keeper without background has sent everything when it returns.
 
         Args:
             paths: Below outputs, each present here.
             progress: What you count (finished trials, training step): a fresh machine takes the generation with most.
-            wait: Seconds to wait for confirmation where it comes after the fact; None does not wait.
+            wait: Seconds to wait for confirmation where it comes after the fact; 0 waits until everything is written to the store,
+                None for nothing.
 
         Returns:
-            True where everything is in a generation now. Errors are in its results, one line each, and logged.
+            True where everything is in a generation now, or in the queue. Errors are in its results, one line each, and logged.
 
         Raises:
             UsageError: a path cannot be kept.
@@ -219,16 +231,31 @@ class Keeper:
             return Backup(tuple(BackedUp(k, error=f"{k}: not backed up: there is no store; give --drive DIR") for k in keys))
         missing = [k for k in keys if lstat_or_none(self.workspace.local(k)) is None]
         failed = [BackedUp(k, error=f"{k}: nothing is there to back up") for k in missing]
+        present = [k for k in keys if k not in missing]
         try:
-            results = self._backups.back_up([k for k in keys if k not in missing], progress, self._progress)
+            results = self._back_up(self._backups, present, progress, wait)
         except HoldfastError as error:
-            results = [BackedUp(k, error=describe(k, error)) for k in keys if k not in missing]
-        if wait is not None:
-            results = self._backups.wait_for(results, wait)
+            results = [BackedUp(k, error=describe(k, error)) for k in present]
         for result in [*failed, *results]:
             if result.problem():
                 log.error("%s", result.problem())
         return Backup((*failed, *results))
+
+    def _back_up(self, backups: Backups, keys: list[Key], progress: float | None, wait: float | None) -> list[BackedUp]:
+        if self.worker is None:
+            results = backups.back_up(keys, progress, self._progress)
+        else:
+            results = self.worker.put(keys, progress) if keys else []
+            if wait is None:
+                return results
+            until = time.monotonic() + max(wait, self.config.timeout)
+            problem = ""
+            try:
+                self.worker.flush(until - time.monotonic())
+            except NotBackedUp as error:
+                problem = str(error)
+            results = [replace(r, queued=False, error=problem) if r.queued else r for r in self.worker.results(results)]
+        return backups.wait_for(results, wait) if wait else results
 
     def confirm(self, wait: float = 0.0) -> dict[Key, Durability]:
         """How safe the newest backup of each artifact is that this workspace made or restored.
@@ -249,6 +276,8 @@ class Keeper:
         """Go on over the mount that stands there now, which may be another than this keeper was opened over."""
         if self._opening is not None:
             self._backups = Backups(self._opening(), self.workspace)
+            if self.worker is not None:
+                self.worker.go_on_with(self._backups)
 
     def finish(self, *, disconnect: bool = False, wait: float | None = None) -> Finish:
         """Wait until everything is known to be safe, say so, and if wanted give Colab's machine back, which ends its cost.
@@ -263,8 +292,28 @@ class Keeper:
         """
         return finish(self, disconnect=disconnect, wait=wait)
 
-    def flush(self) -> None:
-        """Return when everything that was backed up is sent. Backups are sent before `backup` returns, so at once."""
+    def flush(self, seconds: float | None = None) -> None:
+        """Return when everything that was backed up is written to the store. `finish` waits until it is safe there, too.
+
+        Args:
+            seconds: How long it may take; None has no limit. A store that cannot be written now is not waited for.
+
+        Raises:
+            NotBackedUp: something is not in the store; the text says what, and why.
+        """
+        if self.worker is not None:
+            self.worker.flush(seconds)
+
+    @property
+    def queue(self) -> Queue:
+        """What waits to be sent in the background, why, and what went wrong with it."""
+        return Queue() if self.worker is None else self.worker.queue()
+
+    def take_over(self, before: Keeper) -> None:
+        """Go on with the queue of the keeper that was attached before, to the store of this one."""
+        if before.worker is not None and self._backups is not None and before.workspace.root == self.workspace.root:
+            self.worker = before.worker
+            self.worker.go_on_with(self._backups)
 
     # -- looking after the store -------------------------------------------------------------------------------------
 
@@ -357,8 +406,16 @@ class Keeper:
                 dry_run=dry_run,
             )
 
+    def _settle(self) -> None:
+        """Have what waits sent first, so that the store shows it. What cannot be sent was said already."""
+        if self.worker is not None:
+            with contextlib.suppress(NotBackedUp):
+                self.worker.flush()
+
     def _need_store(self, verb: str) -> Store:
-        return self._need_backups(verb).store
+        store = self._need_backups(verb).store
+        self._settle()
+        return store
 
     def _need_backups(self, verb: str) -> Backups:
         if self._backups is None:

@@ -106,8 +106,9 @@ def refuse_if_hidden(
 ) -> None:
     """What stands against saying that a path is absent: damage, a fork that holds it, the work of a newer version.
 
-    A generation that is not whole counts as never made: the end of its machine cut off its upload, and nobody can restore
-    it. That is said aloud. It is damage only where the artifact is marked as safe and no older generation is left.
+    A generation of which payload, or the end of the manifest, is missing counts as never made: the end of its machine cut off
+    its upload, and nobody can restore it. That is said aloud. It is damage only where the artifact is marked as safe and no
+    older generation is left.
 
     Raises:
         Corrupt: what was whole is damaged.
@@ -136,7 +137,8 @@ def refuse_if_hidden(
         if generation.state is State.NEWER:
             raise StoreUnreadable(errno.EPROTONOSUPPORT, generation.problem, store.backend.location)
         why = warnings[-1] if warnings else generation.problem
-        if generation.state is State.WHOLE or (head is None and store.exists(mark(key))):
+        arrived = generation.state in (State.WHOLE, State.TORN)  # to its end; what is wrong with it came later
+        if arrived or (head is None and store.exists(mark(key))):
             raise Corrupt(f"{path}: it may be in generation {name.commit}, which is damaged ({why})")
         text = f"{path}: it may have been in generation {name.commit}, which never arrived whole ({generation.problem})"
         warnings.append(text)

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 
-from holdfast.errors import Corrupt, NewerFormat, StoreExists, StoreFull, StoreNotFound, StoreUnreachable, StoreUnreadable
+from holdfast.errors import Corrupt, CutOff, NewerFormat, StoreExists, StoreFull, StoreNotFound, StoreUnreachable, StoreUnreadable
 from holdfast.store import names
 from holdfast.store.backend import Backend, Entry
 from holdfast.store.identity import MAX_SENTINEL_BYTES, parse_sentinel, sentinel_bytes
@@ -207,8 +207,14 @@ class StoreFolder:
                 store_id = self.manifest(name).store_id
             except NewerFormat as error:
                 raise StoreUnreadable(errno.EPROTONOSUPPORT, f"{problem}, and {error}", self.backend.location) from error
-            except Corrupt:
+            except CutOff:
                 continue
+            except Corrupt as error:
+                raise StoreUnreadable(
+                    errno.EIO,
+                    f"{problem}, and a manifest is damaged ({error}): look at the folder in a browser",
+                    self.backend.location,
+                ) from error
             except StoreNotFound:
                 self._refuse_contradiction(name.path, by_name=True)
             self._check_expected(store_id)

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from blake3 import blake3
 
-from holdfast.errors import Corrupt, NewerFormat
+from holdfast.errors import Corrupt, CutOff, NewerFormat
 from holdfast.store.keys import Key, check_relative, printable
 from holdfast.store.names import (
     TAR_STEM,
@@ -187,6 +187,10 @@ def _body(manifest: Manifest) -> dict[str, Any]:
     }
 
 
+#: How every manifest begins and ends, whatever its format.
+_BEGINNING, _END = b'{"digest":"', b"}\n"
+
+
 def parse(data: bytes, name: ManifestName) -> Manifest:
     """Read and check a manifest.
 
@@ -197,7 +201,10 @@ def parse(data: bytes, name: ManifestName) -> Manifest:
     Raises:
         Corrupt: any byte is not as it was written, or a value is not one that Holdfast writes. The text says which.
         NewerFormat: it is sound, and of another format.
+        CutOff: it is the beginning of a manifest, or empty.
     """
+    if not data.endswith(_END) and data[: len(_BEGINNING)] == _BEGINNING[: len(data)]:
+        raise CutOff(f"{name.file}: torn manifest: its end is missing after {len(data)} bytes")
     try:
         document = json.loads(data)
         body = document["manifest"]

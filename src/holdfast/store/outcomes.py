@@ -61,6 +61,7 @@ class BackedUp:
         sequence: Its sequence, or 0.
         parent: Id of the generation that it descends from, or None.
         unchanged: The store held all of it already.
+        queued: A stable copy is taken, and is sent in the background.
         forked: Heads that the new generation does not descend from.
         refused: What could not be kept, by path below the artifact, with the reason; the rest is backed up.
         error: One line for a person where it failed, else empty.
@@ -75,6 +76,7 @@ class BackedUp:
     sequence: int = 0
     parent: str | None = None
     unchanged: bool = False
+    queued: bool = False
     forked: tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
@@ -83,8 +85,8 @@ class BackedUp:
     manifest: Manifest | None = None
 
     def __bool__(self) -> bool:
-        """True where everything that was asked for is in a generation now."""
-        return self.generation is not None and not self.refused and not self.error
+        """True where everything that was asked for is in a generation now, or in the queue for one."""
+        return (self.generation is not None or self.queued) and not self.refused and not self.error
 
     def problem(self) -> str:
         """One line that names what failed or was refused; empty where nothing was."""
@@ -92,4 +94,5 @@ class BackedUp:
             return self.error
         named = "; ".join(f"{self.key.join(path)} {why}" for path, why in sorted(self.refused.items())[:3])
         more = f"; and {len(self.refused) - 3} more" if len(self.refused) > 3 else ""
-        return f"{printable(named)}{more}; everything else is backed up (generation {self.generation})"
+        rest = "is queued" if self.queued else f"is backed up (generation {self.generation})"
+        return f"{printable(named)}{more}; everything else {rest}"

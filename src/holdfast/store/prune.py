@@ -127,7 +127,7 @@ def _debris(
         id_ = generation.name.commit.id
         if id_ in whole or id_ not in attached or generation.name.commit.sequence > newest.commit.sequence - 2:
             continue
-        if generation.state is State.TORN or (generation.manifest is not None and parents[id_] & line):
+        if generation.state in (State.TORN, State.CUT_OFF) or (generation.manifest is not None and parents[id_] & line):
             found.add(id_)
     return found
 

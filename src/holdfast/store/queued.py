@@ -7,13 +7,14 @@ backup of one file never makes the files of another disappear, and what was supe
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from holdfast.store.backup import Request
-from holdfast.store.manifest import FileRecord
+from holdfast.store.manifest import FileRecord, Kind
 from holdfast.store.records import Record
 from holdfast.store.snapshot import Known, Snapshot, Staged
 from holdfast.store.tars import TarWriter, read_members
@@ -36,6 +37,16 @@ class Queued:
     snapshot: Snapshot
     folders: tuple[Path, ...]
     since: float
+
+    @classmethod
+    def about(cls, request: Request, folder: Path) -> Queued:
+        """A copy that is about to be taken into `folder`."""
+        empty = Snapshot(request.artifact, Kind.FILE, request.scope, request.inner, {}, (), {}, {}, None, {})
+        return cls(request, empty, (folder,), time.time())
+
+    def holding(self, snapshot: Snapshot) -> Queued:
+        """The same with its copy."""
+        return replace(self, snapshot=snapshot)
 
     def discard(self) -> None:
         """Remove the copies."""

@@ -113,9 +113,9 @@ def look(store: Store, workspace: Workspace, *, create: bool = False, only_shown
             view = store.prepare(view)
     else:
         view = store.look_wider(view)
-    if view.store_id is not None and view.store_id != known and not only_shown and not store.is_on_its_way():
+    if view.store_id is not None and not only_shown and not workspace.knows_as_safe(store.backend.location):
         try:
-            workspace.meet(store.backend.location, view.store_id)
+            workspace.meet(store.backend.location, view.store_id, safe=not store.is_on_its_way())
         except LocalError as error:  # looking needs no memory; whatever is about to write will say what is wrong
             log.debug("the store could not be remembered (%s)", error)
     return view
@@ -152,7 +152,8 @@ def _each(store: Store, workspace: Workspace, view: View, key: Key, wish: Wish, 
             results.append(restore_artifact(store, workspace, view, below, Target(inner, ""), inner_wish, progress))
     present = [r for r in results if r.outcome is not Outcome.ABSENT]
     if not present:
-        return _not_in_store(store, workspace, view, key, wish)
+        answer = _not_in_store(store, workspace, view, key, wish)
+        return replace(answer, warnings=(*answer.warnings, *(w for r in results for w in r.warnings)))
     worst = next((r for r in present if r.outcome is Outcome.FAILED), None)
     fetched = next((r for r in present if r.outcome is Outcome.RESTORED), None)
     answer = worst or fetched or present[0]

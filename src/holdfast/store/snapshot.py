@@ -182,7 +182,8 @@ def settle(snapshot: Snapshot, record: Record, force: frozenset[str], *, hash_al
         return None
     if hash_all and any(s.blake3 is None for s in snapshot.staged.values()):
         return None
-    if any(s.source is not None and not s.source.exists() for s in snapshot.staged.values()):
+    copies = {snapshot.spool if s.source is None else s.source for s in snapshot.staged.values()}
+    if not all(copy is not None and copy.exists() for copy in copies):
         return None
     kept = {}
     for path, here in snapshot.kept.items():

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from holdfast.errors import Corrupt, NewerFormat, StoreNotFound, StoreUnreadable
+from holdfast.errors import Corrupt, CutOff, NewerFormat, StoreNotFound, StoreUnreadable
 from holdfast.store import names
 from holdfast.store.backend import Backend, Durability
 from holdfast.store.backoff import ONCE, Backoff
@@ -105,6 +105,8 @@ class Store(StoreFolder):
             manifest = self.manifest(name)
         except NewerFormat as error:
             return Generation(name, None, State.NEWER, str(error))
+        except CutOff as error:
+            return Generation(name, None, State.CUT_OFF, str(error))
         except Corrupt as error:
             return Generation(name, None, State.TORN, str(error))
         except StoreNotFound:

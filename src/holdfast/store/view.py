@@ -52,12 +52,13 @@ class State(enum.Enum):
     WHOLE = "whole"
     INCOMPLETE = "incomplete"  #: the manifest verifies, a payload is missing or short
     NEWER = "newer"  #: of a format that this version does not read
+    CUT_OFF = "cut off"  #: the end of the manifest never arrived
     TORN = "torn"  #: the manifest was read to its end and does not verify
 
 
 @dataclass(frozen=True)
 class Generation:
-    """A generation that was looked into. `manifest` is None where it is torn or newer."""
+    """A generation that was looked into. `manifest` is None where it is torn, cut off or newer."""
 
     name: ManifestName
     manifest: Manifest | None

@@ -10,6 +10,7 @@ import secrets
 import shutil
 import stat
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePath
 from typing import Any
@@ -155,11 +156,32 @@ class Workspace:
 
     def temporary(self) -> Path:
         """A new empty folder on the file system of outputs. Only while the lock is held."""
-        folder = self._state / "tmp" / secrets.token_hex(4)
-        try:
+        return self.new_folder(self._state / "tmp")
+
+    def new_folder(self, above: Path) -> Path:
+        """A new empty folder in a folder of this workspace's scratch space."""
+        folder = above / secrets.token_hex(4)
+        with local_errors():
             folder.mkdir(parents=True)
-        except OSError as error:
-            raise LocalError(error.errno, error.strerror, str(folder)) from error
+        return folder
+
+    def queue_folder(self) -> Path:
+        """A folder for copies that wait to be sent, this process's own until it ends, however it ends.
+
+        What ended processes left there is removed: nobody knows what it was, and what is here is backed up anew.
+        """
+        queues = self._state / "queue"
+        with local_errors():
+            self._make_state()
+            for left in sorted(queues.iterdir()) if queues.is_dir() else []:
+                with open(left / "owner", "ab") if left.is_dir() else contextlib.nullcontext() as owner:
+                    if owner is not None and not try_lock(owner):
+                        continue
+                shutil.rmtree(left, ignore_errors=True)
+            folder = self.new_folder(queues)
+            owner = open(folder / "owner", "ab")  # noqa: SIM115 - held as long as this workspace or its process lives
+            try_lock(owner)
+            weakref.finalize(self, owner.close)
         return folder
 
     def set_aside(self, *places: Path) -> Path:
@@ -188,21 +210,37 @@ class Workspace:
 
     def known_store(self, location: str) -> str | None:
         """Identity of the store that this workspace met at a location, or None."""
-        with contextlib.suppress(Corrupt, ValueError):
-            body = records.read_sealed(self._state / "stores.json")
-            if isinstance(body, dict):
-                found = body.get(location)
-                return found if isinstance(found, str) else None
-        return None
+        known = self._stores().get(location)
+        return None if known is None else known[0]
 
-    def meet(self, location: str, store_id: str) -> None:
-        """Remember which store lies at a location."""
-        if self.known_store(location) == store_id:
-            return
-        known: dict[str, str] = {}
-        with contextlib.suppress(Corrupt, ValueError):
-            known = dict(records.read_sealed(self._state / "stores.json") or {})
-        records.write_sealed(self._state / "stores.json", {**known, location: store_id})
+    def knows_as_safe(self, location: str) -> bool:
+        """True where the store that was met there was known to have arrived."""
+        return self._stores().get(location, ("", False))[1]
+
+    def meet(self, location: str, store_id: str, *, safe: bool) -> None:
+        """Remember which store lies at a location.
+
+        Args:
+            location: Where.
+            store_id: Its identity.
+            safe: It has arrived there. One that has not may go with its mount.
+        """
+        stores = self._stores()
+        if stores.get(location) != (store_id, safe):
+            records.write_sealed(self._state / "stores.json", {**stores, location: (store_id, safe)})
+
+    def forget_unsafe_stores(self) -> None:
+        """The mount was made anew, and what had not arrived is gone with the old one: stores that may be are not expected."""
+        stores = self._stores()
+        safe = {location: known for location, known in stores.items() if known[1]}
+        if safe != stores:
+            records.write_sealed(self._state / "stores.json", safe)
+
+    def _stores(self) -> dict[str, tuple[str, bool]]:
+        with contextlib.suppress(Corrupt, ValueError, TypeError, AttributeError):
+            body = records.read_sealed(self._state / "stores.json") or {}
+            return {str(location): (str(store_id), bool(safe)) for location, (store_id, safe) in body.items()}
+        return {}
 
     # -- failed restores ---------------------------------------------------------------------------------------------
 

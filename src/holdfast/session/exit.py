@@ -1,0 +1,52 @@
+"""The end of a process: what waits in the queue is sent, as far as there is time."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import signal
+import threading
+import weakref
+from types import FrameType
+
+from holdfast.errors import NotBackedUp
+from holdfast.session.worker import Worker
+
+log = logging.getLogger(__name__)
+
+#: Colab and Kubernetes follow a SIGTERM with a SIGKILL after 10 to 30 seconds; who ends a program by hand waits a minute.
+TERMINATED_SECONDS = 10.0
+EXIT_SECONDS = 60.0
+
+_workers: weakref.WeakSet[Worker] = weakref.WeakSet()
+_installed: list[int] = []
+
+
+def flush_at_exit(worker: Worker) -> None:
+    """Have a worker flushed when the process ends: at its exit, and on SIGTERM where nobody else handles that."""
+    _workers.add(worker)
+    if os.getpid() in _installed:
+        return
+    _installed[:] = [os.getpid()]
+    atexit.register(_flush, EXIT_SECONDS)
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminated)
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    _flush(TERMINATED_SECONDS)
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
+def _flush(seconds: float) -> None:
+    if os.getpid() not in _installed:  # a forked child; its parent sends
+        return
+    for worker in list(_workers):
+        if waiting := worker.queue().waiting:
+            log.info("%d backup(s) are still being sent; the end waits for them up to %g s", len(waiting), seconds)
+        try:
+            worker.flush(seconds)
+        except NotBackedUp as error:
+            log.error("%s", error)

@@ -1,0 +1,405 @@
+"""Backups in the background: nothing is lost, nothing is sent twice, no error goes unseen, and nobody waits for the drive."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from holdfast.errors import NotBackedUp, StoreFull, StoreUnreachable
+from holdfast.session.config import Config
+from holdfast.session.keeper import Keeper
+from holdfast.session.worker import Worker
+from holdfast.store.backend import Backend
+from holdfast.store.directory import DirectoryBackend
+from holdfast.store.outcomes import Outcome
+from holdfast.store.store import Store
+from holdfast.store.workspace import Workspace
+from holdfast.store.wrappers import Faulty
+from tests.support import PROJECT, Machine, Rig, make_database, read_tree, rows_in
+
+
+class Drive:
+    """A drive that can be held, and can die. Every operation on it is seen."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.going = threading.Event()
+        self.going.set()
+        self.reached = threading.Event()
+        self.error: Exception | None = None
+        self.created: list[str] = []
+        self.seconds = 0.0
+
+    def __call__(self, operation: str, path: str) -> None:
+        if operation == "create":
+            self.reached.set()
+            assert self.going.wait(60)
+            time.sleep(self.seconds)
+        if self.error is not None:
+            raise self.error
+        if operation == "create":
+            self.created.append(path)
+
+    def dies(self) -> None:
+        self.error = StoreUnreachable(errno.ENOTCONN, "the mount is dead", str(self.folder))
+
+    def lives(self) -> None:
+        self.error = None
+
+    def payloads(self) -> list[str]:
+        return [p for p in self.created if p.startswith("outputs/")]
+
+    def generations(self) -> list[str]:
+        return [p for p in self.created if p.startswith("generations/")]
+
+
+class Background:
+    """A machine whose keeper sends in the background."""
+
+    def __init__(self, rig: Rig, *, retry: tuple[float, ...] = (0.02,)) -> None:
+        self.drive = Drive(rig.drive)
+        self.machine = rig.machine()
+        self.keeper = self.keep(retry)
+
+    def keep(self, retry: tuple[float, ...] = (0.02,)) -> Keeper:
+        backend: Backend = Faulty(DirectoryBackend(self.machine.drive, PROJECT), self.drive)
+        config = Config(self.machine.root, "outputs", PROJECT, Path("/nowhere/drive"), timeout=30)
+        store = Store(backend, parallel=2, machine=self.machine.root.name)
+        keeper = Keeper(config, store, Workspace(self.machine.root, lock_seconds=30), background=True)
+        assert keeper.worker is not None
+        keeper.worker = Worker(keeper._backups, retry=retry, ask=0.05)  # type: ignore[arg-type]
+        return keeper
+
+    def hold(self) -> None:
+        """The worker comes to its next create, and no further."""
+        self.drive.reached.clear()
+        self.drive.going.clear()
+
+
+@pytest.fixture
+def background(rig: Rig) -> Iterator[Background]:
+    made = Background(rig)
+    yield made
+    made.drive.lives()
+    made.drive.going.set()
+
+
+def fresh(rig: Rig, path: str) -> Machine:
+    other = rig.machine()
+    assert other.keep.ensure(path).outcome is Outcome.RESTORED
+    return other
+
+
+def waiting(keeper: Keeper) -> list[str]:
+    return [str(k) for k in keeper.queue.waiting]
+
+
+def test_backup_returns_with_a_copy_while_the_drive_is_held_and_what_is_written_then_is_not_in_it(
+    rig: Rig, background: Background
+) -> None:
+    machine, keeper = background.machine, background.keeper
+    small, large = machine.write("outputs/d/small", "one"), machine.write("outputs/d/large", b"1" * 1_500_000)
+    make_database(machine.root / "outputs/d/study.db", 3)
+    background.hold()
+    done = keeper.backup("outputs/d")
+    assert done
+    assert done.results[0].queued
+    assert background.drive.reached.wait(30)
+    small.write_text("two")
+    large.unlink()
+    large.write_bytes(b"2" * 1_500_000)
+    make_database(machine.root / "outputs/d/study.db", 9)
+    assert waiting(keeper) == ["outputs/d"]
+    background.drive.going.set()
+    keeper.flush()
+    assert waiting(keeper) == []
+    other = fresh(rig, "outputs/d")
+    assert (other.read("outputs/d/small"), other.read("outputs/d/large")) == (b"one", b"1" * 1_500_000)
+    assert rows_in(other.root / "outputs/d/study.db") == 3
+
+
+def test_what_is_backed_up_while_another_is_sent_becomes_one_generation_with_all_of_its_files(
+    rig: Rig, background: Background
+) -> None:
+    machine, keeper = background.machine, background.keeper
+    machine.write("outputs/d/first", "first")
+    keeper.backup("outputs/d", wait=0)
+    background.hold()
+    machine.write("outputs/d/a", "a")
+    keeper.backup("outputs/d/a", progress=1)
+    assert background.drive.reached.wait(30), "the first is under way"
+    for name in ("b", "c", "big"):
+        machine.write(f"outputs/d/{name}", name if name != "big" else b"b" * 1_200_000)
+        keeper.backup(f"outputs/d/{name}", progress=2)
+    machine.write("outputs/d/b", "b again")
+    keeper.backup("outputs/d/b")
+    background.drive.going.set()
+    keeper.flush()
+    assert len(background.drive.generations()) == 3, "one before, the one under way, and one for all that came meanwhile"
+    assert len([p for p in background.drive.payloads() if "big" in p]) == 1
+    other = fresh(rig, "outputs/d")
+    expected = {"first": b"first", "a": b"a", "b": b"b again", "c": b"c", "big": b"b" * 1_200_000}
+    assert read_tree(other.root / "outputs/d") == expected
+    assert [row.progress for row in other.keep.status()] == [2]
+
+
+def test_a_thousand_quick_backups_send_what_is_needed_and_every_file_is_there(rig: Rig, background: Background) -> None:
+    machine, keeper = background.machine, background.keeper
+    background.drive.seconds = 0.05
+    for number in range(1000):
+        make_database(machine.root / "outputs/study/study.db", number % 50 + 1)
+        machine.write(f"outputs/study/trial_{number}/result.json", str(number))
+        assert keeper.backup("outputs/study/study.db", f"outputs/study/trial_{number}", progress=number)
+    keeper.flush()
+    sent = len(background.drive.generations())
+    assert sent < 500, "what came while another was under way is sent once"
+    other = fresh(rig, "outputs/study")
+    results = {p.parent.name: p.read_text() for p in (other.root / "outputs/study").glob("*/result.json")}
+    assert results == {f"trial_{n}": str(n) for n in range(1000)}
+    assert rows_in(other.root / "outputs/study/study.db") == 50
+    assert len(background.drive.payloads()) <= 2 * sent, "a database and a tar for each generation"
+
+
+def test_a_dead_mount_is_said_once_everything_waits_and_goes_when_it_is_back(
+    rig: Rig, background: Background, caplog: pytest.LogCaptureFixture
+) -> None:
+    machine, keeper = background.machine, background.keeper
+    machine.write("outputs/a/x", "before")
+    keeper.backup("outputs/a", wait=0)
+    background.drive.dies()
+    with caplog.at_level(logging.INFO):
+        for number in range(5):
+            machine.write("outputs/a/x", f"{number}")
+            machine.write(f"outputs/b{number}", "b")
+            assert keeper.backup("outputs/a", f"outputs/b{number}"), "it is queued"
+            time.sleep(0.05)
+        with pytest.raises(NotBackedUp, match="the mount is dead"):
+            keeper.flush()
+        assert keeper.queue.trouble
+        assert sorted(waiting(keeper)) == ["outputs/a", *(f"outputs/b{n}" for n in range(5))]
+        background.drive.lives()
+        keeper.flush()
+    assert [r.levelname for r in caplog.records if "not backed up yet" in r.message] == ["WARNING"]
+    assert [r.levelname for r in caplog.records if "can be written again" in r.message] == ["INFO"]
+    assert not keeper.queue.trouble
+    other = rig.machine()
+    assert other.keep.ensure("outputs").outcome is Outcome.RESTORED
+    assert other.tree() == {"a/x": b"4", **{f"b{n}": b"b" for n in range(5)}}
+
+
+def test_what_failed_on_its_way_is_sent_with_what_came_after_it(rig: Rig, background: Background) -> None:
+    machine, keeper = background.machine, background.keeper
+    machine.write("outputs/d/kept", "kept")
+    keeper.backup("outputs/d", wait=0)
+    background.hold()
+    machine.write("outputs/d/a", "a")
+    machine.write("outputs/d/large", b"l" * 1_300_000)
+    keeper.backup("outputs/d")
+    assert background.drive.reached.wait(30)
+    machine.write("outputs/d/b", "b")
+    (machine.root / "outputs/d/kept").unlink()
+    keeper.backup("outputs/d")
+    background.drive.dies()
+    background.drive.going.set()
+    deadline = time.monotonic() + 30
+    while not keeper.queue.trouble and time.monotonic() < deadline:
+        time.sleep(0.01)
+    background.drive.lives()
+    keeper.flush()
+    assert read_tree(fresh(rig, "outputs/d").root / "outputs/d") == {"a": b"a", "b": b"b", "large": b"l" * 1_300_000}
+
+
+def test_a_full_drive_keeps_it_in_the_queue_until_there_is_room(rig: Rig, background: Background) -> None:
+    machine, keeper = background.machine, background.keeper
+    background.drive.error = StoreFull(errno.ENOSPC, "no space left", "drive")
+    machine.write("outputs/a", "a")
+    assert keeper.backup("outputs/a")
+    with pytest.raises(NotBackedUp, match="no space left"):
+        keeper.flush()
+    background.drive.lives()
+    keeper.flush()
+    assert fresh(rig, "outputs/a").read("outputs/a") == b"a"
+
+
+def test_an_error_that_cannot_pass_is_in_the_log_in_the_queue_and_raised_by_flush_until_it_is_backed_up(
+    background: Background, caplog: pytest.LogCaptureFixture
+) -> None:
+    machine, keeper = background.machine, background.keeper
+    machine.write("outputs/first", "the store is there")
+    assert keeper.backup("outputs/first", wait=0)
+    machine.write("outputs/a", "a")
+    background.drive.error = ValueError("a defect of ours")
+    keeper.backup("outputs/a")
+    for _ in range(2):
+        with pytest.raises(NotBackedUp, match="a defect of ours"):
+            keeper.flush()
+    assert "a defect of ours" in dict(keeper.queue.errors)[background.machine.keep.workspace.key("outputs/a")]
+    assert "a defect of ours" in caplog.text
+    background.drive.lives()
+    machine.write("outputs/b", "b")
+    assert keeper.backup("outputs/b", wait=0), "the worker lives on"
+    assert keeper.backup("outputs/a", wait=0)
+    keeper.flush()
+    assert not keeper.queue.errors
+
+
+def test_what_was_removed_here_comes_back_although_its_backup_had_not_been_sent(background: Background) -> None:
+    machine, keeper = background.machine, background.keeper
+    place = machine.write("outputs/a", "a")
+    background.hold()
+    keeper.backup("outputs/a")
+    assert background.drive.reached.wait(30)
+    place.unlink()
+    threading.Timer(0.2, background.drive.going.set).start()
+    assert keeper.ensure("outputs/a").outcome is Outcome.RESTORED
+    assert place.read_text() == "a"
+
+
+def test_wait_tells_what_became_of_it(background: Background) -> None:
+    machine, keeper = background.machine, background.keeper
+    machine.write("outputs/a", "a")
+    done = keeper.backup("outputs/a", wait=5)
+    assert done.confirmed
+    assert done.results[0].generation is not None
+    background.drive.dies()
+    machine.write("outputs/a", "b")
+    failed = keeper.backup("outputs/a", wait=0)
+    assert not failed
+    assert "the mount is dead" in failed.results[0].error
+
+
+def test_what_cannot_be_kept_is_said_at_once(background: Background) -> None:
+    machine, keeper = background.machine, background.keeper
+    machine.write("outputs/d/a", "a")
+    (machine.root / "outputs/d/link").symlink_to("a")
+    done = keeper.backup("outputs/d", "outputs/none")
+    assert not done
+    nothing, refused = done.results
+    assert nothing.error == "outputs/none: nothing is there to back up"
+    assert "link" in refused.problem()
+    keeper.flush()
+
+
+def test_a_keeper_attached_anew_goes_on_with_the_queue(rig: Rig, background: Background) -> None:
+    machine, keeper = background.machine, background.keeper
+    machine.write("outputs/a", "a")
+    background.drive.dies()
+    keeper.backup("outputs/a")
+    with pytest.raises(NotBackedUp):
+        keeper.flush()
+    again = machine.keeper()
+    again.take_over(keeper)
+    again.flush()
+    assert fresh(rig, "outputs/a").read("outputs/a") == b"a"
+
+
+def test_the_queue_of_a_killed_process_is_cleared_and_that_of_a_living_one_is_not(background: Background) -> None:
+    machine, keeper = background.machine, background.keeper
+    machine.write("outputs/a", "a")
+    background.drive.dies()
+    keeper.backup("outputs/a")
+    queues = machine.root / ".holdfast/queue"
+    (living,) = queues.iterdir()
+    (queues / "0badc0de").mkdir()
+    (queues / "0badc0de" / "owner").write_bytes(b"")
+    another = background.keep()
+    another.backup("outputs/a")
+    assert living.exists()
+    assert not (queues / "0badc0de").exists()
+    background.drive.lives()
+    keeper.flush()
+    another.flush()
+
+
+def test_nothing_is_left_in_the_queue_and_unchanged_backups_send_nothing(background: Background) -> None:
+    machine, keeper = background.machine, background.keeper
+    for number in range(3):
+        machine.write("outputs/d/a", f"{number}")
+        machine.write("outputs/d/large", b"l" * 1_100_000)
+        keeper.backup("outputs/d")
+    keeper.flush()
+    sent = len(background.drive.created)
+    keeper.backup("outputs/d")
+    keeper.flush()
+    assert len(background.drive.created) == sent
+    (mine,) = (machine.root / ".holdfast/queue").iterdir()
+    assert [p.name for p in mine.rglob("*")] == ["owner"]
+
+
+def test_the_first_backup_of_a_part_joins_the_artifact_that_the_store_has(rig: Rig, background: Background) -> None:
+    other = rig.machine()
+    other.write("outputs/d/a", "a")
+    assert other.keep.backup("outputs/d")
+    background.machine.write("outputs/d/b", "b")
+    background.keeper.backup("outputs/d/b")
+    background.keeper.flush()
+    assert read_tree(fresh(rig, "outputs/d").root / "outputs/d") == {"a": b"a", "b": b"b"}
+
+
+def test_a_store_that_was_not_seen_when_it_was_queued_is_asked_again_where_it_belongs(rig: Rig, background: Background) -> None:
+    other = rig.machine()
+    other.write("outputs/d/a", "a")
+    assert other.keep.backup("outputs/d")
+    background.drive.dies()
+    background.machine.write("outputs/d/b", "b")
+    assert background.keeper.backup("outputs/d/b")
+    background.drive.lives()
+    background.keeper.flush()
+    assert read_tree(fresh(rig, "outputs/d").root / "outputs/d") == {"a": b"a", "b": b"b"}
+
+
+SCRIPT = """
+import sys, time, holdfast
+keep = holdfast.attach(sys.argv[1], drive=sys.argv[2])
+for number in range(20):
+    with open(sys.argv[1] + "/outputs/a", "w") as file:
+        file.write(str(number))
+    assert keep.backup("outputs/a")
+{ending}
+"""
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [
+        ("", 0),
+        ("raise RuntimeError('a cell failed')", 1),
+        ("raise KeyboardInterrupt", 130),
+        ("print('ready', flush=True); time.sleep(60)", -signal.SIGTERM),
+    ],
+    ids=["the end", "an exception", "an interrupt", "SIGTERM"],
+)
+def test_the_end_of_a_process_waits_for_what_is_queued(rig: Rig, tmp_path: Path, ending: str, code: int) -> None:
+    root = tmp_path / "root"
+    (root / "outputs").mkdir(parents=True)
+    config = root / "config"
+    config.mkdir()
+    (config / "paths.yaml").write_text(f"drive: {{backup_base_dir: {PROJECT}}}")
+    script = textwrap.dedent(SCRIPT).format(ending=ending)
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(root), str(rig.drive)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        if code == -signal.SIGTERM:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            process.terminate()
+        _, said = process.communicate(timeout=100)
+    assert process.returncode in (code, -signal.SIGINT if code == 130 else code), said
+    assert fresh(rig, "outputs/a").read("outputs/a") == b"19"
+
+
+def test_a_worker_asks_for_confirmation_by_itself(background: Background) -> None:
+    machine, keeper = background.machine, background.keeper
+    machine.write("outputs/a", "a")
+    keeper.backup("outputs/a", wait=0)
+    assert keeper.awaited() == []
