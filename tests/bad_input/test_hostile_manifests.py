@@ -327,7 +327,7 @@ CUT_OFF = {
     *(f"a payload that is {what}" for what in ("missing", "a pipe", "a link to a secret", "a link to a device", "a loop")),
     *(f"a payload that is {what}" for what in ("a folder", "shorter", "far longer")),
 }
-assert CUT_OFF < INVALID.keys()
+assert CUT_OFF.issubset(INVALID)
 
 
 @pytest.mark.parametrize("what", INVALID)
