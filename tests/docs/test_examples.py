@@ -105,6 +105,23 @@ def test_the_examples_of_a_page_run_in_their_order_and_again_on_a_fresh_machine(
     assert SECOND.get(page, "") in told
 
 
+def test_the_programs_in_examples_run(tmp_path: Path) -> None:
+    last = {"quickstart.py": "damages found there: []", "kill_and_go_on.py": "the result equals that of an uninterrupted run"}
+    assert {p.name for p in (REPOSITORY / "examples").glob("*.py")} == last.keys()
+    for name, words in last.items():
+        done = subprocess.run(
+            [sys.executable, str(REPOSITORY / "examples" / name)],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY / "src"), "TMPDIR": str(tmp_path)},
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+        assert words in done.stdout.splitlines()[-1]
+
+
 # -- blocks that are too heavy, and lines outside of blocks that run ---------------------------------------------------------
 
 
