@@ -97,3 +97,10 @@ def test_outputs_on_the_drive_is_refused_with_the_mend(tmp_path: Path) -> None:
     (drive / "proj/outputs").mkdir(parents=True)
     with pytest.raises(ConfigurationError, match="local disk"):
         open_keeper(drive / "proj", drive)
+
+
+@pytest.mark.parametrize(
+    ("root", "name"), [("/content", "holdfast"), ("/content/study", "study"), ("/kaggle/working", "holdfast"), ("/", "holdfast")]
+)
+def test_the_store_is_named_after_the_project_and_not_after_the_machine(root: str, name: str) -> None:
+    assert load_config(Path(root)).project == name

@@ -15,6 +15,9 @@ from holdfast.store.keys import Key, printable
 CONFIG_FILE = Path("config") / "paths.yaml"
 DEFAULT_MOUNT_POINT = Path("/content/drive")
 MY_DRIVE = "MyDrive"
+#: Folders whose name says nothing of a project: Colab's notebooks start in the first, Kaggle's in the second.
+_NAMELESS = (Path("/content"), Path("/kaggle/working"), Path("/"))
+_NAMELESS_PROJECT = "holdfast"
 _MOST = 100_000
 _DRIVE_SETTINGS = {"mount_point", "backup_base_dir", "store_id", "parallel", "timeout"}
 
@@ -75,12 +78,17 @@ def load_config(root: Path) -> Config:
     return Config(
         root=root,
         outputs=_path(place, "base.outputs", base.get("outputs", "outputs")),
-        project=_path(place, "drive.backup_base_dir", drive.get("backup_base_dir", root.name or "holdfast")),
+        project=_path(place, "drive.backup_base_dir", drive.get("backup_base_dir", _default_project(root))),
         mount_point=Path(_text(place, "drive.mount_point", drive.get("mount_point", str(DEFAULT_MOUNT_POINT)))),
         store_id=None if store_id is None else _text(place, "drive.store_id", store_id),
         parallel=int(_number(place, "drive.parallel", drive.get("parallel", 8), least=1)),
         timeout=_number(place, "drive.timeout", drive.get("timeout", 120), least=0.001),
     )
+
+
+def _default_project(root: Path) -> str:
+    """The folder's name; `holdfast` where that says nothing, as on Colab, whose notebooks start in /content."""
+    return _NAMELESS_PROJECT if root in _NAMELESS else root.name
 
 
 def _section(place: Path, document: Any, name: str) -> Mapping[Any, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from holdfast.errors import HoldfastError, NotRestored, StoreError, UsageError
 from holdfast.session import reports
+from holdfast.session.backups import Backups
 from holdfast.session.config import Config
 from holdfast.session.environment import Environment, without_store
 from holdfast.session.files import file_identity
@@ -19,26 +20,20 @@ from holdfast.session.reports import Held
 from holdfast.session.seeing.sight import Where
 from holdfast.session.seeing.status import Status
 from holdfast.session.seeing.welcome import Welcome
-from holdfast.store.attached import Attached, confirm
 from holdfast.store.backend import Durability, Space
-from holdfast.store.backup import commit
 from holdfast.store.choose import Wish
 from holdfast.store.cleanup import Pruned, prune_store
 from holdfast.store.coverage import DirectoryTest, artifacts, cover
 from holdfast.store.extract import extract
 from holdfast.store.keys import Key
-from holdfast.store.manifest import MAX_SIZE, Manifest
-from holdfast.store.marks import mark_safe
+from holdfast.store.manifest import MAX_SIZE
 from holdfast.store.outcomes import BackedUp, Outcome, Restored
 from holdfast.store.progress import Progress, Silent
-from holdfast.store.prune import plan_artifact, remove, worth_a_look
 from holdfast.store.records import Signature
-from holdfast.store.requests import group
 from holdfast.store.restore import describe, ensure, look, restore
 from holdfast.store.store import Store
 from holdfast.store.verify import Damage, verify
-from holdfast.store.view import View
-from holdfast.store.workspace import Workspace, is_file, is_folder, lstat_or_none
+from holdfast.store.workspace import Workspace, is_file, lstat_or_none
 
 log = logging.getLogger(__name__)
 
@@ -86,13 +81,17 @@ class Keeper:
     ) -> None:
         self.config = config
         self.may_hang = may_hang
-        self.store = store
         self.workspace = workspace
         self.environment = environment
         self._progress = progress or Silent()
         self._opening = opening
-        self._attached: Attached | None = None
+        self._backups = None if store is None else Backups(store, workspace)
         self._said_no_store = False
+
+    @property
+    def store(self) -> Store | None:
+        """Where backups go, or None for local work only."""
+        return None if self._backups is None else self._backups.store
 
     @property
     def root(self) -> Path:
@@ -215,100 +214,21 @@ class Keeper:
         if progress is not None and (type(progress) not in (int, float) or not abs(progress) <= MAX_SIZE):
             raise UsageError(f"progress is {progress!r}; give a number that can be compared")
         keys = [self.workspace.key(p) for p in paths]
-        if self.store is None:
+        if self._backups is None:
             self.say_without_store(log.warning)
             return Backup(tuple(BackedUp(k, error=f"{k}: not backed up: there is no store; give --drive DIR") for k in keys))
         missing = [k for k in keys if lstat_or_none(self.workspace.local(k)) is None]
         failed = [BackedUp(k, error=f"{k}: nothing is there to back up") for k in missing]
         try:
-            results = self._back_up(self.store, [k for k in keys if k not in missing], progress)
+            results = self._backups.back_up([k for k in keys if k not in missing], progress, self._progress)
         except HoldfastError as error:
             results = [BackedUp(k, error=describe(k, error)) for k in keys if k not in missing]
         if wait is not None:
-            results = _wait_for(self.store, results, wait)
+            results = self._backups.wait_for(results, wait)
         for result in [*failed, *results]:
             if result.problem():
                 log.error("%s", result.problem())
         return Backup((*failed, *results))
-
-    def _back_up(self, store: Store, keys: list[Key], progress: float | None) -> list[BackedUp]:
-        if not keys:
-            return []
-        workspace = self.workspace
-        with workspace.lock():
-            view = look(store, workspace, create=True)
-            known = artifacts(store, view, workspace)
-            is_artifact_directory = DirectoryTest(store, view, workspace)
-            requests = group(
-                keys,
-                known,
-                is_directory=lambda k: is_folder(lstat_or_none(workspace.local(k))) or (k in known and is_artifact_directory(k)),
-                is_here=lambda k: lstat_or_none(workspace.local(k)) is not None,
-                is_settled=lambda k: workspace.record_in(k, view).base is not None,
-                progress=progress,
-            )
-            attached = self._attach_to(store, view)
-            touched = self._confirm(store, attached)
-            results = []
-            for request in requests:
-                if not view.of(request.artifact):
-                    view = store.look_wider(view)
-                base = workspace.record_in(request.artifact, view).base
-                try:
-                    workspace.refuse_links([request.artifact])
-                    result = commit(store, workspace, view, request, progress=self._progress, awaited=attached.awaited_bytes)
-                except HoldfastError as error:
-                    results.append(BackedUp(request.artifact, error=describe(request.artifact, error)))
-                    continue
-                results.append(result)
-                if base is not None and store.elsewhere(base):
-                    mark_safe(store, base.key)
-                touched += self._learn(store, attached, result)
-            self._prune(store, view, attached, touched)
-            return results
-
-    def _attach_to(self, store: Store, view: View) -> Attached:
-        """What this session knows: its first look, what was on its way then, and what it writes from then on."""
-        if self._attached is None:
-            self._attached = Attached(view)
-            bases = (self.workspace.record_in(k, view).base for k in self.workspace.known_keys())
-            try:
-                self._attached.remembered(store, [b for b in bases if b is not None and b.name in view.names])
-            except StoreError as error:
-                log.warning("what was written before cannot be confirmed now (%s)", error)
-        return self._attached
-
-    def _learn(self, store: Store, attached: Attached, result: BackedUp) -> list[Manifest]:
-        """Learn of the generation that holds what was backed up; gives it where this machine wrote it, new to the session."""
-        manifest = result.manifest
-        if manifest is None or result.durability is None or manifest.commit.id in attached.own or store.elsewhere(manifest):
-            return []
-        attached.wrote(store, manifest, result.durability)
-        return [manifest]
-
-    def _confirm(self, store: Store, attached: Attached) -> list[Manifest]:
-        """Learn what has been uploaded meanwhile. That it cannot be told now is no reason not to back up."""
-        try:
-            return confirm(store, attached)
-        except StoreError as error:
-            log.warning("what was written before cannot be confirmed now (%s)", error)
-            return []
-
-    def _prune(self, store: Store, view: View, attached: Attached, touched: Sequence[Manifest]) -> None:
-        """Prune the artifacts of these generations where that is worth a look. That it fails costs space, not safety."""
-        keys = []
-        for key in dict.fromkeys(m.key for m in touched):
-            names = dict.fromkeys((*view.of(key), *(m.name for m in touched if m.key == key)))
-            if worth_a_look(store, tuple(names), key, attached):
-                keys.append(key)
-        if not keys:
-            return
-        try:
-            fresh = store.look_wider(store.relist())
-            for key in keys:
-                remove(store, plan_artifact(store, fresh, key, attached, self.workspace.record(key).damaged))
-        except StoreError as error:
-            log.warning("not pruned now (%s)", describe(keys[0], error))
 
     def confirm(self, wait: float = 0.0) -> dict[Key, Durability]:
         """How safe the newest backup of each artifact is that this workspace made or restored.
@@ -319,29 +239,16 @@ class Keeper:
         Raises:
             StoreError: it cannot be told now.
         """
-        if self.store is None:
-            return {}
-        store, deadline = self.store, time.monotonic() + wait
-        while True:
-            with self.workspace.lock():
-                view = look(store, self.workspace)
-                attached = self._attach_to(store, view)
-                self._prune(store, view, attached, self._confirm(store, attached))
-                bases = {k: self.workspace.record_in(k, view).base for k in self.workspace.known_keys()}
-            found = {k: store.durability(b) for k, b in bases.items() if b is not None}
-            left = deadline - time.monotonic()
-            if left <= 0 or Durability.WRITTEN not in found.values():
-                return found
-            time.sleep(min(_ASK_EVERY_SECONDS, left))
+        return {} if self._backups is None else self._backups.confirm(wait)
 
     def awaited(self) -> list[str]:
         """What this session backed up and does not know to be safe. Asks nothing of the store."""
-        return [] if self._attached is None else sorted({m.key.value for m in self._attached.awaited.values()})
+        return [] if self._backups is None else self._backups.awaited()
 
     def reopen(self) -> None:
         """Go on over the mount that stands there now, which may be another than this keeper was opened over."""
         if self._opening is not None:
-            self.store, self._attached = self._opening(), None
+            self._backups = Backups(self._opening(), self.workspace)
 
     def finish(self, *, disconnect: bool = False, wait: float | None = None) -> Finish:
         """Wait until everything is known to be safe, say so, and if wanted give Colab's machine back, which ends its cost.
@@ -433,7 +340,8 @@ class Keeper:
         Raises:
             StoreError: the rest stays for the next time; what was removed was needless.
         """
-        store = self._need_store("prune")
+        backups = self._need_backups("prune")
+        store = backups.store
         wanted = [self.workspace.key(p) for p in paths]
         with self.workspace.lock():
             view = look(store, self.workspace)
@@ -441,7 +349,7 @@ class Keeper:
             keys = [k for k in keys if not wanted or any(w.covers(k) or k.covers(w) for w in wanted)]
             return prune_store(
                 store,
-                self._attach_to(store, view),
+                backups.attach(view),
                 keys,
                 damaged=lambda k: self.workspace.record(k).damaged,
                 with_orphans=orphans,
@@ -450,20 +358,9 @@ class Keeper:
             )
 
     def _need_store(self, verb: str) -> Store:
-        if self.store is None:
+        return self._need_backups(verb).store
+
+    def _need_backups(self, verb: str) -> Backups:
+        if self._backups is None:
             raise UsageError(f"{verb} needs a store: give --drive DIR, set HOLDFAST_DRIVE, or mount Drive")
-        return self.store
-
-
-def _wait_for(store: Store, results: list[BackedUp], seconds: float) -> list[BackedUp]:
-    """Ask again until everything is confirmed, nobody can tell, or the time is over."""
-    deadline = time.monotonic() + seconds
-    while True:
-        results = [
-            replace(r, durability=store.durability(r.manifest)) if r.manifest and r.durability is Durability.WRITTEN else r
-            for r in results
-        ]
-        left = deadline - time.monotonic()
-        if left <= 0 or all(r.durability is not Durability.WRITTEN for r in results):
-            return results
-        time.sleep(min(_ASK_EVERY_SECONDS, left))
+        return self._backups

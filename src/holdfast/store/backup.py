@@ -23,7 +23,7 @@ from holdfast.store.progress import Progress, Silent
 from holdfast.store.records import Here, Intent, Record, Signature
 from holdfast.store.room import giving_back, refuse_if_full
 from holdfast.store.sending import Sending
-from holdfast.store.snapshot import Snapshot, take
+from holdfast.store.snapshot import Known, Snapshot, settle, take
 from holdfast.store.store import Store
 from holdfast.store.view import State, View
 from holdfast.store.workspace import Workspace, lstat_or_none, refreshed
@@ -62,6 +62,7 @@ def commit(
     view: View,
     request: Request,
     *,
+    taken: Snapshot | None = None,
     progress: Progress | None = None,
     awaited: int = 0,
     clock: Callable[[], float] = time.time,
@@ -73,6 +74,7 @@ def commit(
         workspace: Where from.
         view: A fresh look at the store.
         request: What.
+        taken: The snapshot, taken earlier; where it does not stand any more, and by default, one is taken now.
         progress: Told about the transfer.
         awaited: Bytes that earlier commits wrote and that are still to be uploaded: they will take space too.
         clock: Unix seconds; written into the manifest for people.
@@ -91,14 +93,18 @@ def commit(
         lost = examined.lost_payloads
         # 2. A stable snapshot of what changed. From here on the caller may go on writing.
         force = frozenset(p for p, r in (record.base.files if record.base else {}).items() if (r.payload or r.tar) in lost)
-        snapshot = take(
+        hash_all = record.base is None and bool(found)
+        earlier = None if taken is None else settle(taken, record, force, hash_all=hash_all)
+        taken = None  # once is all: a round that starts over needs what is here now
+        snapshot = earlier or take(
             workspace,
             key,
-            record,
+            Known.of(record),
+            workspace.temporary(),
             scope=_widened(workspace, key, request.scope, force),
             owned=request.inner,
             force=force,
-            hash_all=record.base is None and bool(found),
+            hash_all=hash_all,
         )
         if "" in snapshot.refused:
             raise Refused(errno.EINVAL, f"{snapshot.refused['']}; nothing was backed up", str(key))

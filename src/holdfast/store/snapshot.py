@@ -12,7 +12,7 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from blake3 import blake3
@@ -20,7 +20,7 @@ from blake3 import blake3
 from holdfast.errors import LocalError, Refused
 from holdfast.store.backend import CHUNK_BYTES
 from holdfast.store.keys import Key, printable, within
-from holdfast.store.manifest import MAX_TAR_MEMBER, Kind, Manifest
+from holdfast.store.manifest import MAX_TAR_MEMBER, FileRecord, Kind
 from holdfast.store.platform import BINARY, NO_BLOCK, NO_FOLLOW
 from holdfast.store.records import RACY_NS, Here, Record, Signature
 from holdfast.store.scan import Found, Scan, scan
@@ -71,6 +71,26 @@ class Staged:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What a snapshot is taken against: the content that files here are known to have had.
+
+    Args:
+        files: By path, the records of the base, and of what is on its way to be one.
+        here: By path, what each of them looked like here.
+        copied: Large files that are copied, because they changed under a hard link once.
+    """
+
+    files: Mapping[str, FileRecord]
+    here: Mapping[str, Here]
+    copied: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, record: Record) -> Known:
+        """What a workspace remembers."""
+        return cls({} if record.base is None else record.base.files, record.here, record.copied)
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """What is here now, against the base.
 
@@ -108,7 +128,8 @@ class Snapshot:
 def take(
     workspace: Workspace,
     key: Key,
-    record: Record,
+    known: Known,
+    folder: Path,
     *,
     scope: tuple[str, ...] = ("",),
     owned: tuple[str, ...] = (),
@@ -119,9 +140,10 @@ def take(
     """Take the stable copy of an artifact, or of a part of it.
 
     Args:
-        workspace: Held by the caller's lock.
+        workspace: Where from.
         key: The artifact.
-        record: What is remembered of it.
+        known: What is known of it.
+        folder: An empty folder on the file system of outputs; the copies are made there.
         scope: Relative paths within it; the empty one is all.
         owned: Relative paths that inner artifacts own, left out.
         force: Paths to stage although they are unchanged.
@@ -138,13 +160,42 @@ def take(
         raise Refused(errno.EINVAL, f"it {found.refused['']}; nothing was backed up", printable(str(root)))
     try:
         kind = _kind(root)
-        return _Taking(workspace, root, record, clock_ns, hash_all).run(key, kind, scope, owned, found, force)
+        return _Taking(folder, root, known, clock_ns, hash_all).run(key, kind, scope, owned, found, force)
     except FileNotFoundError as error:
         raise LocalError(errno.ENOENT, "it vanished while it was read", printable(str(root))) from error
     except (Refused, LocalError):
         raise
     except OSError as error:
         raise LocalError(error.errno, f"{error.strerror} (while the local copy was taken)", error.filename) from error
+
+
+def settle(snapshot: Snapshot, record: Record, force: frozenset[str], *, hash_all: bool) -> Snapshot | None:
+    """The snapshot as it stands against what is remembered now, or None where it has to be taken anew.
+
+    Args:
+        snapshot: Taken against what was expected then.
+        record: What is remembered now.
+        force: Paths that have to be sent, because the store lost them.
+        hash_all: Every hash has to be known.
+    """
+    if not force <= snapshot.staged.keys():
+        return None
+    if hash_all and any(s.blake3 is None for s in snapshot.staged.values()):
+        return None
+    if any(s.source is not None and not s.source.exists() for s in snapshot.staged.values()):
+        return None
+    kept = {}
+    for path, here in snapshot.kept.items():
+        base, known = Known.of(record).files.get(path), record.here.get(path)
+        if base is None or known is None:
+            return None
+        if known.signature.same_content(here.signature):
+            kept[path] = known
+        elif here.blake3 == base.blake3:
+            kept[path] = here
+        else:
+            return None
+    return replace(snapshot, kept=kept)
 
 
 def _kind(root: Path) -> Kind:
@@ -156,11 +207,10 @@ def _kind(root: Path) -> Kind:
 class _Taking:
     """One snapshot in the making."""
 
-    def __init__(self, workspace: Workspace, root: Path, record: Record, clock_ns: Callable[[], int], hash_all: bool) -> None:
-        self._folder = workspace.temporary()
+    def __init__(self, folder: Path, root: Path, known: Known, clock_ns: Callable[[], int], hash_all: bool) -> None:
+        self._folder = folder
         self._root = root
-        self._record = record
-        self._base: Manifest | None = record.base
+        self._known = known
         self._clock_ns = clock_ns
         self._hash_all = hash_all
         self._spool: TarWriter | None = None
@@ -190,8 +240,8 @@ class _Taking:
         return Snapshot(key, kind, scope, owned, present, found.folders, self._kept, self._staged, spool, self._refused)
 
     def _one(self, path: str, file: Found, kind: Kind, *, forced: bool) -> None:
-        base = None if self._base is None else self._base.files.get(path)
-        known = self._record.here.get(path)
+        base = self._known.files.get(path)
+        known = self._known.here.get(path)
         was_database = base is not None and base.sqlite
         trusted = base is not None and known is not None and known.trusted and not was_database and not forced
         if trusted and known is not None and known.signature == file.signature:
@@ -236,8 +286,8 @@ class _Taking:
         else:
             raise Refused(0, "it is being written to without a pause; close it and back up again", str(place))
         digest = blake3(data).hexdigest()
-        base = None if self._base is None else self._base.files.get(path)
-        unchanged = base is not None and base.blake3 == digest and path in self._record.here
+        base = self._known.files.get(path)
+        unchanged = base is not None and base.blake3 == digest and path in self._known.here
         source = None
         if alone:
             source = self._folder / "file"
@@ -251,7 +301,7 @@ class _Taking:
     def _large(self, path: str, place: Path, file: Found, *, compare: bool) -> Staged:
         target = self._folder / str(len(self._staged) + len(self._kept))
         taken = self._clock_ns()
-        linked = None if path in self._record.copied else self._link(place, target, taken)
+        linked = None if path in self._known.copied else self._link(place, target, taken)
         if linked is None:
             linked_now, here = None, self._copy(place, target)
         else:

@@ -1,0 +1,194 @@
+"""What a session does to the store: commit, confirm, prune. One thing at a time, under the workspace's lock."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from holdfast.errors import HoldfastError, StoreError
+from holdfast.store.attached import Attached, confirm
+from holdfast.store.backend import Durability
+from holdfast.store.backup import Request, commit
+from holdfast.store.coverage import DirectoryTest, artifacts
+from holdfast.store.keys import Key
+from holdfast.store.manifest import Manifest
+from holdfast.store.marks import mark_safe
+from holdfast.store.outcomes import BackedUp
+from holdfast.store.progress import Progress, Silent
+from holdfast.store.prune import plan_artifact, remove, worth_a_look
+from holdfast.store.requests import group
+from holdfast.store.restore import describe, look
+from holdfast.store.snapshot import Snapshot
+from holdfast.store.store import Store
+from holdfast.store.view import View
+from holdfast.store.workspace import Workspace, is_folder, lstat_or_none
+
+log = logging.getLogger(__name__)
+
+_ASK_EVERY_SECONDS = 1.0
+
+
+class Backups:
+    """Backups of one workspace in one store.
+
+    Args:
+        store: Where to.
+        workspace: Where from.
+    """
+
+    def __init__(self, store: Store, workspace: Workspace) -> None:
+        self.store = store
+        self.workspace = workspace
+        self._attached: Attached | None = None
+
+    def attach(self, view: View) -> Attached:
+        """What this session knows: its first look, what was on its way then, and what it writes from then on."""
+        if self._attached is None:
+            self._attached = Attached(view)
+            bases = (self.workspace.record_in(k, view).base for k in self.workspace.known_keys())
+            try:
+                self._attached.remembered(self.store, [b for b in bases if b is not None and b.name in view.names])
+            except StoreError as error:
+                log.warning("what was written before cannot be confirmed now (%s)", error)
+        return self._attached
+
+    def awaited(self) -> list[str]:
+        """What this session backed up and does not know to be safe. Asks nothing of the store."""
+        return [] if self._attached is None else sorted({m.key.value for m in self._attached.awaited.values()})
+
+    def requests(self, keys: Iterable[Key], view: View | None, progress: float | None) -> list[Request]:
+        """What to commit for these paths. Without a view only what this workspace remembers is known of the store."""
+        workspace, store = self.workspace, self.store
+        known = artifacts(store, view, workspace)
+        is_artifact_directory = DirectoryTest(store, view, workspace)
+
+        def is_settled(key: Key) -> bool:
+            return (workspace.record(key) if view is None else workspace.record_in(key, view)).base is not None
+
+        return group(
+            keys,
+            known,
+            is_directory=lambda k: is_folder(lstat_or_none(workspace.local(k))) or (k in known and is_artifact_directory(k)),
+            is_here=lambda k: lstat_or_none(workspace.local(k)) is not None,
+            is_settled=is_settled,
+            progress=progress,
+        )
+
+    def back_up(self, keys: Sequence[Key], counted: float | None, progress: Progress) -> list[BackedUp]:
+        """Commit what is here now. One result for every artifact that is meant.
+
+        Args:
+            keys: Each is here.
+            counted: What the caller counts.
+            progress: Told about the transfer.
+
+        Raises:
+            HoldfastError: nothing was committed.
+        """
+        if not keys:
+            return []
+        with self.workspace.lock():
+            view = look(self.store, self.workspace, create=True)
+            attached = self.attach(view)
+            touched, results = self._confirm(attached), []
+            for request in self.requests(keys, view, counted):
+                try:
+                    result, new = self._commit(view, attached, request, None, progress)
+                except HoldfastError as error:
+                    results.append(BackedUp(request.artifact, error=describe(request.artifact, error)))
+                    continue
+                results.append(result)
+                touched += new
+            self._prune(view, attached, touched)
+            return results
+
+    def send(self, request: Request, taken: Snapshot) -> BackedUp | None:
+        """Commit a snapshot that was taken earlier. None where it was taken as what it is not: another artifact holds the path.
+
+        Raises:
+            HoldfastError: nothing was committed.
+        """
+        with self.workspace.lock():
+            view = look(self.store, self.workspace, create=True)
+            attached = self.attach(view)
+            if all(r.artifact != request.artifact for r in self.requests([request.artifact], view, None)):
+                return None
+            touched = self._confirm(attached)
+            result, new = self._commit(view, attached, request, taken, Silent())
+            self._prune(view, attached, [*touched, *new])
+            return result
+
+    def _commit(
+        self, view: View, attached: Attached, request: Request, taken: Snapshot | None, progress: Progress
+    ) -> tuple[BackedUp, list[Manifest]]:
+        store, workspace, key = self.store, self.workspace, request.artifact
+        if not view.of(key):
+            view = store.look_wider(view)
+        base = workspace.record_in(key, view).base
+        workspace.refuse_links([key])
+        result = commit(store, workspace, view, request, taken=taken, progress=progress, awaited=attached.awaited_bytes)
+        if base is not None and store.elsewhere(base):
+            mark_safe(store, base.key)
+        return result, self._learn(attached, result)
+
+    def _learn(self, attached: Attached, result: BackedUp) -> list[Manifest]:
+        """Learn of the generation that holds what was backed up; gives it where this machine wrote it, new to the session."""
+        manifest = result.manifest
+        if manifest is None or result.durability is None or manifest.commit.id in attached.own or self.store.elsewhere(manifest):
+            return []
+        attached.wrote(self.store, manifest, result.durability)
+        return [manifest]
+
+    def _confirm(self, attached: Attached) -> list[Manifest]:
+        """Learn what has been uploaded meanwhile. That it cannot be told now is no reason not to back up."""
+        try:
+            return confirm(self.store, attached)
+        except StoreError as error:
+            log.warning("what was written before cannot be confirmed now (%s)", error)
+            return []
+
+    def _prune(self, view: View, attached: Attached, touched: Sequence[Manifest]) -> None:
+        """Prune the artifacts of these generations where that is worth a look. That it fails costs space, not safety."""
+        keys = []
+        for key in dict.fromkeys(m.key for m in touched):
+            names = dict.fromkeys((*view.of(key), *(m.name for m in touched if m.key == key)))
+            if worth_a_look(self.store, tuple(names), key, attached):
+                keys.append(key)
+        if not keys:
+            return
+        try:
+            fresh = self.store.look_wider(self.store.relist())
+            for key in keys:
+                remove(self.store, plan_artifact(self.store, fresh, key, attached, self.workspace.record(key).damaged))
+        except StoreError as error:
+            log.warning("not pruned now (%s)", describe(keys[0], error))
+
+    def confirm(self, wait: float = 0.0) -> dict[Key, Durability]:
+        """See `Keeper.confirm`."""
+        deadline = time.monotonic() + wait
+        while True:
+            with self.workspace.lock():
+                view = look(self.store, self.workspace)
+                attached = self.attach(view)
+                self._prune(view, attached, self._confirm(attached))
+                bases = {k: self.workspace.record_in(k, view).base for k in self.workspace.known_keys()}
+            found = {k: self.store.durability(b) for k, b in bases.items() if b is not None}
+            left = deadline - time.monotonic()
+            if left <= 0 or Durability.WRITTEN not in found.values():
+                return found
+            time.sleep(min(_ASK_EVERY_SECONDS, left))
+
+    def wait_for(self, results: list[BackedUp], seconds: float) -> list[BackedUp]:
+        """Ask again until everything is confirmed, nobody can tell, or the time is over."""
+        deadline, store = time.monotonic() + seconds, self.store
+        while True:
+            results = [
+                replace(r, durability=store.durability(r.manifest)) if r.manifest and r.durability is Durability.WRITTEN else r
+                for r in results
+            ]
+            left = deadline - time.monotonic()
+            if left <= 0 or all(r.durability is not Durability.WRITTEN for r in results):
+                return results
+            time.sleep(min(_ASK_EVERY_SECONDS, left))
