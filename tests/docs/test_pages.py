@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.docs.pages import REPOSITORY, anchors, links, pages
@@ -25,3 +27,13 @@ def test_every_page_is_listed_in_the_index_and_the_index_in_the_readme() -> None
         if page.startswith("docs/") and page != "docs/README.md":
             assert page.removeprefix("docs/") in listed, page
     assert "docs/README.md" in links("README.md")
+
+
+def test_every_promise_is_held_by_a_test_that_is_there() -> None:
+    rows = [line for line in (REPOSITORY / "GUARANTEES.md").read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    promises = [line for line in rows if not line.startswith("| promise")]
+    assert len(promises) > 30
+    for line in promises:
+        named = re.findall(r"`(tests/[^`]+)`", line)
+        assert named, line
+        assert all((REPOSITORY / path).exists() for path in named), line
