@@ -1,4 +1,5 @@
 """Somebody who types a page's examples into the current project, one after the other: `python -m tests.docs.reader PAGE`.
+With words behind the page only blocks that hold one of them.
 
 Blocks of Python share their names, as cells of a notebook do. A failure shows the page and its line.
 """
@@ -59,9 +60,9 @@ def type_in(block: Block, names: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    page = sys.argv[1]
+    page, *only = sys.argv[1:]
     BEFORE.get(page, lambda: None)()
     shared: dict[str, Any] = {"__name__": "__main__", **HELPERS}
     for one in examples(page):
-        if not one.marker:
+        if not one.marker and (not only or any(words in one.text for words in only)):
             type_in(one, shared)
