@@ -203,6 +203,18 @@ def _resolve(node: ast.expr, names: dict[str, Any]) -> Any:
     return None
 
 
+def test_what_the_text_calls_by_name_has_that_name() -> None:
+    names = {"holdfast": holdfast, "keep": holdfast.Keeper, "keeper": holdfast.Keeper}
+    seen = 0
+    for page in pages():
+        text = re.sub(r"^ *```.*?^ *```$", "", (REPOSITORY / page).read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+        for owner, name in re.findall(r"`(holdfast|keep|keeper)\.(\w+)\b(?!\.|/)", text):
+            if name not in ("json", "pipeline"):  # a file of the store, and a package
+                assert hasattr(names[owner], name), f"{page}: {owner}.{name}"
+                seen += 1
+    assert seen > 20
+
+
 def test_what_other_programs_are_told_exists() -> None:
     """Targets of make, extras of pip, modules that are run: in every block, whatever its language."""
     extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]
