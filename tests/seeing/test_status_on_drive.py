@@ -135,6 +135,14 @@ def test_a_status_without_a_store_says_that_nothing_is_kept(rig: Rig) -> None:
     assert "work is kept on this machine only" in out
 
 
+def test_a_status_that_was_not_given_the_store_does_not_say_that_nothing_is_here(rig: Rig) -> None:
+    machine = rig.machine()
+    machine.write("outputs/a.txt", "x")
+    assert machine.keep.backup("outputs/a.txt")
+    out = good(Box(machine.root, None).run("status")).out
+    assert out.startswith("! LOCAL ONLY: no drive folder is given, so nobody can tell what of this is backed up")
+
+
 def test_json_is_json_and_nothing_else(rig: Rig) -> None:
     machine = rig.machine()
     machine.write("outputs/a.txt", "x")

@@ -82,7 +82,7 @@ _PATHS = (
         "drive.backup_base_dir",
         "project",
         "relative path",
-        "name of the project folder",
+        "name of the project folder; `holdfast` for `/content`",
         "the store's folder, below My Drive or the folder given by `--drive`",
     ),
     ("drive.mount_point", "mount_point", "path", f"`{DEFAULT_MOUNT_POINT}`", "where Drive is mounted on Colab"),

@@ -170,6 +170,8 @@ def decide(rows: Sequence[ArtifactStatus], *, store: str | None, free: int | Non
         text = f"{many(files, 'file')} written, and this place cannot tell whether they arrived"
         return Verdict(Tone.UNTOLD, "CANNOT TELL", f"{text}: if none did, you would lose at most {duration(worst)} of work")
     held = [r for r in rows if r.generation]
+    if store is None and any(r.here != "no" for r in rows):
+        return Verdict(Tone.ATTENTION, "LOCAL ONLY", "no drive folder is given, so nobody can tell what of this is backed up")
     if not held:
         return Verdict(Tone.ATTENTION, "NOTHING HERE", "nothing is here, and nothing is in the store whole")
     where = store if store == "Drive" else "in the store"

@@ -1,0 +1,39 @@
+"""The pages hang together: every link leads somewhere, and every page is found from the README."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.docs.pages import REPOSITORY, anchors, links, pages
+
+ALSO = ("ARCHITECTURE.md", "CONTRIBUTING.md", "FORMAT.md", "GUARANTEES.md", "CHANGELOG.md")
+
+
+@pytest.mark.parametrize("page", [*pages(), *ALSO])
+def test_every_link_leads_to_a_page_and_a_heading_that_are_there(page: str) -> None:
+    for target in links(page):
+        path, _, anchor = target.partition("#")
+        place = (REPOSITORY / page).parent / path if path else REPOSITORY / page
+        assert place.exists(), f"{page} links to {target}"
+        if anchor:
+            assert anchor in anchors(place.resolve().relative_to(REPOSITORY).as_posix()), f"{page} links to {target}"
+
+
+def test_every_page_is_listed_in_the_index_and_the_index_in_the_readme() -> None:
+    listed = {target.partition("#")[0] for target in links("docs/README.md")}
+    for page in pages():
+        if page.startswith("docs/") and page != "docs/README.md":
+            assert page.removeprefix("docs/") in listed, page
+    assert "docs/README.md" in links("README.md")
+
+
+def test_every_promise_is_held_by_a_test_that_is_there() -> None:
+    rows = [line for line in (REPOSITORY / "GUARANTEES.md").read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    promises = [line for line in rows if not line.startswith("| promise")]
+    assert len(promises) > 30
+    for line in promises:
+        named = re.findall(r"`(tests/[^`]+)`", line)
+        assert named, line
+        assert all((REPOSITORY / path).exists() for path in named), line

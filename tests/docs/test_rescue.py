@@ -1,0 +1,107 @@
+"""The script of docs/rescue.md, taken from the page and run by a Python that has nothing of ours on a real store."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.docs.pages import blocks
+from tests.support import Machine, Rig, age, make_database, read_tree, rows_in
+
+
+def script(folder: Path) -> Path:
+    (found,) = [b for b in blocks("docs/rescue.md") if b.language == "python"]
+    place = folder / "rescue.py"
+    place.write_text(found.text, encoding="utf-8")
+    return place
+
+
+def rescue(rig: Rig, store: Path | None = None) -> tuple[dict[str, bytes], str]:
+    """What the script writes, and what it says. `-I` keeps every path of ours away, so that only Python itself is there."""
+    target = rig.folder / "rescued"
+    shutil.rmtree(target, ignore_errors=True)
+    command = [sys.executable, "-I", "-S", str(script(rig.folder)), str(store or rig.store), str(target)]
+    done = subprocess.run(command, cwd=rig.folder, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return read_tree(target), done.stdout
+
+
+def worked(machine: Machine) -> None:
+    """A directory in three generations with a tar each, a database, a large file, and a single file beside it."""
+    for number in range(5):
+        machine.write(f"outputs/study/trials/{number}/metrics.json", f"first {number}")
+    machine.write("outputs/study/weights.bin", bytes(range(256)) * 8192)
+    make_database(machine.outputs / "study/study.db", rows=3)
+    machine.write("outputs/study/best/model.json", "the old best")
+    age(machine.outputs)
+    assert machine.keep.backup("outputs/study")
+    machine.write("outputs/study/best/model.json", "the best")
+    assert machine.keep.backup("outputs/study/best")  # a part of its artifact
+    machine.write("outputs/study/trials/1/metrics.json", "second 1")
+    machine.write("outputs/study/ümlaut und Leerzeichen.txt", "ü")
+    make_database(machine.outputs / "study/study.db", rows=7)
+    (machine.outputs / "study/trials/4/metrics.json").unlink()
+    assert machine.keep.backup("outputs/study")
+    machine.write("outputs/report.md", "# Report")
+    assert machine.keep.backup("outputs/report.md")
+
+
+def test_the_script_brings_back_every_file_as_it_was(rig: Rig, machine: Machine) -> None:
+    worked(machine)
+    assert sum(p.suffix == ".tar" for p in rig.payloads()) >= 3
+    expected = {f"outputs/{path}": content for path, content in machine.tree().items() if not path.endswith(".db")}
+    rescued, told = rescue(rig)
+    database = rig.folder / "rescued/outputs/study/study.db"
+    assert rescued.pop("outputs/study/study.db")
+    assert rows_in(database) == 7
+    assert rescued == expected
+    assert "outputs/study from backup 3 of " in told
+    assert "passed over" not in told
+
+
+def test_what_lies_inside_a_directory_and_was_backed_up_by_itself_comes_back_at_its_newest(rig: Rig, machine: Machine) -> None:
+    for content in ("old", "new"):
+        machine.write("outputs/d/inner/x", content)
+        assert machine.keep.backup("outputs/d/inner")
+        machine.write("outputs/d/y", "y")
+        assert machine.keep.backup("outputs/d")
+    rescued, told = rescue(rig)
+    assert rescued == {"outputs/d/inner/x": b"new", "outputs/d/y": b"y"}
+    assert "outputs/d/inner from backup 2 of " in told
+
+
+def test_a_backup_that_did_not_arrive_whole_is_passed_over_and_named(rig: Rig, machine: Machine) -> None:
+    for content in (b"one", b"two"):
+        machine.write("outputs/a.bin", content)
+        assert machine.keep.backup("outputs/a.bin")
+    older, newer = rig.manifests()
+    (payload,) = [p for p in rig.payloads() if "@000002-" in p.name]
+    payload.write_bytes(b"")  # arrived with 0 bytes
+    assert rescue(rig)[0] == {"outputs/a.bin": b"one"}
+    payload.unlink()  # never arrived
+    rescued, told = rescue(rig)
+    assert rescued == {"outputs/a.bin": b"one"}
+    assert f"passed over: {newer.name}" in told
+    older.write_bytes(older.read_bytes()[:100])  # a manifest that was cut short
+    rescued, told = rescue(rig)
+    assert rescued == {}
+    assert f"passed over: {older.name}" in told
+
+
+def test_a_copy_of_the_store_from_elsewhere_serves_as_well(rig: Rig, machine: Machine, tmp_path: Path) -> None:
+    worked(machine)
+    downloaded = tmp_path / "Downloads" / "proj (1)"
+    shutil.copytree(rig.store, downloaded)
+    before = rescue(rig)[0]
+    shutil.rmtree(rig.store)
+    assert rescue(rig, downloaded)[0] == before
+
+
+def test_manifests_in_a_twin_folder_are_seen(rig: Rig, machine: Machine) -> None:
+    machine.write("outputs/a", "a")
+    assert machine.keep.backup("outputs/a")
+    (rig.store / "generations").rename(rig.store / "generations (1)")
+    assert rescue(rig)[0] == {"outputs/a": b"a"}
