@@ -145,7 +145,7 @@ class Holdfast(Tool):
     name = "holdfast"
 
     def backup(self) -> None:
-        done = holdfast.attach(root=self.root, drive=self.drive).backup(DATA)
+        done = holdfast.attach(root=self.root, drive=self.drive, background=False).backup(DATA)
         if not done:
             sys.exit(f"holdfast did not back up: {done}")
 

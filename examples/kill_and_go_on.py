@@ -32,7 +32,7 @@ def train(root: Path, drive: Path, journal: Path) -> None:
             path.parent.mkdir(exist_ok=True)
             (root / "unfinished").write_bytes(hashlib.shake_256(weights).digest(4_000_000))
             os.replace(root / "unfinished", path)  # what is below outputs is whole
-            if not keep.backup(path):
+            if not keep.backup(path, wait=0):  # 0: in the store when it returns
                 sys.exit(f"step {step} could not be backed up")
             note(journal, "safe", step)
         weights = keep.require(path).read_bytes()

@@ -27,7 +27,7 @@ first = start_machine(drive)
 if not first.ensure(RESULT):  # the universal pattern
     (first.root / "outputs").mkdir()
     (first.root / RESULT).write_text("made once, by hours of work\n", encoding="utf-8")
-    if not (backup := first.backup(RESULT)):
+    if not (backup := first.backup(RESULT, wait=60)):
         sys.exit(f"not backed up, so it stays here: {first.root / RESULT}")
     print(f"made and backed up {first.root / RESULT}; confirmed on the disk: {backup.confirmed}")
 shutil.rmtree(first.root)

@@ -171,11 +171,11 @@ def test_the_keeper_is_the_same_question_precisely(tmp_path: Path) -> None:
     (one / "outputs").mkdir()
     (one / "outputs/result.json").write_text("{}")
     assert keep.backup("outputs/result.json")
+    keep.flush()
     keep = holdfast.attach(two, tmp_path / "drive")
     assert keep.require("outputs/result.json").read_text() == "{}"
     with pytest.raises(holdfast.errors.NotRestored, match="neither here nor in the store"):
         keep.require("outputs/other.json")
-    keep.flush()
     assert [r.key.value for r in keep.status()] == ["outputs/result.json"]
 
 
@@ -185,7 +185,9 @@ def test_every_restore_and_backup_is_logged_once(tmp_path: Path, caplog: pytest.
     (one / "outputs").mkdir()
     (one / "outputs/x").write_text("x")
     caplog.set_level(logging.INFO, logger="holdfast")
-    holdfast.attach(one, tmp_path / "drive").backup("outputs/x")
+    keep = holdfast.attach(one, tmp_path / "drive")
+    keep.backup("outputs/x")
+    keep.flush()
     holdfast.attach(two, tmp_path / "drive").ensure("outputs/x")
     messages = [r.getMessage() for r in caplog.records if r.levelno == logging.INFO]
     assert [m.split(":")[0] for m in messages] == ["outputs/x", "outputs/x"]

@@ -26,8 +26,13 @@ Drive = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print a list of objects instead of text.")]
 
 
-def open_from(root: str | None, drive: str | None) -> Keeper:
+def open_from(root: str | None, drive: str | None, *, background: bool = False) -> Keeper:
     """The keeper that the options name. Where its drive may hang, the command steps aside.
+
+    Args:
+        root: The option.
+        drive: The option.
+        background: Backups are sent in the background.
 
     Raises:
         UsageError: an option names no folder.
@@ -35,7 +40,7 @@ def open_from(root: str | None, drive: str | None) -> Keeper:
     for option, given in (("--root", root), ("--drive", drive)):
         if given is not None and (not given or "\0" in given):
             raise UsageError(f"{option}: {given!r} is not a folder")
-    keeper = open_keeper(root, drive, mount=False)
+    keeper = open_keeper(root, drive, mount=False, background=background)
     if keeper.may_hang:
         APART.step_aside()
     return keeper

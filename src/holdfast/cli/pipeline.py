@@ -12,6 +12,7 @@ from holdfast.cli import show_pipeline
 from holdfast.cli.options import FAILED, OK, Drive, Json, Root, open_from
 from holdfast.errors import UsageError
 from holdfast.pipeline.libraries import WORKING, need
+from holdfast.session.exit import EXIT_SECONDS
 
 Config = Annotated[str, typer.Argument(metavar="CONFIG", help="An experiment file, or the name of a built-in one: sample.")]
 Overrides = Annotated[
@@ -40,12 +41,15 @@ def run(
     from holdfast.pipeline.runner import Runner
 
     seconds = None if stop_after is None else _seconds(stop_after)
-    keeper = open_from(root, drive)
+    keeper = open_from(root, drive, background=True)
     experiment = load_experiment(config, overrides or [])
     narration = Quiet() if as_json else Screen()
     show_pipeline.opening(keeper, experiment, narration)
     runner = Runner(keeper, experiment, fork=fork, only=only or [], stop_after=seconds, narration=narration)
-    summary = runner.run()
+    try:
+        summary = runner.run()
+    finally:  # also where a stage failed, or somebody interrupted it
+        keeper.settle(EXIT_SECONDS)
     show_pipeline.ending(keeper, experiment, summary, as_json=as_json)
     raise typer.Exit(FAILED if summary.safe == "NOT BACKED UP" else OK)
 

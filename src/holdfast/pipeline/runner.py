@@ -11,7 +11,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from holdfast.errors import ConfigurationError, HoldfastError, MadeOtherwise, NotRestored, StageFailed, StoreError, UsageError
+from holdfast.errors import (
+    ConfigurationError,
+    HoldfastError,
+    MadeOtherwise,
+    NotBackedUp,
+    NotRestored,
+    StageFailed,
+    StoreError,
+    UsageError,
+)
 from holdfast.integrations.watching import Stopped
 from holdfast.pipeline.examine import Examiner, Found, State
 from holdfast.pipeline.layout import CHECKPOINTS, RECORD, drop_checkpoints
@@ -302,7 +311,11 @@ class Runner:
         if not self.keeper.enabled:
             return "NO STORE"
         try:
+            self.keeper.flush()
             rows = self.keeper.status()
+        except NotBackedUp as error:
+            self.narration.warn(error.line)
+            return "NOT BACKED UP"
         except StoreError as error:
             log.warning("it cannot be told what is backed up (%s)", error.strerror or error)
             return "UNKNOWN"

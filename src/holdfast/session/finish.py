@@ -99,7 +99,7 @@ def _not_safe(keeper: Keeper, wait: float) -> tuple[list[str], bool]:
     """What would be lost with this machine, or may be; and whether that is only because the mount does not tell."""
     if not keeper.enabled:
         return [keeper.without_store], False
-    keeper.flush()
+    keeper.flush(wait, patient=True)
     found = {key.value: durability for key, durability in keeper.confirm(wait).items()}
     for row in keeper.status():
         if row.durability:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -21,7 +20,8 @@ from holdfast.session.reports import Held
 from holdfast.session.seeing.sight import Where
 from holdfast.session.seeing.status import Status
 from holdfast.session.seeing.welcome import Welcome
-from holdfast.session.worker import Queue, Worker
+from holdfast.session.waiting import Queue
+from holdfast.session.worker import Worker
 from holdfast.store.backend import Durability, Space
 from holdfast.store.choose import Wish
 from holdfast.store.cleanup import Pruned, prune_store
@@ -143,7 +143,7 @@ class Keeper:
     def _ensure(self, path: str | PurePath) -> Restored:
         key = self.workspace.key(path)
         if self.worker is not None and lstat_or_none(self.workspace.local(key)) is None:
-            self._settle()  # it may have been removed here after a backup that is still in the queue
+            self.settle()  # it may have been removed here after a backup that is still in the queue
         return ensure(self.store, self.workspace, key, self._progress)
 
     def require(self, path: str | PurePath) -> Path:
@@ -292,17 +292,18 @@ class Keeper:
         """
         return finish(self, disconnect=disconnect, wait=wait)
 
-    def flush(self, seconds: float | None = None) -> None:
+    def flush(self, seconds: float | None = None, *, patient: bool = False) -> None:
         """Return when everything that was backed up is written to the store. `finish` waits until it is safe there, too.
 
         Args:
-            seconds: How long it may take; None has no limit. A store that cannot be written now is not waited for.
+            seconds: How long it may take; None has no limit.
+            patient: Go on trying for so long; without it a store that cannot be written now is not waited for.
 
         Raises:
             NotBackedUp: something is not in the store; the text says what, and why.
         """
         if self.worker is not None:
-            self.worker.flush(seconds)
+            self.worker.flush(seconds, patient=patient)
 
     @property
     def queue(self) -> Queue:
@@ -345,7 +346,7 @@ class Keeper:
         """
         view = None if self.store is None else look(self.store, self.workspace)
         found = reports.status(self.store, view, self.workspace)
-        return Status(tuple(found), **self._where(), space=self._space(), time=time.time())
+        return Status(tuple(found), **self._where(), space=self._space(), time=time.time(), queue=self.queue)
 
     def welcome(self) -> Welcome:
         """What is here, what is in the store, and what will happen now. Shows itself; changes nothing, and never raises StoreError.
@@ -406,15 +407,25 @@ class Keeper:
                 dry_run=dry_run,
             )
 
-    def _settle(self) -> None:
-        """Have what waits sent first, so that the store shows it. What cannot be sent was said already."""
-        if self.worker is not None:
-            with contextlib.suppress(NotBackedUp):
-                self.worker.flush()
+    def settle(self, seconds: float | None = None) -> bool:
+        """Have what waits sent, so that the store shows it. What cannot be sent was said already, and waits on.
+
+        Args:
+            seconds: How long it may take; None has no limit. A store that cannot be written now is not waited for.
+
+        Returns:
+            True where all of it is in the store.
+        """
+        try:
+            self.flush(seconds)
+        except NotBackedUp as error:
+            log.debug("%s", error)
+            return False
+        return True
 
     def _need_store(self, verb: str) -> Store:
         store = self._need_backups(verb).store
-        self._settle()
+        self.settle()
         return store
 
     def _need_backups(self, verb: str) -> Backups:

@@ -12,11 +12,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.errors import HoldfastError, NotBackedUp, Refused, StoreError, WorkspaceBusy
 from holdfast.session.backups import Backups
+from holdfast.session.waiting import Queue
 from holdfast.store.keys import Key
 from holdfast.store.outcomes import BackedUp
 from holdfast.store.progress import Silent
@@ -31,23 +31,6 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 #: How often it is asked whether what was written is confirmed meanwhile.
 ASK_SECONDS = 15.0
-
-
-@dataclass(frozen=True)
-class Queue:
-    """What the worker has before it.
-
-    Args:
-        waiting: Artifacts of which a snapshot waits, or is being sent.
-        since: When the oldest change among them was taken, Unix seconds; 0 with none.
-        trouble: Why nothing can be sent now; empty where nothing is wrong.
-        errors: By artifact, why its last backup came to nothing.
-    """
-
-    waiting: tuple[Key, ...] = ()
-    since: float = 0.0
-    trouble: str = ""
-    errors: tuple[tuple[Key, str], ...] = ()
 
 
 class Worker:
@@ -126,11 +109,12 @@ class Worker:
             raise
         return queued
 
-    def flush(self, seconds: float | None = None) -> None:
+    def flush(self, seconds: float | None = None, *, patient: bool = False) -> None:
         """Return when everything that was queued is in the store. What waits for a retry is tried at once.
 
         Args:
-            seconds: How long it may take; None has no limit. A store that cannot be written now is not waited for.
+            seconds: How long it may take; None has no limit.
+            patient: Go on trying for so long; without it a store that cannot be written now is not waited for.
 
         Raises:
             NotBackedUp: something is not in the store; the text says what, and why.
@@ -141,7 +125,7 @@ class Worker:
             self._changed.notify_all()
             while self._waiting or self._sending is not None:
                 left = None if deadline is None else deadline - time.monotonic()
-                if (left is not None and left <= 0) or (self._trouble and self._failures > failures):
+                if (left is not None and left <= 0) or (self._trouble and self._failures > failures and not patient):
                     break
                 self._changed.wait(left)
             problems = [text for _, text in sorted(self._errors.items())]

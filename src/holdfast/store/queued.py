@@ -16,10 +16,13 @@ from typing import TypeVar
 from holdfast.store.backup import Request
 from holdfast.store.manifest import FileRecord, Kind
 from holdfast.store.records import Record
-from holdfast.store.snapshot import Known, Snapshot, Staged
-from holdfast.store.tars import TarWriter, read_members
+from holdfast.store.snapshot import SPOOL, Known, Snapshot, Staged, spooled
+from holdfast.store.tars import TarWriter
 
 T = TypeVar("T")
+
+#: So many tars of small files may wait for one commit before they are packed into one.
+_MOST_SPOOLS = 16
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Queued:
     @classmethod
     def about(cls, request: Request, folder: Path) -> Queued:
         """A copy that is about to be taken into `folder`."""
-        empty = Snapshot(request.artifact, Kind.FILE, request.scope, request.inner, {}, (), {}, {}, None, {})
+        empty = Snapshot(request.artifact, Kind.FILE, request.scope, request.inner, {}, (), {}, {}, {})
         return cls(request, empty, (folder,), time.time())
 
     def holding(self, snapshot: Snapshot) -> Queued:
@@ -75,7 +78,7 @@ def merge(older: Queued, newer: Queued, into: Path) -> Queued:
     Args:
         older: Taken first, and not sent.
         newer: Taken against what `older` will have made.
-        into: A new empty folder of the queue, for small files that come from both.
+        into: A new empty folder of the queue, in which small files of many are packed together.
     """
     old, new = older.snapshot, newer.snapshot
     # What the newer one found as the older one has it is still the older one's to send.
@@ -91,9 +94,14 @@ def merge(older: Queued, newer: Queued, into: Path) -> Queued:
         folders=tuple(sorted({*(f for f in old.folders if not new.covers(f)), *new.folders})),
         kept=kept,
         staged=staged,
-        spool=_spool(old, new, staged, into),
         refused={**_beside(old.refused, new), **new.refused},
+        merged=True,
     )
+    folders = (*older.folders, *newer.folders)
+    if len(merged.spools) > _MOST_SPOOLS:
+        merged = replace(merged, staged=_packed(dict(staged), into))
+        folders = (*folders, into)
+    _drop(old, merged)
     request = replace(
         newer.request,
         scope=merged.scope,
@@ -101,25 +109,28 @@ def merge(older: Queued, newer: Queued, into: Path) -> Queued:
         settled=tuple(sorted({*older.request.settled, *newer.request.settled} & set(owned))),
         progress=older.request.progress if newer.request.progress is None else newer.request.progress,
     )
-    return Queued(request, merged, (*older.folders, *newer.folders, into), min(older.since, newer.since))
+    return Queued(request, merged, folders, min(older.since, newer.since))
+
+
+def _drop(old: Snapshot, merged: Snapshot) -> None:
+    """Remove the copies that were superseded."""
+    for spool in old.spools - merged.spools:
+        spool.unlink(missing_ok=True)
+    sources = {s.source for s in merged.staged.values()}
+    for staged in old.staged.values():
+        if staged.source is not None and staged.source not in sources:
+            staged.source.unlink(missing_ok=True)
 
 
 def _beside(mapping: Mapping[str, T], newer: Snapshot) -> dict[str, T]:
     return {path: value for path, value in mapping.items() if not newer.covers(path)}
 
 
-def _spool(old: Snapshot, new: Snapshot, staged: Mapping[str, Staged], into: Path) -> Path | None:
-    """The small files of both, in one tar."""
-    spooled = {path: s for path, s in staged.items() if s.source is None}
-    parts = []
-    for snapshot in (old, new):
-        mine = {path: s for path, s in spooled.items() if snapshot.staged.get(path) is s}
-        if mine and snapshot.spool is not None:
-            parts.append((snapshot.spool, mine))
-    if len(parts) < 2:
-        return parts[0][0] if parts else None
-    with TarWriter(into / "spool.tar") as writer:
-        for spool, mine in parts:
-            for path, data in read_members(spool, {p: s.size for p, s in mine.items()}):
-                writer.add(path, data, mine[path].mode, mine[path].here.mtime_ns)
-    return writer.close()
+def _packed(staged: dict[str, Staged], into: Path) -> dict[str, Staged]:
+    """The same with every small file in one tar."""
+    small = [s for s in staged.values() if s.spool is not None]
+    spool = into / SPOOL
+    with TarWriter(spool) as writer:
+        for one, data in spooled(small):
+            writer.add(one.path, data, one.mode, one.here.mtime_ns)
+    return {**staged, **{s.path: replace(s, spool=spool) for s in small}}

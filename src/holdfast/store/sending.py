@@ -18,9 +18,9 @@ from holdfast.store.manifest import FileRecord, Tar
 from holdfast.store.names import TAR_STEM, CommitId, payload_folder, payload_names
 from holdfast.store.planning import Content
 from holdfast.store.progress import Progress
-from holdfast.store.snapshot import Snapshot, Staged
+from holdfast.store.snapshot import Snapshot, Staged, spooled
 from holdfast.store.store import Store
-from holdfast.store.tars import TarWriter, read_members
+from holdfast.store.tars import TarWriter
 from holdfast.store.workspace import Workspace, local_errors
 
 log = logging.getLogger(__name__)
@@ -116,17 +116,17 @@ class Sending:
 
     def _tar(self) -> tuple[Path | None, dict[str, tuple[str, int, int]]]:
         """The commit's tar: the spool as it is, or a new one with the live members of merged tars."""
-        packed = {p: (s.blake3 or "", s.size, s.mode) for p in self._content.packed for s in (self._snapshot.staged[p],)}
-        spool = self._snapshot.spool
-        if not packed or spool is None:
+        staged = [self._snapshot.staged[p] for p in self._content.packed]
+        packed = {s.path: (s.blake3 or "", s.size, s.mode) for s in staged}
+        if not staged:
             return None, {}
-        spooled = {p for p, s in self._snapshot.staged.items() if s.source is None}
-        if spooled == set(packed) and not self._content.merged:
-            return spool, packed
+        spools = self._snapshot.spools
+        spooled_alone = {p for p, s in self._snapshot.staged.items() if s.spool is not None} == set(packed)
+        if len(spools) == 1 and spooled_alone and not self._content.merged and not self._snapshot.merged:
+            return spools.pop(), packed
         with TarWriter(self._workspace.temporary() / "merged.tar") as writer:
-            for path, data in read_members(spool, {p: size for p, (_, size, _) in packed.items()}):
-                staged = self._snapshot.staged[path]
-                writer.add(path, data, staged.mode, staged.here.mtime_ns)
+            for one, data in spooled(staged):
+                writer.add(one.path, data, one.mode, one.here.mtime_ns)
             for record, data in self._live_members():
                 writer.add(record.path, data, record.mode, 0)
                 packed[record.path] = (record.blake3, record.size, record.mode)

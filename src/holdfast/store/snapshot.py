@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from holdfast.store.records import RACY_NS, Here, Record, Signature
 from holdfast.store.scan import Found, Scan, scan
 from holdfast.store.sqlite import is_database, promises_database
 from holdfast.store.sqlite import snapshot as copy_database
-from holdfast.store.tars import TarWriter
+from holdfast.store.tars import TarWriter, read_members
 from holdfast.store.workspace import Workspace, refreshed
 
 #: At 65 MB/s a file of 1 MiB moves in 16 ms, and Drive takes 400 ms to
@@ -35,6 +35,8 @@ SMALL_FILE = MAX_TAR_MEMBER
 #: Two writes closer than the kernel's clock tick (at most 10 ms on Linux) can leave one mtime.
 _TICK_NS = 50_000_000
 _STABLE_READS = 3
+#: The tar with the small files of one snapshot.
+SPOOL = "spool.tar"
 _READ = os.O_RDONLY | NO_FOLLOW | NO_BLOCK | BINARY
 
 
@@ -48,10 +50,11 @@ class Staged:
         mode: Permission bits.
         blake3: Hash of the content; None for a large file that is hashed as it is sent.
         sqlite: Taken by the online backup.
-        source: The stable copy, or None where it lies in the spool.
+        source: The stable copy, or None where it lies in a spool.
         linked: The signature of the original that `source` is a hard link of, or None for a copy.
         here: Signature of the original when it was taken.
         taken_ns: When it was taken, Unix nanoseconds.
+        spool: The tar that holds a small file, under its path; None where it has a copy of its own.
     """
 
     path: str
@@ -63,6 +66,7 @@ class Staged:
     linked: Signature | None
     here: Signature
     taken_ns: int
+    spool: Path | None = None
 
     def as_here(self, digest: str) -> Here:
         """What to remember of the original once the store has this content."""
@@ -103,8 +107,8 @@ class Snapshot:
         folders: Folders without a file, within scope.
         kept: Files whose content is that of the base.
         staged: Files whose content is new, by path.
-        spool: A tar with the small ones among them, or None.
         refused: What cannot be kept, by name, with the reason.
+        merged: Made of several, so that its tars may hold more than is staged.
     """
 
     key: Key
@@ -115,8 +119,13 @@ class Snapshot:
     folders: tuple[str, ...]
     kept: Mapping[str, Here]
     staged: Mapping[str, Staged]
-    spool: Path | None
     refused: Mapping[str, str]
+    merged: bool = False
+
+    @property
+    def spools(self) -> set[Path]:
+        """The tars that hold the small files."""
+        return {s.spool for s in self.staged.values() if s.spool is not None}
 
     def covers(self, path: str) -> bool:
         """True where the path was looked at."""
@@ -182,8 +191,7 @@ def settle(snapshot: Snapshot, record: Record, force: frozenset[str], *, hash_al
         return None
     if hash_all and any(s.blake3 is None for s in snapshot.staged.values()):
         return None
-    copies = {snapshot.spool if s.source is None else s.source for s in snapshot.staged.values()}
-    if not all(copy is not None and copy.exists() for copy in copies):
+    if not all(copy.exists() for copy in (*snapshot.spools, *(s.source for s in snapshot.staged.values() if s.source))):
         return None
     kept = {}
     for path, here in snapshot.kept.items():
@@ -197,6 +205,21 @@ def settle(snapshot: Snapshot, record: Record, force: frozenset[str], *, hash_al
         else:
             return None
     return replace(snapshot, kept=kept)
+
+
+def spooled(staged: Iterable[Staged]) -> Iterator[tuple[Staged, bytes]]:
+    """The small files among these, with their content.
+
+    Raises:
+        Corrupt: a spool is not as it was written.
+    """
+    by_spool: dict[Path, dict[str, Staged]] = {}
+    for one in staged:
+        if one.spool is not None:
+            by_spool.setdefault(one.spool, {})[one.path] = one
+    for spool, members in by_spool.items():
+        for path, data in read_members(spool, {p: s.size for p, s in members.items()}):
+            yield members[path], data
 
 
 def _kind(root: Path) -> Kind:
@@ -236,9 +259,10 @@ class _Taking:
                 except Refused as refusal:
                     self._refused[path] = refusal.strerror or str(refusal)
         finally:
-            spool = None if self._spool is None else self._spool.close()
+            if self._spool is not None:
+                self._spool.close()
         present = {p: f for p, f in found.files.items() if p in self._kept or p in self._staged or p in self._refused}
-        return Snapshot(key, kind, scope, owned, present, found.folders, self._kept, self._staged, spool, self._refused)
+        return Snapshot(key, kind, scope, owned, present, found.folders, self._kept, self._staged, self._refused)
 
     def _one(self, path: str, file: Found, kind: Kind, *, forced: bool) -> None:
         base = self._known.files.get(path)
@@ -289,15 +313,16 @@ class _Taking:
         digest = blake3(data).hexdigest()
         base = self._known.files.get(path)
         unchanged = base is not None and base.blake3 == digest and path in self._known.here
-        source = None
+        source = spool = None
         if alone:
             source = self._folder / "file"
             source.write_bytes(data)
         elif forced or not unchanged:
+            spool = self._folder / SPOOL
             if self._spool is None:
-                self._spool = TarWriter(self._folder / "spool.tar")
+                self._spool = TarWriter(spool)
             self._spool.add(path, data, file.mode, file.signature.mtime_ns)
-        return Staged(path, len(data), file.mode, digest, False, source, None, file.signature, taken)
+        return Staged(path, len(data), file.mode, digest, False, source, None, file.signature, taken, spool)
 
     def _large(self, path: str, place: Path, file: Found, *, compare: bool) -> Staged:
         target = self._folder / str(len(self._staged) + len(self._kept))

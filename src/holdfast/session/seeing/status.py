@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import overload
 
 from holdfast.session.reports import ArtifactStatus
 from holdfast.session.seeing import page, terminal, verdict
 from holdfast.session.seeing.sight import Sight, Tone
+from holdfast.session.waiting import Queue
 from holdfast.store.backend import Space
 
 
@@ -24,6 +25,7 @@ class Status(Sequence[ArtifactStatus]):
         on_drive: The store lies below the place where Drive is mounted.
         space: Room there, None where it is not known.
         time: When this was found, Unix seconds; for people.
+        queue: What waits to be sent in the background, and what went wrong with it.
     """
 
     artifacts: tuple[ArtifactStatus, ...]
@@ -33,6 +35,7 @@ class Status(Sequence[ArtifactStatus]):
     on_drive: bool
     space: Space | None
     time: float
+    queue: Queue = field(default_factory=Queue)
 
     @overload
     def __getitem__(self, index: int) -> ArtifactStatus: ...
@@ -60,6 +63,7 @@ class Status(Sequence[ArtifactStatus]):
             on_drive=self.on_drive,
             space=self.space,
             now=self.time,
+            queue=self.queue,
         )
 
     def __repr__(self) -> str:

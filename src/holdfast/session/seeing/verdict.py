@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from holdfast.session.reports import ArtifactStatus, time_of
 from holdfast.session.seeing.sight import Fact, Line, Sight, Tone, Verdict
+from holdfast.session.waiting import Queue
 from holdfast.store.amounts import ago, duration, many, size
 from holdfast.store.backend import Durability, Space
 
@@ -30,6 +31,7 @@ def see(
     on_drive: bool,
     space: Space | None,
     now: float,
+    queue: Queue | None = None,
 ) -> Sight:
     """Everything that status shows.
 
@@ -41,6 +43,7 @@ def see(
         on_drive: The store lies on Drive, and is called so.
         space: Room there, None where it is not known.
         now: Unix seconds.
+        queue: What waits to be sent.
     """
     store = "Drive" if on_drive else "the store"
     verdict = decide(rows, store=None if place is None else store, free=None if space is None else space.free)
@@ -48,6 +51,7 @@ def see(
         Fact("project", f"{root} ({environment})"),
         Fact("store", place or "none: work is kept on this machine only"),
         *room(space, store, waiting=waiting_bytes(rows)),
+        *queued(queue or Queue(), now),
     ]
     shown, folded = fold(rows)
     return Sight(
@@ -58,6 +62,16 @@ def see(
         folded=folded,
         advice=tuple(advise(rows, store=None if place is None else store, space=space)),
     )
+
+
+def queued(queue: Queue, now: float) -> list[Fact]:
+    """What is sent in the background, and what went wrong with it."""
+    facts = []
+    if queue.waiting:
+        since = f"{many(len(queue.waiting), 'backup')}, the oldest since {duration(max(0.0, now - queue.since))}"
+        why = f"; nothing can be sent now, and it is tried again: {queue.trouble}" if queue.trouble else ""
+        facts.append(Fact("to be sent", since + why, Tone.BAD if queue.trouble else Tone.UPLOADING))
+    return facts + [Fact("failed", text, Tone.BAD) for _, text in queue.errors]
 
 
 # -- one artifact --------------------------------------------------------------------------------------------------------
