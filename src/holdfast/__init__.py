@@ -7,20 +7,25 @@ Three lines make a notebook safe::
         make_result(); keep.backup("outputs/result.json")
 """
 
-from holdfast import errors
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from holdfast._version import __version__
-from holdfast.session.functions import (
-    BACKUP_ENABLED,
-    attach,
-    backup_to_drive,
-    detach,
-    ensure_restored_from_drive,
-    restore_from_drive,
-    restore_if_missing,
-)
-from holdfast.session.keeper import Backup, Keeper
-from holdfast.store.backend import Durability
-from holdfast.store.outcomes import BackedUp, Outcome, Restored
+
+if TYPE_CHECKING:
+    from holdfast import errors
+    from holdfast.session.functions import (
+        BACKUP_ENABLED,
+        attach,
+        backup_to_drive,
+        detach,
+        ensure_restored_from_drive,
+        restore_from_drive,
+        restore_if_missing,
+    )
+    from holdfast.session.keeper import Backup, Keeper
+    from holdfast.store.backend import Durability
+    from holdfast.store.outcomes import BackedUp, Outcome, Restored
 
 __all__ = [
     "BACKUP_ENABLED",
@@ -39,3 +44,25 @@ __all__ = [
     "restore_from_drive",
     "restore_if_missing",
 ]
+
+#: Where each public name lives. It is loaded when it is first used, so that a process that needs none of them, such as the
+#: simulator, starts sooner.
+_HOMES = {
+    **dict.fromkeys(("BackedUp", "Outcome", "Restored"), "holdfast.store.outcomes"),
+    **dict.fromkeys(("Backup", "Keeper"), "holdfast.session.keeper"),
+    "Durability": "holdfast.store.backend",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "errors":
+        return importlib.import_module("holdfast.errors")
+    value = getattr(importlib.import_module(_HOMES.get(name, "holdfast.session.functions")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
