@@ -51,8 +51,8 @@ def here(found: Any, installed: Versions) -> dict[str, str]:
 def there(found: Any, image: Versions, python: str) -> dict[str, str]:
     """What pip would add to an image where it has not run, from what it would take where nothing is installed.
 
-    pip keeps what is installed where every requirement is content with it, and takes the newest of what it adds. So the requirements
-    of each addition, beginning with Holdfast, are held against the image.
+    pip keeps what is installed where every requirement is content with it, and takes the newest of what it adds. So the
+    requirements of each addition, beginning with Holdfast, are held against the image.
 
     Raises:
         Changes: one of them is not content with the version on the image.
@@ -60,7 +60,8 @@ def there(found: Any, image: Versions, python: str) -> dict[str, str]:
     items = by_name(found)
     environment = {**found["environment"], "python_version": python, "python_full_version": f"{python}.0"}
     added: dict[str, str] = {}
-    changed, todo = [], [Requirement(f"holdfast[{EXTRA}]")]
+    changed: set[str] = set()
+    todo = [Requirement(f"holdfast[{EXTRA}]")]
     while todo:
         wanted = todo.pop()
         name = canonicalize_name(wanted.name)
@@ -74,7 +75,7 @@ def there(found: Any, image: Versions, python: str) -> dict[str, str]:
             other = canonicalize_name(needed.name)
             if other in image:
                 if not needed.specifier.contains(image[other], prereleases=True):
-                    changed.append(f"{other} {image[other]}, since {name} {added[name]} needs {needed.specifier}")
+                    changed.add(f"{other} {image[other]}, since {name} {added[name]} needs {needed.specifier}")
             elif other not in added:
                 todo.append(needed)
     if changed:
