@@ -14,8 +14,9 @@ PLACE := $(shell pwd -P | cksum | cut -d ' ' -f 1)
 READY := $(VENV)/ready-$(PLACE)
 COLAB := .venv-colab
 COLAB_READY := $(COLAB)/image/ready-$(PLACE)
-# What runs the tests, at the versions of constraints/dev.txt as far as Colab's leave them.
-COLAB_TOOLS := hypothesis|jupytext|nbclient|nbformat|pytest|pytest-xdist|tensorboard
+# What runs the tests: at the versions of constraints/dev.txt, and where those ask for newer versions than Colab has, at older ones.
+COLAB_TOOLS := hypothesis|jupytext|nbformat|pytest|pytest-xdist
+COLAB_OLDER_TOOLS := nbclient tensorboard
 # Where a Python keeps its packages. A line in a .pth file there has one virtual environment see what lies in another.
 SITE := import sysconfig; print(sysconfig.get_path("purelib"))
 
@@ -74,7 +75,8 @@ colab-lane: $(COLAB_READY) wheel ## Show that Colab's versions stay and do; need
 	$(COLAB)/image/bin/pip freeze --all | grep -v '^pip==' > $(COLAB)/image.txt
 	grep -E '^($(COLAB_TOOLS))==' constraints/dev.txt > $(COLAB)/tools.txt
 	$(COLAB)/tests/bin/pip install -q --disable-pip-version-check "$$(ls dist/holdfast-*.whl)[pipeline]"
-	$(COLAB)/tests/bin/pip install -q --disable-pip-version-check -c $(COLAB)/image.txt "$$(ls dist/holdfast-*.whl)[simulator]" -r $(COLAB)/tools.txt
+	$(COLAB)/tests/bin/pip install -q --disable-pip-version-check -c $(COLAB)/image.txt \
+		"$$(ls dist/holdfast-*.whl)[simulator]" -r $(COLAB)/tools.txt $(COLAB_OLDER_TOOLS)
 	COLAB_IMAGE=$(CURDIR)/$(COLAB)/image COLAB_WHEEL="$$(ls $(CURDIR)/dist/holdfast-*.whl)" \
 		$(COLAB)/tests/bin/python -m pytest -n auto -m "not torture" tests/colab tests/notebook tests/pipeline
 
