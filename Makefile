@@ -68,6 +68,8 @@ $(COLAB_READY): constraints/colab.txt constraints/colab-image.txt
 	$(COLAB)/image/bin/pip install -q --disable-pip-version-check --only-binary=:all: -r constraints/colab-image.txt
 	@touch $@
 
+# The wheel is what is tested, wherever PYTHONPATH points.
+colab-lane: export PYTHONPATH :=
 colab-lane: $(COLAB_READY) wheel ## Show that Colab's versions stay and do; needs PyPI, 6 GB of disk and half an hour
 	$(COLAB)/image/bin/python -m tests.colab.keeps dist/holdfast-*.whl
 	$(COLAB)/image/bin/python -m venv --clear $(COLAB)/tests
@@ -78,7 +80,7 @@ colab-lane: $(COLAB_READY) wheel ## Show that Colab's versions stay and do; need
 	$(COLAB)/tests/bin/pip install -q --disable-pip-version-check -c $(COLAB)/image.txt \
 		"$$(ls dist/holdfast-*.whl)[simulator]" -r $(COLAB)/tools.txt $(COLAB_OLDER_TOOLS)
 	COLAB_IMAGE=$(CURDIR)/$(COLAB)/image COLAB_WHEEL="$$(ls $(CURDIR)/dist/holdfast-*.whl)" \
-		$(COLAB)/tests/bin/python -m pytest -n auto -m "not torture" tests/colab tests/notebook tests/pipeline
+		$(COLAB)/tests/bin/python -m pytest -n auto -p no:anyio -m "not torture" tests/colab tests/notebook tests/pipeline
 
 clean: ## Remove the virtual environments, caches and build outputs
 	rm -rf $(VENV) $(COLAB) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
