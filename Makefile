@@ -10,9 +10,17 @@ SHELL := bash
 VENV := .venv
 RUN := $(VENV)/bin/python -m
 # A virtual environment names its own folder inside. In a copied checkout it would test the original, so it is made anew.
-READY := $(VENV)/ready-$(shell pwd -P | cksum | cut -d ' ' -f 1)
+PLACE := $(shell pwd -P | cksum | cut -d ' ' -f 1)
+READY := $(VENV)/ready-$(PLACE)
+COLAB := .venv-colab
+COLAB_READY := $(COLAB)/image/ready-$(PLACE)
+# What runs the tests: at the versions of constraints/dev.txt, and where those ask for newer versions than Colab has, at older ones.
+COLAB_TOOLS := hypothesis|jupytext|nbformat|pytest|pytest-xdist
+COLAB_OLDER_TOOLS := nbclient tensorboard
+# Where a Python keeps its packages. A line in a .pth file there has one virtual environment see what lies in another.
+SITE := import sysconfig; print(sysconfig.get_path("purelib"))
 
-.PHONY: help run test check bench torture drill clean
+.PHONY: help run test check bench torture drill wheel colab-lane clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -31,14 +39,14 @@ run: $(READY) ## Run the whole pipeline on the built-in sample, with the folder 
 	$(VENV)/bin/holdfast run sample --root . --drive drive
 
 test: $(READY) ## Run the tests, without the long sweeps
-	$(RUN) pytest -n auto -m "not torture"
+	$(RUN) pytest -n auto -m "not torture and not colab"
 
 check: $(READY) ## Lint, formatting, types, import layers, then the tests
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(VENV)/bin/lint-imports
-	$(RUN) pytest -n auto -m "not torture"
+	$(RUN) pytest -n auto -m "not torture and not colab"
 
 bench: $(READY) ## Compare with cp, rsync, restic and rclone; many minutes, 2 GB of disk
 	$(VENV)/bin/python benchmarks/run.py
@@ -49,6 +57,32 @@ torture: $(READY) ## Kill every command at every file system call; the best part
 drill: $(READY) ## Kill a ten-step run again and again, and show that it goes on
 	$(VENV)/bin/python examples/kill_and_go_on.py
 
-clean: ## Remove .venv, caches and build outputs
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+wheel: ## Build the wheel for Drive, into dist/
+	@rm -rf build/venv dist/holdfast-*.whl
+	@$(PYTHON) -m venv build/venv
+	@build/venv/bin/pip wheel -q --disable-pip-version-check --no-deps -w dist .
+	@ls dist/holdfast-*.whl
+
+$(COLAB_READY): constraints/colab.txt constraints/colab-image.txt
+	$(PYTHON) -m venv --clear $(COLAB)/image
+	$(COLAB)/image/bin/pip install -q --disable-pip-version-check --only-binary=:all: -r constraints/colab-image.txt
+	@touch $@
+
+# The wheel is what is tested, wherever PYTHONPATH points.
+colab-lane: export PYTHONPATH :=
+colab-lane: $(COLAB_READY) wheel ## Show that Colab's versions stay and do; needs PyPI, 6 GB of disk and half an hour
+	$(COLAB)/image/bin/python -m tests.colab.keeps dist/holdfast-*.whl
+	$(COLAB)/image/bin/python -m venv --clear $(COLAB)/tests
+	$(COLAB)/image/bin/python -c '$(SITE)' > "$$($(COLAB)/tests/bin/python -c '$(SITE)')/image.pth"
+	$(COLAB)/image/bin/pip freeze --all | grep -v '^pip==' > $(COLAB)/image.txt
+	grep -E '^($(COLAB_TOOLS))==' constraints/dev.txt > $(COLAB)/tools.txt
+	$(COLAB)/tests/bin/pip install -q --disable-pip-version-check "$$(ls dist/holdfast-*.whl)[pipeline]"
+	$(COLAB)/tests/bin/pip install -q --disable-pip-version-check -c $(COLAB)/image.txt \
+		"$$(ls dist/holdfast-*.whl)[simulator]" -r $(COLAB)/tools.txt $(COLAB_OLDER_TOOLS)
+	@# Libraries of that age warn under a newer Python, and one of them brings a plugin that the newest pytest warns of.
+	COLAB_IMAGE=$(CURDIR)/$(COLAB)/image COLAB_WHEEL="$$(ls $(CURDIR)/dist/holdfast-*.whl)" \
+		$(COLAB)/tests/bin/python -m pytest -n auto -p no:anyio -W default -m "not torture" tests/colab tests/notebook tests/pipeline
+
+clean: ## Remove the virtual environments, caches and build outputs
+	rm -rf $(VENV) $(COLAB) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

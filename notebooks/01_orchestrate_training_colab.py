@@ -31,28 +31,49 @@
 #
 # Change these lines if you like, nothing below.
 #
-# - `source` is where the software comes from. For a wheel on your Drive, mount Drive with the folder icon on the left first; nobody is asked again below.
+# - `source` is where the software comes from: a wheel, as `make wheel` makes it, at this place on your Drive; or a repository. Whatever pip can install may stand there.
 # - `experiment` is an experiment file (a path, also one on your Drive), or `sample`: built-in résumés, some minutes on two cores.
 # - `disconnect_when_done = True` gives the machine back at the end, and only once everything is known to be safe on Drive.
 
 # %%
-source = "'holdfast[pipeline] @ git+https://github.com/OWNER/holdfast' -c https://raw.githubusercontent.com/OWNER/holdfast/HEAD/constraints/colab.txt"
-# source = "'/content/drive/MyDrive/holdfast-0.1.0-py3-none-any.whl[pipeline]' -c /content/drive/MyDrive/colab.txt"
+source = "/content/drive/MyDrive/holdfast-0.1.0-py3-none-any.whl[pipeline]"
+# source = "holdfast[pipeline] @ git+https://ADDRESS-OF-THE-REPOSITORY"
 experiment = "sample"
 disconnect_when_done = False
 
 # %% [markdown]
 # ## 2 · Install
 #
-# A minute on a fresh machine, nothing where it is installed. What Colab has installed already stays as it is.
+# A minute on a fresh machine, nothing where it is installed. What Colab has installed already stays as it is. Where the wheel lies on Drive, Colab asks here whether
+# this notebook may use your Drive, and not again below.
 
 # %%
+import contextlib
 import importlib.util
+import os
 
 from IPython import get_ipython
+from IPython.core.error import UsageError
 
 if importlib.util.find_spec("holdfast") is None:
-    get_ipython().run_line_magic("pip", f"install --quiet {source}")
+    wheel = source.removesuffix("[pipeline]")
+    mount_point, on_drive, _ = wheel.partition("/MyDrive/")
+    if on_drive:
+        with contextlib.suppress(Exception):  # not on Colab, or not allowed: what to do is said below
+            from google.colab import drive
+
+            drive.mount(mount_point)
+    if wheel.endswith(".whl") and not os.path.exists(wheel):
+        raise UsageError(
+            f"Holdfast is not installed, and {wheel} is not there. Make it with `make wheel` in the repository, put it there (allow access to Drive "
+            "when Colab asks), or set `source` in the first cell to where it is; then run all cells again."
+        )
+    get_ipython().run_line_magic("pip", f"install --quiet '{source}'")
+    importlib.invalidate_caches()
+    if importlib.util.find_spec("holdfast") is None:
+        raise UsageError(
+            f"pip could not install {source}, and says why above. Set `source` in the first cell, then run all cells again."
+        )
 
 # %% [markdown]
 # ## 3 · Drive

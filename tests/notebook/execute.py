@@ -1,7 +1,7 @@
-"""Runs a notebook in a fresh kernel of this Python until a cell fails, and writes it with its outputs. A process of its own.
+"""Runs a notebook in a fresh kernel until a cell fails, and writes it with its outputs. A process of its own.
 
-python -m tests.notebook.execute NOTEBOOK FOLDER runs it in FOLDER. It prints the kernel's process id, and at the end `done`, or
-`failed` where a cell did, or `died`.
+python -m tests.notebook.execute NOTEBOOK FOLDER PYTHON runs it in FOLDER with the kernel of that PYTHON. It prints the kernel's
+process id, and at the end `done`, or `failed` where a cell did, or `died`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ LIMIT_SECONDS = 240
 
 
 class Kernel(AsyncKernelManager):
-    """This Python's kernel, whatever kernels are installed."""
+    """One Python's kernel, whatever kernels are installed."""
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        return KernelSpec(argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], language="python")
+        return KernelSpec(argv=[sys.argv[3], "-m", "ipykernel_launcher", "-f", "{connection_file}"], language="python")
 
 
 def main() -> None:

@@ -49,11 +49,16 @@ class Ran:
         return next(text for cell, text in self.cells if source in cell)
 
 
-def load(experiment: str = "config/micro.yaml", *, disconnect: bool = False) -> Any:
+#: Where the notebook looks for the software, as it comes.
+SOURCE = "/content/drive/MyDrive/holdfast-0.1.0-py3-none-any.whl[pipeline]"
+
+
+def load(experiment: str = "config/micro.yaml", *, disconnect: bool = False, source: str = SOURCE) -> Any:
     """The notebook with its lines for the user set, and nothing else changed."""
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     settings = next(c for c in notebook.cells if c.cell_type == "code")
     for line, wanted in (
+        (f'source = "{SOURCE}"', f'source = "{source}"'),
         ('experiment = "sample"', f'experiment = "{experiment}"'),
         ("disconnect_when_done = False", f"disconnect_when_done = {disconnect}"),
     ):
@@ -87,10 +92,12 @@ class Session:
     Args:
         root: The project folder, where the notebook runs.
         variables: Of the machine, beside the usual ones.
+        python: Whose kernel it is.
     """
 
-    def __init__(self, root: Path, variables: Mapping[str, str]) -> None:
+    def __init__(self, root: Path, variables: Mapping[str, str], *, python: str | Path = sys.executable) -> None:
         self.root = root
+        self._python = str(python)
         usual = {k: v for k, v in os.environ.items() if k not in _CLOUDS}
         own = {"IPYTHONDIR": str(root.parent / f"{root.name}-ipython"), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
         paths = variables.get("PYTHONPATH", os.environ.get("PYTHONPATH", "")).split(os.pathsep)
@@ -124,7 +131,7 @@ class Session:
             book.cells.insert(0, nbformat.v4.new_code_cell(before))
         place = self.root.parent / f"{self.root.name}.ipynb"
         nbformat.write(book, place)
-        command = [sys.executable, "-m", "tests.notebook.execute", str(place), str(self.root)]
+        command = [sys.executable, "-m", "tests.notebook.execute", str(place), str(self.root), self._python]
         with subprocess.Popen(
             command, cwd=REPOSITORY, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:

@@ -8,7 +8,8 @@ import itertools
 import jupytext
 import nbformat
 
-from tests.notebook.session import NOTEBOOK
+import holdfast
+from tests.notebook.session import NOTEBOOK, SOURCE
 
 CALLS = "pipeline.hpo() benchmark() verify_benchmarks() select() train() restore_training() convert() summary()"
 
@@ -30,17 +31,18 @@ def test_outputs_are_stripped() -> None:
             assert cell.execution_count is None
 
 
-def test_no_cell_holds_logic_but_the_question_whether_to_install() -> None:
+def test_no_cell_holds_logic_but_the_one_that_installs() -> None:
     """The installation cannot be a function of what is not installed yet."""
-    branches = []
-    for source in cells("code"):
-        found = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.stmt)]
-        assert all(isinstance(n, ast.Assign | ast.Expr | ast.Import | ast.ImportFrom | ast.If) for n in found), source
-        branches += [source for n in found if isinstance(n, ast.If)]
+    found = {source: ast.parse(source).body for source in cells("code")}
+    simple = ast.Assign | ast.Expr | ast.Import | ast.ImportFrom
+    (installing,) = [source for source, lines in found.items() if not all(isinstance(n, simple) for n in lines)]
+    (question,) = [n for n in found[installing] if not isinstance(n, ast.Import | ast.ImportFrom)]
+    assert isinstance(question, ast.If)
+    assert ast.unparse(question.test) == "importlib.util.find_spec('holdfast') is None"
+    assert question.orelse == []
+    for source in found.keys() - {installing}:
         calls = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.IfExp | ast.BoolOp | ast.Lambda | ast.comprehension)]
         assert calls == [], source
-    assert len(branches) == 1
-    assert 'find_spec("holdfast") is None' in branches[0]
 
 
 def test_every_code_cell_has_words_above_it_and_says_what_a_disconnect_means() -> None:
@@ -62,8 +64,8 @@ def test_the_plans_steps_are_all_there_in_their_order() -> None:
         assert name in code
 
 
-def test_the_source_is_constrained_so_that_nothing_preinstalled_changes() -> None:
+def test_the_source_is_one_line_and_names_the_wheel_of_this_version() -> None:
     settings = cells("code")[0]
-    assert settings.count("\nsource =") + settings.startswith("source =") == 1
-    assert "-c https://" in settings
-    assert "constraints/colab.txt" in settings
+    assert settings.startswith(f'source = "{SOURCE}"\n')
+    assert len([n for n in ast.walk(ast.parse(settings)) if isinstance(n, ast.Name) and n.id == "source"]) == 1
+    assert f"/holdfast-{holdfast.__version__}-py3-none-any.whl[pipeline]" in SOURCE
