@@ -137,7 +137,8 @@ def _back_up(site: Site) -> None:
 def _back_up_unpruned(site: Site) -> None:
     """As a version that does not prune by itself would."""
     keeper = site.keeper()
-    keeper._after = lambda *_: None  # type: ignore[method-assign]
+    assert keeper._backups is not None
+    keeper._backups._prune = lambda *_: None  # type: ignore[method-assign]
     assert Keeper.backup(keeper, ARTIFACT)
     site.settle()
 
