@@ -29,7 +29,7 @@ def finish(one: Session, *cells: str, wait: float = 60, **options: Any) -> Ran:
 def test_the_machine_is_given_back_once_the_mount_says_that_all_is_uploaded(machines: Colab) -> None:
     ran = finish(machines.machine(), BACK_UP)
     said = ran.cells[-1][1].splitlines()
-    assert said[0] == f"Everything is safe in {machines.mount_point}/MyDrive/proj."
+    assert said[-3] == f"Everything is safe in {machines.mount_point}/MyDrive/proj."
     assert said[-1] == "True True"
     assert machines.fake.released
     machines.take_away()

@@ -100,7 +100,7 @@ class Worker:
             queued = queued.holding(snapshot)
             with self._changed:
                 waiting = self._waiting.get(key)
-                self._waiting[key] = queued if waiting is None else merge(waiting, queued, self._new_folder())
+                self._waiting[key] = queued if waiting is None else merge(waiting, queued, self._new_folder)
                 self._errors.pop(key, None)
                 self._done.pop(key, None)
                 self._changed.notify_all()
@@ -215,6 +215,7 @@ class Worker:
         except (StoreError, WorkspaceBusy) as error:
             self._wait_for_better(queued, describe(key, error))
             return
+        queued.discard()
         with self._changed:
             self._sending = None
             self._done[key] = result
@@ -225,7 +226,6 @@ class Worker:
             self._trouble, self._failures, self._retry_at = "", 0, 0.0
             self._ask_at = min(self._ask_at, time.monotonic() + self._ask)
             self._changed.notify_all()
-        queued.discard()
         if result.error:
             log.error("%s", result.error)
 
@@ -241,7 +241,7 @@ class Worker:
         with self._changed:
             newer = self._waiting.pop(key, None)
             with contextlib.suppress(FileNotFoundError):
-                queued = queued if newer is None else merge(queued, newer, self._new_folder())
+                queued = queued if newer is None else merge(queued, newer, self._new_folder)
             self._waiting = {key: queued, **self._waiting}
             self._sending = None
             pause = self._retry[min(self._failures, len(self._retry) - 1)]
@@ -267,8 +267,8 @@ class Worker:
             expected_ = isinstance(error, HoldfastError)
             text = describe(key, error) if isinstance(error, HoldfastError) else f"{key}: {type(error).__name__}: {error}"
             log.error("%s", text, exc_info=not expected_)
+            todo.discard()
             with self._changed:
                 self._errors[key] = text
                 self._sending = None
                 self._changed.notify_all()
-            todo.discard()

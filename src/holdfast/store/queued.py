@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -72,13 +72,13 @@ def expected(record: Record, waiting: list[Queued]) -> Known:
     return Known(files, here, record.copied)
 
 
-def merge(older: Queued, newer: Queued, into: Path) -> Queued:
+def merge(older: Queued, newer: Queued, new_folder: Callable[[], Path]) -> Queued:
     """One in place of two. Neither may be used afterwards.
 
     Args:
         older: Taken first, and not sent.
         newer: Taken against what `older` will have made.
-        into: A new empty folder of the queue, in which small files of many are packed together.
+        new_folder: Makes an empty folder in the queue, for small files of many that are packed together.
     """
     old, new = older.snapshot, newer.snapshot
     # What the newer one found as the older one has it is still the older one's to send.
@@ -99,8 +99,8 @@ def merge(older: Queued, newer: Queued, into: Path) -> Queued:
     )
     folders = (*older.folders, *newer.folders)
     if len(merged.spools) > _MOST_SPOOLS:
-        merged = replace(merged, staged=_packed(dict(staged), into))
-        folders = (*folders, into)
+        folders = (*folders, new_folder())
+        merged = replace(merged, staged=_packed(staged, folders[-1]))
     _drop(old, merged)
     request = replace(
         newer.request,
