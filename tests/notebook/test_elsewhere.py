@@ -61,7 +61,7 @@ def test_where_there_is_no_drive_it_is_said_once_and_work_stays_local(
 def test_drive_dies_in_the_middle_of_a_trial_and_running_all_again_in_the_same_kernel_saves_everything(
     machines: Colab, reference: Machine
 ) -> None:
-    """What is backed up waits; what is dear and may lie there stops with a line; attaching mounts Drive anew, and all of it goes."""
+    """What is backed up waits; what is dear and may lie there stops with a line; attaching mounts Drive anew, and all goes."""
     one = machines.machine(timeout=5)
     book = load()
     code = [c for c in book.cells if c.cell_type == "code"]
