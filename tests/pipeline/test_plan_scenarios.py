@@ -13,15 +13,17 @@ from typing import Any
 import pytest
 
 import holdfast
+from holdfast import restore_if_missing
 from holdfast.errors import BadData, NotRestored, StoreTimeout, UsageError
 from holdfast.pipeline.benchmark import BENCHMARK_FILENAME, run_benchmarking_local
 from holdfast.pipeline.hpo import run_local_hpo_sweep, setup_checkpoint_storage
 from holdfast.pipeline.runner import Runner
 from holdfast.pipeline.steps.model import find_checkpoint
+from holdfast.session import functions
 from holdfast.store.backend import Backend
 from holdfast.store.wrappers import Faulty
 from tests.pipeline.project import Lines, Project, experiment, lose, settings, trials
-from tests.support import Machine, Rig, make_database
+from tests.support import Machine, Rig, make_database, rows_in
 
 CONFIG = {"enabled": True, "storage_path": "{backbone}/study.db", "auto_resume": True}
 
@@ -138,11 +140,42 @@ def test_a_callback_that_claims_what_is_not_so_is_caught(machine: Machine) -> No
         setup_checkpoint_storage(hpo_dir(machine), CONFIG, "micro", restore_from_drive=lambda path: True)
 
 
-@pytest.mark.parametrize("callback", [lambda: True, lambda path, is_directory: True, "restore", 3])
+@pytest.mark.parametrize("callback", [lambda path, is_directory: True, lambda *, path: True, "restore", 3])
 def test_a_callback_of_another_signature_is_refused_at_once(machine: Machine, callback: Any) -> None:
     with pytest.raises(UsageError, match="should be a function of one path"):
         setup_checkpoint_storage(hpo_dir(machine), CONFIG, "micro", restore_from_drive=callback)
     assert not hpo_dir(machine).exists()
+
+
+def made_for(checkpoint_path: Path) -> Callable[[], bool]:
+    """As the restore plan makes it in its notebook: a function without an argument, for one path."""
+
+    def restore_fn_inner() -> bool:
+        return restore_if_missing(checkpoint_path, is_directory=False)
+
+    return restore_fn_inner
+
+
+def test_a_callback_that_was_made_for_the_path_restores_it(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = rig.machine(), rig.machine()
+    make_database(hpo_dir(first) / "micro/study.db", rows=7)
+    assert first.keep.backup("outputs/hpo/micro/study.db")
+    monkeypatch.setattr(functions, "_current", [second.keep])
+    restore_fn = made_for(hpo_dir(second) / "micro/study.db")
+    path, _, resume = setup_checkpoint_storage(hpo_dir(second), CONFIG, "micro", restore_from_drive=restore_fn)
+    assert resume
+    assert path is not None
+    assert rows_in(path) == 7
+
+
+def test_a_callback_that_says_no_because_its_restore_failed_begins_no_study(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = rig.machine(), rig.machine(failing)
+    make_database(hpo_dir(first) / "micro/study.db")
+    assert first.keep.backup("outputs/hpo/micro/study.db")
+    monkeypatch.setattr(functions, "_current", [second.keep])
+    restore_fn = made_for(hpo_dir(second) / "micro/study.db")
+    with pytest.raises(NotRestored, match="its restore failed"):
+        setup_checkpoint_storage(hpo_dir(second), {**CONFIG, "restore_patience": 0.1}, "micro", restore_from_drive=restore_fn)
 
 
 def failing(backend: Backend) -> Backend:

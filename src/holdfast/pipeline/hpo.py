@@ -19,7 +19,7 @@ from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS, trial_folder
 from holdfast.pipeline.narration import Narration, Quiet
 from holdfast.pipeline.search import best_trial, make_pruner, make_sampler, most_epochs
 from holdfast.pipeline.settings import TINY, Hpo, Training, changed
-from holdfast.pipeline.storage import RestoreFromDrive, setup_checkpoint_storage, storage_settings
+from holdfast.pipeline.storage import RestoreFromDrive, setup_checkpoint_storage, storage_settings, takes_a_path
 from holdfast.pipeline.sweep import KeepStudy, Sweep, run_trials
 from holdfast.pipeline.tiny import make_tiny
 from holdfast.pipeline.training import prepare
@@ -171,6 +171,9 @@ def _restore_trials(study: optuna.Study, folder: Path, restore: RestoreFromDrive
     wanted = {t.number: CHECKPOINTS for t in trials if t.state is TrialState.RUNNING}
     if best is not None:
         wanted[best.number] = CHECKPOINT
+    keeper = attached()
+    if not takes_a_path(restore):  # it was made for the study's path
+        restore = keeper.ensure if keeper is not None else lambda _: False
     for number, part in sorted(wanted.items()):
         if not (folder / trial_folder(number) / part).exists():
             restore((folder / trial_folder(number)).absolute())

@@ -16,12 +16,13 @@ from holdfast.errors import ConfigurationError, HoldfastError, NotRestored, Stag
 from holdfast.pipeline.experiment import explain
 from holdfast.pipeline.settings import StudyStorage
 from holdfast.session.files import set_aside
-from holdfast.session.functions import attached, ensure_restored_from_drive
+from holdfast.session.functions import attached
 from holdfast.store.outcomes import Outcome, Restored
 
 log = logging.getLogger(__name__)
 
-RestoreFromDrive = Callable[[Path], Any]
+#: Of one path, which it answers for; or of none, and then it was made for the study's path.
+RestoreFromDrive = Callable[..., Any]
 
 DEFAULT_PATIENCE_SECONDS = 600.0
 _SQLITE = b"SQLite format 3\0"
@@ -43,13 +44,14 @@ def setup_checkpoint_storage(
         backbone: Fills `{backbone}` in the path.
         study_name: Fills `{study_name}`; default that of the configuration, else the backbone.
         restore_from_drive: Called with the study's path where it is missing here; answers whether it is present now. Pass
-            `keeper.ensure`, or `holdfast.restore_from_drive`. None asks no backup.
+            `keeper.ensure`, or `holdfast.restore_from_drive`. One that takes no argument was made for that path, and is called
+            without it. None asks no backup.
 
     Returns:
         Path of the study, its SQLAlchemy URI, and whether there is one to go on with; `(None, None, False)` where none is kept.
 
     Raises:
-        UsageError: the callback does not take one path, or the configuration cannot be used.
+        UsageError: the callback takes something else, or the configuration cannot be used.
         StageFailed: the study here was damaged, and no backup serves; it is set aside.
         NotRestored: the backup could not be read for `restore_patience` (`on_restore_failure`: `auto`), or once (`stop`).
             Beginning anew would spend hours on what is there already.
@@ -102,14 +104,23 @@ def _check_callback(callback: RestoreFromDrive | None) -> None:
     wanted = "restore_from_drive should be a function of one path that answers whether it is present now, such as keeper.ensure"
     if not callable(callback):
         raise UsageError(f"{wanted}; got {type(callback).__name__}")
+    if not takes_a_path(callback) and not _takes(callback):
+        raise UsageError(f"{wanted}; {getattr(callback, '__name__', callback)!s} cannot be called with one path")
+
+
+def takes_a_path(callback: RestoreFromDrive) -> bool:
+    """Whether it answers for any path, and not only for the one that it was made for."""
+    return _takes(callback, Path("study.db"))
+
+
+def _takes(callback: RestoreFromDrive, *arguments: Path) -> bool:
     try:
-        inspect.signature(callback).bind(Path("study.db"))
-    except TypeError as error:
-        raise UsageError(
-            f"{wanted}; {getattr(callback, '__name__', callback)!s} cannot be called with one path ({error})"
-        ) from error
+        inspect.signature(callback).bind(*arguments)
+    except TypeError:
+        return False
     except ValueError:  # some callables of C have no signature
-        return
+        return bool(arguments)
+    return True
 
 
 def _usable(path: Path) -> bool:
@@ -144,9 +155,6 @@ def _set_aside(path: Path) -> Path | None:
 
 
 def _restore(path: Path, restore: RestoreFromDrive, storage: StudyStorage) -> None:
-    keeper = attached()
-    if restore is ensure_restored_from_drive and keeper is not None:  # it says False for "failed" too
-        restore = keeper.ensure
     mode = storage.on_restore_failure or "auto"
     patience = 0.0 if mode != "auto" else storage.restore_patience or DEFAULT_PATIENCE_SECONDS
     deadline = time.monotonic() + patience
@@ -176,7 +184,7 @@ def _restore(path: Path, restore: RestoreFromDrive, storage: StudyStorage) -> No
 def _ask(path: Path, restore: RestoreFromDrive) -> tuple[bool, str, bool]:
     """Ask once: present now, what went wrong, and whether it may pass."""
     try:
-        answer = restore(path.absolute())
+        answer = restore(path.absolute()) if takes_a_path(restore) else restore()
     except HoldfastError as error:
         return False, str(error), not isinstance(error, UsageError)
     except (OSError, TimeoutError) as error:
@@ -185,4 +193,17 @@ def _ask(path: Path, restore: RestoreFromDrive) -> tuple[bool, str, bool]:
         return False, f"restore_from_drive raised {type(error).__name__}: {error}", False
     if isinstance(answer, Restored) and answer.outcome is Outcome.FAILED:
         return False, answer.error, True
+    if not answer and _has_failed(path):  # the plan's functions say False for "failed" too
+        return False, "its restore failed, and the line that was logged says why", True
     return bool(answer), "", False
+
+
+def _has_failed(path: Path) -> bool:
+    """Whether the attached keeper was asked for it and could not bring it back, which is not "absent"."""
+    keeper = attached()
+    if keeper is None or not keeper.enabled:
+        return False
+    try:
+        return keeper.workspace.has_failed(keeper.workspace.key(path.absolute()))
+    except UsageError:  # not below this keeper's outputs
+        return False
