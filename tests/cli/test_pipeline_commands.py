@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.cli.show_pipeline import called
 from tests.bad_input.support import Box, good, refused
 from tests.pipeline.project import STAGES, make_project, write_settings
 
@@ -167,6 +168,18 @@ def test_what_trains_nothing_loads_no_torch(box: Box, words: tuple[str, ...]) ->
         check=False,
     )
     assert done.stdout.rstrip().endswith("LOADED"), done.stdout + done.stderr
+
+
+def test_what_to_try_is_a_command_that_works_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "bin" / "holdfast"
+    script.parent.mkdir()
+    script.touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert called(str(script)) == "bin/holdfast"
+    assert called("/x/holdfast/__main__.py") == f"{sys.executable} -m holdfast"
+    monkeypatch.setenv("PATH", str(script.parent))
+    assert called(str(script)) == "holdfast"
 
 
 # -- predict -------------------------------------------------------------------------------------------------------------

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.cli.show import out, print_json
@@ -22,6 +26,18 @@ def opening(keeper: Keeper, experiment: Experiment, narration: Narration) -> Non
     """What is about to run, and where it is kept."""
     where = keeper.store.backend.location if keeper.store else "nowhere: there is no store, give --drive DIR"
     narration.say(f"{experiment.name}: outputs in {keeper.root / keeper.config.outputs}, backed up to {where}")
+
+
+def called(argument: str) -> str:
+    """How the command is called from here: by its name where that is found, else by its path, as in a checkout.
+
+    Args:
+        argument: What this process was called as.
+    """
+    if shutil.which("holdfast") is not None:
+        return "holdfast"
+    script = Path(argument)
+    return os.path.relpath(script) if script.name == "holdfast" else f"{sys.executable} -m holdfast"
 
 
 def ending(keeper: Keeper, experiment: Experiment, summary: Summary, *, as_json: bool) -> None:
@@ -54,7 +70,7 @@ def ending(keeper: Keeper, experiment: Experiment, summary: Summary, *, as_json:
         out("Nothing to do: every stage is done, and nothing was run again.")
     else:
         out(f"Done: {len(summary.ran)} stage(s) ran, {len(summary.done) - len(summary.ran)} were done before.")
-    for line in told(keeper, summary):
+    for line in told(keeper, summary, called(sys.argv[0])):
         out(line)
 
 
