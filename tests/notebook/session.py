@@ -164,13 +164,13 @@ def _text(cell: Any) -> str:
     return "".join(found)
 
 
-def killing(pattern: str, nth: int = 1) -> str:
-    """Code that kills its kernel with SIGKILL when the n-th file is opened whose path matches. For `before`."""
+def killing(pattern: str, nth: int = 1, event: str = "open") -> str:
+    """Code that kills its kernel with SIGKILL when the n-th file is opened whose path matches, or as `event` says. For `before`."""
     return (
         "import os, re, sys\n"
         f"_left = [{nth}]\n"
         "def _watch(event, args):\n"
-        f"    if event == 'open' and isinstance(args[0], str) and re.search({pattern!r}, args[0]):\n"
+        f"    if event == {event!r} and re.search({pattern!r}, str(args[0])):\n"
         "        _left[0] -= 1\n"
         "        if _left[0] == 0:\n"
         "            os.kill(os.getpid(), 9)\n"
