@@ -25,6 +25,7 @@ from holdfast.errors import CommandFailed, StoreError
 from holdfast.session.attach import open_keeper
 from holdfast.session.config import CONFIG_FILE, Config
 from holdfast.session.seeing.sight import Tone
+from holdfast.store.amounts import many
 from holdfast.store.outcomes import Outcome
 from holdfast.store.progress import Silent
 from holdfast.store.workspace import local_errors
@@ -166,13 +167,13 @@ class _Drill:
                 in_a_row += 1
                 if in_a_row == MOST_FAILURES:
                     raise CommandFailed(
-                        f"{self._named} gets no further: after {len(self._kills)} kills {in_a_row} starts in a row failed by "
-                        f"themselves, the last with exit code {run.code}{self._said}"
+                        f"{self._named} gets no further: after {self._so_far} {in_a_row} starts in a row failed by themselves, "
+                        f"the last with exit code {run.code}{self._said}"
                     )
                 continue
             if not open_kills:
                 raise CommandFailed(
-                    f"{self._named} gets no further: after {len(self._kills)} kills it takes over {until:.0f} s, and takes "
+                    f"{self._named} gets no further: after {self._so_far} it takes over {until:.0f} s, and takes "
                     f"{tempo.whole:.0f} s without one{self._said}"
                 )
             in_a_row = 0
@@ -243,6 +244,10 @@ class _Drill:
     @property
     def _named(self) -> str:
         return f"`{shlex.join(self._wish.command)}`"
+
+    @property
+    def _so_far(self) -> str:
+        return many(len(self._kills), "kill")
 
     @property
     def _said(self) -> str:
