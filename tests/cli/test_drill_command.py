@@ -59,8 +59,8 @@ def test_a_drill_that_does_not_hold_is_1_and_names_the_file(site: Site) -> None:
 
 
 def test_a_command_that_fails_is_1_and_one_line(site: Site) -> None:
-    done = project(site).spawn("drill", "--", sys.executable, "-c", "import sys; print('first'); sys.exit('no\\ndata')")
-    refused(done, 1, "failed with exit code 1 in the uninterrupted run", "first no data")
+    done = project(site).spawn("drill", "--", sys.executable, "-c", "import sys; sys.exit('there is\\nno data')")
+    refused(done, 1, "failed with exit code 1 in the uninterrupted run", "it printed: there is no data")
     assert done.out == ""
 
 

@@ -185,9 +185,15 @@ def test_every_number_is_told_in_text_and_as_json() -> None:
         "shown": "NOT SAFE: 1 file",
         "within": True,
         "dropped": 2,
+        "error": None,
     }
     assert (document["repeated_seconds"], document["bytes_sent"], document["bytes_fetched"]) == (3.0, 2048, None)
     assert as_json(replace(REPORT, kills=(BEYOND,)), "/proj")["error"].startswith("NOT HELD: ")
+
+
+def test_what_could_not_be_restored_is_told_with_its_reason() -> None:
+    told = lines(replace(REPORT, kills=(replace(BEYOND, trouble="outputs/a: is damaged"),)))
+    assert any(line.split(maxsplit=5)[-1] == "outputs/a: is damaged" for line in told)
 
 
 def test_a_long_list_of_paths_is_cut_and_counted() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ import pytest
 from holdfast.drill import copying
 from holdfast.drill.drives import FolderDrive
 from holdfast.drill.inventory import take
+from holdfast.drill.processes import MARK, Running
 from holdfast.drill.report import Traffic
 from holdfast.errors import UsageError
 from holdfast.session.config import load_config
@@ -132,3 +136,36 @@ def test_a_folder_counts_what_appeared_in_it_while_a_machine_was_there(tmp_path:
     assert drive.disconnect() is None  # type: ignore[func-returns-value]
     put(drive.folder, "nobody-is-here")
     assert drive.traffic == Traffic(len("one") + len("d/two"), None)
+
+
+@pytest.mark.parametrize("own_session", [False, True])
+def test_what_is_held_still_does_nothing_and_what_is_killed_is_gone_with_all_that_it_started(
+    tmp_path: Path, own_session: bool
+) -> None:
+    counting = "import sys, time\nfor n in range(10**6): open(sys.argv[1], 'a').write('x'); time.sleep(0.002)"
+    script = (
+        f"import subprocess, sys; subprocess.run([sys.executable, '-c', {counting!r}, 'ticks'], start_new_session={own_session})"
+    )
+    environment = {**os.environ, MARK: str(tmp_path)}
+    running = Running([sys.executable, "-c", script], tmp_path, environment, tmp_path / "output")
+    try:
+        ticks = tmp_path / "ticks"
+        while not (ticks.exists() and ticks.stat().st_size):
+            time.sleep(0.01)
+        assert running.wait(0) is None
+        running.freeze()
+        before = ticks.stat().st_size
+        time.sleep(0.2)
+        assert ticks.stat().st_size == before
+    finally:
+        running.kill()
+    assert running.wait(0) == 128 + signal.SIGKILL
+    time.sleep(0.05)
+    assert ticks.stat().st_size == before
+
+
+def test_a_command_that_ends_gives_its_exit_code_as_a_shell_does(tmp_path: Path) -> None:
+    for script, code in (("import sys; sys.exit(3)", 3), ("import os; os.kill(os.getpid(), 15)", 143)):
+        running = Running([sys.executable, "-c", script], tmp_path, {**os.environ, MARK: str(tmp_path)}, tmp_path / "output")
+        assert running.wait(60) == code
+        running.kill()

@@ -98,6 +98,26 @@ def test_a_script_whose_outputs_depend_on_its_starts_is_found_out_and_the_file_n
     assert any(line.split() == ["differs", "outputs/starts"] for line in told)
 
 
+def test_a_loss_of_what_status_had_called_safe_is_found_out_with_what_a_fresh_machine_is_told(project: Project) -> None:
+    project.write(
+        f"""{GOOD}
+    if starts == 3 and step == 0:  # somebody damages the backup, and status reads no content
+        (sent,) = Path(os.environ["HOLDFAST_DRIVE"]).rglob("step-0@*")
+        sent.write_bytes(b"?" * sent.stat().st_size)
+        time.sleep(60)
+"""
+    )
+    report = project.drill(kills=1)
+    (kill,) = report.kills
+    assert kill.shown.safe
+    assert kill.loss.files == ("outputs/step-0",)
+    assert not kill.within
+    assert not report.held
+    assert "damaged" in kill.trouble
+    assert not report.difference
+    assert lines(report)[0] == "NOT HELD: 1 of 1 kill lost more than status had said"
+
+
 def test_what_is_ignored_counts_neither_as_lost_nor_as_different(project: Project) -> None:
     project.write(f'{GOOD}\n(outputs / "starts.log").write_text(str(starts))\n')
     report = project.drill(ignored=("*.log",))
@@ -162,7 +182,7 @@ def alive(pid: int) -> bool:
 
 
 def test_a_command_that_fails_by_itself_is_one_line_with_its_exit_code_and_the_end_of_its_output(project: Project) -> None:
-    project.write("import sys\nprint('loading')\nprint('there is\\nno data', file=sys.stderr)\nsys.exit(3)\n")
+    project.write("import sys\nprint('loading')\nsys.stdout.flush()\nprint('there is\\nno data', file=sys.stderr)\nsys.exit(3)\n")
     with pytest.raises(CommandFailed, match=r"failed with exit code 3 in the uninterrupted run.* loading there is no data$"):
         project.drill()
 

@@ -203,13 +203,13 @@ class _Drill:
         self.machine.kill()
         dropped = self._drive.disconnect()
         there = self._take(self.machine.root)
-        back = self._restorable()
+        back, trouble = self._restorable()
         self.machine.renew()
         self._drive.connect()
-        return Kill(run.seconds, loss(there, back, run.at), shown, dropped)
+        return Kill(run.seconds, loss(there, back, run.at), shown, dropped, trouble)
 
-    def _restorable(self) -> Inventory:
-        """What a fresh machine gets back."""
+    def _restorable(self) -> tuple[Inventory, str]:
+        """What a fresh machine gets back, and what it is told where that is not all that there is."""
         fresh = self._place / "fresh" / self.machine.root.name
         (fresh / CONFIG_FILE).parent.mkdir(parents=True)
         if (self.machine.root / CONFIG_FILE).is_file():
@@ -217,11 +217,9 @@ class _Drill:
         with self._drive.seen():
             keeper = open_keeper(fresh, self._drive.folder, mount=False, progress=Silent())
             restored = keeper.ensure(self._outputs)
-            if restored.outcome is Outcome.FAILED and not (fresh / self._outputs).exists():
-                raise CommandFailed(f"after kill {len(self._kills) + 1} nothing comes back: {restored.error}")
         found = self._take(fresh)
         shutil.rmtree(fresh.parent)
-        return found
+        return found, restored.error if restored.outcome is Outcome.FAILED else ""
 
     # -- both ----------------------------------------------------------------------------------------------------------
 

@@ -39,12 +39,14 @@ class Kill:
         loss: What did not come back.
         shown: What status had said.
         dropped: What was written to the drive and had not arrived; None where a drive has no such thing.
+        trouble: Why not all that is in the store came back; empty where it did.
     """
 
     after: float
     loss: Loss
     shown: Shown
     dropped: int | None = None
+    trouble: str = ""
 
     @property
     def within(self) -> bool:
@@ -115,6 +117,8 @@ def lines(report: Report) -> list[str]:
     for number, kill in enumerate(report.kills, 1):
         said.append(f"  kill {number}  after {seconds(kill.after)}: {_lost(kill)}")
         said.append(f"          status had said {_bound(kill.shown)}: {printable(kill.shown.words)}")
+        if kill.trouble:
+            said.append(f"          a fresh machine was told: {printable(kill.trouble)}")
     if len(report.kills) < report.asked:
         said.append(f"  {len(report.kills)} of {many(report.asked, 'kill')} happened: the command was done before the next one")
     if report.failures:
@@ -155,6 +159,7 @@ def as_json(report: Report, root: str) -> dict[str, Any]:
                 "shown": k.shown.words,
                 "within": k.within,
                 "dropped": k.dropped,
+                "error": k.trouble or None,
             }
             for k in report.kills
         ],
