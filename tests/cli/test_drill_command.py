@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import sys
 
-from tests.bad_input.support import Box, Site, good, refused, sound
+from tests.bad_input.support import Box, Done, Site, good, refused, sound
 
 STEPS = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 import holdfast
 
+starts = Path(os.environ["STARTS"])
+with starts.open("a") as file:
+    file.write("x")
+killed = len(starts.read_text()) == 3  # the first two are not: in this one a step never ends, so that it is, however fast we are
 keep = holdfast.attach(quiet=True)
 for step in range(8):
     path = Path(f"outputs/step-{step}")
     if not keep.ensure(path):
-        time.sleep(0.1)
+        time.sleep(60 if killed and step == 4 else 0.1)
         path.parent.mkdir(exist_ok=True)
         path.write_text(sys.argv[1])
         keep.backup(path)
@@ -30,9 +34,15 @@ def project(site: Site, script: str = STEPS) -> Box:
     return machine
 
 
+def drilled(machine: Box, *words: str) -> Done:
+    starts = machine.root.parent / "starts"
+    starts.unlink(missing_ok=True)
+    return machine.spawn(*words, env={"STARTS": str(starts)})
+
+
 def test_a_drill_that_holds_is_0_and_its_first_line_says_so(site: Site) -> None:
     machine = project(site)
-    done = good(machine.spawn("drill", "--kills", "1", "--seed", "10", "--", sys.executable, "train.py", "--kills"))
+    done = good(drilled(machine, "drill", "--kills", "1", "--seed", "10", "--", sys.executable, "train.py", "--kills"))
     assert done.out.startswith("HELD: killed 1 time, ")
     assert done.out.splitlines()[-1].split() == ["seed", "10"]
     assert machine.tree() == {"mine.txt": b"hours of work"}
@@ -41,7 +51,7 @@ def test_a_drill_that_holds_is_0_and_its_first_line_says_so(site: Site) -> None:
 
 def test_a_drill_as_json_is_a_list_of_one_object(site: Site) -> None:
     machine = project(site)
-    done = good(machine.spawn("drill", "--kills", "1", "--seed", "10", "--json", sys.executable, "train.py", "--json"))
+    done = good(drilled(machine, "drill", "--kills", "1", "--seed", "10", "--json", sys.executable, "train.py", "--json"))
     (row,) = json.loads(done.out)
     assert (row["path"], row["outcome"], row["generation"], row["error"]) == (str(machine.root), "HELD", None, None)
     assert [k["within"] for k in row["kills"]] == [True]
@@ -51,11 +61,11 @@ def test_a_drill_as_json_is_a_list_of_one_object(site: Site) -> None:
 def test_a_drill_that_does_not_hold_is_1_and_names_the_file(site: Site) -> None:
     machine = project(site, f"{STEPS}\nPath('outputs/now').write_text(str(time.time_ns()))\n")
     words = ("drill", "--kills", "1", "--seed", "10")
-    done = sound(machine.spawn(*words, "--", sys.executable, "train.py", "x"))
+    done = sound(drilled(machine, *words, "--", sys.executable, "train.py", "x"))
     assert done.code == 1
     assert done.out.startswith("NOT HELD: the outputs differ from those of an uninterrupted run: 1 differ\n")
     assert "outputs/now" in done.out
-    good(machine.spawn(*words, "--ignore", "now", "--", sys.executable, "train.py", "x"))
+    good(drilled(machine, *words, "--ignore", "now", "--", sys.executable, "train.py", "x"))
 
 
 def test_a_command_that_fails_is_1_and_one_line(site: Site) -> None:

@@ -50,7 +50,13 @@ class Project:
         """Drill `train.py`, or another command."""
         asked = Wish(command or (sys.executable, "train.py"), **{"kills": 2, "seed": 10, **wish})
         print(f"seed {asked.seed}")
-        report = rehearse(load_config(self.root), asked, drive=None, at=self.root, environment={**self.environment, **(env or {})})
+        report = rehearse(
+            load_config(self.root),
+            asked,
+            drive=None,
+            at=self.root,
+            environment={**self.environment, "KILLS": str(asked.kills), **(env or {})},
+        )
         print(report)
         return report
 

@@ -166,6 +166,7 @@ def test_every_number_is_told_in_text_and_as_json() -> None:
     for words in (
         "kill 1  after 1.5 s: nothing was lost",
         "lost 1 file, 0.4 s of work, as status had said: outputs/a; 2 changes had not been uploaded",
+        "status had said: SAFE: all of it",
         "status had said at most 0.5 s: NOT SAFE: 1 file",
         "2 of 3 kills happened",
         "exit code 7",

@@ -116,7 +116,7 @@ def lines(report: Report) -> list[str]:
     said = [report.verdict]
     for number, kill in enumerate(report.kills, 1):
         said.append(f"  kill {number}  after {seconds(kill.after)}: {_lost(kill)}")
-        said.append(f"          status had said {_bound(kill.shown)}: {printable(kill.shown.words)}")
+        said.append(f"          status had said{_bound(kill.shown)}: {printable(kill.shown.words)}")
         if kill.trouble:
             said.append(f"          a fresh machine was told: {printable(kill.trouble)}")
     if len(report.kills) < report.asked:
@@ -196,7 +196,7 @@ def _lost(kill: Kill) -> str:
 
 
 def _bound(shown: Shown) -> str:
-    return "nothing" if shown.seconds is None else f"at most {seconds(shown.seconds)}"
+    return "" if shown.safe or shown.seconds is None else f" at most {seconds(shown.seconds)}"
 
 
 def _bytes(count: int | None) -> str:
