@@ -136,6 +136,7 @@ REPORT = Report(
     traffic=Traffic(2048, None),
     files=3,
     difference=Difference(),
+    left_in_store=2,
     restless=(),
     ending=Shown(0.0, True, "SAFE: all of it"),
     seed=7,
@@ -173,7 +174,7 @@ def test_every_number_is_told_in_text_and_as_json() -> None:
         "12.0 s without a kill, 19.0 s in 3 runs",
         "3.0 s of work was repeated; a start with nothing to do takes 2.0 s",
         "2.0 KiB sent, an unknown number of bytes fetched",
-        "3 files, as without a kill",
+        "3 files, as without a kill; 2 of them came from the store at the end",
     ):
         assert words in text
     document = as_json(REPORT, "/proj")

@@ -123,6 +123,17 @@ def test_a_loss_of_what_status_had_called_safe_is_found_out_with_what_a_fresh_ma
     assert lines(report)[0] == "NOT HELD: 1 of 1 kill lost more than status had said"
 
 
+def test_what_a_restart_does_not_need_may_stay_in_the_store_and_what_is_not_there_is_missing(project: Project) -> None:
+    lazy = GOOD.replace("not keep.ensure(path)", "not path.exists() and not keep.held(path)[0]")
+    project.write(lazy)
+    report = project.drill(kills=1)
+    assert report.held
+    assert report.left_in_store >= 3
+    project.write(f"{lazy}\nif starts < 3: (outputs / 'mine').touch()\n")
+    (project.notes / "starts").unlink()
+    assert project.drill(kills=1).difference.missing == ("outputs/mine",)
+
+
 def test_what_is_ignored_counts_neither_as_lost_nor_as_different(project: Project) -> None:
     project.write(f'{GOOD}\n(outputs / "starts.log").write_text(str(starts))\n')
     report = project.drill(ignored=("*.log",))

@@ -24,6 +24,7 @@ from holdfast.drill.telling import Nothing, Telling
 from holdfast.errors import CommandFailed, StoreError
 from holdfast.session.attach import open_keeper
 from holdfast.session.config import CONFIG_FILE, Config
+from holdfast.session.keeper import Keeper
 from holdfast.session.seeing.sight import Tone
 from holdfast.store.amounts import many
 from holdfast.store.outcomes import Outcome
@@ -182,6 +183,7 @@ class _Drill:
             left = left_after(tempo, left, run.seconds, kill.loss.seconds)
         made = self._take(self.machine.root)
         ending = self._shown()
+        left_there = self._left_in_store(reference, made)
         self._drive.disconnect()
         return Report(
             asked=wish.kills,
@@ -191,7 +193,8 @@ class _Drill:
             failures=tuple(failures),
             traffic=self._drive.traffic,
             files=len(reference),
-            difference=compare(reference, made),
+            difference=compare(reference, {**made, **left_there}),
+            left_in_store=len(left_there),
             restless=restless,
             ending=ending,
             seed=wish.seed,
@@ -221,6 +224,13 @@ class _Drill:
         shutil.rmtree(fresh.parent)
         return found, restored.error if restored.outcome is Outcome.FAILED else ""
 
+    def _left_in_store(self, reference: Inventory, made: Inventory) -> Inventory:
+        """What a last run did not need and so did not bring back: it is there, and comes when somebody asks for it."""
+        missing = reference.keys() - made.keys()
+        if missing:
+            self._keeper().ensure(self._outputs)
+        return {path: file for path, file in self._take(self.machine.root).items() if path in missing} if missing else {}
+
     # -- both ----------------------------------------------------------------------------------------------------------
 
     def _run(self, what: str, until: float) -> Run:
@@ -230,10 +240,13 @@ class _Drill:
     def _take(self, root: Path) -> Inventory:
         return without(take(root, self._outputs), self._wish.ignored)
 
+    def _keeper(self) -> Keeper:
+        return open_keeper(self.machine.root, self._drive.folder, mount=False, progress=Silent())
+
     def _shown(self) -> Shown:
         """What status says of the machine as it is now. Nothing runs there."""
         try:
-            status = open_keeper(self.machine.root, self._drive.folder, mount=False, progress=Silent()).status()
+            status = self._keeper().status()
         except StoreError as error:
             return Shown(None, safe=False, words=f"it could not be told ({error.strerror or error})")
         verdict = status.sight.verdict

@@ -67,6 +67,7 @@ class Report:
         traffic: Of all runs with kills.
         files: How many the uninterrupted run made and were compared.
         difference: How the outputs differ from those.
+        left_in_store: So many of them the last machine did not need; they came back when asked for.
         restless: Files that a start with nothing to do changed, too.
         ending: What status said at the end.
         seed: To run the same again.
@@ -80,6 +81,7 @@ class Report:
     traffic: Traffic
     files: int
     difference: Difference
+    left_in_store: int
     restless: tuple[str, ...]
     ending: Shown
     seed: int
@@ -134,7 +136,8 @@ def lines(report: Report) -> list[str]:
         named = (("differs", report.difference.differ), ("missing", report.difference.missing), ("extra", report.difference.extra))
         said += [f"  {word:8} {_named(paths)}" for word, paths in named if paths]
     else:
-        said.append(f"  outputs  {many(report.files, 'file')}, as without a kill")
+        there = f"; {report.left_in_store} of them came from the store at the end" if report.left_in_store else ""
+        said.append(f"  outputs  {many(report.files, 'file')}, as without a kill{there}")
     if report.restless:
         said.append(
             f"  restless {_named(report.restless)}: a start with nothing to do changes that too; --ignore GLOB leaves it out"
@@ -175,6 +178,7 @@ def as_json(report: Report, root: str) -> dict[str, Any]:
         "differ": list(report.difference.differ),
         "missing": list(report.difference.missing),
         "extra": list(report.difference.extra),
+        "left_in_store": report.left_in_store,
         "restless": list(report.restless),
         "ending": report.ending.words,
         "seed": report.seed,
