@@ -14,6 +14,7 @@
     |-- NotRestored (RuntimeError)           `require`: absent, or in the store and not restored
     |-- NotBackedUp (RuntimeError)           `flush`: what was queued is not in the store
     |-- StageFailed (RuntimeError)           a step of the pipeline could not make what it should
+    |-- CommandFailed (RuntimeError)         a command that was to be rehearsed fails by itself, or gets no further
     |-- Interrupted (KeyboardInterrupt)      a person ended it; what was kept before stays
     |-- Corrupt                              bytes were fully read and are wrong
     |   |-- NewerFormat                      they are sound, and of a format that this version does not read
@@ -95,6 +96,10 @@ class NotBackedUp(HoldfastError, RuntimeError):
 
 class StageFailed(HoldfastError, RuntimeError):
     """A step of the pipeline could not make what it should have made. What was made before it stays."""
+
+
+class CommandFailed(HoldfastError, RuntimeError):
+    """A command that was to be rehearsed failed by itself, or gets no further after a kill. Its text has the end of its output."""
 
 
 class Interrupted(HoldfastError, KeyboardInterrupt):

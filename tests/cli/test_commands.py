@@ -11,7 +11,7 @@ import pytest
 
 from tests.bad_input.support import Box, Forge, Site, files_in, good, refused, small_disk, sound
 
-COMMANDS = ("run", "plan", "predict", "backup", "ensure", "restore", "verify", "history", "status", "prune", "doctor")
+COMMANDS = ("run", "plan", "predict", "backup", "ensure", "restore", "verify", "history", "status", "prune", "doctor", "drill")
 HEAVY = ("torch", "transformers", "optuna", "onnx", "onnxruntime", "numpy", "pydantic", "typer", "rich")
 
 
@@ -78,6 +78,10 @@ def test_the_version_is_one_line(site: Site) -> None:
         ("ensure", "outputs/a", "--generation", "00000001"),
         ("status", "outputs/a"),
         ("doctor", "outputs/a"),
+        ("drill",),
+        ("drill", "--kills", "0", "--", "true"),
+        ("drill", "--kills", "few", "--", "true"),
+        ("drill", "--", "frobnicate"),
         ("restore", "outputs/a", "--generation"),
         ("backup", "outputs/a", "--root", "/nowhere/at/all"),
         ("backup", "outputs/a", "--root", "/etc/passwd"),

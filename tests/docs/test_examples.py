@@ -32,9 +32,10 @@ from tests.docs.pages import REPOSITORY, RUNNABLE, Block, blocks, commands, exam
 
 #: Blocks of each page by what is done with them; a block that is added or lost has to be counted here.
 EXPECTED = {
-    "README.md": {"run": 2, "checked, not run": 4},
+    "README.md": {"run": 2, "checked, not run": 5},
     "docs/colab.md": {"run": 2},
     "docs/doctor.md": {"not run": 1},
+    "docs/drill.md": {"run": 1, "checked, not run": 1},
     "docs/hpo-checkpoints.md": {"run": 2},
     "docs/pipeline.md": {"checked, not run": 2},
     "docs/rescue.md": {"run": 1, "checked, not run": 1},
@@ -120,9 +121,17 @@ def test_three_minutes_to_safety(tmp_path: Path) -> None:
     assert "outputs/benchmark.json: restored from generation" in told
 
 
+def test_the_script_on_the_page_of_the_drill_is_the_one_that_is_drilled() -> None:
+    (shown,) = [b.text for b in examples("docs/drill.md") if b.language == "python"]
+    assert (REPOSITORY / "examples" / "ten_steps.py").read_text(encoding="utf-8").endswith(f'"""\n\n{shown}')
+
+
 def test_the_quickstart_runs_and_the_drill_loads(tmp_path: Path) -> None:
-    """The drill kills at moments that it draws, so how it ends depends on the clock: `make drill` runs it."""
-    assert {p.name for p in (REPOSITORY / "examples").glob("*.py")} == {"quickstart.py", "kill_and_go_on.py"}
+    """The drill kills at moments that it draws, so how it ends depends on the clock: `make drill` runs it.
+
+    `ten_steps.py` is drilled in tests/drill.
+    """
+    assert {p.name for p in (REPOSITORY / "examples").glob("*.py")} == {"quickstart.py", "kill_and_go_on.py", "ten_steps.py"}
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src"), "TMPDIR": str(tmp_path)}
     environment.pop("HOLDFAST_DRIVE", None)
     quickstart, drill = (str(REPOSITORY / "examples" / name) for name in ("quickstart.py", "kill_and_go_on.py"))

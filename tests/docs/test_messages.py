@@ -107,7 +107,7 @@ def _texts() -> list[Text]:
 def test_every_warning_and_error_that_is_logged_is_on_the_page() -> None:
     passing: dict[tuple[str, str], int] = {}
     lacking, count = [], 0
-    for where, call, function in logged("session", "store", "integrations", "pipeline"):
+    for where, call, function in logged("session", "store", "integrations", "pipeline", "drill"):
         count += 1
         texts = texts_of(where, call, function)
         if not texts:
@@ -121,7 +121,7 @@ def test_every_warning_and_error_that_is_logged_is_on_the_page() -> None:
 
 def test_a_log_method_that_is_handed_on_is_only_the_one_that_says_that_there_is_no_store() -> None:
     found = []
-    for path, tree in modules("session", "store", "integrations", "pipeline"):
+    for path, tree in modules("session", "store", "integrations", "pipeline", "drill"):
         called = {id(n.func) for n in ast.walk(tree) if isinstance(n, ast.Call)}
         named = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and ast.unparse(n) in LOUD]
         found += [path for n in named if id(n) not in called]
@@ -142,6 +142,12 @@ def test_every_error_of_session_and_store_is_on_the_page() -> None:
 def test_every_error_of_the_pipeline_that_is_about_keeping_is_on_the_page() -> None:
     texts = [t for t in raised("pipeline") if t.where.startswith(KEEPING) and t.telling not in NOT_SHOWN]
     assert len(texts) > 15
+    assert [f"{t.where}: {'…'.join(t.fragments)}" for t in texts if not on_the_page(t)] == []
+
+
+def test_every_error_of_the_drill_is_on_the_page() -> None:
+    texts = raised("drill")
+    assert len(texts) > 6
     assert [f"{t.where}: {'…'.join(t.fragments)}" for t in texts if not on_the_page(t)] == []
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from holdfast._version import __version__
-from holdfast.cli import pipeline, show
+from holdfast.cli import drill, pipeline, show
 from holdfast.cli.apart import APART
 from holdfast.cli.options import (
     ABSENT,
@@ -181,12 +181,18 @@ def doctor(
 
 
 pipeline.register(app)
+drill.register(app)
 
 
 class _Lines(logging.Handler):
-    """Warnings as one line each on standard error. What a command did is printed with its results; `run` does many things."""
+    """Warnings as one line each on standard error. What a command did is printed with its results; `run` does many things.
+
+    What a drill meets is in its report.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
+        if _command() == "drill":
+            return
         if not record.name.startswith("holdfast.session") or _command() == "run":
             show.say(f"{record.levelname.lower()}: {record.getMessage()}")
 

@@ -37,10 +37,19 @@ def open_from(root: str | None, drive: str | None, *, background: bool = False) 
     Raises:
         UsageError: an option names no folder.
     """
-    for option, given in (("--root", root), ("--drive", drive)):
-        if given is not None and (not given or "\0" in given):
-            raise UsageError(f"{option}: {given!r} is not a folder")
+    refuse_no_folder(root, drive)
     keeper = open_keeper(root, drive, mount=False, background=background)
     if keeper.may_hang:
         APART.step_aside()
     return keeper
+
+
+def refuse_no_folder(root: str | None, drive: str | None) -> None:
+    """Refuse options that cannot name a folder.
+
+    Raises:
+        UsageError: one of them.
+    """
+    for option, given in (("--root", root), ("--drive", drive)):
+        if given is not None and (not given or "\0" in given):
+            raise UsageError(f"{option}: {given!r} is not a folder")

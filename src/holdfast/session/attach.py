@@ -25,6 +25,8 @@ from holdfast.store.wrappers import Bounded, Retrying
 
 #: Seconds between attempts on a file system that may be a network: four attempts within 20 s, give or take, ride out a hiccup.
 RETRY_WAITS = (1.0, 4.0, 15.0)
+#: Set by `holdfast drill` for what it runs: the folder of the machine that it may lose.
+DRILL_VARIABLE = "HOLDFAST_DRILL"
 
 
 def open_keeper(
@@ -40,7 +42,8 @@ def open_keeper(
 
     Args:
         root: The project folder; default the nearest one at or above here that has `config/paths.yaml`, else here.
-        drive: The folder in which the store folder lies; default `HOLDFAST_DRIVE`, else Drive where it is mounted.
+        drive: The folder in which the store folder lies; default `HOLDFAST_DRIVE`, else Drive where it is mounted. In a drill
+            always `HOLDFAST_DRIVE`.
         mount: On Colab, mount Drive if it is not, and anew where it is dead. Only a notebook cell can; a command passes False.
         progress: Told about transfers; default a bar for what takes over a second.
         before: The keeper that was attached until now, if any; it knows best what a dead mount may never have uploaded, and
@@ -48,7 +51,7 @@ def open_keeper(
         background: Backups are sent in the background.
 
     Raises:
-        ConfigurationError: `config/paths.yaml` cannot be used, or outputs lies on the drive.
+        ConfigurationError: `config/paths.yaml` cannot be used, outputs lies on the drive, or a drill runs and this is not its copy.
         StoreUnreachable: Drive could not be mounted.
         Interrupted: nobody consented, and the wait was interrupted.
     """
@@ -58,6 +61,9 @@ def open_keeper(
         raise ConfigurationError("the current folder has been deleted; change to one that exists") from error
     if not place.is_dir():
         raise ConfigurationError(f"{place}: the project folder does not exist")
+    if (rehearsed := os.environ.get(DRILL_VARIABLE)) is not None:
+        _refuse_outside_of_drill(Path(rehearsed), place)
+        drive = None  # that of the drill, whatever a script names
     config = load_config(place)
     environment = detect()
     workspace = Workspace(place, config.outputs)
@@ -84,6 +90,15 @@ def open_keeper(
     if before is not None and background:
         keeper.take_over(before)
     return keeper
+
+
+def _refuse_outside_of_drill(machine: Path, root: Path) -> None:
+    """A script that is rehearsed never works in the project that its machine is a copy of."""
+    if not real_path(root).is_relative_to(real_path(machine)):
+        raise ConfigurationError(
+            f"{root}: a drill rehearses on a copy of the project, and this is not in it; leave root out, or give it from the "
+            "current folder"
+        )
 
 
 def _drive_folder(config: Config, environment: Environment, given: str | PurePath | None) -> Path | None:

@@ -1,0 +1,55 @@
+"""What lies in outputs at a moment, by content. Only for outputs that nobody works in any more."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+from blake3 import blake3
+
+from holdfast.drill.comparing import File
+from holdfast.session.files import file_identity
+from holdfast.store.sqlite import MAGIC, SIDE_SUFFIXES
+
+
+def take(root: Path, outputs: str) -> dict[str, File]:
+    """Every regular file below outputs, by its path from the project folder. Side files of databases are part of those.
+
+    Args:
+        root: The project folder.
+        outputs: Path of the outputs folder below it.
+    """
+    found: dict[str, File] = {}
+    for folder, _, names in os.walk(root / outputs):
+        places = {name: Path(folder, name) for name in sorted(names)}
+        for name, place in places.items():
+            state = place.lstat()
+            if stat.S_ISREG(state.st_mode) and not _is_side_file(name, places):
+                found[place.relative_to(root).as_posix()] = File(file_identity(place), state.st_mtime_ns / 1e9)
+    # Last, because opening a database that was left in a transaction rolls that back.
+    contents = {path: _content(root / path) for path in found if _is_database(root / path)}
+    return {path: File(contents.get(path) or file.identity, file.mtime) for path, file in found.items()}
+
+
+def _is_side_file(name: str, beside: dict[str, Path]) -> bool:
+    owner = next((beside.get(name.removesuffix(suffix)) for suffix in SIDE_SUFFIXES if name.endswith(suffix)), None)
+    return owner is not None and _is_database(owner)
+
+
+def _is_database(place: Path) -> bool:
+    with place.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
+def _content(place: Path) -> str:
+    """BLAKE3 of schema and rows; empty where SQLite cannot read them."""
+    hasher = blake3()
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(place)) as database:
+        database.text_factory = lambda raw: raw.decode(errors="surrogateescape")
+        for statement in database.iterdump():
+            hasher.update(statement.encode(errors="surrogateescape") + b"\n")
+        return "sqlite:" + hasher.hexdigest()
+    return ""

@@ -1,0 +1,266 @@
+"""The drill, in order: once without a kill, once more with nothing to do, and then with kills until it is done."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shlex
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from holdfast.drill import copying
+from holdfast.drill.comparing import Inventory, compare, without
+from holdfast.drill.drives import Drive, FolderDrive, simulated
+from holdfast.drill.inventory import take
+from holdfast.drill.judging import Shown, bound, loss
+from holdfast.drill.machine import Machine, Run
+from holdfast.drill.moments import Tempo, left_after, moment
+from holdfast.drill.report import Kill, Report
+from holdfast.drill.scratch import scratch
+from holdfast.drill.telling import Nothing, Telling
+from holdfast.errors import CommandFailed, StoreError
+from holdfast.session.attach import open_keeper
+from holdfast.session.config import CONFIG_FILE, Config
+from holdfast.session.keeper import Keeper
+from holdfast.session.seeing.sight import Tone
+from holdfast.store.amounts import many
+from holdfast.store.outcomes import Outcome
+from holdfast.store.progress import Silent
+from holdfast.store.workspace import local_errors
+
+#: So many starts in a row may fail by themselves. Somebody who runs it again and again by hand gives up, too.
+MOST_FAILURES = 3
+#: Without a kill nothing is known of a command's time, and it may take as long as it likes.
+_ANY_TIME = 1e9
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be rehearsed.
+
+    Args:
+        command: A program and its arguments.
+        kills: How many; at least 1.
+        seed: Of everything that is drawn.
+        simulate: On the simulated Drive, in place of a folder.
+        ignored: Globs of files that differ by nature, and count neither as lost nor as different.
+        copy_limit: Most bytes of the project that are copied.
+        lag: Of the simulated Drive, see `drives.simulated`.
+    """
+
+    command: tuple[str, ...]
+    kills: int = 5
+    seed: int = 0
+    simulate: bool = False
+    ignored: tuple[str, ...] = ()
+    copy_limit: int = 1 << 30
+    lag: tuple[float, float] | None = None
+
+
+def rehearse(
+    config: Config, wish: Wish, *, drive: Path | None, at: Path, environment: Mapping[str, str], telling: Telling | None = None
+) -> Report:
+    """Rehearse the disconnect on a command, in a copy of the project. The project is only read.
+
+    Args:
+        config: The project.
+        wish: What is to be rehearsed.
+        drive: The project's own drive folder, which is left out of the copy.
+        at: The current folder; the command runs at the same place of the copy.
+        environment: What the command gets.
+        telling: Is told how far it is.
+
+    Raises:
+        UsageError: it cannot be rehearsed so: no such program, a copy that is too large, no FUSE.
+        CommandFailed: the command fails without a kill, leaves nothing in outputs, or gets no further after one.
+    """
+    telling = telling or Nothing()
+    with scratch() as (place, undone), local_errors():
+        undone.callback(telling.end)
+        drill = _Drill(config, wish, place, telling)
+        undone.callback(drill.close)
+        pristine = place / "pristine" / copying.name_of(config)
+        copying.copy(config, copying.plan(config, drive, limit=wish.copy_limit), pristine)
+        inside = os.path.relpath(at, config.root) if at.is_relative_to(config.root) else "."
+        drill.machine = Machine(place / "machine", pristine, config.root, wish.command, inside, drill.drive_folder, environment)
+        reference, restless, tempo = drill.reference()
+        return drill.killed(reference, restless, tempo)
+
+
+class _Drill:
+    """One drill on one scratch folder."""
+
+    machine: Machine
+
+    def __init__(self, config: Config, wish: Wish, place: Path, telling: Telling) -> None:
+        self._outputs = config.outputs
+        self._wish = wish
+        self._place = place
+        self._telling = telling
+        self._drive = self._new_drive()
+        self._kills: list[Kill] = []
+
+    @property
+    def drive_folder(self) -> Path:
+        return self._drive.folder
+
+    def close(self) -> None:
+        """Nothing runs, and nothing is mounted."""
+        try:
+            if hasattr(self, "machine"):
+                self.machine.kill()
+        finally:
+            self._drive.close()
+
+    def _new_drive(self) -> Drive:
+        place = self._place / "drive"
+        shutil.rmtree(place, ignore_errors=True)
+        return simulated(place, self._wish.seed, self._wish.lag) if self._wish.simulate else FolderDrive(place)
+
+    # -- without a kill ------------------------------------------------------------------------------------------------
+
+    def reference(self) -> tuple[Inventory, tuple[str, ...], Tempo]:
+        """What comes out when nobody kills, what a start with nothing to do changes of it, and how long both take."""
+        self.machine.renew()
+        self._drive.connect()
+        whole = self._uninterrupted("the uninterrupted run")
+        made = self._take(self.machine.root)
+        if not made:
+            raise CommandFailed(
+                f"{self._named} left nothing in {self._outputs}/ of the copy in which it ran, so there is nothing to rehearse: "
+                f"does it write elsewhere?{self._said}"
+            )
+        idle = self._uninterrupted("a start with nothing to do")
+        changed = compare(made, self._take(self.machine.root))
+        self._drive.disconnect()
+        self._drive.close()
+        self._drive = self._new_drive()
+        return made, (*changed.differ, *changed.missing, *changed.extra), Tempo(whole.seconds, idle.seconds)
+
+    def _uninterrupted(self, what: str) -> Run:
+        run = self._run(what, _ANY_TIME)
+        if run.code != 0:
+            raise CommandFailed(f"{self._named} failed with exit code {run.code} in {what}, before anything was killed{self._said}")
+        return run
+
+    # -- with kills ----------------------------------------------------------------------------------------------------
+
+    def killed(self, reference: Inventory, restless: tuple[str, ...], tempo: Tempo) -> Report:
+        """From nothing to the end, on as many machines as it takes."""
+        wish, lot, left = self._wish, Random(self._wish.seed), tempo.work  # noqa: S311 - moments that can be drawn again by seed
+        runs: list[float] = []
+        failures: list[int] = []
+        in_a_row = 0
+        self.machine.renew()
+        self._drive.connect()
+        while True:
+            open_kills = wish.kills - len(self._kills)
+            until = moment(lot, tempo, left, open_kills) if open_kills else tempo.patience
+            run = self._run(f"run {len(runs) + 1}", until)
+            runs.append(run.seconds)
+            if run.code == 0:
+                break
+            if run.code is not None:
+                failures.append(run.code)
+                in_a_row += 1
+                if in_a_row == MOST_FAILURES:
+                    raise CommandFailed(
+                        f"{self._named} gets no further: after {self._so_far} {in_a_row} starts in a row failed by themselves, "
+                        f"the last with exit code {run.code}{self._said}"
+                    )
+                continue
+            if not open_kills:
+                raise CommandFailed(
+                    f"{self._named} gets no further: after {self._so_far} it takes over {until:.0f} s, and takes "
+                    f"{tempo.whole:.0f} s without one{self._said}"
+                )
+            in_a_row = 0
+            kill = self._kill(run)
+            self._kills.append(kill)
+            left = left_after(tempo, left, run.seconds, kill.loss.seconds)
+        made = self._take(self.machine.root)
+        ending = self._shown()
+        left_there = self._left_in_store(reference, made)
+        self._drive.disconnect()
+        return Report(
+            asked=wish.kills,
+            kills=tuple(self._kills),
+            tempo=tempo,
+            runs=tuple(runs),
+            failures=tuple(failures),
+            traffic=self._drive.traffic,
+            files=len(reference),
+            difference=compare(reference, {**made, **left_there}),
+            left_in_store=len(left_there),
+            restless=restless,
+            ending=ending,
+            seed=wish.seed,
+        )
+
+    def _kill(self, run: Run) -> Kill:
+        """Take the machine away, which is held still, and give the next one what is left: an empty disk, and the drive."""
+        shown = self._shown()
+        self.machine.kill()
+        dropped = self._drive.disconnect()
+        there = self._take(self.machine.root)
+        back, trouble = self._restorable()
+        self.machine.renew()
+        self._drive.connect()
+        return Kill(run.seconds, loss(there, back, run.at), shown, dropped, trouble)
+
+    def _restorable(self) -> tuple[Inventory, str]:
+        """What a fresh machine gets back, and what it is told where that is not all that there is."""
+        fresh = self._place / "fresh" / self.machine.root.name
+        (fresh / CONFIG_FILE).parent.mkdir(parents=True)
+        if (self.machine.root / CONFIG_FILE).is_file():
+            shutil.copy2(self.machine.root / CONFIG_FILE, fresh / CONFIG_FILE)
+        with self._drive.seen():
+            keeper = open_keeper(fresh, self._drive.folder, mount=False, progress=Silent())
+            restored = keeper.ensure(self._outputs)
+        found = self._take(fresh)
+        shutil.rmtree(fresh.parent)
+        return found, restored.error if restored.outcome is Outcome.FAILED else ""
+
+    def _left_in_store(self, reference: Inventory, made: Inventory) -> Inventory:
+        """What a last run did not need and so did not bring back: it is there, and comes when somebody asks for it."""
+        missing = reference.keys() - made.keys()
+        if missing:
+            self._keeper().ensure(self._outputs)
+        return {path: file for path, file in self._take(self.machine.root).items() if path in missing} if missing else {}
+
+    # -- both ----------------------------------------------------------------------------------------------------------
+
+    def _run(self, what: str, until: float) -> Run:
+        tick = functools.partial(self._telling.run, what, kills=len(self._kills))
+        return self.machine.run(until, tick)
+
+    def _take(self, root: Path) -> Inventory:
+        return without(take(root, self._outputs), self._wish.ignored)
+
+    def _keeper(self) -> Keeper:
+        return open_keeper(self.machine.root, self._drive.folder, mount=False, progress=Silent())
+
+    def _shown(self) -> Shown:
+        """What status says of the machine as it is now. Nothing runs there."""
+        try:
+            status = self._keeper().status()
+        except StoreError as error:
+            return Shown(None, safe=False, words=f"it could not be told ({error.strerror or error})")
+        verdict = status.sight.verdict
+        return Shown(bound(status), safe=verdict.tone is Tone.SAFE, words=f"{verdict.title}: {verdict.text}")
+
+    @property
+    def _named(self) -> str:
+        return f"`{shlex.join(self._wish.command)}`"
+
+    @property
+    def _so_far(self) -> str:
+        return many(len(self._kills), "kill")
+
+    @property
+    def _said(self) -> str:
+        tail = self.machine.tail()
+        return f"; the end of what it printed: {tail}" if tail else "; it printed nothing"
