@@ -174,7 +174,7 @@ class Worker:
             if self._pid != os.getpid():  # a forked child has the queue of its parent, who sends it
                 self._pid, self._thread, self._sending, self._folder = os.getpid(), None, None, None
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="holdfast-worker", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="holdfast: backups", daemon=True)
                 self._thread.start()
 
     # -- in the worker's thread --------------------------------------------------------------------------------------
@@ -183,7 +183,11 @@ class Worker:
         while True:
             with self._changed:
                 while (todo := self._next()) is None:
-                    self._changed.wait(self._pause())
+                    pause = self._pause()
+                    if pause is None:  # nothing is left; the next backup starts a new thread
+                        self._thread = None
+                        return
+                    self._changed.wait(pause)
                 if isinstance(todo, Queued):
                     self._sending = todo
                 backups = self._backups
