@@ -271,7 +271,12 @@ def test_an_interrupt_ends_the_command_and_leaves_nothing(project: Project, scra
     project.write(f"{STEPS}\ntime.sleep(60)\n")
     words = [sys.executable, "-m", "holdfast", "drill", "--", sys.executable, "train.py"]
     drill = subprocess.Popen(
-        words, cwd=project.root, env={**project.environment, "TMPDIR": str(scratch)}, stderr=subprocess.PIPE, text=True
+        words,
+        cwd=project.root,
+        env={**project.environment, "TMPDIR": str(scratch)},
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: 279 - a shell's background ignores an interrupt
     )
     starts = project.notes / "starts"
     while not (starts.exists() and starts.read_text().endswith("\n")):
