@@ -276,7 +276,7 @@ def test_an_interrupt_ends_the_command_and_leaves_nothing(project: Project, scra
         env={**project.environment, "TMPDIR": str(scratch)},
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: 279 - a shell's background ignores an interrupt
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509 - a shell's background ignores an interrupt
     )
     starts = project.notes / "starts"
     while not (starts.exists() and starts.read_text().endswith("\n")):
