@@ -23,8 +23,7 @@ BACK_UP = """\
 place = keep.root / "outputs" / "a.txt"
 place.parent.mkdir(exist_ok=True)
 place.write_text("a")
-print(bool(keep.backup(place)))"""
-AND_WAIT = BACK_UP.replace("backup(place)", "backup(place, wait=0)")
+print(bool(keep.backup(place, wait=0)))"""
 
 
 def one_line(ran: Ran) -> str:
@@ -156,7 +155,7 @@ def test_a_mount_for_reading_restores_and_says_why_nothing_is_backed_up(machines
     ran = attach(
         machines.machine(),
         "print(keep.ensure('outputs/a.txt').outcome.name)",
-        AND_WAIT.replace("a.txt", "b.txt"),
+        BACK_UP.replace("a.txt", "b.txt"),
         before=machines.mounting(", readonly=True"),
     )
     assert ran.end == "done", ran
@@ -167,7 +166,7 @@ def test_a_mount_for_reading_restores_and_says_why_nothing_is_backed_up(machines
 
 def test_a_full_drive_is_one_line_and_the_notebook_goes_on(machines: Colab) -> None:
     machines.fake.set(quota=100)
-    ran = attach(machines.machine(), AND_WAIT)
+    ran = attach(machines.machine(), BACK_UP)
     assert ran.end == "done", ran
     assert "the drive is full" in ran.cells[-1][1]
     assert "make space" in ran.cells[-1][1]
