@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -361,6 +362,30 @@ def test_a_store_that_was_not_seen_when_it_was_queued_is_asked_again_where_it_be
     background.drive.lives()
     background.keeper.flush()
     assert read_tree(fresh(rig, "outputs/d").root / "outputs/d") == {"a": b"a", "b": b"b"}
+
+
+def test_a_forked_child_sends_its_own_backups_and_leaves_its_parents_alone(rig: Rig, background: Background) -> None:
+    machine, keeper = background.machine, background.keeper
+    background.drive.dies()
+    machine.write("outputs/parent", "parent")
+    keeper.backup("outputs/parent")
+    with pytest.raises(NotBackedUp):
+        keeper.flush()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            background.drive.lives()
+            machine.write("outputs/child", "child")
+            keeper.backup("outputs/child", wait=0)
+            code = 0 if background.drive.payloads() and not any("parent" in p for p in background.drive.payloads()) else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert waiting(keeper) == ["outputs/parent"]
+    background.drive.lives()
+    keeper.flush()
+    assert fresh(rig, "outputs").tree() == {"parent": b"parent", "child": b"child"}
 
 
 SCRIPT = """

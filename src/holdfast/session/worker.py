@@ -72,6 +72,8 @@ class Worker:
         Returns:
             One result for every artifact that is meant: queued, or why not.
         """
+        if self._pid != os.getpid():
+            self._begin_anew()
         results = []
         with self._taking:
             for request in self._backups.requests(keys, self._backups.first_look(), counted):
@@ -169,10 +171,13 @@ class Worker:
             self._folder = self._backups.workspace.queue_folder()
         return self._backups.workspace.new_folder(self._folder)
 
+    def _begin_anew(self) -> None:
+        """In a forked child: what was queued is its parent's, who sends it, and so are the thread and whoever held the locks."""
+        self._pid, self._thread, self._sending, self._folder = os.getpid(), None, None, None
+        self._waiting, self._taking, self._changed = {}, threading.Lock(), threading.Condition()
+
     def _start(self) -> None:
         with self._changed:
-            if self._pid != os.getpid():  # a forked child has the queue of its parent, who sends it
-                self._pid, self._thread, self._sending, self._folder = os.getpid(), None, None, None
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="holdfast: backups", daemon=True)
                 self._thread.start()
