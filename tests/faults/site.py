@@ -22,7 +22,7 @@ from holdfast.session.keeper import Keeper
 from holdfast.simulator import SimulatedDrive
 from holdfast.simulator.tree import ALIAS
 from holdfast.store.progress import Silent
-from holdfast.store.workspace import STATE_FOLDER
+from holdfast.store.workspace import STATE_FOLDER, Workspace
 
 ARTIFACT = "outputs/run"
 #: One transfer at a time keeps every call in the main thread, so that the n-th call is the same one in every run.
@@ -148,11 +148,15 @@ class MountedSite(Site):
         self.begin()
 
     def disconnect(self, after: float) -> None:
-        """The mount is taken away so many virtual seconds later, with what is not uploaded; another takes its place."""
+        """The mount is taken away so many virtual seconds later, with what is not uploaded; another takes its place.
+
+        The workspace is told what `attach` tells it when it has mounted anew: a store that had not arrived may be gone.
+        """
         assert self._mounted is not None
         self._mounted.advance(after)
         self.close()
         self.begin()
+        Workspace(self.here).forget_unsafe_stores()
 
     def close(self) -> None:
         if self._mounted is not None:
