@@ -13,6 +13,7 @@
     |-- LocalError (OSError)                 the local disk is full or denies us
     |-- NotRestored (RuntimeError)           `require`: absent, or in the store and not restored
     |-- NotBackedUp (RuntimeError)           `flush`: what was queued is not in the store
+    |-- AnotherSession (RuntimeError)        a live session works on it, and was there first
     |-- StageFailed (RuntimeError)           a step of the pipeline could not make what it should
     |-- CommandFailed (RuntimeError)         a command that was to be rehearsed fails by itself, or gets no further
     |-- Interrupted (KeyboardInterrupt)      a person ended it; what was kept before stays
@@ -92,6 +93,10 @@ class NotRestored(HoldfastError, RuntimeError):
 
 class NotBackedUp(HoldfastError, RuntimeError):
     """`flush` found that something which was queued is not in the store. Its text says what, and why."""
+
+
+class AnotherSession(HoldfastError, RuntimeError):
+    """Another live session works on the same artifact, and was there first. Its text says where it runs, and the ways on."""
 
 
 class StageFailed(HoldfastError, RuntimeError):

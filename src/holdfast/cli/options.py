@@ -26,19 +26,20 @@ Drive = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print a list of objects instead of text.")]
 
 
-def open_from(root: str | None, drive: str | None, *, background: bool = False) -> Keeper:
+def open_from(root: str | None, drive: str | None, *, background: bool = False, force: bool = False) -> Keeper:
     """The keeper that the options name. Where its drive may hang, the command steps aside.
 
     Args:
         root: The option.
         drive: The option.
         background: Backups are sent in the background.
+        force: Write also where another live session works.
 
     Raises:
         UsageError: an option names no folder.
     """
     refuse_no_folder(root, drive)
-    keeper = open_keeper(root, drive, mount=False, background=background)
+    keeper = open_keeper(root, drive, mount=False, background=background, force=force)
     if keeper.may_hang:
         APART.step_aside()
     return keeper

@@ -30,6 +30,9 @@ def run(
     stop_after: Annotated[
         str | None, typer.Option("--stop-after", metavar="TIME", help="Save and stop after this long, such as 5h or 90min.")
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Work also where another live session does; what both make is kept, as a fork.")
+    ] = False,
     root: Root = None,
     drive: Drive = None,
     as_json: Json = False,
@@ -41,7 +44,7 @@ def run(
     from holdfast.pipeline.runner import Runner
 
     seconds = None if stop_after is None else _seconds(stop_after)
-    keeper = open_from(root, drive, background=True)
+    keeper = open_from(root, drive, background=True, force=force)
     experiment = load_experiment(config, overrides or [])
     narration = Quiet() if as_json else Screen()
     show_pipeline.opening(keeper, experiment, narration)
@@ -50,6 +53,7 @@ def run(
         summary = runner.run()
     finally:  # also where a stage failed, or somebody interrupted it
         keeper.settle(EXIT_SECONDS)
+        keeper.close()
     show_pipeline.ending(keeper, experiment, summary, as_json=as_json)
     raise typer.Exit(FAILED if summary.safe == "NOT BACKED UP" else OK)
 

@@ -132,7 +132,8 @@ class Runner:
             MadeOtherwise: outputs are there that were made under other settings.
             NotRestored: something needed is in the store and could not be restored.
             StageFailed: a stage could not make what it should.
-            HoldfastError: see its type.
+            AnotherSession: a live one works on the same stage.
+        HoldfastError: see its type.
         """
         done = self._done
         for name in self._up_to(through):
@@ -172,6 +173,7 @@ class Runner:
         from holdfast.pipeline.steps.bench import Workbench
 
         began = self._clock()
+        self.keeper.claim(*stage.artifacts)
         self.narration.say(f"{stage.name}: {'goes on' if record else 'begins'}")
         for key in stage.inputs:
             self.examiner.require(key)
@@ -243,6 +245,7 @@ class Runner:
 
     def _back_up(self, stage: Stage, progress: float | None) -> None:
         if self.keeper.enabled:
+            self.keeper.refuse_rival(*stage.artifacts)
             self._kept[stage.name] = bool(self.keeper.backup(*stage.artifacts, progress=progress))
 
     def _accept(self, found: Found) -> Finished:

@@ -37,6 +37,7 @@ def open_keeper(
     progress: Progress | None = None,
     before: Keeper | None = None,
     background: bool = False,
+    force: bool = False,
 ) -> Keeper:
     """Open the keeper of a project. On Colab mounts Drive first; elsewhere works locally unless a drive folder is given.
 
@@ -49,6 +50,8 @@ def open_keeper(
         before: The keeper that was attached until now, if any; it knows best what a dead mount may never have uploaded, and
             what it has in its queue is sent on.
         background: Backups are sent in the background.
+        force: Write also where another live session works; else this one, which came later, writes nothing there. Both lines are
+            kept, as a fork.
 
     Raises:
         ConfigurationError: `config/paths.yaml` cannot be used, outputs lies on the drive, or a drill runs and this is not its copy.
@@ -86,6 +89,7 @@ def open_keeper(
         may_hang=kind.startswith("fuse"),
         opening=opening,
         background=background,
+        force=force,
     )
     if before is not None and background:
         keeper.take_over(before)

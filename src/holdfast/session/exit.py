@@ -50,3 +50,4 @@ def _flush(seconds: float) -> None:
             worker.flush(seconds)
         except NotBackedUp as error:
             log.error("%s", error)
+        worker.close()

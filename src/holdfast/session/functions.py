@@ -30,6 +30,7 @@ def attach(
     progress: Progress | None = None,
     quiet: bool = False,
     background: bool = True,
+    force: bool = False,
 ) -> Keeper:
     """Open the keeper of a project, and bind the functions of this module to it. A notebook shows what it finds.
 
@@ -41,11 +42,12 @@ def attach(
         quiet: Show nothing, in a notebook either. A terminal is never shown anything.
         background: `keeper.backup` returns once it has a stable copy, and sends it in the background; the end of the process waits
             for what is still to be sent. False sends it before it returns.
+        force: As in `open_keeper`.
 
     Raises:
         ConfigurationError, StoreUnreachable: as in `open_keeper`.
     """
-    keeper = open_keeper(root, drive, mount=mount, progress=progress, before=attached(), background=background)
+    keeper = open_keeper(root, drive, mount=mount, progress=progress, before=attached(), background=background, force=force)
     _current[:] = [keeper]
     if keeper.worker is not None:
         flush_at_exit(keeper.worker)

@@ -15,6 +15,7 @@ from holdfast.session.config import Config
 from holdfast.session.environment import Environment, without_store
 from holdfast.session.files import file_identity
 from holdfast.session.finish import Finish, finish
+from holdfast.session.lease import Lease
 from holdfast.session.overview import overview
 from holdfast.session.reports import Held
 from holdfast.session.seeing.sight import Where
@@ -69,6 +70,7 @@ class Keeper:
         may_hang: The store lies on a mount that may hold a call for ever.
         opening: Opens the store anew, over a mount that was made since.
         background: Backups are sent in the background.
+        force: Write also where another live session works. What both write is kept.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Keeper:
         may_hang: bool = False,
         opening: Callable[[], Store] | None = None,
         background: bool = False,
+        force: bool = False,
     ) -> None:
         self.config = config
         self.may_hang = may_hang
@@ -90,7 +93,7 @@ class Keeper:
         self._progress = progress or Silent()
         self._opening = opening
         self._backups = None if store is None else Backups(store, workspace)
-        self.worker = Worker(self._backups) if background and self._backups is not None else None
+        self.worker = Worker(self._backups, lease=Lease(force)) if background and self._backups is not None else None
         self._said_no_store = False
 
     @property
@@ -313,8 +316,31 @@ class Keeper:
     def take_over(self, before: Keeper) -> None:
         """Go on with the queue of the keeper that was attached before, to the store of this one."""
         if before.worker is not None and self._backups is not None and before.workspace.root == self.workspace.root:
-            self.worker = before.worker
+            mine, self.worker = self.worker, before.worker
+            if self.worker.lease is not None and mine is not None and mine.lease is not None:
+                self.worker.lease.force = mine.lease.force
             self.worker.go_on_with(self._backups)
+
+    # -- one writer --------------------------------------------------------------------------------------------------
+
+    def claim(self, *paths: str | PurePath) -> None:
+        """Tell other sessions that this one works on these paths from now on. Every backup in the background does so, too.
+
+        Raises:
+            AnotherSession: a live one was there first. Nothing of it is damaged by writing all the same, see `holdfast.attach`.
+        """
+        if self.worker is not None:
+            self.worker.claim([self.workspace.key(p) for p in paths])
+
+    def refuse_rival(self, *paths: str | PurePath) -> None:
+        """Raise `AnotherSession` where a live one, that was there first, was seen at these paths. Asks nothing of the store."""
+        if self.worker is not None:
+            self.worker.refuse_rival([self.workspace.key(p) for p in paths])
+
+    def close(self) -> None:
+        """The session ends: other sessions need not heed it any more. What waits is sent by `flush`, before."""
+        if self.worker is not None:
+            self.worker.close()
 
     # -- looking after the store -------------------------------------------------------------------------------------
 

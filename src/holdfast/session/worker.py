@@ -7,6 +7,7 @@ cannot be written the copies wait. What goes wrong is logged once, shown in `sta
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import threading
@@ -14,8 +15,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from holdfast.errors import HoldfastError, NotBackedUp, Refused, StoreError, WorkspaceBusy
+from holdfast.errors import AnotherSession, HoldfastError, NotBackedUp, Refused, StoreError, WorkspaceBusy
 from holdfast.session.backups import Backups
+from holdfast.session.lease import Lease
 from holdfast.session.waiting import Queue
 from holdfast.store.keys import Key
 from holdfast.store.outcomes import BackedUp
@@ -23,6 +25,7 @@ from holdfast.store.progress import Silent
 from holdfast.store.queued import Queued, expected, merge
 from holdfast.store.restore import describe
 from holdfast.store.snapshot import take
+from holdfast.store.view import Presence
 from holdfast.store.workspace import local_errors
 
 log = logging.getLogger(__name__)
@@ -40,10 +43,14 @@ class Worker:
         backups: Where they go.
         retry: Seconds between attempts while the store cannot be written.
         ask: Seconds between questions for confirmation.
+        lease: Tells other sessions what this one works on, and this one what they do; None leaves that out.
     """
 
-    def __init__(self, backups: Backups, *, retry: Sequence[float] = RETRY_SECONDS, ask: float = ASK_SECONDS) -> None:
+    def __init__(
+        self, backups: Backups, *, retry: Sequence[float] = RETRY_SECONDS, ask: float = ASK_SECONDS, lease: Lease | None = None
+    ) -> None:
         self._backups = backups
+        self.lease = lease
         self._retry = tuple(retry)
         self._ask = ask
         self._taking = threading.Lock()
@@ -79,6 +86,7 @@ class Worker:
             for request in self._backups.requests(keys, self._backups.first_look(), counted):
                 key = request.artifact
                 try:
+                    self.refuse_rival([key])
                     self._backups.workspace.refuse_links([key])
                     with local_errors():
                         queued = self._take(Queued.about(request, self._new_folder()))
@@ -110,6 +118,35 @@ class Worker:
             queued.discard()
             raise
         return queued
+
+    def claim(self, keys: Sequence[Key]) -> None:
+        """Look who else works on these, and tell others that this session does from now on.
+
+        Raises:
+            AnotherSession: one that is alive was there first.
+        """
+        if self.lease is None or (view := self._backups.first_look()) is None:
+            return
+        backend = self._backups.store.backend
+        self.lease.look(backend, keys)
+        if view.presence is Presence.STORE:
+            self.lease.hold(backend, keys)
+            self._start()
+
+    def refuse_rival(self, keys: Sequence[Key]) -> None:
+        """As `claim`, from what was seen last: asks nothing of the store.
+
+        Raises:
+            AnotherSession: one that is alive was there first.
+        """
+        if self.lease is not None and (text := self.lease.rival(keys)):
+            raise AnotherSession(text)
+
+    def close(self) -> None:
+        """The session ends: other sessions need not heed it any more. What waits is sent by `flush`, before."""
+        lease, self.lease = self.lease, None
+        if lease is not None and not self._trouble:
+            lease.release(self._backups.store.backend)
 
     def flush(self, seconds: float | None = None, *, patient: bool = False) -> None:
         """Return when everything that was queued is in the store. What waits for a retry is tried at once.
@@ -175,6 +212,7 @@ class Worker:
         """In a forked child: what was queued is its parent's, who sends it, and so are the thread and whoever held the locks."""
         self._pid, self._thread, self._sending, self._folder = os.getpid(), None, None, None
         self._waiting, self._taking, self._changed = {}, threading.Lock(), threading.Condition()
+        self.lease = None if self.lease is None else Lease(self.lease.force)
 
     def _start(self) -> None:
         with self._changed:
@@ -207,17 +245,23 @@ class Worker:
             self._ask_at = now + self._ask
             if self._backups.awaited() and not self._trouble:
                 return self._backups.ask
+        if not self._trouble and self.lease is not None and (due := self.lease.due) is not None and now >= due:
+            return functools.partial(self.lease.keep, self._backups.store.backend)
         return None
 
     def _pause(self) -> float | None:
         due = [self._retry_at] if self._waiting else []
         if self._backups.awaited():
             due.append(self._ask_at)
+        if not self._trouble and self.lease is not None and self.lease.due is not None:
+            due.append(self.lease.due)
         return max(0.05, min(due) - time.monotonic()) if due else None
 
     def _send(self, backups: Backups, queued: Queued) -> None:
         key = queued.request.artifact
         try:
+            if self.lease is not None:
+                self.lease.look(backups.store.backend, [key])
             result = backups.send(queued.request, queued.snapshot)
             if result is None:  # the store knows the path as part of another artifact, which was not known when it was taken
                 result = self._again(backups, queued)
@@ -237,6 +281,8 @@ class Worker:
             self._changed.notify_all()
         if result.error:
             log.error("%s", result.error)
+        elif (lease := self.lease) is not None:
+            lease.hold(backups.store.backend, [key])
 
     def _again(self, backups: Backups, queued: Queued) -> BackedUp:
         keys = [queued.request.artifact.join(p) for p in queued.request.scope]

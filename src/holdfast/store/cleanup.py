@@ -10,7 +10,7 @@ from holdfast.errors import StoreNotFound
 from holdfast.store.attached import Attached
 from holdfast.store.keys import Key
 from holdfast.store.lineage import ancestry
-from holdfast.store.names import GENERATIONS, parse_payload_name
+from holdfast.store.names import GENERATIONS, SESSIONS, parse_payload_name
 from holdfast.store.prune import PrunePlan, parents_of, plan_artifact, remove
 from holdfast.store.store import Store, refuse_depth
 from holdfast.store.view import State, View
@@ -120,7 +120,7 @@ def _payload_files(store: Store, folder: str) -> list[tuple[str, int]]:
     for entry in store.backend.list(folder):
         path = f"{folder}/{entry.name}".lstrip("/")
         if entry.is_folder:
-            if path != GENERATIONS:
+            if path not in (GENERATIONS, SESSIONS):
                 found += _payload_files(store, path)
         elif parse_payload_name(entry.name) is not None:
             try:

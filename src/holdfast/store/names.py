@@ -20,6 +20,8 @@ from holdfast.store.keys import MAX_COMPONENT_BYTES, Key, check_relative
 SENTINEL = "holdfast.json"
 GENERATIONS = "generations"
 ARTIFACTS = "artifacts"
+#: Signs of life of the sessions that write here.
+SESSIONS = "sessions"
 #: In the marks of an artifact, the folder that tells the artifact from a folder above one. No key has this part.
 MARK = "@"
 TAR_STEM = "small-files"
