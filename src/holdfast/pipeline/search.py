@@ -55,7 +55,7 @@ def make_pruner(hpo: Hpo, epochs: int) -> optuna.pruners.BasePruner:
             n_startup_trials=hpo.startup_trials, n_warmup_steps=hpo.pruner_warmup + 1
         )  # epochs count from 1
     if hpo.pruner == "successive_halving":
-        return pruners.SuccessiveHalvingPruner()
+        return pruners.SuccessiveHalvingPruner(min_resource=1)  # "auto" would be another number after a return
     if hpo.pruner == "hyperband":
         return pruners.HyperbandPruner(max_resource=epochs)
     return pruners.NopPruner()

@@ -257,9 +257,18 @@ class TrialWatcher(Watcher):
         if epoch not in self._reported:
             self._trial.report(value, epoch)
             self._reported.add(epoch)
-        # Some pruners change the trial when they are asked, and would not answer the same again after a kill.
-        if self._trial.user_attrs.get("pruned_at") == epoch or self._trial.should_prune():
-            self._trial.set_user_attr("pruned_at", epoch)
+        from holdfast.integrations import pruner
+
+        pruned = self._trial.user_attrs.get("pruned")
+        if pruned is not None and pruned["epoch"] == epoch:  # it was killed after the answer
+            notes = pruned["notes"]
+        else:
+            answer, notes = pruner.should_prune(self._trial)
+            pruned = {"epoch": epoch, "notes": notes} if answer else None
+            if pruned is not None:
+                self._trial.set_user_attr("pruned", pruned)
+        pruner.note(self._trial, notes)
+        if pruned is not None:
             raise optuna.TrialPruned
 
     def saved(self, step: int, total: int) -> None:

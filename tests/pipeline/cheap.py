@@ -1,0 +1,226 @@
+"""A study whose trainings are arithmetic, so that it can be killed at every instant of its life, in processes that are cheap.
+
+Everything but the training is the pipeline's own: the study, its sampler and pruner, the loop over trials, the storage, the restore
+and the backup. A training has four epochs of four steps, each with a checkpoint, and goes on at its last one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import shutil
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import optuna
+from optuna.storages import RDBStorage
+
+from holdfast.errors import StageFailed
+from holdfast.integrations.watching import Watcher
+from holdfast.pipeline import hpo as hpo_module
+from holdfast.pipeline import sweep as sweep_module
+from holdfast.pipeline.dataset import Dataset
+from holdfast.pipeline.hpo import run_local_hpo_sweep
+from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS
+from holdfast.pipeline.narration import Quiet
+from holdfast.pipeline.training import Job, Trained
+from holdfast.session.files import write_json
+from tests.support import Machine, Rig
+
+EPOCHS, STEPS = 4, 4
+STUDY = "outputs/hpo/cheap"
+STATE = "state.json"
+
+Instant = Callable[[], None]
+
+
+def settings(trials: int, pruner: str) -> dict[str, Any]:
+    """The `hpo` section."""
+    return {
+        "trials": trials,
+        "pruner": pruner,
+        "startup_trials": 4,
+        "pruner_warmup": 0,
+        "search_space": {
+            "learning_rate": {"type": "loguniform", "low": 1e-4, "high": 1e-1},
+            "batch_size": {"type": "choice", "values": [4, 8, 16]},
+            "warmup": {"type": "uniform", "low": 0.0, "high": 0.5},
+        },
+    }
+
+
+def run(machine: Machine, trials: int, pruner: str, instant: Instant = lambda: None) -> None:
+    """Run the study to its end from wherever it is. `instant` is called at each instant at which a machine may vanish."""
+    keeper = machine.keeper()
+
+    def keep(folder: Path, progress: float) -> None:
+        instant()
+        assert keeper.backup(folder.absolute(), progress=progress)
+        instant()
+
+    with _cheap(instant), _seen(instant):
+        run_local_hpo_sweep(
+            dataset_path=machine.root / "data",
+            config_dir=machine.root / "config",
+            backbone="cheap",
+            hpo_config=settings(trials, pruner),
+            train_config={"epochs": EPOCHS},
+            output_dir=machine.root / "outputs/hpo",
+            restore_from_drive=keeper.ensure,
+            identity="cheap",
+            seed=11,
+            device="cpu",
+            keep=keep,
+            narration=Quiet(),
+        )
+
+
+@contextmanager
+def _cheap(instant: Instant) -> Iterator[None]:
+    """No data, no model, no torch."""
+
+    def train(job: Job, watcher: Watcher, clock: Callable[[], float]) -> Trained:
+        return _train(job, watcher, instant)
+
+    hpo, sweep = partial(mock.patch.object, hpo_module), partial(mock.patch.object, sweep_module)
+    with (
+        hpo("open_dataset", return_value=Dataset((), (), (), ("A",), "none")),
+        hpo("prepare"),
+        hpo("resolve_device", return_value="cpu"),
+        sweep("train", train),
+        sweep("estimate_seconds", return_value=1.0),
+        sweep("evaluate", _evaluate),
+    ):
+        yield
+
+
+def _evaluate(checkpoint: Path, documents: object, device: str) -> dict[str, Any]:
+    scores: dict[str, Any] = json.loads((checkpoint / STATE).read_text())["scores"]
+    return scores
+
+
+def _train(job: Job, watcher: Watcher, instant: Instant) -> Trained:
+    """Value after each epoch: how good the parameters are, nearer to it the longer, and a little noise of the trial's own."""
+    saves = job.folder / CHECKPOINTS
+    steps = sorted(int(p.name) for p in saves.iterdir() if (p / STATE).exists()) if saves.exists() else []
+    state = (
+        json.loads((saves / str(steps[-1]) / STATE).read_text()) if steps else {"step": 0, "level": 0.0, "noise": job.folder.name}
+    )
+    goal = 1 - abs(math.log10(job.settings.learning_rate) + 2.5) / 3 - job.settings.warmup / 5 + job.settings.batch_size / 100
+    for step in range(state["step"] + 1, EPOCHS * STEPS + 1):
+        instant()
+        noise = random.Random(f"{state['noise']}/{step}").gauss(0, 0.05)
+        state.update(step=step, level=state["level"] + (goal - state["level"]) / 8 + noise / 8)
+        watcher.stepped(step, EPOCHS * STEPS)
+        if step % STEPS == 0:
+            scores = {"f1_macro": state["level"], "f1_micro": state["level"]}
+            watcher.scored(step // STEPS, scores)
+            instant()
+            state["scores"] = {a: {"f1": state["level"]} for a in ("macro", "micro")}
+            write_json(saves / str(step) / STATE, state)
+            watcher.saved(step, EPOCHS * STEPS)
+    if "scores" not in state:
+        raise StageFailed("nothing was scored")
+    finished = job.folder / CHECKPOINT
+    shutil.rmtree(finished, ignore_errors=True)
+    write_json(finished / STATE, state)
+    (finished / "model.safetensors").write_text(json.dumps(state["level"]))
+    instant()
+    return Trained(finished, EPOCHS * STEPS, EPOCHS * STEPS, 1)
+
+
+WRITES = (
+    "create_new_study",
+    "create_new_trial",
+    "set_study_user_attr",
+    "set_trial_intermediate_value",
+    "set_trial_param",
+    "set_trial_state_values",
+    "set_trial_system_attr",
+    "set_trial_user_attr",
+)
+
+
+@contextmanager
+def _seen(instant: Instant) -> Iterator[None]:
+    """An instant before and after everything that Optuna writes."""
+    with ExitStack() as stack:
+        for name in WRITES:
+            stack.enter_context(mock.patch.object(RDBStorage, name, _around(getattr(RDBStorage, name), instant)))
+        yield
+
+
+def _around(method: Callable[..., Any], instant: Instant) -> Callable[..., Any]:
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        instant()
+        result = method(*args, **kwargs)
+        instant()
+        return result
+
+    return wrapped
+
+
+def killed(machine: Machine, trials: int, pruner: str, after: int | None) -> bool:
+    """Run in a process of its own that SIGKILL ends at its n-th instant. True where it was killed before it was done."""
+    child = os.fork()
+    if child == 0:
+        left = [after]
+
+        def instant() -> None:
+            if left[0] is not None:
+                left[0] -= 1
+                if left[0] <= 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        code = 1
+        try:
+            run(machine, trials, pruner, instant)
+            code = 0
+        except BaseException:  # noqa: BLE001 - whatever it is, this process must not go on as its parent
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status in (0, -signal.SIGKILL), f"the study ended with {status}"
+    return status != 0
+
+
+def trials_of(root: Path) -> list[dict[str, Any]]:
+    """Everything that a study knows of its trials but its clock times."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = RDBStorage(f"sqlite:///{root}/{STUDY}/study.db")
+    try:
+        study = optuna.load_study(study_name="cheap", storage=storage)
+        return [
+            {
+                "number": t.number,
+                "state": t.state.name,
+                "params": t.params,
+                "value": t.value,
+                "reports": t.intermediate_values,
+                "attributes": {k: v for k, v in t.user_attrs.items() if k != "seconds"},
+                "rungs": {k: v for k, v in t.system_attrs.items() if "rung" in k},
+            }
+            for t in study.get_trials()
+        ]
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def uninterrupted(rig: Rig, trials: int, pruner: str) -> list[dict[str, Any]]:
+    """The same study, on a machine that stays, with a drive of its own."""
+    machine = Machine(rig.folder / "uninterrupted", rig.folder / "another-drive")
+    machine.drive.mkdir()
+    assert not killed(machine, trials, pruner, None)
+    return trials_of(machine.root)
