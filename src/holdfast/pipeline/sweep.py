@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,8 +114,8 @@ def run_trials(sweep: Sweep, study: optuna.Study) -> None:
     from optuna.trial import TrialState
 
     told = False
+    _tidy(sweep, study.get_trials(deepcopy=False))
     while True:
-        _tidy(sweep, study)
         trials = study.get_trials(deepcopy=False)
         running = [t for t in trials if t.state is TrialState.RUNNING]
         finished = sum(t.state.is_finished() for t in trials)
@@ -135,11 +135,12 @@ def run_trials(sweep: Sweep, study: optuna.Study) -> None:
             sweep.narration.say(f"{sweep.backbone}: trial {trial.number} goes on")
         else:
             trial = study.ask()
+        before = best_trial(trials)
         _run_trial(sweep, study, trial, finished)
         sweep.narration.end()
-        line = _line(sweep, study.get_trials(deepcopy=False)[trial.number])
-        sweep.narration.say(f"{line}  [{finished + 1} of {sweep.hpo.trials}]")
-        _tidy(sweep, study)
+        now = study.get_trials(deepcopy=False)
+        sweep.narration.say(f"{_line(sweep, now[trial.number])}  [{finished + 1} of {sweep.hpo.trials}]")
+        _tidy(sweep, now, {trial.number} if before is None else {trial.number, before.number})
         sweep.keep(sweep.folder, float(finished + 1))
 
 
@@ -290,11 +291,16 @@ class TrialWatcher(Watcher):
         self._since = now
 
 
-def _tidy(sweep: Sweep, study: optuna.Study) -> None:
-    """What finished trials need no more goes: their checkpoints, and the weights of all but the best if so configured."""
-    trials = study.get_trials(deepcopy=False)
+def _tidy(sweep: Sweep, trials: list[optuna.trial.FrozenTrial], numbers: Collection[int] | None = None) -> None:
+    """What finished trials need no more goes: their checkpoints, and the weights of all but the best if so configured.
+
+    Args:
+        sweep: The study.
+        trials: All of its trials.
+        numbers: Those that may have something to lose; None for all. So a trial costs no more where there are a thousand.
+    """
     best = best_trial(trials)
-    for trial in trials:
+    for trial in trials if numbers is None else [trials[n] for n in sorted(numbers)]:
         if not trial.state.is_finished():
             continue
         folder = sweep.folder / trial_folder(trial.number)
