@@ -31,7 +31,7 @@ from holdfast.pipeline import sweep as sweep_module
 from holdfast.pipeline.dataset import Dataset
 from holdfast.pipeline.hpo import run_local_hpo_sweep
 from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS
-from holdfast.pipeline.narration import Quiet
+from holdfast.pipeline.narration import Narration, Quiet
 from holdfast.pipeline.training import Job, Trained
 from holdfast.session.files import write_json
 from tests.support import Machine, Rig
@@ -58,7 +58,7 @@ def settings(trials: int, pruner: str) -> dict[str, Any]:
     }
 
 
-def run(machine: Machine, trials: int, pruner: str, instant: Instant = lambda: None) -> None:
+def run(machine: Machine, trials: int, pruner: str, instant: Instant = lambda: None, narration: Narration | None = None) -> None:
     """Run the study to its end from wherever it is. `instant` is called at each instant at which a machine may vanish."""
     keeper = machine.keeper()
 
@@ -80,7 +80,8 @@ def run(machine: Machine, trials: int, pruner: str, instant: Instant = lambda: N
             seed=11,
             device="cpu",
             keep=keep,
-            narration=Quiet(),
+            at_stake=lambda: keeper.at_stake(STUDY),
+            narration=narration or Quiet(),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from holdfast.pipeline.sweep import KeepStudy, Sweep, run_trials
 from holdfast.pipeline.tiny import make_tiny
 from holdfast.pipeline.training import prepare
 from holdfast.session.functions import attached
+from holdfast.session.stake import AtStake
 
 if TYPE_CHECKING:
     import optuna
@@ -52,6 +54,7 @@ def run_local_hpo_sweep(
     device: str = "auto",
     precision: str | None = None,
     keep: KeepStudy | None = None,
+    at_stake: Callable[[], AtStake | None] | None = None,
     narration: Narration | None = None,
     time_is_over: Callable[[], bool] = lambda: False,
     begin: Callable[[], None] = lambda: None,
@@ -80,6 +83,7 @@ def run_local_hpo_sweep(
         device: `auto`, `cpu` or `cuda`.
         precision: What `auto` meant when the study was begun; a study does not change its number format half-way.
         keep: Called with the study's folder and how many trials it holds, whenever something worth keeping is there.
+        at_stake: What a disconnect would cost now, as `Keeper.at_stake` says; shown as it goes. Default: asks the attached keeper.
         narration: Tells how it goes.
         time_is_over: Asked between steps; once true, what runs is saved and `Stopped` is raised.
         begin: Called once everything is checked and brought back, before the first trial.
@@ -112,6 +116,7 @@ def run_local_hpo_sweep(
         precision=precision,
         folder=folder,
         keep=keep or _keep_with_attached,
+        at_stake=at_stake or functools.partial(_at_stake_for_attached, folder.absolute()),
         narration=narration or Quiet(),
         time_is_over=time_is_over,
     )
@@ -160,6 +165,14 @@ def _keep_with_attached(folder: Path, progress: float) -> None:
     keeper = attached()
     if keeper is not None and keeper.enabled:
         keeper.backup(folder.absolute(), progress=progress)
+
+
+def _at_stake_for_attached(folder: Path) -> AtStake | None:
+    keeper = attached()
+    try:
+        return None if keeper is None else keeper.at_stake(folder)
+    except UsageError:  # not below its outputs
+        return None
 
 
 def _restore_trials(study: optuna.Study, folder: Path, restore: RestoreFromDrive) -> None:

@@ -22,6 +22,7 @@ from holdfast.pipeline.search import best_trial, suggest
 from holdfast.pipeline.settings import Hpo, Training, changed
 from holdfast.pipeline.training import Job, estimate_seconds, train
 from holdfast.session.files import write_json
+from holdfast.session.stake import AtStake
 from holdfast.store.amounts import duration
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Sweep:
         precision: What `auto` meant when the study was begun; None where it begins now.
         folder: Where the study and its trials lie.
         keep: Hands the folder to the backup.
+        at_stake: What a disconnect would cost now.
         narration: Tells how it goes.
         time_is_over: True once no more work should begin.
         clock: Monotonic seconds.
@@ -73,6 +75,7 @@ class Sweep:
     precision: str | None
     folder: Path
     keep: KeepStudy
+    at_stake: Callable[[], AtStake | None] = lambda: None
     narration: Narration = field(default_factory=Quiet)
     time_is_over: Callable[[], bool] = lambda: False
     clock: Callable[[], float] = time.monotonic
@@ -247,7 +250,17 @@ class TrialWatcher(Watcher):
     def stepped(self, step: int, total: int) -> None:
         """Move the bar."""
         what = f"{self._sweep.backbone}: trial {self._trial.number} ({self._finished + 1} of {self._sweep.hpo.trials})"
-        self._sweep.narration.work(what, step, total, self._note)
+        self._sweep.narration.work(what, step, total, "; ".join(filter(None, (self._note, self._at_stake(total)))))
+
+    def _at_stake(self, total: int) -> str:
+        """The study's progress is the number of finished trials, and the share of the one that runs."""
+        stake = self._sweep.at_stake()
+        if stake is None:
+            return ""
+        finished, share = divmod(stake.progress or 0.0, 1.0)
+        if finished < self._finished:
+            return stake.words(f"from trial {finished:.0f}" if finished else "from the first trial")
+        return stake.words(f"from step {share * total:.0f}" if share else "from its beginning")
 
     def scored(self, epoch: int, scores: Mapping[str, float]) -> None:
         """Report an epoch, once; raise where the pruner ends the trial."""

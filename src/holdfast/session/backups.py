@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from holdfast.errors import HoldfastError, StoreError
+from holdfast.session.stake import AtStake, Ledger
 from holdfast.store.attached import Attached, confirm
 from holdfast.store.backend import Durability
 from holdfast.store.backup import Request, commit
@@ -42,6 +43,7 @@ class Backups:
         self.store = store
         self.workspace = workspace
         self._attached: Attached | None = None
+        self._ledger = Ledger()
 
     def attach(self, view: View) -> Attached:
         """What this session knows: its first look, what was on its way then, and what it writes from then on."""
@@ -57,6 +59,10 @@ class Backups:
     def awaited(self) -> list[str]:
         """What this session backed up and does not know to be safe. Asks nothing of the store."""
         return [] if self._attached is None else sorted({m.key.value for m in self._attached.awaited.values()})
+
+    def at_stake(self, key: Key) -> AtStake:
+        """What a disconnect would cost of an artifact now, from memory."""
+        return self._ledger.at_stake(key, {} if self._attached is None else self._attached.own)
 
     def first_look(self) -> View | None:
         """What the store showed first in this session, or None where it cannot be seen."""
@@ -87,14 +93,18 @@ class Backups:
         def is_settled(key: Key) -> bool:
             return (workspace.record(key) if view is None else workspace.record_in(key, view)).base is not None
 
-        return group(
-            keys,
-            known,
-            is_directory=lambda k: is_folder(lstat_or_none(workspace.local(k))) or (k in known and is_artifact_directory(k)),
-            is_here=lambda k: lstat_or_none(workspace.local(k)) is not None,
-            is_settled=is_settled,
-            progress=progress,
+        taken, found = (
+            time.time(),
+            group(
+                keys,
+                known,
+                is_directory=lambda k: is_folder(lstat_or_none(workspace.local(k))) or (k in known and is_artifact_directory(k)),
+                is_here=lambda k: lstat_or_none(workspace.local(k)) is not None,
+                is_settled=is_settled,
+                progress=progress,
+            ),
         )
+        return [replace(r, taken=taken) for r in found]
 
     def back_up(self, keys: Sequence[Key], counted: float | None, progress: Progress) -> list[BackedUp]:
         """Commit what is here now. One result for every artifact that is meant.
@@ -151,7 +161,10 @@ class Backups:
         result = commit(store, workspace, view, request, taken=taken, progress=progress, awaited=attached.awaited_bytes)
         if base is not None and store.elsewhere(base):
             mark_safe(store, base.key)
-        return result, self._learn(attached, result)
+        new = self._learn(attached, result)
+        if result.manifest is not None:
+            self._ledger.backed_up(key, result.manifest.commit.id, request.taken, result.manifest.progress, attached.own)
+        return result, new
 
     def _learn(self, attached: Attached, result: BackedUp) -> list[Manifest]:
         """Learn of the generation that holds what was backed up; gives it where this machine wrote it, new to the session."""

@@ -21,6 +21,7 @@ from holdfast.session.reports import Held
 from holdfast.session.seeing.sight import Where
 from holdfast.session.seeing.status import Status
 from holdfast.session.seeing.welcome import Welcome
+from holdfast.session.stake import AtStake
 from holdfast.session.waiting import Queue
 from holdfast.session.worker import Worker
 from holdfast.store.backend import Durability, Space
@@ -274,6 +275,10 @@ class Keeper:
     def awaited(self) -> list[str]:
         """What this session backed up and does not know to be safe. Asks nothing of the store."""
         return [] if self._backups is None else self._backups.awaited()
+
+    def at_stake(self, path: str | PurePath) -> AtStake | None:
+        """What a disconnect would cost of an artifact now. From memory, so it may be asked at every step; None without a store."""
+        return None if self._backups is None else self._backups.at_stake(self.workspace.key(path))
 
     def reopen(self) -> None:
         """Go on over the mount that stands there now, which may be another than this keeper was opened over."""

@@ -47,6 +47,7 @@ class Request:
         inner: Relative paths of inner artifacts, which are left out.
         settled: Those among them that this workspace knows to be in the store.
         progress: What the caller counts (finished trials, training step); None keeps what the base says.
+        taken: When what is here was looked at, Unix seconds; for people.
     """
 
     artifact: Key
@@ -54,6 +55,7 @@ class Request:
     inner: tuple[str, ...] = ()
     settled: tuple[str, ...] = ()
     progress: float | None = None
+    taken: float = 0.0
 
 
 def commit(

@@ -12,6 +12,7 @@ from holdfast.pipeline.narration import Narration
 from holdfast.pipeline.settings import Experiment
 from holdfast.pipeline.stages import Finished, Pipeline, Stage
 from holdfast.session.keeper import Keeper
+from holdfast.session.stake import AtStake
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ class Workbench:
     def folder(self) -> Path:
         """The stage's folder on this machine."""
         return self.path(self.stage.folder)
+
+    def at_stake(self) -> AtStake | None:
+        """What a disconnect would cost of this stage now; None where nothing is backed up."""
+        return self.keeper.at_stake(self.stage.folder)
 
     def path(self, key: str) -> Path:
         """A key as a path on this machine."""

@@ -53,6 +53,7 @@ def search(bench: Workbench) -> Made:
         device=experiment.run.device,
         precision=bench.environment.get("precision"),
         keep=keep,
+        at_stake=bench.at_stake,
         narration=bench.narration,
         time_is_over=bench.time_is_over,
         begin=begin,

@@ -122,7 +122,11 @@ class FinalWatcher(Watcher):
 
     def stepped(self, step: int, total: int) -> None:
         """Move the bar."""
-        self._bench.narration.work("final training", step, total, self._note)
+        self._bench.narration.work("final training", step, total, "; ".join(filter(None, (self._note, self._at_stake()))))
+
+    def _at_stake(self) -> str:
+        stake = self._bench.at_stake()
+        return "" if stake is None else stake.words(f"from step {stake.progress:.0f}" if stake.progress else "from its beginning")
 
     def scored(self, epoch: int, scores: Mapping[str, float]) -> None:
         """Show the score of an epoch."""

@@ -1,0 +1,65 @@
+"""What a disconnect would cost now, as a progress line shows it: never less than what is lost."""
+
+from __future__ import annotations
+
+from holdfast.session.stake import Ledger
+from holdfast.store.backend import Durability
+from holdfast.store.keys import Key
+from tests.support import Rig
+
+STUDY = Key("outputs/hpo/tiny")
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_it_counts_from_the_newest_that_is_known_to_be_safe() -> None:
+    clock = Clock()
+    ledger, own = Ledger(clock), dict[str, Durability]()
+    clock.now = 1010
+    found = ledger.at_stake(STUDY, own)
+    assert (found.seconds, found.safe, found.untold) == (10, False, False)
+    assert found.words("from step 4") == "a disconnect now costs 10 s, from where this session began"
+    for second, id_ in ((1020, "a"), (1030, "b"), (1040, "c")):
+        own[id_] = Durability.WRITTEN
+        ledger.backed_up(STUDY, id_, second, float(second), own)
+    clock.now = 1050
+    assert ledger.at_stake(STUDY, own).seconds == 50, "nothing has arrived"
+    own["a"] = Durability.CONFIRMED
+    found = ledger.at_stake(STUDY, own)
+    assert (found.seconds, found.progress) == (30, 1020.0)
+    assert found.words("from step 1020") == "a disconnect now costs 30 s, from step 1020"
+    own["c"] = Durability.CONFIRMED
+    assert ledger.at_stake(STUDY, own).seconds == 10
+    ledger.backed_up(STUDY, "d", 1050, None, own)  # nothing is known against it: it was in the store already
+    assert ledger.at_stake(STUDY, own).seconds == 0
+    assert ledger.at_stake(Key("outputs/other"), own).seconds == 50
+
+
+def test_where_the_store_cannot_tell_it_says_so() -> None:
+    clock = Clock()
+    ledger, own = Ledger(clock), {"a": Durability.UNKNOWN}
+    ledger.backed_up(STUDY, "a", 1000, 3.0, own)
+    clock.now = 1060
+    found = ledger.at_stake(STUDY, own)
+    assert found.untold
+    assert found.seconds == 60
+    assert "Drive does not tell whether newer ones arrived" in found.words("")
+
+
+def test_a_keeper_knows_without_asking_the_store(rig: Rig) -> None:
+    machine, counting = rig.counted()
+    keeper = machine.keeper()
+    machine.write("outputs/hpo/tiny/study", "1")
+    assert keeper.backup("outputs/hpo/tiny", progress=2.5, wait=0)
+    before = dict(counting.counts)
+    stake = keeper.at_stake("outputs/hpo/tiny")
+    assert stake is not None
+    assert stake.safe
+    assert stake.progress == 2.5
+    assert stake.seconds < 30
+    assert dict(counting.counts) == before
