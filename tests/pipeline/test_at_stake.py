@@ -27,4 +27,4 @@ def test_the_progress_line_of_a_trial_says_what_a_disconnect_costs(rig: Rig) -> 
     assert told.notes["cheap: trial 0", 7].endswith(", from step 4")
     assert told.notes["cheap: trial 0", 16].endswith(", from step 12")
     assert told.notes["cheap: trial 1", 2].endswith(", from its beginning")
-    assert told.notes["cheap: trial 1", 5].startswith("f1_macro 0.")
+    assert told.notes["cheap: trial 1", 5].startswith("f1_micro 0.")
