@@ -65,6 +65,7 @@ def test_a_drill_that_does_not_hold_is_1_and_names_the_file(site: Site) -> None:
     assert done.code == 1
     assert done.out.startswith("NOT HELD: the outputs differ from those of an uninterrupted run: 1 differ\n")
     assert "outputs/now" in done.out
+    good(drilled(machine, *words, "--varies", "now", "--", sys.executable, "train.py", "x"))
     good(drilled(machine, *words, "--ignore", "now", "--", sys.executable, "train.py", "x"))
 
 

@@ -142,6 +142,19 @@ def test_what_is_ignored_counts_neither_as_lost_nor_as_different(project: Projec
     assert report.files == 8
 
 
+def test_what_varies_is_not_compared_and_its_loss_counts(project: Project) -> None:
+    project.write(f'{GOOD}\n(outputs / "starts").write_text(str(starts))\n')
+    report = project.drill(varying=("starts",))
+    assert report.held
+    assert report.restless == ()
+    assert report.files == 8
+    first = 'outputs.mkdir(exist_ok=True)\n(outputs / "lost").write_text(str(starts))\n'
+    project.write(f"{STEPS}\n{first}\n{GOOD.removeprefix(STEPS)}")
+    (project.notes / "starts").unlink()
+    lost = [k.loss.files for k in project.drill(kills=1, varying=("lost",)).kills]
+    assert any("outputs/lost" in files for files in lost)
+
+
 def test_a_file_beside_outputs_is_gone_with_the_machine(project: Project) -> None:
     project.write(
         f'{STEPS}\nif starts > 3 and Path("beside").exists(): sys.exit("it is still there")\nPath("beside").touch()\n'

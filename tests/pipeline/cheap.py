@@ -32,6 +32,7 @@ from holdfast.pipeline.dataset import Dataset
 from holdfast.pipeline.hpo import run_local_hpo_sweep
 from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS
 from holdfast.pipeline.narration import Narration, Quiet
+from holdfast.pipeline.sweep import KeepStudy
 from holdfast.pipeline.training import Job, Trained
 from holdfast.session.files import write_json
 from tests.support import Machine, Rig
@@ -58,11 +59,20 @@ def settings(trials: int, pruner: str) -> dict[str, Any]:
     }
 
 
-def run(machine: Machine, trials: int, pruner: str, instant: Instant = lambda: None, narration: Narration | None = None) -> None:
+def run(
+    machine: Machine,
+    trials: int,
+    pruner: str,
+    instant: Instant = lambda: None,
+    *,
+    narration: Narration | None = None,
+    keep: KeepStudy | None = None,
+    sampler: str = "tpe",
+) -> None:
     """Run the study to its end from wherever it is. `instant` is called at each instant at which a machine may vanish."""
     keeper = machine.keeper()
 
-    def keep(folder: Path, progress: float) -> None:
+    def back_up(folder: Path, progress: float) -> None:
         instant()
         assert keeper.backup(folder.absolute(), progress=progress)
         instant()
@@ -72,14 +82,14 @@ def run(machine: Machine, trials: int, pruner: str, instant: Instant = lambda: N
             dataset_path=machine.root / "data",
             config_dir=machine.root / "config",
             backbone="cheap",
-            hpo_config=settings(trials, pruner),
+            hpo_config={**settings(trials, pruner), "sampler": sampler},
             train_config={"epochs": EPOCHS},
             output_dir=machine.root / "outputs/hpo",
             restore_from_drive=keeper.ensure,
             identity="cheap",
             seed=11,
             device="cpu",
-            keep=keep,
+            keep=keep or back_up,
             at_stake=lambda: keeper.at_stake(STUDY),
             narration=narration or Quiet(),
         )

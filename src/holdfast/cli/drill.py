@@ -26,7 +26,11 @@ def drill(
         bool, typer.Option("--simulate-drive", help="On a simulated Drive, where what is not uploaded yet is lost too.")
     ] = False,
     ignore: Annotated[
-        list[str] | None, typer.Option("--ignore", metavar="GLOB", help="Leave out outputs that differ by nature, such as logs.")
+        list[str] | None, typer.Option("--ignore", metavar="GLOB", help="Leave out outputs that nobody needs, such as logs.")
+    ] = None,
+    varies: Annotated[
+        list[str] | None,
+        typer.Option("--varies", metavar="GLOB", help="Do not compare outputs that hold times, but count their loss."),
     ] = None,
     copy_limit: Annotated[
         float, typer.Option("--copy-limit", metavar="MIB", min=0, help="Most that is copied of the project.")
@@ -55,6 +59,7 @@ def drill(
         seed=secrets.randbelow(1_000_000) if seed is None else seed,
         simulate=simulate_drive,
         ignored=tuple(ignore or ()),
+        varying=tuple(varies or ()),
         copy_limit=int(copy_limit * (1 << 20)),
     )
     report = rehearse(

@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 
 from holdfast.drill import copying
-from holdfast.drill.comparing import Inventory, compare, without
+from holdfast.drill.comparing import Difference, Inventory, compare, without
 from holdfast.drill.drives import Drive, FolderDrive, simulated
 from holdfast.drill.inventory import take
 from holdfast.drill.judging import Shown, bound, loss
@@ -46,7 +46,8 @@ class Wish:
         kills: How many; at least 1.
         seed: Of everything that is drawn.
         simulate: On the simulated Drive, in place of a folder.
-        ignored: Globs of files that differ by nature, and count neither as lost nor as different.
+        ignored: Globs of files that count neither as lost nor as different.
+        varying: Globs of files that differ by nature: they may be lost no more than others, and are not compared.
         copy_limit: Most bytes of the project that are copied.
         lag: Of the simulated Drive, see `drives.simulated`.
     """
@@ -56,6 +57,7 @@ class Wish:
     seed: int = 0
     simulate: bool = False
     ignored: tuple[str, ...] = ()
+    varying: tuple[str, ...] = ()
     copy_limit: int = 1 << 30
     lag: tuple[float, float] | None = None
 
@@ -134,7 +136,7 @@ class _Drill:
                 f"does it write elsewhere?{self._said}"
             )
         idle = self._uninterrupted("a start with nothing to do")
-        changed = compare(made, self._take(self.machine.root))
+        changed = self._compare(made, self._take(self.machine.root))
         self._drive.disconnect()
         self._drive.close()
         self._drive = self._new_drive()
@@ -192,8 +194,8 @@ class _Drill:
             runs=tuple(runs),
             failures=tuple(failures),
             traffic=self._drive.traffic,
-            files=len(reference),
-            difference=compare(reference, {**made, **left_there}),
+            files=len(without(reference, wish.varying)),
+            difference=self._compare(reference, {**made, **left_there}),
             left_in_store=len(left_there),
             restless=restless,
             ending=ending,
@@ -239,6 +241,10 @@ class _Drill:
 
     def _take(self, root: Path) -> Inventory:
         return without(take(root, self._outputs), self._wish.ignored)
+
+    def _compare(self, wanted: Inventory, got: Inventory) -> Difference:
+        varying = self._wish.varying
+        return compare(without(wanted, varying), without(got, varying))
 
     def _keeper(self) -> Keeper:
         return open_keeper(self.machine.root, self._drive.folder, mount=False, progress=Silent())
