@@ -54,8 +54,14 @@ bench: $(READY) ## Compare with cp, rsync, restic and rclone; many minutes, 2 GB
 torture: $(READY) ## Kill every command at every file system call; the best part of an hour
 	$(RUN) pytest -m torture -s
 
-drill: $(READY) ## Kill a ten-step run again and again, and show that it goes on
-	$(VENV)/bin/python examples/kill_and_go_on.py
+KILLS ?= 10
+SEEDS ?= 1 2
+
+drill: $(READY) ## Kill the sample pipeline ten times, and ten times more, on a simulated Drive; compare with nobody killing it
+	@rm -rf build/drill && mkdir -p build/drill/sample
+	@cd build/drill/sample && for seed in $(SEEDS); do \
+		$(abspath $(VENV))/bin/holdfast drill --kills $(KILLS) --seed $$seed --simulate-drive --varies study.db --varies benchmark.json \
+			-- $(abspath $(VENV))/bin/holdfast run sample || exit 1; done
 
 wheel: ## Build the wheel for Drive, into dist/
 	@rm -rf build/venv dist/holdfast-*.whl
