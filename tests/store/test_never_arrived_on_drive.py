@@ -128,6 +128,29 @@ def test_the_machine_lives_on_when_its_mount_took_the_store_with_it(colab: Colab
         assert read(other, "d/b.txt") == "kept"
 
 
+@pytest.mark.parametrize("fate", [Fate.MISSING, Fate.TORN, Fate.EMPTY])
+def test_a_sentinel_that_never_arrived_hides_nothing_that_did(colab: Colab, fate: Fate) -> None:
+    with colab.drive() as drive:
+        root = colab.machine()
+        write(root, "d/b.txt", "arrived")
+        assert colab.keeper(root).backup("outputs/d")
+        drive.disconnect({SENTINEL: fate, "*": Fate.WHOLE})
+    with colab.drive() as drive:
+        root = colab.machine()
+        keeper = colab.keeper(root)
+        assert keeper.ensure("outputs/d").outcome is Outcome.RESTORED
+        assert read(root, "d/b.txt") == "arrived"
+        write(root, "d/c.txt", "the next one writes the sentinel again")
+        done = keeper.backup("outputs/d")
+        assert done, done.results
+        assert not done.results[0].forked
+        drive.drain()
+    with colab.drive():
+        root = colab.machine()
+        assert colab.keeper(root).ensure("outputs/d").outcome is Outcome.RESTORED
+        assert read(root, "d/c.txt") == "the next one writes the sentinel again"
+
+
 def test_what_was_safe_once_is_damage_and_never_absent(colab: Colab) -> None:
     with colab.drive() as drive:
         root = colab.machine()

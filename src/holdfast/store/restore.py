@@ -115,7 +115,9 @@ def look(store: Store, workspace: Workspace, *, create: bool = False, only_shown
         view = store.look_wider(view)
     if view.store_id is not None and not only_shown and not workspace.knows_as_safe(store.backend.location):
         try:
-            workspace.meet(store.backend.location, view.store_id, safe=not store.is_on_its_way())
+            # Without a sentinel that can be read nothing says that it arrived; the next backup writes it again.
+            arrived = view.sentinel_problem is None and not store.is_on_its_way()
+            workspace.meet(store.backend.location, view.store_id, safe=arrived)
         except LocalError as error:  # looking needs no memory; whatever is about to write will say what is wrong
             log.debug("the store could not be remembered (%s)", error)
     return view
