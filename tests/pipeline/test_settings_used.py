@@ -209,6 +209,21 @@ def unchanged(project: Path, documents: Mapping[str, tuple[Document, ...]], tmp_
     return Bench(project, documents, tmp_path_factory.mktemp("unchanged")).weights()
 
 
+@covers("training.exact")
+@pytest.mark.parametrize("exact", [True, False])
+def test_an_exact_training_takes_deterministic_algorithms_and_leaves_the_switch_as_it_was(bench: Bench, exact: bool) -> None:
+    seen = []
+
+    class Looks(Watcher):
+        def stepped(self, step: int, total: int) -> None:
+            seen.append((torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.deterministic))
+
+    train(bench.job(exact=exact), Looks(), lambda: 0.0)
+    assert set(seen) == {(exact, exact)}
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert not torch.backends.cudnn.deterministic
+
+
 @covers("training.dropout")
 def test_dropout_is_that_of_encoder_and_head(bench: Bench) -> None:
     trained, _ = bench.train(dropout=0.37)

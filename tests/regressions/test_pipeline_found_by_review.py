@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import pytest
 
 from holdfast.errors import MadeOtherwise, StageFailed, StoreFull
 from holdfast.integrations import checkpoints
+from holdfast.pipeline.layout import RECORD
+from holdfast.pipeline.record import COMPARABLE, read_record, write_record
 from holdfast.pipeline.runner import Runner
 from holdfast.pipeline.storage import setup_checkpoint_storage
 from holdfast.store.backend import Backend
@@ -183,6 +186,30 @@ def test_a_finished_training_is_not_repeated_because_its_record_was_not_written_
     assert summary.finished
     assert counted._left == 10**9, "steps were made again"
     assert not (machine.root / "outputs/final_training/micro/checkpoints").exists()
+
+
+def test_a_stage_that_goes_on_elsewhere_says_once_that_its_bits_may_differ_and_its_record_says_so(
+    finished: Finished, tmp_path: Path
+) -> None:
+    project, _ = finished
+    machine = Rig(tmp_path).machine()
+    repository(project, machine)
+    begin(project, machine, 45)
+    place = machine.root / "outputs/final_training/micro" / RECORD
+    record = read_record(place)
+    assert record is not None
+    assert "went_on" not in record.environment
+    begun = {**record.environment, "device": "cuda"}
+    write_record(place, replace(record, environment=begun))
+    told = Lines()
+    assert project.run(machine, told=told).finished
+    (line,) = [x for x in told.lines if "not the same bit for bit" in x]
+    assert line.startswith("final_training: was begun with device cuda, precision fp32, torch ")
+    assert " and goes on with device cpu, precision fp32, torch " in line
+    after = read_record(place)
+    assert after is not None
+    assert after.finished
+    assert after.environment == {**begun, "went_on": [{k: record.environment[k] for k in COMPARABLE}]}
 
 
 @pytest.fixture

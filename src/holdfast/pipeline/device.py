@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+from collections.abc import Iterator
 from typing import Any
 
 from holdfast.errors import ConfigurationError
@@ -65,6 +67,31 @@ def resume_precision(begun: str | None, wanted: str, device: str) -> None:
             f"this was begun with {begun}, which this {device} does not have, and does not change half-way: go on on a device "
             "like the first, or begin another with --fork and --set training.precision=fp32"
         ) from error
+
+
+@contextlib.contextmanager
+def deterministic(wanted: bool) -> Iterator[None]:
+    """Have torch choose algorithms that give the same bits every time, and leave its switches as they were.
+
+    pytorch.org/docs/stable/notes/randomness.html: cuBLAS wants its variable set before it is first used. An operation that has
+    no such algorithm warns and runs all the same.
+    """
+    if not wanted:
+        yield
+        return
+    import torch
+
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    cudnn = torch.backends.cudnn
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    before_cudnn = cudnn.deterministic, cudnn.benchmark
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    cudnn.deterministic, cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        cudnn.deterministic, cudnn.benchmark = before_cudnn
 
 
 def describe_device(device: str) -> dict[str, Any]:

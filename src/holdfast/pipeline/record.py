@@ -13,6 +13,9 @@ from holdfast.session.files import write_json
 
 FORMAT = 1
 
+#: What decides, beside settings and data, whether two trainings are equal bit for bit.
+COMPARABLE = ("device", "precision", "torch", "transformers")
+
 
 @dataclass(frozen=True)
 class Record:
@@ -27,7 +30,7 @@ class Record:
         files: Each output as path below the stage's folder with its BLAKE3; empty text where bytes may change without meaning
             (a database). Empty until finished.
         summary: A few numbers for people and for later stages; no clock times.
-        environment: Device type, precision and versions that it was begun with.
+        environment: Device type, precision and versions that it was begun with, and under `went_on` others that it went on with.
     """
 
     stage: str
@@ -43,6 +46,15 @@ class Record:
     def fingerprint(self) -> str:
         """See `fingerprint.fingerprint`."""
         return fingerprint(self.made_from)
+
+
+def went_on(begun: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """The environment of a stage that goes on: as it was begun, and what may make its bits differ from an uninterrupted one."""
+    here = {k: now[k] for k in COMPARABLE if k in now}
+    others = list(begun.get("went_on", []))
+    if here != {k: begun[k] for k in COMPARABLE if k in begun} and here not in others:
+        others.append(here)
+    return {**begun, "went_on": others} if others else dict(begun)
 
 
 def read_record(place: Path) -> Record | None:

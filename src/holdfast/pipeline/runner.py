@@ -25,7 +25,7 @@ from holdfast.integrations.watching import Stopped
 from holdfast.pipeline.examine import Examiner, Found, State
 from holdfast.pipeline.layout import CHECKPOINTS, RECORD, drop_checkpoints
 from holdfast.pipeline.narration import Narration, Quiet
-from holdfast.pipeline.record import Record, write_record
+from holdfast.pipeline.record import COMPARABLE, Record, went_on, write_record
 from holdfast.pipeline.settings import Experiment
 from holdfast.pipeline.sources import find_sources
 from holdfast.pipeline.stages import Finished, Made, Pipeline, Stage, products
@@ -183,8 +183,15 @@ class Runner:
 
         def begin(environment: Mapping[str, Any]) -> None:
             nonlocal begun
-            begun = replace(begun, environment=begun.environment or environment)
-            if record is None or record.finished:
+            then = begun.environment
+            noted = went_on(then, environment) if then else environment
+            begun = replace(begun, environment=noted)
+            if then and noted != then:
+                self.narration.warn(
+                    f"{stage.name}: was begun with {_shown(then)} and goes on with {_shown(environment)}: what it makes is as "
+                    "good, and not the same bit for bit (its record says so)"
+                )
+            if record is None or record.finished or noted != then:
                 write_record(self.keeper.root / stage.record, begun)
                 self._back_up(stage, None)
 
@@ -334,6 +341,10 @@ class Runner:
 
 def _at_or_below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder + "/")
+
+
+def _shown(environment: Mapping[str, Any]) -> str:
+    return ", ".join(f"{k} {environment[k]}" for k in COMPARABLE if k in environment)
 
 
 def _final_progress(stage: Stage, record: Record) -> float | None:

@@ -134,6 +134,11 @@ class Training(Section):
     precision: Literal["auto", "fp32", "fp16", "bf16"] = Field(
         "auto", description="number format; `auto` is bf16 where the GPU has it, else fp16, and fp32 without a GPU"
     )
+    exact: bool = Field(
+        True,
+        description="deterministic algorithms, so that an interrupted training ends with the same bits also on a GPU; `false` is "
+        "faster on some",
+    )
     checkpoint: Checkpoints = Field(default_factory=Checkpoints, description="when to save")
     report_to: Literal["none", "tensorboard"] = Field("none", description="where logs go; TensorBoard's lie below outputs")
 

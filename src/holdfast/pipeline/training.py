@@ -17,7 +17,7 @@ from holdfast.integrations import checkpoints
 from holdfast.integrations.watching import Diverged, Watcher
 from holdfast.pipeline.backbone import load_model, load_tokenizer, quiet_transformers, raw_tokenizer
 from holdfast.pipeline.checkpoint import CheckpointInfo, write_info
-from holdfast.pipeline.device import resolve_precision
+from holdfast.pipeline.device import deterministic, resolve_precision
 from holdfast.pipeline.documents import Document
 from holdfast.pipeline.encode import Window, encode, word_predictions
 from holdfast.pipeline.entities import bio_tags, word_tags
@@ -122,7 +122,7 @@ def train(job: Job, watcher: Watcher, clock: Callable[[], float]) -> Trained:
     prepared = prepare(job)
     start = checkpoints.newest(saves)
     parameters = sum(p.numel() for p in prepared.model.parameters())
-    with quiet_transformers():
+    with quiet_transformers(), deterministic(job.settings.exact):
         trainer = _make_trainer(job, prepared, watcher, clock)
         if start is None or not start.over:
             checkpoints.discard_after(saves, 0 if start is None else start.step)
