@@ -51,6 +51,19 @@ def test_where_the_store_cannot_tell_it_says_so() -> None:
     assert "Drive does not tell whether newer ones arrived" in found.words("")
 
 
+def test_over_a_mount_that_was_made_anew_nothing_counts_as_safe_that_was_not() -> None:
+    clock = Clock()
+    ledger, own = Ledger(clock), {"a": Durability.CONFIRMED, "b": Durability.WRITTEN}
+    ledger.backed_up(STUDY, "a", 1010, 1.0, own)
+    ledger.backed_up(STUDY, "b", 1020, 2.0, own)
+    clock.now = 1030
+    anew = ledger.over_another_mount(own)
+    clock.now = 1040
+    found = anew.at_stake(STUDY, {})
+    assert (found.seconds, found.safe) == (30, False)
+    assert Ledger(clock, 990).over_another_mount({}).at_stake(STUDY, {}).seconds == 50
+
+
 def test_a_keeper_knows_without_asking_the_store(rig: Rig) -> None:
     machine, counting = rig.counted()
     keeper = machine.keeper()

@@ -64,6 +64,10 @@ class Backups:
         """What a disconnect would cost of an artifact now, from memory."""
         return self._ledger.at_stake(key, {} if self._attached is None else self._attached.own)
 
+    def goes_on_from(self, before: Backups) -> None:
+        """Take over what was at stake with another, over a mount that this one replaces."""
+        self._ledger = before._ledger.over_another_mount({} if before._attached is None else before._attached.own)
+
     def first_look(self) -> View | None:
         """What the store showed first in this session, or None where it cannot be seen."""
         if self._attached is None:

@@ -283,7 +283,9 @@ class Keeper:
     def reopen(self) -> None:
         """Go on over the mount that stands there now, which may be another than this keeper was opened over."""
         if self._opening is not None:
-            self._backups = Backups(self._opening(), self.workspace)
+            before, self._backups = self._backups, Backups(self._opening(), self.workspace)
+            if before is not None:
+                self._backups.goes_on_from(before)
             if self.worker is not None:
                 self.worker.go_on_with(self._backups)
 
@@ -324,6 +326,8 @@ class Keeper:
             mine, self.worker = self.worker, before.worker
             if self.worker.lease is not None and mine is not None and mine.lease is not None:
                 self.worker.lease.force = mine.lease.force
+            if before._backups is not None:
+                self._backups.goes_on_from(before._backups)
             self.worker.go_on_with(self._backups)
 
     # -- one writer --------------------------------------------------------------------------------------------------

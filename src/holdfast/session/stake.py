@@ -53,11 +53,12 @@ class Ledger:
 
     Args:
         clock: Unix seconds.
+        began: Since when work is at stake of which nothing is known to be safe; None for now.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time, began: float | None = None) -> None:
         self._clock = clock
-        self._began = clock()
+        self._began = clock() if began is None else began
         self._points: dict[Key, tuple[_Point, ...]] = {}
 
     def backed_up(self, key: Key, id_: str, taken: float, progress: float | None, own: Mapping[str, Durability]) -> None:
@@ -73,6 +74,11 @@ class Ledger:
         points = (*self._points.get(key, ()), _Point(id_, taken, progress))
         last = max((i for i, p in enumerate(points) if _is_safe(p, own)), default=0)
         self._points[key] = points[last:]
+
+    def over_another_mount(self, own: Mapping[str, Durability]) -> Ledger:
+        """One for a mount that was made since, of which nothing is known yet: it counts from the oldest work that was at stake."""
+        now = self._clock()
+        return Ledger(self._clock, min((now - self.at_stake(k, own).seconds for k in self._points), default=self._began))
 
     def at_stake(self, key: Key, own: Mapping[str, Durability]) -> AtStake:
         """See `AtStake`. Arguments as in `backed_up`."""
