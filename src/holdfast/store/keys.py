@@ -6,7 +6,9 @@ path in the store or an absolute local path where a key is meant, so two ideas o
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from holdfast.errors import OutsideOutputs, UsageError
@@ -19,6 +21,7 @@ MAX_PATH_BYTES = 4096
 MAX_DEPTH = 200
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def check_component(name: str) -> str | None:
     """Say what is wrong with one path component, or None where nothing is."""
     if name in ("", ".", ".."):
@@ -117,3 +120,14 @@ class Key:
 def within(path: str, prefix: str) -> bool:
     """True where the relative path is the prefix or lies below it; the empty prefix holds everything."""
     return not prefix or path == prefix or path.startswith(prefix + "/")
+
+
+def folders_above(paths: Iterable[str]) -> set[str]:
+    """Every folder on the way to these relative paths."""
+    found: set[str] = set()
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition("/")[0]
+    return found

@@ -7,17 +7,17 @@ would give again, with every path, size and reference checked, and raises `Corru
 from __future__ import annotations
 
 import enum
+import functools
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NoReturn
 
 from blake3 import blake3
 
 from holdfast.errors import Corrupt, CutOff, NewerFormat
-from holdfast.store.keys import Key, check_relative, printable
+from holdfast.store.keys import Key, check_relative, folders_above, printable
 from holdfast.store.names import (
     TAR_STEM,
     CommitId,
@@ -115,14 +115,14 @@ class Manifest:
     tars: Mapping[str, Tar]
     folders: tuple[str, ...] = ()
 
-    @cached_property
+    @functools.cached_property
     def encoded(self) -> bytes:
         """The canonical bytes: compact JSON with sorted keys, led by its digest."""
         text = json.dumps(_body(self), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         digest = blake3(text.encode()).hexdigest()
         return f'{{"digest":"{digest}","manifest":{text}}}\n'.encode()
 
-    @cached_property
+    @functools.cached_property
     def name(self) -> ManifestName:
         """Its file name, taken apart."""
         return ManifestName(key_code(self.key), self.commit, self.parent)
@@ -281,42 +281,36 @@ def _is_place_of(payload: str, folder: str, local: str) -> bool:
 
 
 def _record(row: Mapping[str, Any], tars: list[Tar]) -> FileRecord:
-    path = _text(row["path"])
-    if path:
-        _relative(path)
-    payload = row.get("payload")
     tar = row.get("tar")
+    if tar is not None and (isinstance(tar, bool) or not isinstance(tar, int) or tar < 0):
+        raise Corrupt("a file names a tar that is not there")
+    packed = None if tar is None else tars[tar].payload
+    return _checked(row["path"], row["size"], row["blake3"], row["mode"], row.get("payload"), packed, row.get("sqlite", False))
+
+
+# A generation takes most of its files over from the one before, so most records have been checked already.
+# Typed, because 1, 1.0 and True are one key otherwise.
+@functools.lru_cache(maxsize=1 << 14, typed=True)
+def _checked(path: Any, size: Any, digest: Any, mode: Any, payload: Any, tar: str | None, sqlite: Any) -> FileRecord:
+    if _text(path):
+        _relative(path)
     if (payload is None) == (tar is None):
         raise Corrupt(f"the file {printable(path)} needs a payload or a tar, not both")
-    size = _size(row["size"])
-    if tar is not None and size > MAX_TAR_MEMBER:
+    if _size(size) > MAX_TAR_MEMBER and tar is not None:
         raise Corrupt(f"the file {printable(path)} is too large for a tar")
-    if tar is not None and (isinstance(tar, bool) or not isinstance(tar, int) or tar < 0):
-        raise Corrupt(f"the file {printable(path)} names a tar that is not there")
-    mode = int(_text(row["mode"]), 8)
-    if not 0 <= mode <= 0o777:
-        raise Corrupt(f"the file {printable(path)} has the mode {mode:o}")
-    return FileRecord(
-        path=path,
-        size=size,
-        blake3=_hash(row["blake3"]),
-        mode=mode,
-        payload=None if payload is None else _payload(payload),
-        tar=None if tar is None else tars[tar].payload,
-        sqlite=row.get("sqlite", False) is True,
-    )
+    bits = int(_text(mode), 8)
+    if not 0 <= bits <= 0o777:
+        raise Corrupt(f"the file {printable(path)} has the mode {bits:o}")
+    return FileRecord(path, size, _hash(digest), bits, None if payload is None else _payload(payload), tar, sqlite is True)
 
 
 def _check_tree(files: Mapping[str, FileRecord], folders: list[str]) -> None:
     """A path cannot be a file and a folder at once."""
     names = set(files)
-    for path in [*files, *folders]:
-        if not path:
-            raise Corrupt("a directory holds a file without a name")
-        parts = path.split("/")
-        for n in range(1, len(parts)):
-            if "/".join(parts[:n]) in names:
-                raise Corrupt(f"{printable(path)}: one of its folders is also a file")
+    if "" in names or "" in folders:
+        raise Corrupt("a directory holds a file without a name")
+    for path in names & folders_above([*files, *folders]):
+        raise Corrupt(f"{printable(path)} is a file, and a folder that holds others")
     if names & set(folders):
         raise Corrupt("a path is a file and a folder at once")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from holdfast.store.keys import within
+from holdfast.store.keys import folders_above, within
 from holdfast.store.lineage import ancestry, descent
 from holdfast.store.manifest import MAX_ANCESTORS, MAX_TARS, FileRecord, Kind, Manifest, Tar
 from holdfast.store.names import CommitId, ManifestName
@@ -102,10 +102,11 @@ def agrees(head: Manifest, snapshot: Snapshot, *, need_common: bool = False) -> 
 
 def conflicts(old: Iterable[str], new: Iterable[str]) -> set[str]:
     """The old paths that cannot stand beside the new ones: a file here where they have a folder, or the reverse."""
-    files = set(new)
-    folders = {"/".join(p.split("/")[:n]) for p in files for n in range(1, p.count("/") + 1)}
-    above = {p for p in old if any("/".join(p.split("/")[:n]) in files for n in range(1, p.count("/") + 1))}
-    return above | {p for p in old if p in folders}
+    held = set(old)
+    files = set(new) - held  # one tree is sound by itself, so only what it lacks can stand in its way
+    folders, blocking = folders_above(files), files & folders_above(held)
+    above = {p for p in held if not blocking.isdisjoint(folders_above([p]))} if blocking else set()
+    return above | (held & folders)
 
 
 @dataclass(frozen=True)
@@ -197,17 +198,21 @@ def _taken_over(
 ) -> FileRecord | None:
     """The base's record as the new generation has it, or None where it is sent anew or is gone."""
     if path in snapshot.kept:
-        return replace(record, mode=snapshot.found[path].mode)
+        return _with_mode(record, snapshot.found[path].mode)
     if any(within(path, refused) for refused in snapshot.refused):
         return record
     if path in snapshot.staged:
         staged = snapshot.staged[path]
         same = staged.blake3 == record.blake3 and staged.sqlite == record.sqlite
-        return replace(record, mode=staged.mode) if same else None
+        return _with_mode(record, staged.mode) if same else None
     inner = any(path == prefix or path.startswith(prefix + "/") for prefix in owned)
     if inner or (snapshot.covers(path) and path in here):
         return None
     return record
+
+
+def _with_mode(record: FileRecord, mode: int) -> FileRecord:
+    return record if record.mode == mode else replace(record, mode=mode)
 
 
 def _folders(
@@ -218,8 +223,8 @@ def _folders(
         return ()
     partial = base is not None and any(p not in here for p in base.files)
     kept = [f for f in (base.folders if base is not None else ()) if partial or not snapshot.covers(f)]
-    occupied = {"/".join(p.split("/")[:n]) for p in [*inherit, *send] for n in range(1, p.count("/") + 1)}
     files = {*inherit, *send}
+    occupied = folders_above(files)
     free = {f for f in (*kept, *snapshot.folders) if f not in occupied and f not in files}
     return tuple(sorted(free - conflicts(free, files)))
 

@@ -51,48 +51,73 @@ def scan(root: Path, scope: tuple[str, ...] = ("",), owned: tuple[str, ...] = ()
     Raises:
         LocalError: a folder cannot be listed.
     """
-    files: dict[str, Found] = {}
-    folders: list[str] = []
-    refused: dict[str, str] = {}
+    walk = _Walk(scope, tuple(prefix for prefix in owned if prefix), depth, strict)
+    try:
+        for prefix in scope:
+            walk.visit(prefix, f"{root}/{prefix}" if prefix else str(root))
+    except OSError as error:
+        raise LocalError(error.errno, error.strerror, error.filename) from error
+    return Scan(walk.files, tuple(walk.folders), walk.refused)
 
-    def visit(path: str, place: str) -> None:
-        if any(within(path, prefix) for prefix in owned if prefix):
-            return
+
+class _Walk:
+    """One walk. A folder costs one listing, which tells its folders from its files, and a file one stat."""
+
+    def __init__(self, scope: tuple[str, ...], owned: tuple[str, ...], depth: int, strict: bool) -> None:
+        self._scope = scope
+        self._owned = owned
+        self._depth = depth
+        self._strict = strict
+        self.files: dict[str, Found] = {}
+        self.folders: list[str] = []
+        self.refused: dict[str, str] = {}
+
+    def visit(self, path: str, place: str) -> None:
+        """Take what lies at a path, whatever it is."""
         try:
             found = os.lstat(place)
         except FileNotFoundError:
             return
-        if stat.S_ISREG(found.st_mode):
-            if not _is_side_file(place):
-                files[path] = Found.of(found)
-            elif path in scope:
-                refused[path] = "is a side file of a database, which never travels alone; back up the database"
-        elif stat.S_ISDIR(found.st_mode):
-            try:
-                names = sorted(os.listdir(place))
-            except PermissionError as error:
-                if strict or not path:
-                    raise
-                refused[path] = f"cannot be listed ({error.strerror})"
-                return
-            if not names and path:
-                folders.append(path)
-            for name in names:
-                child = f"{path}/{name}" if path else name
-                problem = check_component(name) or (_TOO_DEEP if depth + child.count("/") >= MAX_DEPTH else None)
-                if problem is not None:
-                    refused[child] = problem
-                else:
-                    visit(child, f"{place}/{name}")
-        else:
-            refused[path] = f"is {_kind(found.st_mode)}, and only regular files are kept"
+        if stat.S_ISDIR(found.st_mode):
+            self._enter(path, place)
+        elif self._is_owned(path):
+            return
+        elif not stat.S_ISREG(found.st_mode):
+            self.refused[path] = f"is {_kind(found.st_mode)}, and only regular files are kept"
+        elif not _is_side_file(place):
+            self.files[path] = Found.of(found)
+        elif path in self._scope:
+            self.refused[path] = "is a side file of a database, which never travels alone; back up the database"
 
-    try:
-        for prefix in scope:
-            visit(prefix, f"{root}/{prefix}" if prefix else str(root))
-    except OSError as error:
-        raise LocalError(error.errno, error.strerror, error.filename) from error
-    return Scan(files, tuple(folders), refused)
+    def _enter(self, path: str, place: str) -> None:
+        if self._is_owned(path):
+            return
+        try:
+            with os.scandir(place) as entries:
+                inside = sorted(entries, key=lambda e: e.name)
+        except FileNotFoundError:
+            if not path:
+                raise
+            return
+        except PermissionError as error:
+            if self._strict or not path:
+                raise
+            self.refused[path] = f"cannot be listed ({error.strerror})"
+            return
+        if not inside and path:
+            self.folders.append(path)
+        for entry in inside:
+            child = f"{path}/{entry.name}" if path else entry.name
+            problem = check_component(entry.name) or (_TOO_DEEP if self._depth + child.count("/") >= MAX_DEPTH else None)
+            if problem is not None:
+                self.refused[child] = problem
+            elif entry.is_dir(follow_symlinks=False):
+                self._enter(child, entry.path)
+            else:
+                self.visit(child, entry.path)
+
+    def _is_owned(self, path: str) -> bool:
+        return bool(self._owned) and any(within(path, prefix) for prefix in self._owned)
 
 
 def _kind(mode: int) -> str:
@@ -110,7 +135,7 @@ def _kind(mode: int) -> str:
 
 def _is_side_file(place: str) -> bool:
     """SQLite's side files never travel: the online backup holds what they hold."""
-    for suffix in SIDE_SUFFIXES:
+    for suffix in SIDE_SUFFIXES if place.endswith(SIDE_SUFFIXES) else ():
         if place.endswith(suffix):
             database = Path(place[: -len(suffix)])
             try:
