@@ -14,6 +14,7 @@ import pytest
 from holdfast.drill import copying
 from holdfast.drill.drives import FolderDrive
 from holdfast.drill.inventory import take
+from holdfast.drill.machine import Machine
 from holdfast.drill.processes import MARK, Running
 from holdfast.drill.report import Traffic
 from holdfast.errors import UsageError
@@ -169,3 +170,29 @@ def test_a_command_that_ends_gives_its_exit_code_as_a_shell_does(tmp_path: Path)
         running = Running([sys.executable, "-c", script], tmp_path, {**os.environ, MARK: str(tmp_path)}, tmp_path / "output")
         assert running.wait(60) == code
         running.kill()
+
+
+def test_a_command_that_ends_in_the_instant_of_the_kill_has_ended_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    put(tmp_path / "proj", "train.py")
+    counting = "import sys, time\nfor n in range(10**6): open(sys.argv[1], 'a').write('x'); time.sleep(0.002)"
+    script = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {counting!r}, {str(tmp_path / 'ticks')!r}])"
+    pristine = tmp_path / "pristine" / "proj"
+    copying.copy(load_config(tmp_path / "proj"), copying.plan(load_config(tmp_path / "proj"), None, limit=MIB), pristine)
+    ticks, command = tmp_path / "ticks", [sys.executable, "-c", script]
+    machine = Machine(tmp_path / "machine", pristine, tmp_path / "proj", command, ".", tmp_path / "drive", dict(os.environ))
+    machine.renew()
+
+    def held_up(_: float) -> None:
+        while not (ticks.exists() and ticks.stat().st_size):
+            time.sleep(0.01)
+        time.sleep(0.5)
+
+    try:
+        run = machine.run(0.01, held_up)
+        before = ticks.stat().st_size
+        time.sleep(0.1)
+        assert run.code == 0
+        assert machine._running is None
+        assert ticks.stat().st_size == before
+    finally:
+        machine.kill()

@@ -194,7 +194,7 @@ def test_a_restore_that_times_out_is_tried_again_and_then_stops(rig: Rig, caplog
     assert first.keep.backup("outputs/hpo/micro/study.db")
     second = rig.machine(failing)
     config = {**CONFIG, "restore_patience": 0.5}
-    with pytest.raises(NotRestored, match="nothing was begun, because it may hold finished trials"):
+    with pytest.raises(NotRestored, match="nothing was begun, because it may hold finished work"):
         setup_checkpoint_storage(hpo_dir(second), config, "micro", restore_from_drive=second.keep.ensure)
     assert "trying again" in caplog.text
     # It passes, and the next run goes on.

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import shutil
 
 import pytest
 
-from tests.pipeline.cheap import STUDY, killed, trials_of, uninterrupted
+from holdfast.errors import StoreTimeout
+from holdfast.store.backend import Backend
+from holdfast.store.wrappers import Faulty
+from tests.pipeline.cheap import STUDY, killed, run, trials_of, uninterrupted
 from tests.support import Rig
 
 TRIALS = 20
@@ -35,3 +39,32 @@ def test_a_study_killed_fifty_times_equals_one_that_nobody_killed(rig: Rig, prun
     fresh = rig.machine()
     assert fresh.keep.ensure(STUDY)
     assert trials_of(fresh.root) == wanted
+
+
+def test_a_trial_that_cannot_be_restored_at_once_is_waited_for_and_not_trained_again(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    wanted = uninterrupted(rig, 2, "none")
+    first = rig.machine()
+    after = 5
+    while not list((first.outputs / STUDY.removeprefix("outputs/")).glob("trials/*/checkpoints/*")):
+        assert killed(first, 2, "none", after)
+        after += 5
+    assert killed(first, 2, "none", 3), "it goes on from there, and so has backed it up"
+    hiccups = ["small-files"]
+
+    def once(backend: Backend) -> Backend:
+        def fault(operation: str, path: str) -> None:
+            if operation == "read" and hiccups and hiccups[0] in path:
+                hiccups.clear()
+                raise StoreTimeout(110, "no answer in 120 s", path)
+
+        return Faulty(backend, fault)
+
+    second = rig.machine(once)
+    with caplog.at_level(logging.INFO):
+        run(second, 2, "none")
+    assert not hiccups
+    assert "not restored yet" in caplog.text
+    assert "trial 0 is present, restored from the backup" in caplog.text
+    assert trials_of(second.root) == wanted

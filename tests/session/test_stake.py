@@ -64,6 +64,19 @@ def test_over_a_mount_that_was_made_anew_nothing_counts_as_safe_that_was_not() -
     assert Ledger(clock, 990).over_another_mount({}).at_stake(STUDY, {}).seconds == 50
 
 
+def test_over_a_mount_that_was_made_anew_each_artifact_counts_from_its_own_work() -> None:
+    clock, other, new = Clock(), Key("outputs/other"), Key("outputs/new")
+    ledger, own = Ledger(clock, 100), {"a": Durability.CONFIRMED, "b": Durability.CONFIRMED}
+    ledger.backed_up(STUDY, "a", 1010, 1.0, own)
+    ledger.backed_up(other, "b", 500, 1.0, own)
+    clock.now = 1030
+    anew = ledger.over_another_mount(own)
+    clock.now = 1040
+    assert [anew.at_stake(k, {}).seconds for k in (STUDY, other, new)] == [30, 540, 940]
+    again = anew.over_another_mount({})
+    assert [again.at_stake(k, {}).seconds for k in (STUDY, other, new)] == [30, 540, 940]
+
+
 def test_a_keeper_knows_without_asking_the_store(rig: Rig) -> None:
     machine, counting = rig.counted()
     keeper = machine.keeper()

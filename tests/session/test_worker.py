@@ -38,6 +38,7 @@ class Drive:
         self.going.set()
         self.reached = threading.Event()
         self.error: Exception | None = None
+        self.once: list[Exception] = []
         self.created: list[str] = []
         self.seconds = 0.0
 
@@ -46,6 +47,8 @@ class Drive:
             self.reached.set()
             assert self.going.wait(60)
             time.sleep(self.seconds)
+            if self.once:
+                raise self.once.pop()
         if self.error is not None:
             raise self.error
         if operation == "create":
@@ -259,6 +262,75 @@ def test_an_error_that_cannot_pass_is_in_the_log_in_the_queue_and_raised_by_flus
     assert not keeper.queue.errors
 
 
+def test_an_error_stands_until_what_it_was_about_is_in_the_store(background: Background) -> None:
+    machine, keeper = background.machine, background.keeper
+    machine.write("outputs/d/x", "x")
+    machine.write("outputs/d/y", "y")
+    assert keeper.backup("outputs/d", wait=0)
+    machine.write("outputs/d/x", "new x")
+    background.drive.once.append(ValueError("a defect of ours"))
+    keeper.backup("outputs/d/x", wait=0)
+    machine.write("outputs/d/y", "new y")
+    assert keeper.backup("outputs/d/y", wait=0).results[0].generation is not None
+    with pytest.raises(NotBackedUp, match="a defect of ours"):
+        keeper.flush()
+    assert keeper.backup("outputs/d", wait=0)
+    keeper.flush()
+
+
+def test_an_error_is_over_when_a_later_copy_of_the_same_is_in_the_store(background: Background) -> None:
+    machine, keeper = background.machine, background.keeper
+    machine.write("outputs/first", "the store is there")
+    assert keeper.backup("outputs/first", wait=0)
+    background.hold()
+    background.drive.once.append(ValueError("a defect of ours"))
+    machine.write("outputs/a", "a")
+    keeper.backup("outputs/a")
+    assert background.drive.reached.wait(30)
+    machine.write("outputs/a", "b")
+    keeper.backup("outputs/a")
+    background.drive.going.set()
+    keeper.flush(30)
+    assert not keeper.queue.errors
+
+
+def test_no_trouble_is_left_where_nothing_waits(background: Background) -> None:
+    machine, keeper = background.machine, background.keeper
+    machine.write("outputs/first", "the store is there")
+    assert keeper.backup("outputs/first", wait=0)
+    background.drive.dies()
+    machine.write("outputs/a", "a")
+    keeper.backup("outputs/a")
+    with pytest.raises(NotBackedUp, match="the mount is dead"):
+        keeper.flush()
+    background.drive.error = ValueError("a defect of ours")
+    with pytest.raises(NotBackedUp, match="a defect of ours"):
+        keeper.flush(30, patient=True)
+    assert keeper.queue.trouble == ""
+
+
+def test_a_defect_in_the_worker_does_not_end_it(
+    background: Background, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    machine, keeper = background.machine, background.keeper
+    assert keeper._backups is not None
+    asked, failed = keeper._backups.awaited, threading.Event()
+
+    def awaited() -> list[str]:
+        if not failed.is_set():
+            failed.set()
+            raise RuntimeError("a defect of ours")
+        return asked()
+
+    monkeypatch.setattr(keeper._backups, "awaited", awaited)
+    for content in ("a", "b"):
+        machine.write("outputs/a", content)
+        keeper.backup("outputs/a")
+        assert failed.wait(30)
+    keeper.flush(30)
+    assert "a defect of ours" in caplog.text
+
+
 def test_what_was_removed_here_comes_back_although_its_backup_had_not_been_sent(background: Background) -> None:
     machine, keeper = background.machine, background.keeper
     place = machine.write("outputs/a", "a")
@@ -364,6 +436,21 @@ def test_a_store_that_was_not_seen_when_it_was_queued_is_asked_again_where_it_be
     assert read_tree(fresh(rig, "outputs/d").root / "outputs/d") == {"a": b"a", "b": b"b"}
 
 
+def test_a_passing_error_while_it_is_asked_again_is_waited_for(rig: Rig, background: Background) -> None:
+    other = rig.machine()
+    other.write("outputs/d/a", "a")
+    assert other.keep.backup("outputs/d")
+    background.drive.dies()
+    background.machine.write("outputs/d/b", "b")
+    assert background.keeper.backup("outputs/d/b")
+    background.drive.once.append(StoreUnreachable(errno.ENOTCONN, "the mount is dead", str(rig.drive)))
+    background.drive.lives()
+    background.keeper.flush(patient=True)
+    assert not background.drive.once, "it was met"
+    assert not background.keeper.queue.errors
+    assert read_tree(fresh(rig, "outputs/d").root / "outputs/d") == {"a": b"a", "b": b"b"}
+
+
 def test_a_forked_child_sends_its_own_backups_and_leaves_its_parents_alone(rig: Rig, background: Background) -> None:
     machine, keeper = background.machine, background.keeper
     background.drive.dies()
@@ -386,6 +473,28 @@ def test_a_forked_child_sends_its_own_backups_and_leaves_its_parents_alone(rig: 
     background.drive.lives()
     keeper.flush()
     assert fresh(rig, "outputs").tree() == {"parent": b"parent", "child": b"child"}
+
+
+def test_a_forked_child_waits_for_nothing_that_is_its_parents(rig: Rig, background: Background) -> None:
+    machine, keeper = background.machine, background.keeper
+    background.hold()
+    machine.write("outputs/parent", "parent")
+    keeper.backup("outputs/parent")
+    assert background.drive.reached.wait(30)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            signal.alarm(20)
+            background.drive.going.set()
+            keeper.flush()
+            code = 0 if not waiting(keeper) else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    background.drive.going.set()
+    keeper.flush(30)
+    assert fresh(rig, "outputs").tree() == {"parent": b"parent"}
 
 
 SCRIPT = """
@@ -426,6 +535,37 @@ def test_the_end_of_a_process_waits_for_what_is_queued(rig: Rig, tmp_path: Path,
         _, said = process.communicate(timeout=100)
     assert process.returncode in (code, -signal.SIGINT if code == 130 else code), said
     assert fresh(rig, "outputs/a").read("outputs/a") == b"19"
+
+
+LARGE = """
+import atexit, os, sys, holdfast
+root = sys.argv[1]
+keep = holdfast.attach(root, drive=sys.argv[2])
+
+def write(name):
+    os.mkdir(f"{root}/outputs/{name}")
+    for file in ("model", "optimizer"):
+        with open(f"{root}/outputs/{name}/{file}", "wb") as handle:
+            handle.write(os.urandom(2 << 20))
+    assert keep.backup(f"outputs/{name}")
+
+atexit.register(write, "at the end")
+for number in range(4):
+    write(str(number))
+"""
+
+
+def test_the_end_of_a_process_sends_checkpoints_of_several_large_files(rig: Rig, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "outputs").mkdir(parents=True)
+    (root / "config").mkdir()
+    (root / "config/paths.yaml").write_text(f"drive: {{backup_base_dir: {PROJECT}}}")
+    done = subprocess.run(
+        [sys.executable, "-c", LARGE, str(root), str(rig.drive)], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert fresh(rig, "outputs").tree() == read_tree(root / "outputs")
 
 
 def test_a_worker_asks_for_confirmation_by_itself(background: Background) -> None:

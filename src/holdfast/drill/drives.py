@@ -109,8 +109,9 @@ class _SimulatedDrive:
         self.folder = place / "mount" / MY_DRIVE
         self.traffic = Traffic()
 
-    def _mount(self, *, quick: bool) -> SimulatedDrive:
+    def _mount(self, *, quick: bool) -> None:
         from holdfast.simulator import Latency, Pace, SimulatedDrive, Weather
+        from holdfast.simulator.control import ControlError
 
         self._drive = SimulatedDrive(
             self._place / "mount",
@@ -120,16 +121,14 @@ class _SimulatedDrive:
             weather=Weather(latency=Latency(on=not quick and self._lag is None)),
             pace=Pace() if self._lag is None else Pace(lag=self._lag, creates_per_second=100.0),
         )
-        return self._drive
+        try:
+            self._drive.__enter__()
+        except ControlError as error:
+            raise UsageError(f"--simulate-drive: {error}") from error
 
     def connect(self) -> None:
         """See `Drive`."""
-        from holdfast.simulator.control import ControlError
-
-        try:
-            self._mount(quick=False).__enter__()
-        except ControlError as error:
-            raise UsageError(f"--simulate-drive: {error}") from error
+        self._mount(quick=False)
 
     def disconnect(self) -> int:
         """See `Drive`. What becomes of each change is drawn by seed: it arrived after all, in part, or not."""
@@ -146,8 +145,11 @@ class _SimulatedDrive:
     @contextlib.contextmanager
     def seen(self) -> Iterator[None]:
         """See `Drive`. A mount of its own, so that it warms nothing up for the machine that comes next."""
-        with self._mount(quick=True):
+        self._mount(quick=True)
+        try:
             yield
+        finally:
+            self.close()
 
     def close(self) -> None:
         """See `Drive`."""

@@ -102,7 +102,9 @@ class Machine:
             tick(time.monotonic() - begun)
         self._running.freeze()
         at, took = time.time(), time.monotonic() - begun
-        return Run(took, self._running.wait(0), at)  # it may have ended just before
+        if (code := self._running.wait(0)) is not None:  # it ended just before
+            self.kill()
+        return Run(took, code, at)
 
     def kill(self) -> None:
         """Have nothing of the command running, whatever state it is in."""

@@ -19,8 +19,8 @@ from holdfast.pipeline.identity import backbone_identity
 from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS, trial_folder
 from holdfast.pipeline.narration import Narration, Quiet
 from holdfast.pipeline.search import best_trial, make_pruner, make_sampler, most_epochs
-from holdfast.pipeline.settings import TINY, Hpo, Training, changed
-from holdfast.pipeline.storage import RestoreFromDrive, setup_checkpoint_storage, storage_settings, takes_a_path
+from holdfast.pipeline.settings import TINY, Hpo, StudyStorage, Training, changed
+from holdfast.pipeline.storage import RestoreFromDrive, bring_back, setup_checkpoint_storage, storage_settings, takes_a_path
 from holdfast.pipeline.sweep import KeepStudy, Sweep, run_trials
 from holdfast.pipeline.tiny import make_tiny
 from holdfast.pipeline.training import prepare
@@ -125,7 +125,7 @@ def run_local_hpo_sweep(
     prepare(sweep.job(training, folder))  # what cannot be used is found before anything says that this study was begun
     with _open_study(sweep, uri, storage.study_name or backbone) as study:
         if path is not None and restore_from_drive is not None:
-            _restore_trials(study, folder, restore_from_drive)
+            _restore_trials(study, folder, restore_from_drive, storage)
         begin()
         run_trials(sweep, study)
         return study
@@ -175,7 +175,7 @@ def _at_stake_for_attached(folder: Path) -> AtStake | None:
         return None
 
 
-def _restore_trials(study: optuna.Study, folder: Path, restore: RestoreFromDrive) -> None:
+def _restore_trials(study: optuna.Study, folder: Path, restore: RestoreFromDrive, storage: StudyStorage) -> None:
     """Each trial that is needed, by its own path, before anything is backed up: what a killed one had saved, the best weights."""
     from optuna.trial import TrialState
 
@@ -189,7 +189,7 @@ def _restore_trials(study: optuna.Study, folder: Path, restore: RestoreFromDrive
         restore = keeper.ensure if keeper is not None else lambda _: False
     for number, part in sorted(wanted.items()):
         if not (folder / trial_folder(number) / part).exists():
-            restore((folder / trial_folder(number)).absolute())
+            bring_back((folder / trial_folder(number)).absolute(), restore, storage, f"trial {number}")
 
 
 @contextlib.contextmanager

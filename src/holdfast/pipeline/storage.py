@@ -65,7 +65,7 @@ def setup_checkpoint_storage(
     if not _usable(path):
         damaged = _set_aside(path)
         if restore_from_drive is not None:
-            _restore(path, restore_from_drive, storage)
+            bring_back(path, restore_from_drive, storage, "the study")
         if damaged is not None and not path.exists():
             raise StageFailed(
                 f"{path}: was damaged and is now {damaged.name}, and no backup serves in its place; run again to begin a new "
@@ -154,7 +154,19 @@ def _set_aside(path: Path) -> Path | None:
     return None if empty else aside
 
 
-def _restore(path: Path, restore: RestoreFromDrive, storage: StudyStorage) -> None:
+def bring_back(path: Path, restore: RestoreFromDrive, storage: StudyStorage, what: str) -> None:
+    """Have a path restored, as patiently as the settings say. Return where it is present, or absent from the backup too.
+
+    Args:
+        path: What is missing here.
+        restore: See `setup_checkpoint_storage`.
+        storage: The settings.
+        what: What it is, for a person.
+
+    Raises:
+        UsageError: the callback says that it is present, and it is not.
+        NotRestored: see `setup_checkpoint_storage`.
+    """
     mode = storage.on_restore_failure or "auto"
     patience = 0.0 if mode != "auto" else storage.restore_patience or DEFAULT_PATIENCE_SECONDS
     deadline = time.monotonic() + patience
@@ -169,14 +181,14 @@ def _restore(path: Path, restore: RestoreFromDrive, storage: StudyStorage) -> No
             return
         if not passing or left <= 0:
             raise NotRestored(
-                f"{path}: the study could not be restored ({problem}); nothing was begun, because it may hold finished trials. Run "
-                "again when the store can be read, or set on_restore_failure: continue to begin a new study beside it"
+                f"{path}: {what} could not be restored ({problem}); nothing was begun, because it may hold finished work. Run "
+                "again when the store can be read, or set on_restore_failure: continue to begin anew beside it"
             )
         log.warning("%s: not restored yet (%s); trying again in %.0f s, for %.0f s more", path, problem, min(wait, left), left)
         time.sleep(min(wait, left))
         wait = min(wait * 2, 60.0)
     if answer and path.exists():
-        log.info("%s: the study is present, %s", path, "restored from the backup")
+        log.info("%s: %s is present, restored from the backup", path, what)
     elif answer:
         raise UsageError(f"{path}: restore_from_drive said that it is present, and it is not; pass keeper.ensure")
 

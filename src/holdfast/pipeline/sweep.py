@@ -158,6 +158,7 @@ def _remake_best(sweep: Sweep, trials: list[optuna.trial.FrozenTrial]) -> None:
     sweep.narration.warn(f"{sweep.backbone}: the weights of the best trial ({best.number}) are lost; training them again")
     train(sweep.job(changed(sweep.training, best.params), folder), Watcher(), sweep.clock)
     drop_checkpoints(folder)
+    sweep.keep(sweep.folder, float(sum(t.state.is_finished() for t in trials)))
 
 
 def _announce(sweep: Sweep, finished: int) -> None:

@@ -58,7 +58,9 @@ class Backups:
 
     def awaited(self) -> list[str]:
         """What this session backed up and does not know to be safe. Asks nothing of the store."""
-        return [] if self._attached is None else sorted({m.key.value for m in self._attached.awaited.values()})
+        attached = self._attached
+        # Another thread may add to it meanwhile.
+        return [] if attached is None else sorted({m.key.value for m in list(attached.awaited.values())})
 
     def at_stake(self, key: Key) -> AtStake:
         """What a disconnect would cost of an artifact now, from memory."""
@@ -110,16 +112,17 @@ class Backups:
         )
         return [replace(r, taken=taken) for r in found]
 
-    def back_up(self, keys: Sequence[Key], counted: float | None, progress: Progress) -> list[BackedUp]:
+    def back_up(self, keys: Sequence[Key], counted: float | None, progress: Progress, *, patient: bool = False) -> list[BackedUp]:
         """Commit what is here now. One result for every artifact that is meant.
 
         Args:
             keys: Each is here.
             counted: What the caller counts.
             progress: Told about the transfer.
+            patient: The caller tries again what fails because of the store, and wants that raised.
 
         Raises:
-            HoldfastError: nothing was committed.
+            HoldfastError: nothing was committed; with `patient`, not all.
         """
         if not keys:
             return []
@@ -131,6 +134,8 @@ class Backups:
                 try:
                     result, new = self._commit(view, attached, request, None, progress)
                 except HoldfastError as error:
+                    if patient and isinstance(error, StoreError):
+                        raise
                     results.append(BackedUp(request.artifact, error=describe(request.artifact, error)))
                     continue
                 results.append(result)
@@ -148,6 +153,7 @@ class Backups:
             view = look(self.store, self.workspace, create=True)
             attached = self.attach(view)
             if all(r.artifact != request.artifact for r in self.requests([request.artifact], view, None)):
+                taken.unlink()  # a link that goes later would move a ctime that is remembered by then
                 return None
             touched = self._confirm(attached)
             result, new = self._commit(view, attached, request, taken, Silent())
@@ -167,7 +173,8 @@ class Backups:
             mark_safe(store, base.key)
         new = self._learn(attached, result)
         if result.manifest is not None:
-            self._ledger.backed_up(key, result.manifest.commit.id, request.taken, result.manifest.progress, attached.own)
+            oldest = min(workspace.record(key).looked.values(), default=request.taken)
+            self._ledger.backed_up(key, result.manifest.commit.id, oldest, result.manifest.progress, attached.own)
         return result, new
 
     def _learn(self, attached: Attached, result: BackedUp) -> list[Manifest]:

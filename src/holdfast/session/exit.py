@@ -29,7 +29,10 @@ def flush_at_exit(worker: Worker) -> None:
     if os.getpid() in _installed:
         return
     _installed[:] = [os.getpid()]
-    atexit.register(_flush, EXIT_SECONDS)
+    # Before Python ends its threads: from then on no pool takes work, and from Python 3.12 on no thread begins.
+    before_threads_end = getattr(threading, "_register_atexit", atexit.register)
+    before_threads_end(_flush, EXIT_SECONDS)
+    atexit.register(_flush, TERMINATED_SECONDS)  # what other exit handlers have backed up since
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _terminated)
 

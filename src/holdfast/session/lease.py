@@ -152,6 +152,7 @@ class Lease:
     _beat_at: float = 0.0
     _looked: float | None = None
     _used: float = 0.0
+    _closed: bool = False
 
     @property
     def due(self) -> float | None:
@@ -200,6 +201,8 @@ class Lease:
             keys: The artifacts.
         """
         with self._lock:
+            if self._closed:  # meanwhile, by another thread
+                return
             new = [k for k in keys if k not in self._keys]
             self._keys.update(dict.fromkeys(new, self.wall()))
             if new or self.clock() >= self._beat_at:
@@ -214,8 +217,15 @@ class Lease:
                 self._watch(backend)
                 self._beat(backend)
 
+    def close(self, backend: Backend | None) -> None:
+        """This session is over. Without a store that can be written its lease is left to be found dead."""
+        with self._lock:
+            self._closed = True
+            if backend is not None:
+                self.release(backend)
+
     def release(self, backend: Backend) -> None:
-        """This session is over."""
+        """Work on nothing any more."""
         with self._lock:
             written, self._written = self._written, None
             self._keys.clear()

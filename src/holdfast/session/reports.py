@@ -6,17 +6,19 @@ import calendar
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from holdfast.store.backend import Durability
 from holdfast.store.coverage import DirectoryTest, artifacts, cover
 from holdfast.store.keys import Key
 from holdfast.store.manifest import Manifest
 from holdfast.store.names import ManifestName
-from holdfast.store.records import Record
+from holdfast.store.records import Here, Record, Signature, looked_at
 from holdfast.store.scan import Found, scan
+from holdfast.store.sqlite import hash_raw
 from holdfast.store.store import Store
 from holdfast.store.view import State, View
-from holdfast.store.workspace import Workspace, lstat_or_none, side_files
+from holdfast.store.workspace import Workspace, local_errors, lstat_or_none, side_files
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class ArtifactStatus:
         generation: Id of the head in the store, empty where there is none.
         sequence: Of the head.
         size: Bytes of the head.
-        time: When the head was written, UTC; for people.
+        time: Of the head, as its manifest has it, UTC; for people.
         durability: Of the head, empty where nothing is in the store.
         confirmed: Id of the newest generation of this workspace's line that is known to be safe, empty where none is.
         unsaved: Files here that no generation of this workspace holds as they are.
@@ -179,7 +181,8 @@ def _artifact(
     here_durability = durability if head is not None and base is not None and head.commit == base.commit else ""
     if not here_durability and held and store is not None and view is not None and base is not None:
         here_durability = _durability_of(store, view, base)
-    unsaved_seconds = _age(found, changed, record, workspace.saved_at(key), now)
+    looked = workspace.looked(key, record)
+    unsaved_seconds = _age(found, changed, record, lambda p: _since(looked, p), now)
     begun = time_of(safe.time) if safe is not None and store is not None and not store.elsewhere(safe) else None
     expected = set(head.files) if head else set(record.base.files) if record.base else set()
     missing = [p for p in expected if p not in found and not any(p == i or p.startswith(i + "/") for i in inner)]
@@ -195,7 +198,7 @@ def _artifact(
         unsaved_seconds=unsaved_seconds,
         confirmed=safe.commit.id if safe is not None else "",
         unconfirmed=len(unconfirmed),
-        loss_seconds=max(unsaved_seconds, _age(found, unconfirmed, record, begun, now)),
+        loss_seconds=max(unsaved_seconds, _age(found, unconfirmed, record, lambda _: begun, now)),
         stale=bool(head and record.base and head.commit.id != record.base.commit.id and record.base.commit.id in head.ancestors),
         forks=tuple(h.commit.id for h in heads[1:]),
         debris=debris,
@@ -235,11 +238,19 @@ def _same(base: Manifest | None, safe: Manifest | None, path: str) -> bool:
     return held is not None and kept is not None and held.blake3 == kept.blake3
 
 
-def _age(found: Mapping[str, Found], paths: Iterable[str], record: Record, since: float | None, now: float) -> float:
+def _age(
+    found: Mapping[str, Found], paths: Iterable[str], record: Record, since: Callable[[str], float | None], now: float
+) -> float:
     """How much work these files may hold: a new file is as old as its mtime, one that was changed may have been changed since."""
     held = record.base.files if record.base else {}
-    begun = [since if since is not None and p in held else found[p].signature.mtime_ns / 1e9 for p in paths]
+    begun = [at if p in held and (at := since(p)) is not None else found[p].signature.mtime_ns / 1e9 for p in paths]
     return max(now - min(begun), 0.0) if begun else 0.0
+
+
+def _since(looked: Mapping[str, float], path: str) -> float | None:
+    """When a file of the base was last looked at; where it never was, when the oldest part of it was."""
+    at = looked_at(looked, path)
+    return min(looked.values(), default=None) if at is None else at
 
 
 def time_of(text: str) -> float | None:
@@ -251,12 +262,24 @@ def time_of(text: str) -> float | None:
 
 
 def _differs(workspace: Workspace, key: Key, path: str, found: Found, record: Record) -> bool:
-    """By signature only: status never reads content. A live database counts as changed while it has side files."""
+    """As the next backup would see it. A live database counts as changed while it has side files."""
     known = record.here.get(path)
-    if known is None or not known.signature.same_content(found.signature):
+    if known is None or (known.signature != found.signature and not _is_other_name(workspace.local(key.join(path)), known)):
         return True
     base = record.base.files.get(path) if record.base else None
     return base is not None and base.sqlite and bool(side_files(workspace.local(key.join(path))))
+
+
+def _is_other_name(place: Path, known: Here) -> bool:
+    """True where a file is unchanged but for its ctime, which a backup under another of its names moves.
+
+    This is the one case in which status reads content, because no signature could ever tell for such a file.
+    """
+    now = lstat_or_none(place)
+    if now is None or now.st_nlink == 1 or not known.signature.same_content(Signature.of(now)):
+        return False
+    with local_errors():
+        return hash_raw(place) == known.blake3
 
 
 def _untracked(workspace: Workspace, known: Iterable[Key], now: float) -> list[ArtifactStatus]:

@@ -54,10 +54,14 @@ class Ledger:
     Args:
         clock: Unix seconds.
         began: Since when work is at stake of which nothing is known to be safe; None for now.
+        begun: The same of single artifacts of which more is known.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time, began: float | None = None) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.time, began: float | None = None, begun: Mapping[Key, float] | None = None
+    ) -> None:
         self._clock = clock
+        self._begun = begun or {}
         self._began = clock() if began is None else began
         self._points: dict[Key, tuple[_Point, ...]] = {}
 
@@ -67,7 +71,7 @@ class Ledger:
         Args:
             key: The artifact.
             id_: Of the generation.
-            taken: Unix seconds.
+            taken: Unix seconds; of its oldest part, where parts were looked at one after the other.
             progress: What its caller counts.
             own: How safe each generation is that this machine wrote. What it did not write came from the store.
         """
@@ -76,9 +80,9 @@ class Ledger:
         self._points[key] = points[last:]
 
     def over_another_mount(self, own: Mapping[str, Durability]) -> Ledger:
-        """One for a mount that was made since, of which nothing is known yet: it counts from the oldest work that was at stake."""
-        now = self._clock()
-        return Ledger(self._clock, min((now - self.at_stake(k, own).seconds for k in self._points), default=self._began))
+        """One for a mount that was made since, of which nothing is known yet: it counts from the work that was at stake."""
+        now, keys = self._clock(), {*self._begun, *list(self._points)}
+        return Ledger(self._clock, self._began, {k: now - self.at_stake(k, own).seconds for k in keys})
 
     def at_stake(self, key: Key, own: Mapping[str, Durability]) -> AtStake:
         """See `AtStake`. Arguments as in `backed_up`."""
@@ -86,7 +90,7 @@ class Ledger:
         safe = next((p for p in reversed(points) if _is_safe(p, own)), None)
         newer = points if safe is None else points[points.index(safe) + 1 :]
         untold = any(own.get(p.id) is Durability.UNKNOWN for p in newer)
-        since = self._began if safe is None else safe.taken
+        since = self._begun.get(key, self._began) if safe is None else safe.taken
         return AtStake(max(self._clock() - since, 0.0), safe is not None, None if safe is None else safe.progress, untold)
 
 

@@ -12,14 +12,16 @@ import logging
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.errors import AnotherSession, HoldfastError, NotBackedUp, Refused, StoreError, WorkspaceBusy
 from holdfast.session.backups import Backups
 from holdfast.session.lease import Lease
 from holdfast.session.waiting import Queue
-from holdfast.store.keys import Key
+from holdfast.store.keys import Key, within
 from holdfast.store.outcomes import BackedUp
 from holdfast.store.progress import Silent
 from holdfast.store.queued import Queued, expected, merge
@@ -34,6 +36,21 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 #: How often it is asked whether what was written is confirmed meanwhile.
 ASK_SECONDS = 15.0
+#: Seconds of rest after a defect of ours, so that it does not fill the log.
+_REST_SECONDS = 1.0
+
+_workers: weakref.WeakSet[Worker] = weakref.WeakSet()
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """A backup that will not succeed by itself, and what of the artifact it was to hold."""
+
+    text: str
+    scope: tuple[str, ...]
+
+    def within(self, scope: tuple[str, ...]) -> bool:
+        return all(any(within(path, prefix) for prefix in scope) for path in self.scope)
 
 
 class Worker:
@@ -57,15 +74,15 @@ class Worker:
         self._changed = threading.Condition()
         self._waiting: dict[Key, Queued] = {}
         self._sending: Queued | None = None
-        self._errors: dict[Key, str] = {}
+        self._errors: dict[Key, tuple[_Failure, ...]] = {}
         self._done: dict[Key, BackedUp] = {}
         self._trouble = ""
         self._failures = 0
         self._retry_at = 0.0
         self._ask_at = 0.0
         self._thread: threading.Thread | None = None
-        self._pid = os.getpid()
         self._folder: Path | None = None
+        _workers.add(self)
 
     # -- in the caller's thread --------------------------------------------------------------------------------------
 
@@ -79,8 +96,6 @@ class Worker:
         Returns:
             One result for every artifact that is meant: queued, or why not.
         """
-        if self._pid != os.getpid():
-            self._begin_anew()
         results = []
         with self._taking:
             for request in self._backups.requests(keys, self._backups.first_look(), counted):
@@ -111,7 +126,6 @@ class Worker:
             with self._changed:
                 waiting = self._waiting.get(key)
                 self._waiting[key] = queued if waiting is None else merge(waiting, queued, self._new_folder)
-                self._errors.pop(key, None)
                 self._done.pop(key, None)
                 self._changed.notify_all()
         except BaseException:
@@ -145,8 +159,8 @@ class Worker:
     def close(self) -> None:
         """The session ends: other sessions need not heed it any more. What waits is sent by `flush`, before."""
         lease, self.lease = self.lease, None
-        if lease is not None and not self._trouble:
-            lease.release(self._backups.store.backend)
+        if lease is not None:
+            lease.close(None if self._trouble else self._backups.store.backend)
 
     def flush(self, seconds: float | None = None, *, patient: bool = False) -> None:
         """Return when everything that was queued is in the store. What waits for a retry is tried at once.
@@ -167,8 +181,8 @@ class Worker:
                 if (left is not None and left <= 0) or (self._trouble and self._failures > failures and not patient):
                     break
                 self._changed.wait(left)
-            problems = [text for _, text in sorted(self._errors.items())]
-            waiting = self._queue().waiting
+            queue = self._queue()
+            problems, waiting = [text for _, text in queue.errors], queue.waiting
             if waiting:
                 named = ", ".join(str(k) for k in waiting[:3]) + (f" and {len(waiting) - 3} more" if len(waiting) > 3 else "")
                 problems.append(f"{named}: {self._trouble or 'still being sent'}")
@@ -183,9 +197,7 @@ class Worker:
     def results(self, results: Sequence[BackedUp]) -> list[BackedUp]:
         """What queued backups came to, as far as they have been sent."""
         with self._changed:
-            return [
-                BackedUp(r.key, error=self._errors[r.key]) if r.key in self._errors else self._done.get(r.key, r) for r in results
-            ]
+            return [self._done.get(r.key, r) for r in results]
 
     def go_on_with(self, backups: Backups) -> None:
         """Send what waits to this store, which may be the same one over a mount that was made since."""
@@ -200,7 +212,7 @@ class Worker:
             tuple(dict.fromkeys(q.request.artifact for q in all_)),
             min((q.since for q in all_), default=0.0),
             self._trouble,
-            tuple(sorted(self._errors.items())),
+            tuple((key, failure.text) for key, failures in sorted(self._errors.items()) for failure in failures),
         )
 
     def _new_folder(self) -> Path:
@@ -208,15 +220,16 @@ class Worker:
             self._folder = self._backups.workspace.queue_folder()
         return self._backups.workspace.new_folder(self._folder)
 
-    def _begin_anew(self) -> None:
+    def begin_anew(self) -> None:
         """In a forked child: what was queued is its parent's, who sends it, and so are the thread and whoever held the locks."""
-        self._pid, self._thread, self._sending, self._folder = os.getpid(), None, None, None
-        self._waiting, self._taking, self._changed = {}, threading.Lock(), threading.Condition()
+        self._thread, self._sending, self._folder = None, None, None
+        self._waiting, self._errors, self._trouble = {}, {}, ""
+        self._taking, self._changed = threading.Lock(), threading.Condition()
         self.lease = None if self.lease is None else Lease(self.lease.force)
 
     def _start(self) -> None:
         with self._changed:
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="holdfast: backups", daemon=True)
                 self._thread.start()
 
@@ -224,16 +237,21 @@ class Worker:
 
     def _run(self) -> None:
         while True:
-            with self._changed:
-                while (todo := self._next()) is None:
-                    pause = self._pause()
-                    if pause is None:  # nothing is left; the next backup starts a new thread
-                        self._thread = None
-                        return
-                    self._changed.wait(pause)
-                if isinstance(todo, Queued):
-                    self._sending = todo
-                backups = self._backups
+            try:
+                with self._changed:
+                    while (todo := self._next()) is None:
+                        pause = self._pause()
+                        if pause is None:  # nothing is left; the next backup starts a new thread
+                            self._thread = None
+                            return
+                        self._changed.wait(pause)
+                    if isinstance(todo, Queued):
+                        self._sending = todo
+                    backups = self._backups
+            except Exception:
+                log.exception("a defect in Holdfast; backups go on")
+                time.sleep(_REST_SECONDS)
+                continue
             with self._nothing_unseen(todo):
                 todo() if not isinstance(todo, Queued) else self._send(backups, todo)
 
@@ -241,27 +259,29 @@ class Worker:
         now = time.monotonic()
         if self._waiting and now >= self._retry_at:
             return self._waiting.pop(next(iter(self._waiting)))
+        lease = self.lease  # `close` takes it away at any time
         if now >= self._ask_at:
             self._ask_at = now + self._ask
             if self._backups.awaited() and not self._trouble:
                 return self._backups.ask
-        if not self._trouble and self.lease is not None and (due := self.lease.due) is not None and now >= due:
-            return functools.partial(self.lease.keep, self._backups.store.backend)
+        if not self._trouble and lease is not None and (due := lease.due) is not None and now >= due:
+            return functools.partial(lease.keep, self._backups.store.backend)
         return None
 
     def _pause(self) -> float | None:
         due = [self._retry_at] if self._waiting else []
         if self._backups.awaited():
             due.append(self._ask_at)
-        if not self._trouble and self.lease is not None and self.lease.due is not None:
-            due.append(self.lease.due)
+        lease = self.lease
+        if not self._trouble and lease is not None and (beat := lease.due) is not None:
+            due.append(beat)
         return max(0.05, min(due) - time.monotonic()) if due else None
 
     def _send(self, backups: Backups, queued: Queued) -> None:
         key = queued.request.artifact
         try:
-            if self.lease is not None:
-                self.lease.look(backups.store.backend, [key])
+            if (lease := self.lease) is not None:
+                lease.look(backups.store.backend, [key])
             result = backups.send(queued.request, queued.snapshot)
             if result is None:  # the store knows the path as part of another artifact, which was not known when it was taken
                 result = self._again(backups, queued)
@@ -271,9 +291,7 @@ class Worker:
         queued.discard()
         with self._changed:
             self._sending = None
-            self._done[key] = result
-            if result.error:
-                self._errors[key] = result.error
+            self._note(queued, result)
             if self._trouble:
                 log.info("the store can be written again; what waited is sent now")
             self._trouble, self._failures, self._retry_at = "", 0, 0.0
@@ -286,7 +304,7 @@ class Worker:
 
     def _again(self, backups: Backups, queued: Queued) -> BackedUp:
         keys = [queued.request.artifact.join(p) for p in queued.request.scope]
-        results = backups.back_up(keys, queued.request.progress, Silent())
+        results = backups.back_up(keys, queued.request.progress, Silent(), patient=True)
         failed = [r for r in results if not r]
         return (failed or results)[0]
 
@@ -324,6 +342,27 @@ class Worker:
             log.error("%s", text, exc_info=not expected_)
             todo.discard()
             with self._changed:
-                self._errors[key] = text
+                self._note(todo, BackedUp(key, error=text))
                 self._sending = None
+                if not self._waiting:  # nothing is left that will show when the store can be written again
+                    self._trouble, self._failures = "", 0
                 self._changed.notify_all()
+
+    def _note(self, queued: Queued, result: BackedUp) -> None:
+        """A failure stands until what it was to hold is in the store."""
+        key, scope = queued.request.artifact, queued.request.scope
+        self._done[key] = result
+        left = tuple(f for f in self._errors.pop(key, ()) if not f.within(scope))
+        if result.error:
+            left = (*left, _Failure(result.error, scope))
+        if left:
+            self._errors[key] = left
+
+
+def _in_a_forked_child() -> None:
+    for worker in list(_workers):
+        worker.begin_anew()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(after_in_child=_in_a_forked_child)

@@ -13,14 +13,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from holdfast.errors import Corrupt, Refused, StoreNotFound, StoreUnreadable
-from holdfast.store.keys import Key, printable, within
+from holdfast.store.keys import Key, folders_above, printable, within
 from holdfast.store.lineage import find_heads
 from holdfast.store.manifest import FileRecord, Manifest, parse
 from holdfast.store.names import CommitId, ManifestName, key_code
 from holdfast.store.outcomes import BackedUp
 from holdfast.store.planning import Line, agrees, ancestors_of, plan_content, plan_line
 from holdfast.store.progress import Progress, Silent
-from holdfast.store.records import Here, Intent, Record, Signature
+from holdfast.store.records import Here, Intent, Record, Signature, looked_at
 from holdfast.store.room import giving_back, refuse_if_full
 from holdfast.store.sending import Sending
 from holdfast.store.snapshot import Known, Snapshot, settle, take
@@ -47,7 +47,7 @@ class Request:
         inner: Relative paths of inner artifacts, which are left out.
         settled: Those among them that this workspace knows to be in the store.
         progress: What the caller counts (finished trials, training step); None keeps what the base says.
-        taken: When what is here was looked at, Unix seconds; for people.
+        taken: When what is here was looked at, Unix seconds, 0 for when it is committed; for people.
     """
 
     artifact: Key
@@ -79,7 +79,7 @@ def commit(
         taken: The snapshot, taken earlier; where it does not stand any more, and by default, one is taken now.
         progress: Told about the transfer.
         awaited: Bytes that earlier commits wrote and that are still to be uploaded: they will take space too.
-        clock: Unix seconds; written into the manifest for people.
+        clock: Unix seconds; for people.
 
     Raises:
         StoreFull: nothing was committed, and what was sent is taken back; the text says how much is needed and free.
@@ -89,6 +89,7 @@ def commit(
     key, found = request.artifact, view.of(request.artifact)
     failed = workspace.has_failed(key)
     record, voided = _settle_intent(store, workspace, key, view)
+    before, now, outdated = workspace.looked(key, record), request.taken or clock(), taken
     for _ in range(_RESTARTS):
         # 1. What the store has, and what of the base is gone from it.
         examined = _Examined(store, found, record)
@@ -97,19 +98,9 @@ def commit(
         force = frozenset(p for p, r in (record.base.files if record.base else {}).items() if (r.payload or r.tar) in lost)
         hash_all = record.base is None and bool(found)
         earlier = None if taken is None else settle(taken, record, force, hash_all=hash_all)
-        taken = None  # once is all: a round that starts over needs what is here now
-        snapshot = earlier or take(
-            workspace,
-            key,
-            Known.of(record),
-            workspace.temporary(),
-            scope=_widened(workspace, key, request.scope, force),
-            owned=request.inner,
-            force=force,
-            hash_all=hash_all,
-        )
-        if "" in snapshot.refused:
-            raise Refused(errno.EINVAL, f"{snapshot.refused['']}; nothing was backed up", str(key))
+        snapshot = earlier or _take_anew(workspace, request, record, force, outdated, hash_all=hash_all)
+        taken, outdated = None, snapshot  # once is all: a round that starts over needs what is here now
+        looked = _looked(before, snapshot, record, now)
         # 3. Decide: what it descends from, what is taken over, what is sent.
         broken = {p for p in force if p not in snapshot.staged and not (snapshot.covers(p) and p in record.here)}
         line = plan_line(
@@ -126,13 +117,13 @@ def commit(
         content = plan_content(snapshot, line, here, owned=request.settled, lost_payloads=lost)
         if content.unchanged and line.parent is not None and examined.stands(line.parent):
             workspace.end(key)
-            return _unchanged(store, workspace, key, record, line, snapshot)
+            return _unchanged(store, workspace, key, record, line, snapshot, looked)
         _say_fork(key, line, broken)
         # 4. Record the intent: a kill between manifest and base makes no fork with itself.
         store.backend.check()
         id_ = CommitId(max(line.sequence, *(v.sequence + 1 for v in voided), 1), store.commit_id())
         name = ManifestName(key_code(key), id_, _parent_id(line))
-        workspace.begin(key, Intent(id_, name.file, _here_now(snapshot), voided))
+        workspace.begin(key, Intent(id_, name.file, _here_now(snapshot), voided, looked))
         # 5. Send the payload in parallel, hashed as it goes.
         try:
             sending = Sending(store, workspace, snapshot, content, id_, progress or Silent())
@@ -165,7 +156,7 @@ def commit(
             parent=_parent_id(line),
             ancestors=ancestors_of(line.parent, (n.commit.id for n in found), voided),
             fresh_line=line.fresh,
-            time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(clock())),
+            time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(_oldest(looked, files))),
             writer=f"{store.machine}/{os.getpid()}",
             progress=counted,
             files=files,
@@ -186,7 +177,7 @@ def commit(
             log.warning("%s: what generation %s refers to has gone meanwhile; sending it again", key, id_)
             continue
         # 9. The base: this workspace now stands on the new generation.
-        _remember(workspace, key, record, line, manifest, snapshot)
+        _remember(workspace, key, record, line, manifest, snapshot, looked)
         workspace.end(key)
         workspace.forgive(key)
         size = sum(sending.sent.values())
@@ -204,6 +195,28 @@ def commit(
             manifest=manifest,
         )
     raise StoreUnreadable(errno.EBUSY, "its files are rewritten faster than they can be sent; back up when they rest", str(key))
+
+
+def _take_anew(
+    workspace: Workspace, request: Request, record: Record, force: frozenset[str], outdated: Snapshot | None, *, hash_all: bool
+) -> Snapshot:
+    """A snapshot of what is here now, in place of one that does not stand."""
+    if outdated is not None:
+        outdated.unlink()  # a link that goes later would move a ctime that is remembered by then
+    key = request.artifact
+    snapshot = take(
+        workspace,
+        key,
+        Known.of(record),
+        workspace.temporary(),
+        scope=_widened(workspace, key, request.scope, force),
+        owned=request.inner,
+        force=force,
+        hash_all=hash_all,
+    )
+    if "" in snapshot.refused:
+        raise Refused(errno.EINVAL, f"{snapshot.refused['']}; nothing was backed up", str(key))
+    return snapshot
 
 
 def _prove(manifest: Manifest) -> None:
@@ -293,7 +306,8 @@ def _settle_intent(store: Store, workspace: Workspace, key: Key, view: View) -> 
                 here = {p: h for p, h in record.here.items() if p in manifest.files}
                 for path in intent.here.keys() & manifest.files.keys():
                     here[path] = _rebased(here.get(path), intent.here[path], manifest.files[path])
-                record = Record(manifest, here, record.copied, damaged=record.damaged)
+                looked = intent.looked or record.looked
+                record = Record(manifest, here, record.copied, damaged=record.damaged, looked=looked)
                 workspace.save(key, record)
                 log.info("%s: the interrupted backup %s had been finished", key, intent.commit)
                 voided = ()
@@ -328,12 +342,36 @@ def _here_now(snapshot: Snapshot) -> dict[str, Signature]:
     }
 
 
-def _unchanged(store: Store, workspace: Workspace, key: Key, record: Record, line: Line, snapshot: Snapshot) -> BackedUp:
+def _looked(before: Mapping[str, float], snapshot: Snapshot, record: Record, now: float) -> dict[str, float]:
+    """When what is here was last looked at, once this is committed. What was refused stays as it was."""
+    held = record.base.files if record.base is not None and snapshot.refused.keys() - snapshot.found.keys() else ()
+    folders, refused = folders_above(held), dict[str, float]()
+    for path in snapshot.refused:
+        if path in snapshot.found or path in folders:  # anything else, such as a link, holds no work
+            found, at = snapshot.found.get(path), looked_at(before, path)
+            refused[path] = at if at is not None else now if found is None else min(found.signature.mtime_ns / 1e9, now)
+    kept = {
+        path: at
+        for path, at in before.items()
+        if any(within(path, r) for r in refused) or not any(within(path, s) for s in snapshot.scope)
+    }
+    return {**kept, **dict.fromkeys(snapshot.scope, now), **refused}
+
+
+def _oldest(looked: Mapping[str, float], files: Mapping[str, FileRecord]) -> float:
+    """When the oldest part of a generation was looked at."""
+    held = {"", *files, *folders_above(files)} if len(looked) > 1 else looked.keys()
+    return min((at for path, at in looked.items() if path in held), default=max(looked.values()))
+
+
+def _unchanged(
+    store: Store, workspace: Workspace, key: Key, record: Record, line: Line, snapshot: Snapshot, looked: Mapping[str, float]
+) -> BackedUp:
     """Nothing to send: remember what was learned on the way (signatures, an adopted base)."""
     parent = line.parent
     assert parent is not None
     here = {**({} if line.adopted else record.here), **_learned(workspace, key, snapshot, parent.files)}
-    updated = Record(parent, here, record.copied, chosen=record.chosen, damaged=record.damaged)
+    updated = Record(parent, here, record.copied, chosen=record.chosen, damaged=record.damaged, looked=looked)
     if updated != record:
         workspace.save(key, updated)
     return BackedUp(
@@ -349,22 +387,28 @@ def _unchanged(store: Store, workspace: Workspace, key: Key, record: Record, lin
 
 
 def _learned(workspace: Workspace, key: Key, snapshot: Snapshot, files: Mapping[str, FileRecord]) -> dict[str, Here]:
-    learned = dict(snapshot.kept)
-    for path, staged in snapshot.staged.items():
-        here = staged.as_here(files[path].blake3)
-        if staged.linked is not None and staged.source is not None:
-            # Dropping the hard link moves the ctime of the original, so its signature is taken once more.
-            staged.source.unlink(missing_ok=True)
-            found = lstat_or_none(workspace.local(key.join(path)))
-            here = here if found is None else refreshed(here, found)
-        learned[path] = here
+    learned = {**snapshot.kept, **{p: s.as_here(files[p].blake3) for p, s in snapshot.staged.items()}}
+    # Dropping a hard link moves the ctime of the original, under each of its names, so signatures are taken once more.
+    snapshot.unlink()
+    moved = {s.linked.inode for s in snapshot.staged.values() if s.linked is not None}
+    for path, here in learned.items():
+        if here.signature.inode in moved and (found := lstat_or_none(workspace.local(key.join(path)))) is not None:
+            learned[path] = refreshed(here, found)
     return learned
 
 
-def _remember(workspace: Workspace, key: Key, record: Record, line: Line, manifest: Manifest, snapshot: Snapshot) -> None:
+def _remember(
+    workspace: Workspace,
+    key: Key,
+    record: Record,
+    line: Line,
+    manifest: Manifest,
+    snapshot: Snapshot,
+    looked: Mapping[str, float],
+) -> None:
     before = {} if line.adopted else {p: h for p, h in record.here.items() if p in manifest.files}
     here = {**before, **_learned(workspace, key, snapshot, manifest.files)}
-    workspace.save(key, Record(manifest, here, record.copied, damaged=record.damaged))
+    workspace.save(key, Record(manifest, here, record.copied, damaged=record.damaged, looked=looked))
 
 
 def _check_lengths(store: Store, sent: Mapping[str, int]) -> None:

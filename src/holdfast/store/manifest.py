@@ -93,7 +93,7 @@ class Manifest:
         parent: Id of the generation that it descends from, or None for a new line.
         ancestors: Ids of the nearest ancestors, parent first, at most eight.
         fresh_line: This line was begun because a restore had failed; it never beats an equal generation.
-        time: UTC, ISO 8601; for people, nothing is decided by it.
+        time: When the oldest part of what it holds was last looked at, UTC, ISO 8601; for people, nothing is decided by it.
         writer: Host and process; for people.
         progress: What the caller counts (finished trials, training step), or None.
         files: By path.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from holdfast.store.backup import Request
+from holdfast.store.keys import within
 from holdfast.store.manifest import FileRecord, Kind
 from holdfast.store.records import Record
 from holdfast.store.snapshot import SPOOL, Known, Snapshot, Staged, spooled
@@ -102,8 +103,10 @@ def merge(older: Queued, newer: Queued, new_folder: Callable[[], Path]) -> Queue
         folders = (*folders, new_folder())
         merged = replace(merged, staged=_packed(staged, folders[-1]))
     _drop(old, merged)
+    all_anew = all(any(within(path, prefix) for prefix in new.scope) for path in old.scope)
     request = replace(
         newer.request,
+        taken=newer.request.taken if all_anew else older.request.taken,
         scope=merged.scope,
         inner=owned,
         settled=tuple(sorted({*older.request.settled, *newer.request.settled} & set(owned))),

@@ -69,6 +69,8 @@ class Record:
         copied: Large files that changed under a hard link once, and are copied from then on.
         chosen: The base was chosen by an explicit restore: a commit goes above every head.
         damaged: Ids of generations that this workspace proved damaged.
+        looked: By path prefix, when what is there was last looked at and base held it, Unix seconds; the longest that covers a
+            path counts. For people. Empty in a record that an older version wrote.
     """
 
     base: Manifest | None = None
@@ -76,6 +78,7 @@ class Record:
     copied: frozenset[str] = frozenset()
     chosen: bool = False
     damaged: frozenset[str] = frozenset()
+    looked: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,12 +90,14 @@ class Intent:
         manifest_name: File name of the manifest that it will write.
         here: Signatures of the local files that it holds.
         voided: Commits of this artifact that failed just before. The last write of one may have hung, and come through later.
+        looked: As the record will have it.
     """
 
     commit: CommitId
     manifest_name: str
     here: Mapping[str, Signature]
     voided: tuple[CommitId, ...] = ()
+    looked: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,13 @@ class Publication:
 
     record: Record
     targets: Mapping[str, int]
+
+
+def looked_at(looked: Mapping[str, float], path: str) -> float | None:
+    """When a path was last looked at, by the longest prefix that covers it; None where none does."""
+    while path not in looked and path:
+        path = path.rpartition("/")[0]
+    return looked.get(path)
 
 
 def write_sealed(path: Path, body: Mapping[str, Any]) -> None:
@@ -153,6 +165,7 @@ def record_to_json(record: Record) -> dict[str, Any]:
         "copied": sorted(record.copied),
         "chosen": record.chosen,
         "damaged": sorted(record.damaged),
+        "looked": dict(record.looked),
     }
 
 
@@ -165,7 +178,8 @@ def record_from_json(body: Mapping[str, Any]) -> Record:
             raise Corrupt("a record names no manifest")
         base = parse(body["base"]["manifest"].encode(), name)
     here = {path: Here(row[0], _signature_from_json(row[1:5]), row[5]) for path, row in body["here"].items()}
-    return Record(base, here, frozenset(body["copied"]), body["chosen"], frozenset(body["damaged"]))
+    looked = dict(body.get("looked", {}))
+    return Record(base, here, frozenset(body["copied"]), body["chosen"], frozenset(body["damaged"]), looked)
 
 
 def intent_to_json(intent: Intent) -> dict[str, Any]:
@@ -176,6 +190,7 @@ def intent_to_json(intent: Intent) -> dict[str, Any]:
         "manifest": intent.manifest_name,
         "here": {path: _signature_to_json(s) for path, s in intent.here.items()},
         "voided": [[v.sequence, v.id] for v in intent.voided],
+        "looked": dict(intent.looked),
     }
 
 
@@ -183,7 +198,7 @@ def intent_from_json(body: Mapping[str, Any]) -> Intent:
     """The intent that `intent_to_json` wrote."""
     here = {path: _signature_from_json(row) for path, row in body["here"].items()}
     voided = tuple(CommitId(sequence, id_) for sequence, id_ in body.get("voided", ()))
-    return Intent(CommitId(body["sequence"], body["id"]), body["manifest"], here, voided)
+    return Intent(CommitId(body["sequence"], body["id"]), body["manifest"], here, voided, dict(body.get("looked", {})))
 
 
 def publication_to_json(publication: Publication) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -239,6 +240,7 @@ def restore_artifact(
             refuse_if_hidden(store, names, key, prefix, frozenset(excluded), manifest, warnings)
             return Restored(key.join(prefix), Outcome.ABSENT, warnings=tuple(warnings))
         workspace.refuse_links(key.join(p).parents()[0] for p in wanted)
+        now = time.time()
         # 2. What is needed: a directory that is partly here gets its missing files, if what is in common agrees.
         here = LocalPart() if wish.replace_here else look_here(workspace, key, prefix, wanted, record)
         if base is not None and manifest.commit != base.commit:
@@ -251,7 +253,7 @@ def restore_artifact(
             return Restored(key.join(prefix), Outcome.LOCAL, warnings=(*warnings, text))
         needed = [wanted[p] for p in wanted if p not in here.equal]
         if not needed and here.exists:
-            _remember(workspace, key, _record_after(record, manifest, here.equal, wish, prefix), record)
+            _remember(workspace, key, _record_after(record, manifest, here.equal, wish, prefix, now), record)
             return Restored(key.join(prefix), Outcome.LOCAL, manifest.commit.id, warnings=tuple(warnings))
         # 3. Fetched into a temporary, hashed as it goes. Proven damage: the generation before, all of it, said aloud.
         folder = workspace.temporary() / "tree"
@@ -270,7 +272,7 @@ def restore_artifact(
             continue
         # 4. Published without replacing anything that appeared meanwhile.
         new = _here_of(fetched, manifest.files)
-        after = _record_after(record, manifest, {**here.equal, **new}, wish, prefix)
+        after = _record_after(record, manifest, {**here.equal, **new}, wish, prefix, now)
         workspace.publishing(key, Publication(after, inodes(fetched)))
         appeared = _publish(workspace, key, prefix, manifest, folder, fetched, here, wish)
         if appeared is None:
@@ -318,7 +320,7 @@ def _refreshed(workspace: Workspace, key: Key, kept: Mapping[str, Here], new: Ma
     return result
 
 
-def _record_after(record: Record, manifest: Manifest, here: Mapping[str, Here], wish: Wish, prefix: str) -> Record:
+def _record_after(record: Record, manifest: Manifest, here: Mapping[str, Here], wish: Wish, prefix: str, now: float) -> Record:
     """The record once this is published.
 
     A part of another generation than the base's leaves the base alone, and counts as a change made here. So does a
@@ -336,7 +338,8 @@ def _record_after(record: Record, manifest: Manifest, here: Mapping[str, Here], 
     kept = {
         p: h for p, h in record.here.items() if same or (not whole and p in manifest.files and manifest.files[p].blake3 == h.blake3)
     }
-    return Record(manifest, {**kept, **here}, record.copied, chosen=wish.generation is not None, damaged=damaged)
+    looked = {**{p: at for p, at in record.looked.items() if not within(p, prefix)}, prefix: now}
+    return Record(manifest, {**kept, **here}, record.copied, chosen=wish.generation is not None, damaged=damaged, looked=looked)
 
 
 def _remember(workspace: Workspace, key: Key, after: Record, before: Record) -> None:

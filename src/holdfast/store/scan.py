@@ -61,7 +61,7 @@ def scan(root: Path, scope: tuple[str, ...] = ("",), owned: tuple[str, ...] = ()
 
 
 class _Walk:
-    """One walk. A folder costs one listing, which tells its folders from its files, and a file one stat."""
+    """One walk."""
 
     def __init__(self, scope: tuple[str, ...], owned: tuple[str, ...], depth: int, strict: bool) -> None:
         self._scope = scope
@@ -93,8 +93,7 @@ class _Walk:
         if self._is_owned(path):
             return
         try:
-            with os.scandir(place) as entries:
-                inside = sorted(entries, key=lambda e: e.name)
+            names = sorted(os.listdir(place))
         except FileNotFoundError:
             if not path:
                 raise
@@ -104,17 +103,15 @@ class _Walk:
                 raise
             self.refused[path] = f"cannot be listed ({error.strerror})"
             return
-        if not inside and path:
+        if not names and path:
             self.folders.append(path)
-        for entry in inside:
-            child = f"{path}/{entry.name}" if path else entry.name
-            problem = check_component(entry.name) or (_TOO_DEEP if self._depth + child.count("/") >= MAX_DEPTH else None)
+        for name in names:
+            child = f"{path}/{name}" if path else name
+            problem = check_component(name) or (_TOO_DEEP if self._depth + child.count("/") >= MAX_DEPTH else None)
             if problem is not None:
                 self.refused[child] = problem
-            elif entry.is_dir(follow_symlinks=False):
-                self._enter(child, entry.path)
             else:
-                self.visit(child, entry.path)
+                self.visit(child, f"{place}/{name}")
 
     def _is_owned(self, path: str) -> bool:
         return bool(self._owned) and any(within(path, prefix) for prefix in self._owned)

@@ -127,6 +127,12 @@ class Snapshot:
         """The tars that hold the small files."""
         return {s.spool for s in self.staged.values() if s.spool is not None}
 
+    def unlink(self) -> None:
+        """Drop the hard links. Without them the snapshot does not stand any more."""
+        for staged in self.staged.values():
+            if staged.linked is not None and staged.source is not None:
+                staged.source.unlink(missing_ok=True)
+
     def covers(self, path: str) -> bool:
         """True where the path was looked at."""
         if any(within(path, prefix) for prefix in self.owned):
@@ -198,8 +204,9 @@ def settle(snapshot: Snapshot, record: Record, force: frozenset[str], *, hash_al
         base, known = Known.of(record).files.get(path), record.here.get(path)
         if base is None or known is None:
             return None
-        if known.signature.same_content(here.signature):
-            kept[path] = known
+        if known.signature.same_content(here.signature) and here.blake3 in ("", known.blake3):
+            # The later of two looks: a link that came or went between them moved the ctime.
+            kept[path] = replace(here, blake3=known.blake3) if here.signature.ctime_ns > known.signature.ctime_ns else known
         elif here.blake3 == base.blake3:
             kept[path] = here
         else:

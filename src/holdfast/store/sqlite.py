@@ -54,6 +54,8 @@ class Health(enum.Enum):
 #: database that was once opened past SQLite stays open.
 _PINNED: dict[tuple[int, int], int] = {}
 _PIN_LOCK = threading.Lock()
+if hasattr(os, "register_at_fork"):  # a child must not find it held by a thread that it does not have
+    os.register_at_fork(before=_PIN_LOCK.acquire, after_in_parent=_PIN_LOCK.release, after_in_child=_PIN_LOCK.release)
 
 
 def peek(path: Path, length: int) -> bytes:

@@ -171,7 +171,11 @@ class Store(StoreFolder):
             return
         with ThreadPoolExecutor(min(self.parallel, len(items)), thread_name_prefix="holdfast") as pool:
             try:
-                yield from pool.map(call, items)
+                results = pool.map(call, items)
+            except RuntimeError:  # the process is ending, and no pool takes work any more
+                results = map(call, items)
+            try:
+                yield from results
             except BaseException:  # what has not begun would only meet the same dead or full drive
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise

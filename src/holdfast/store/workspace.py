@@ -11,7 +11,8 @@ import shutil
 import stat
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -318,10 +319,10 @@ class Workspace:
         records.write_sealed(place, {"key": key.value, **records.record_to_json(record)})
         self._records[key] = (Signature.of(os.lstat(place)), record)
 
-    def saved_at(self, key: Key) -> float | None:
-        """When this artifact was last known to be as in the store, in Unix seconds of this machine; for people."""
-        found = lstat_or_none(self._place("records", key))
-        return None if found is None else found.st_mtime
+    def looked(self, key: Key, record: Record) -> Mapping[str, float]:
+        """`Record.looked`; for a record that an older version wrote, when it wrote it. For people."""
+        found = None if record.looked or record.base is None else lstat_or_none(self._place("records", key))
+        return record.looked if found is None else {"": found.st_mtime}
 
     def intent(self, key: Key) -> Intent | None:
         """The commit of this artifact that was begun and not finished, or None."""
@@ -371,7 +372,7 @@ class Workspace:
             return
         same = before.base is not None and before.base.commit == base.commit
         kept = {p: h for p, h in (before.here if same else wanted).items() if p not in publication.targets}
-        self.save(key, Record(base, {**kept, **arrived}, before.copied, damaged=publication.record.damaged))
+        self.save(key, replace(publication.record, here={**kept, **arrived}, copied=before.copied, chosen=False))
 
     def _remembered(self, kind: str) -> list[Path]:
         try:
