@@ -568,6 +568,34 @@ def test_the_end_of_a_process_sends_checkpoints_of_several_large_files(rig: Rig,
     assert fresh(rig, "outputs").tree() == read_tree(root / "outputs")
 
 
+GONE = """
+import os, shutil, sys, holdfast
+keep = holdfast.attach(sys.argv[1], drive=sys.argv[2])
+for name in ("a", "b"):
+    with open(f"{sys.argv[1]}/outputs/{name}", "w") as file:
+        file.write("1")
+    assert keep.backup(f"outputs/{name}")
+    keep.flush()
+shutil.move(sys.argv[2], sys.argv[2] + "-gone")
+with open(sys.argv[1] + "/outputs/a", "w") as file:
+    file.write("22")
+keep.backup("outputs/a")
+"""
+
+
+def test_what_could_not_be_sent_at_the_end_of_a_process_is_said_once(rig: Rig, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "outputs").mkdir(parents=True)
+    (root / "config").mkdir()
+    (root / "config/paths.yaml").write_text(f"drive: {{backup_base_dir: {PROJECT}}}")
+    done = subprocess.run(
+        [sys.executable, "-c", GONE, str(root), str(rig.drive)], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("not in the store: ") == 1, done.stderr
+    assert "outputs/a" in done.stderr
+
+
 def test_a_worker_asks_for_confirmation_by_itself(background: Background) -> None:
     machine, keeper = background.machine, background.keeper
     machine.write("outputs/a", "a")

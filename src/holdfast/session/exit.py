@@ -21,6 +21,8 @@ EXIT_SECONDS = 60.0
 
 _workers: weakref.WeakSet[Worker] = weakref.WeakSet()
 _installed: list[int] = []
+#: What of each worker stayed behind, and was said.
+_left: weakref.WeakKeyDictionary[Worker, object] = weakref.WeakKeyDictionary()
 
 
 def flush_at_exit(worker: Worker) -> None:
@@ -47,10 +49,15 @@ def _flush(seconds: float) -> None:
     if os.getpid() not in _installed:  # a forked child; its parent sends
         return
     for worker in list(_workers):
-        if waiting := worker.queue().waiting:
+        queue = worker.queue()
+        if _left.get(worker) == (queue.waiting, queue.errors):
+            continue
+        if waiting := queue.waiting:
             log.info("%d backup(s) are still being sent; the end waits for them up to %g s", len(waiting), seconds)
         try:
             worker.flush(seconds)
         except NotBackedUp as error:
             log.error("%s", error)
+        queue = worker.queue()
+        _left[worker] = (queue.waiting, queue.errors)
         worker.close()
