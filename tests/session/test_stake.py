@@ -40,6 +40,33 @@ def test_it_counts_from_the_newest_that_is_known_to_be_safe() -> None:
     assert ledger.at_stake(Key("outputs/other"), own).seconds == 50
 
 
+def test_what_nobody_worked_on_before_counts_from_when_its_work_began() -> None:
+    clock, other = Clock(), Key("outputs/other")
+    ledger, own = Ledger(clock), {"a": Durability.WRITTEN}
+    clock.now = 1100
+    ledger.begins(STUDY)
+    clock.now = 1110
+    ledger.begins(STUDY)  # a second try, in the same session
+    assert [ledger.at_stake(k, own).seconds for k in (STUDY, other)] == [10, 110]
+    ledger.backed_up(STUDY, "a", 1105, 1.0, own)
+    ledger.begins(STUDY)
+    assert ledger.at_stake(STUDY, own).seconds == 10, "nothing has arrived"
+    anew = ledger.over_another_mount(own)
+    clock.now = 1120
+    anew.begins(STUDY)
+    assert anew.at_stake(STUDY, {}).seconds == 20
+    own["a"] = Durability.CONFIRMED
+    assert ledger.at_stake(STUDY, own).seconds == 15
+
+
+def test_a_claim_is_the_beginning_of_work(rig: Rig) -> None:
+    keeper = rig.machine().keeper()
+    keeper.claim("outputs/hpo/tiny")
+    stakes = [keeper.at_stake(f"outputs/hpo/{name}") for name in ("tiny", "other")]
+    assert None not in stakes
+    assert stakes[0].seconds < stakes[1].seconds  # type: ignore[union-attr]
+
+
 def test_where_the_store_cannot_tell_it_says_so() -> None:
     clock = Clock()
     ledger, own = Ledger(clock), {"a": Durability.UNKNOWN}

@@ -62,6 +62,11 @@ class Backups:
         # Another thread may add to it meanwhile.
         return [] if attached is None else sorted({m.key.value for m in list(attached.awaited.values())})
 
+    def begins(self, keys: Iterable[Key]) -> None:
+        """Work on these artifacts begins now: from here on something of them is at stake."""
+        for key in keys:
+            self._ledger.begins(key)
+
     def at_stake(self, key: Key) -> AtStake:
         """What a disconnect would cost of an artifact now, from memory."""
         return self._ledger.at_stake(key, {} if self._attached is None else self._attached.own)

@@ -333,13 +333,18 @@ class Keeper:
     # -- one writer --------------------------------------------------------------------------------------------------
 
     def claim(self, *paths: str | PurePath) -> None:
-        """Tell other sessions that this one works on these paths from now on. Every backup in the background does so, too.
+        """Work on these paths begins: `at_stake` counts from here, and other sessions are told.
+
+        A backup in the background tells them, too.
 
         Raises:
             AnotherSession: a live one was there first. Nothing of it is damaged by writing all the same, see `holdfast.attach`.
         """
+        keys = [self.workspace.key(p) for p in paths]
         if self.worker is not None:
-            self.worker.claim([self.workspace.key(p) for p in paths])
+            self.worker.claim(keys)
+        if self._backups is not None:
+            self._backups.begins(keys)
 
     def refuse_rival(self, *paths: str | PurePath) -> None:
         """Raise `AnotherSession` where a live one, that was there first, was seen at these paths. Asks nothing of the store."""

@@ -61,9 +61,14 @@ class Ledger:
         self, clock: Callable[[], float] = time.time, began: float | None = None, begun: Mapping[Key, float] | None = None
     ) -> None:
         self._clock = clock
-        self._begun = begun or {}
+        self._begun = dict(begun or {})
         self._began = clock() if began is None else began
         self._points: dict[Key, tuple[_Point, ...]] = {}
+
+    def begins(self, key: Key) -> None:
+        """Work on an artifact begins. What was begun before in this session counts on from then."""
+        if key not in self._points:
+            self._begun.setdefault(key, self._clock())
 
     def backed_up(self, key: Key, id_: str, taken: float, progress: float | None, own: Mapping[str, Durability]) -> None:
         """A generation holds what was here at a time.
