@@ -11,7 +11,7 @@ import pytest
 
 from holdfast.drill.comparing import Difference, File, compare, left_out, without
 from holdfast.drill.judging import Loss, Shown, bound, is_within, loss
-from holdfast.drill.moments import Tempo, left_after, moment, repeated
+from holdfast.drill.moments import Course, Tempo, after, moment, reached, repeated
 from holdfast.drill.report import Kill, Report, Traffic, as_json, lines
 from holdfast.drill.telling import telling
 from holdfast.session.reports import ArtifactStatus
@@ -25,32 +25,55 @@ TEMPO = Tempo(whole=12.0, idle=2.0)
 
 def test_every_kill_lies_after_the_start_and_before_the_end_that_is_to_be_expected(seeded: Callable[[int], Random]) -> None:
     for seed in range(200):
-        lot, left = seeded(seed), TEMPO.work
+        lot, course = seeded(seed), Course(TEMPO.work, stretch=float(seed % 4 + 1))
         for kills in (5, 4, 3, 2, 1):
-            at = moment(lot, TEMPO, left, kills)
-            assert TEMPO.startup <= at <= TEMPO.startup + left
-            left = left_after(TEMPO, left, at, 0.0)
-        assert left >= 0
+            at = moment(lot, TEMPO, course, kills)
+            assert TEMPO.startup <= at < TEMPO.startup + course.left
+            course = after(TEMPO, course, moved=True, reached=0.0, lasted=at, lost=0.0)
+        assert course.left > 0
 
 
 def test_on_average_a_first_kill_leaves_an_equal_share_to_every_run(seeded: Callable[[int], Random]) -> None:
     lot = seeded(1)
-    drawn = [moment(lot, TEMPO, TEMPO.work, 4) - TEMPO.startup for _ in range(4000)]
+    drawn = [moment(lot, TEMPO, Course(TEMPO.work), 4) - TEMPO.startup for _ in range(4000)]
     assert sum(drawn) / len(drawn) == pytest.approx(TEMPO.work / 5, rel=0.05)
     assert max(drawn) > 1.9 * TEMPO.work / 5
 
 
 def test_the_same_seed_kills_at_the_same_moments() -> None:
-    one, other = ([moment(Random(7), TEMPO, left, 3) for left in (10.0, 5.0)] for _ in range(2))
+    one, other = ([moment(Random(7), TEMPO, Course(left), 3) for left in (10.0, 5.0)] for _ in range(2))
     assert one == other
 
 
+def left_after(left: float, lasted: float, lost: float) -> float:
+    return after(TEMPO, Course(left), moved=True, reached=0.0, lasted=lasted, lost=lost).left
+
+
 def test_what_was_lost_is_left_again_and_never_more_than_all() -> None:
-    assert left_after(TEMPO, 10.0, 5.0, 0.0) == 7.0
-    assert left_after(TEMPO, 10.0, 5.0, 2.0) == 9.0
-    assert left_after(TEMPO, 10.0, 5.0, 1000.0) == 10.0
-    assert left_after(TEMPO, 10.0, 1.0, 0.0) == 10.0
-    assert left_after(TEMPO, 1.0, 50.0, 0.0) == 0.0
+    assert left_after(10.0, 5.0, 0.0) == 7.0
+    assert left_after(10.0, 5.0, 2.0) == 9.0
+    assert left_after(10.0, 5.0, 1000.0) == 10.0
+    assert left_after(10.0, 1.0, 0.0) == 10.0
+    assert left_after(1.0, 50.0, 0.0) == 0.0
+
+
+def test_a_run_that_got_nowhere_leaves_all_that_was_left_and_the_next_ones_get_more(seeded: Callable[[int], Random]) -> None:
+    course = after(TEMPO, Course(8.0, reached=4.0), moved=False, reached=4.0, lasted=5.0, lost=0.0)
+    assert course == Course(8.0, 2.0, 4.0)
+    assert moment(Random(3), TEMPO, course, 9) - 2 == 2 * (moment(Random(3), TEMPO, Course(8.0), 9) - 2)
+    for _ in range(5):
+        course = after(TEMPO, course, moved=False, reached=4.0, lasted=5.0, lost=0.0)
+    assert course.stretch == 4.0, "a command that saves nothing is not let run to its end each time"
+    assert after(TEMPO, course, moved=True, reached=4.0, lasted=5.0, lost=0.0) == Course(5.0, 4.0, 4.0)
+
+
+def test_what_comes_back_tells_how_far_it_is() -> None:
+    reference = {"outputs/a": File("a", 103.0), "outputs/b": File("b", 105.0), "outputs/c": File("c", 111.0)}
+    back = {"outputs/a": File("a", 900.0), "outputs/b": File("b", 900.0), "outputs/c": File("an earlier c", 900.0)}
+    assert reached(reference, back, 100.0) == 5.0
+    assert reached(reference, {}, 100.0) == 0.0
+    assert after(TEMPO, Course(10.0), moved=True, reached=5.0, lasted=11.0, lost=0.0) == Course(7.0, reached=5.0)
+    assert after(TEMPO, Course(6.0, reached=5.0), moved=True, reached=5.0, lasted=4.0, lost=1.0) == Course(5.0, reached=5.0)
 
 
 def test_work_is_repeated_only_beyond_one_run_and_its_further_starts() -> None:
@@ -61,7 +84,7 @@ def test_work_is_repeated_only_beyond_one_run_and_its_further_starts() -> None:
 
 def test_a_start_that_takes_longer_than_a_whole_run_leaves_no_negative_work() -> None:
     assert Tempo(whole=1.0, idle=1.5).work == 0.0
-    assert moment(Random(1), Tempo(whole=1.0, idle=1.5), 0.0, 1) == 1.0
+    assert moment(Random(1), Tempo(whole=1.0, idle=1.5), Course(0.0), 1) == 1.0
 
 
 # -- what it cost ----------------------------------------------------------------------------------------------------------

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
+
+from holdfast.drill.comparing import Inventory
+
+#: No run is let nearer to the end that is to be expected: how long things take varies.
+_MOST_OF_WHAT_IS_LEFT = 0.75
+#: A command that never gets anywhere would otherwise be let run nearly to its end each time.
+_MOST_STRETCH = 4.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,22 @@ class Tempo:
         return 3 * self.whole + 60
 
 
-def moment(lot: Random, tempo: Tempo, left: float, kills: int) -> float:
+@dataclass(frozen=True)
+class Course:
+    """How far a command is, as far as can be told.
+
+    Args:
+        left: Seconds of work that are left.
+        stretch: How many times its share of that a run gets, because shorter ones got nowhere.
+        reached: Where a run without a kill had made what comes back, in seconds after its start.
+    """
+
+    left: float
+    stretch: float = 1.0
+    reached: float = 0.0
+
+
+def moment(lot: Random, tempo: Tempo, course: Course, kills: int) -> float:
     """Seconds after its start at which a run is killed. On average the work that is left is spread over all runs that follow.
 
     It lies before the end that is to be expected, the last one too, so that as many kills happen as were asked for.
@@ -42,23 +64,43 @@ def moment(lot: Random, tempo: Tempo, left: float, kills: int) -> float:
     Args:
         lot: Where it is drawn from.
         tempo: Of the command.
-        left: Seconds of work that are left.
+        course: How far it is.
         kills: How many are still to happen, this one included; at least 1.
     """
-    return tempo.startup + lot.uniform(0, 2) * left / (kills + 1)
+    share = lot.uniform(0, 2) * course.left / (kills + 1)
+    return tempo.startup + min(course.stretch * share, _MOST_OF_WHAT_IS_LEFT * course.left)
 
 
-def left_after(tempo: Tempo, left: float, lasted: float, lost: float) -> float:
-    """Seconds of work that are left after a run.
+def after(tempo: Tempo, course: Course, *, moved: bool, reached: float, lasted: float, lost: float) -> Course:
+    """How far it is once a run was killed.
+
+    A start takes longer to get to work than to find everything done, and uploads take their time. Where what comes back is
+    what came back before, the run was too short, and the next ones get more.
 
     Args:
         tempo: Of the command.
-        left: Before the run.
-        lasted: How long it ran.
+        course: Before the run.
+        moved: Something else comes back than after the kill before.
+        reached: Of what comes back, see `Course`.
+        lasted: How long the run took.
         lost: Seconds of work that went with the machine, and have to be done again.
     """
-    done = max(lasted - tempo.startup, 0.0) - lost
-    return min(max(left - done, 0.0), tempo.work)
+    if not moved:
+        return replace(course, stretch=min(2 * course.stretch, _MOST_STRETCH))
+    further = reached > course.reached
+    left = tempo.whole - reached if further else course.left - (max(lasted - tempo.startup, 0.0) - lost)
+    return Course(min(max(left, 0.0), tempo.work), course.stretch, max(reached, course.reached))
+
+
+def reached(reference: Inventory, back: Inventory, begun: float) -> float:
+    """How far what comes back is: when the newest of it was made in a run without a kill, in seconds after its start.
+
+    Args:
+        reference: What that run made.
+        back: What comes back.
+        begun: When that run was started, Unix seconds.
+    """
+    return max((f.mtime - begun for p, f in reference.items() if p in back and back[p].identity == f.identity), default=0.0)
 
 
 def repeated(tempo: Tempo, runs: list[float]) -> float:

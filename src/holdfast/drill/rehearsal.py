@@ -12,12 +12,12 @@ from pathlib import Path
 from random import Random
 
 from holdfast.drill import copying
-from holdfast.drill.comparing import Difference, Inventory, compare, without
+from holdfast.drill.comparing import Difference, File, Inventory, compare, without
 from holdfast.drill.drives import Drive, FolderDrive, simulated
 from holdfast.drill.inventory import take
 from holdfast.drill.judging import Shown, bound, loss
 from holdfast.drill.machine import Machine, Run
-from holdfast.drill.moments import Tempo, left_after, moment
+from holdfast.drill.moments import Course, Tempo, after, moment, reached
 from holdfast.drill.report import Kill, Report
 from holdfast.drill.scratch import scratch
 from holdfast.drill.telling import Nothing, Telling
@@ -88,8 +88,24 @@ def rehearse(
         copying.copy(config, copying.plan(config, drive, limit=wish.copy_limit), pristine)
         inside = os.path.relpath(at, config.root) if at.is_relative_to(config.root) else "."
         drill.machine = Machine(place / "machine", pristine, config.root, wish.command, inside, drill.drive_folder, environment)
-        reference, restless, tempo = drill.reference()
-        return drill.killed(reference, restless, tempo)
+        return drill.killed(drill.reference())
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """What comes out when nobody kills.
+
+    Args:
+        made: What is in outputs then.
+        restless: What of it a start with nothing to do changes.
+        tempo: How long both take.
+        begun: When it was started, Unix seconds.
+    """
+
+    made: Inventory
+    restless: tuple[str, ...]
+    tempo: Tempo
+    begun: float
 
 
 class _Drill:
@@ -124,8 +140,8 @@ class _Drill:
 
     # -- without a kill ------------------------------------------------------------------------------------------------
 
-    def reference(self) -> tuple[Inventory, tuple[str, ...], Tempo]:
-        """What comes out when nobody kills, what a start with nothing to do changes of it, and how long both take."""
+    def reference(self) -> _Reference:
+        """What comes out when nobody kills."""
         self.machine.renew()
         self._drive.connect()
         whole = self._uninterrupted("the uninterrupted run")
@@ -140,7 +156,8 @@ class _Drill:
         self._drive.disconnect()
         self._drive.close()
         self._drive = self._new_drive()
-        return made, (*changed.differ, *changed.missing, *changed.extra), Tempo(whole.seconds, idle.seconds)
+        restless = (*changed.differ, *changed.missing, *changed.extra)
+        return _Reference(made, restless, Tempo(whole.seconds, idle.seconds), whole.at - whole.seconds)
 
     def _uninterrupted(self, what: str) -> Run:
         run = self._run(what, _ANY_TIME)
@@ -150,9 +167,10 @@ class _Drill:
 
     # -- with kills ----------------------------------------------------------------------------------------------------
 
-    def killed(self, reference: Inventory, restless: tuple[str, ...], tempo: Tempo) -> Report:
+    def killed(self, reference: _Reference) -> Report:
         """From nothing to the end, on as many machines as it takes."""
-        wish, lot, left = self._wish, Random(self._wish.seed), tempo.work  # noqa: S311 - moments that can be drawn again by seed
+        wish, lot = self._wish, Random(self._wish.seed)  # noqa: S311 - moments that can be drawn again by seed
+        tempo, course, back = reference.tempo, Course(reference.tempo.work), dict[str, File]()
         runs: list[float] = []
         failures: list[int] = []
         in_a_row = 0
@@ -160,7 +178,7 @@ class _Drill:
         self._drive.connect()
         while True:
             open_kills = wish.kills - len(self._kills)
-            until = moment(lot, tempo, left, open_kills) if open_kills else tempo.patience
+            until = moment(lot, tempo, course, open_kills) if open_kills else tempo.patience
             run = self._run(f"run {len(runs) + 1}", until)
             runs.append(run.seconds)
             if run.code == 0:
@@ -180,12 +198,19 @@ class _Drill:
                     f"{tempo.whole:.0f} s without one{self._said}"
                 )
             in_a_row = 0
-            kill = self._kill(run)
+            before, (kill, back) = back, self._kill(run)
             self._kills.append(kill)
-            left = left_after(tempo, left, run.seconds, kill.loss.seconds)
+            course = after(
+                tempo,
+                course,
+                moved=bool(compare(before, back)),
+                reached=reached(reference.made, back, reference.begun),
+                lasted=run.seconds,
+                lost=kill.loss.seconds,
+            )
         made = self._take(self.machine.root)
         ending = self._shown()
-        left_there = self._left_in_store(reference, made)
+        left_there = self._left_in_store(reference.made, made)
         self._drive.disconnect()
         return Report(
             asked=wish.kills,
@@ -194,16 +219,20 @@ class _Drill:
             runs=tuple(runs),
             failures=tuple(failures),
             traffic=self._drive.traffic,
-            files=len(without(reference, wish.varying)),
-            difference=self._compare(reference, {**made, **left_there}),
+            files=len(without(reference.made, wish.varying)),
+            difference=self._compare(reference.made, {**made, **left_there}),
             left_in_store=len(left_there),
-            restless=restless,
+            restless=reference.restless,
             ending=ending,
             seed=wish.seed,
         )
 
-    def _kill(self, run: Run) -> Kill:
-        """Take the machine away, which is held still, and give the next one what is left: an empty disk, and the drive."""
+    def _kill(self, run: Run) -> tuple[Kill, dict[str, File]]:
+        """Take the machine away, which is held still, and give the next one what is left: an empty disk, and the drive.
+
+        Returns:
+            What it cost, and what comes back.
+        """
         shown = self._shown()
         self.machine.kill()
         dropped = self._drive.disconnect()
@@ -211,9 +240,9 @@ class _Drill:
         back, trouble = self._restorable()
         self.machine.renew()
         self._drive.connect()
-        return Kill(run.seconds, loss(there, back, run.at), shown, dropped, trouble)
+        return Kill(run.seconds, loss(there, back, run.at), shown, dropped, trouble), back
 
-    def _restorable(self) -> tuple[Inventory, str]:
+    def _restorable(self) -> tuple[dict[str, File], str]:
         """What a fresh machine gets back, and what it is told where that is not all that there is."""
         fresh = self._place / "fresh" / self.machine.root.name
         (fresh / CONFIG_FILE).parent.mkdir(parents=True)
@@ -239,7 +268,7 @@ class _Drill:
         tick = functools.partial(self._telling.run, what, kills=len(self._kills))
         return self.machine.run(until, tick)
 
-    def _take(self, root: Path) -> Inventory:
+    def _take(self, root: Path) -> dict[str, File]:
         return without(take(root, self._outputs), self._wish.ignored)
 
     def _compare(self, wanted: Inventory, got: Inventory) -> Difference:
