@@ -77,6 +77,25 @@ def test_the_first_backup_of_an_artifact_never_arrived(
     assert "never arrived whole" in caplog.text
 
 
+def test_that_it_never_arrived_is_said_once_to_who_asks_for_its_parts(colab: Colab, caplog: pytest.LogCaptureFixture) -> None:
+    with colab.drive() as drive:
+        root = colab.machine()
+        write(root, "d/b.txt", "lost")
+        keeper = colab.keeper(root)
+        write(root, "other.txt", "so that the store is there")
+        assert keeper.backup("outputs/other.txt")
+        drive.drain()
+        assert keeper.backup("outputs/d")
+        drive.disconnect(next(iter(LOSSES.values())))
+    with colab.drive():
+        keeper = colab.keeper(colab.machine())
+        for path in ("outputs/d/b.txt", "outputs/d", "outputs/d/b.txt"):
+            found = keeper.ensure(path)
+            assert found.outcome is Outcome.ABSENT
+            assert "never arrived whole" in found.warnings[0]
+    assert caplog.text.count("never arrived whole") == 1
+
+
 @pytest.mark.parametrize("fates", LOSSES.values(), ids=LOSSES)
 def test_a_later_backup_never_arrived_and_the_one_before_it_counts(
     colab: Colab, fates: dict[str, Fate], caplog: pytest.LogCaptureFixture

@@ -142,7 +142,9 @@ def refuse_if_hidden(
             raise Corrupt(f"{path}: it may be in generation {name.commit}, which is damaged ({why})")
         text = f"{path}: it may have been in generation {name.commit}, which never arrived whole ({generation.problem})"
         warnings.append(text)
-        log.warning("%s", text)
+        if name.commit.id not in store.told:
+            store.told.add(name.commit.id)
+            log.warning("%s", text)
 
 
 def owned_below(store: Store, view: View, key: Key, coverage: Coverage) -> tuple[str, ...]:

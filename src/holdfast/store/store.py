@@ -54,6 +54,8 @@ class Store(StoreFolder):
         self.backoff = backoff
         self.machine = machine or socket.gethostname()
         self._reference: str | None = None
+        #: Ids of generations of which was said aloud that they never arrived.
+        self.told: set[str] = set()
 
     def manifest(self, name: ManifestName) -> Manifest:
         """Likewise; what another machine wrote shows which signals this place gives of what is surely uploaded."""
