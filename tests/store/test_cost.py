@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from holdfast.store.keys import Key
+from holdfast.store.names import mark
 from holdfast.store.outcomes import Outcome
 from holdfast.store.wrappers import Counting
 from tests.support import Machine, Rig, age, make_database, rows_in
@@ -43,6 +45,25 @@ def test_the_first_backup_ever_makes_the_store_besides(rig: Rig) -> None:
     assert machine.keep.backup("outputs/benchmark.json")
     created = [path for operation, path in counting.paths if operation == "create"]
     assert len([p for p in created if p != "holdfast.json" and not p.startswith("holdfast-probe-")]) == 2
+
+
+def test_what_many_vanished_machines_left_half_uploaded_costs_one_search_and_not_one_each(rig: Rig) -> None:
+    """After many disconnects many generations lack payload. Each missing file could lie in a twin folder that Drive made."""
+    listings = []
+    for lost in (1, 8):
+        for number in range(lost):
+            machine = rig.machine()
+            for name in ("a", "b", "c"):
+                machine.write(f"outputs/d{lost}/deep/er/{name}", f"{number}{name}" * 600_000)
+            assert machine.keep.backup(f"outputs/d{lost}")
+            for payload in (rig.store / f"outputs/d{lost}/deep/er").iterdir():
+                payload.unlink()
+        (rig.store / mark(Key(f"outputs/d{lost}"))).rmdir()  # as none of it was ever known to be safe
+        fresh, counting = rig.counted()
+        counted(counting)
+        assert fresh.keep.ensure(f"outputs/d{lost}").outcome is Outcome.ABSENT
+        listings.append(counted(counting)["list"])
+    assert listings[0] == listings[1] <= 12, listings
 
 
 def test_an_unchanged_directory_of_ten_thousand_files_costs_no_create(rig: Rig) -> None:

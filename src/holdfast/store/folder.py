@@ -40,6 +40,7 @@ class StoreFolder:
         self._new_id = new_id
         self._manifests: dict[str, Manifest] = {}
         self._twins: list[str] | None = None
+        self._listed: dict[str, tuple[Entry, ...]] = {}
         self._sentinel_seen = False
         self._told_none = False
 
@@ -52,6 +53,7 @@ class StoreFolder:
         Raises:
             StoreUnreadable: it cannot be told what is there; nothing may be taken for absent.
         """
+        self._listed.clear()
         self.backend.check()
         problem: str | None = None
         try:
@@ -93,6 +95,7 @@ class StoreFolder:
 
     def relist(self) -> View:
         """One more listing of the generations of a store that was looked at before; its sentinel is not read again."""
+        self._listed.clear()
         self.backend.check()
         found, strays = self._list_generations(GENERATIONS)
         return View(Presence.STORE, None, found, strays)
@@ -137,6 +140,15 @@ class StoreFolder:
         found = parse_sentinel(self._read_all(SENTINEL, MAX_SENTINEL_BYTES), SENTINEL)
         self._sentinel_seen = True
         return found
+
+    def list_once(self, folder: str) -> tuple[Entry, ...]:
+        """What is listed in a folder, nothing where there is none. One listing for each look at the store, so not for absence."""
+        if folder not in self._listed:
+            try:
+                self._listed[folder] = tuple(self.backend.list(folder))
+            except StoreNotFound:
+                self._listed[folder] = ()
+        return self._listed[folder]
 
     def exists(self, path: str) -> bool:
         """Asked by name, which a listing that leaves names out does not touch."""

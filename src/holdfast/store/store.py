@@ -160,10 +160,7 @@ class Store(StoreFolder):
         return next((c for c in candidates if self._is_there((c, size))), None)
 
     def _with_twins(self, folder: str, name: str, *, folders: bool) -> list[str]:
-        try:
-            entries = self.backend.list(folder)
-        except StoreNotFound:
-            return []
+        entries = self.list_once(folder)
         return [e.name for e in entries if e.is_folder == folders and name in (e.name, twin_of(e.name))]
 
     def parallel_map(self, call: Callable[[T], U], items: Sequence[T]) -> Iterator[U]:
