@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,23 +11,24 @@ import pytest
 from holdfast.session.keeper import Keeper
 from holdfast.session.reports import ArtifactStatus
 from holdfast.store.outcomes import Outcome
-from tests.session.test_worker import Background
+from tests.session.background import Background
 from tests.support import Rig, age
 
 LARGE = 1_500_000
 
 
-@pytest.fixture
-def background(rig: Rig) -> Iterator[Background]:
-    made = Background(rig)
-    yield made
-    made.drive.lives()
-    made.drive.going.set()
-
-
 def row(keeper: Keeper, path: str = "outputs/d") -> ArtifactStatus:
     (found,) = [r for r in keeper.status() if r.key.value == path]
     return found
+
+
+def is_said(keeper: Keeper, changed: float) -> float:
+    """Status says that one file is unsaved, and no less than how long ago it was changed. Gives that."""
+    true = time.time() - changed
+    found = row(keeper)
+    assert found.unsaved == 1
+    assert found.unsaved_seconds >= true
+    return true
 
 
 def rewritten_unseen(place: Path, content: bytes) -> None:
@@ -99,10 +99,7 @@ def test_a_file_counts_from_when_it_was_looked_at_and_not_from_the_backup_of_ano
     time.sleep(0.2)
     machine.write("outputs/d/x", "22")
     assert machine.keep.backup("outputs/d/x")
-    true = time.time() - changed
-    found = row(machine.keep)
-    assert found.unsaved == 1
-    assert found.unsaved_seconds >= true
+    true = is_said(machine.keep, changed)
     assert row(machine.keeper()).unsaved_seconds >= true, "it is remembered"
     machine.keep.backup("outputs/d")
     machine.write("outputs/d/y", "333")
@@ -120,10 +117,7 @@ def test_a_file_changed_right_after_it_was_queued_counts_from_then(background: B
     time.sleep(0.2)
     background.drive.going.set()
     keeper.flush()
-    true = time.time() - changed
-    found = row(keeper)
-    assert found.unsaved == 1
-    assert found.unsaved_seconds >= true
+    true = is_said(keeper, changed)
     stake = keeper.at_stake("outputs/d")
     assert stake is not None
     assert stake.seconds >= true
@@ -148,7 +142,4 @@ def test_what_waits_together_counts_from_the_oldest_look(background: Background)
     keeper.backup("outputs/d/y")  # waits as one with x
     background.drive.going.set()
     keeper.flush()
-    true = time.time() - changed
-    found = row(keeper)
-    assert found.unsaved == 1
-    assert found.unsaved_seconds >= true
+    is_said(keeper, changed)

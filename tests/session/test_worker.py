@@ -11,91 +11,15 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from holdfast.errors import NotBackedUp, StoreFull, StoreUnreachable
-from holdfast.session.config import Config
 from holdfast.session.keeper import Keeper
-from holdfast.session.worker import Worker
-from holdfast.store.backend import Backend
-from holdfast.store.directory import DirectoryBackend
 from holdfast.store.outcomes import Outcome
-from holdfast.store.store import Store
-from holdfast.store.workspace import Workspace
-from holdfast.store.wrappers import Faulty
+from tests.session.background import Background
 from tests.support import PROJECT, Machine, Rig, make_database, read_tree, rows_in
-
-
-class Drive:
-    """A drive that can be held, and can die. Every operation on it is seen."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.going = threading.Event()
-        self.going.set()
-        self.reached = threading.Event()
-        self.error: Exception | None = None
-        self.once: list[Exception] = []
-        self.created: list[str] = []
-        self.seconds = 0.0
-
-    def __call__(self, operation: str, path: str) -> None:
-        if operation == "create":
-            self.reached.set()
-            assert self.going.wait(60)
-            time.sleep(self.seconds)
-            if self.once:
-                raise self.once.pop()
-        if self.error is not None:
-            raise self.error
-        if operation == "create":
-            self.created.append(path)
-
-    def dies(self) -> None:
-        self.error = StoreUnreachable(errno.ENOTCONN, "the mount is dead", str(self.folder))
-
-    def lives(self) -> None:
-        self.error = None
-
-    def payloads(self) -> list[str]:
-        return [p for p in self.created if p.startswith("outputs/")]
-
-    def generations(self) -> list[str]:
-        return [p for p in self.created if p.startswith("generations/")]
-
-
-class Background:
-    """A machine whose keeper sends in the background."""
-
-    def __init__(self, rig: Rig, *, retry: tuple[float, ...] = (0.02,)) -> None:
-        self.drive = Drive(rig.drive)
-        self.machine = rig.machine()
-        self.keeper = self.keep(retry)
-
-    def keep(self, retry: tuple[float, ...] = (0.02,)) -> Keeper:
-        backend: Backend = Faulty(DirectoryBackend(self.machine.drive, PROJECT), self.drive)
-        config = Config(self.machine.root, "outputs", PROJECT, Path("/nowhere/drive"), timeout=30)
-        store = Store(backend, parallel=2, machine=self.machine.root.name)
-        keeper = Keeper(config, store, Workspace(self.machine.root, lock_seconds=30), background=True)
-        assert keeper.worker is not None
-        keeper.worker = Worker(keeper._backups, retry=retry, ask=0.05)  # type: ignore[arg-type]
-        return keeper
-
-    def hold(self) -> None:
-        """The worker comes to its next create, and no further."""
-        self.drive.reached.clear()
-        self.drive.going.clear()
-
-
-@pytest.fixture
-def background(rig: Rig) -> Iterator[Background]:
-    made = Background(rig)
-    yield made
-    made.drive.lives()
-    made.drive.going.set()
 
 
 def fresh(rig: Rig, path: str) -> Machine:
@@ -555,16 +479,22 @@ for number in range(4):
 """
 
 
-def test_the_end_of_a_process_sends_checkpoints_of_several_large_files(rig: Rig, tmp_path: Path) -> None:
+def run_to_its_end(rig: Rig, tmp_path: Path, script: str) -> tuple[Path, str]:
+    """Runs it with the folders of project and drive. Gives the project and what was said."""
     root = tmp_path / "root"
     (root / "outputs").mkdir(parents=True)
     (root / "config").mkdir()
     (root / "config/paths.yaml").write_text(f"drive: {{backup_base_dir: {PROJECT}}}")
     done = subprocess.run(
-        [sys.executable, "-c", LARGE, str(root), str(rig.drive)], capture_output=True, text=True, timeout=100, check=False
+        [sys.executable, "-c", script, str(root), str(rig.drive)], capture_output=True, text=True, timeout=100, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
+    return root, done.stderr
+
+
+def test_the_end_of_a_process_sends_checkpoints_of_several_large_files(rig: Rig, tmp_path: Path) -> None:
+    root, _ = run_to_its_end(rig, tmp_path, LARGE)
     assert fresh(rig, "outputs").tree() == read_tree(root / "outputs")
 
 
@@ -584,16 +514,9 @@ keep.backup("outputs/a")
 
 
 def test_what_could_not_be_sent_at_the_end_of_a_process_is_said_once(rig: Rig, tmp_path: Path) -> None:
-    root = tmp_path / "root"
-    (root / "outputs").mkdir(parents=True)
-    (root / "config").mkdir()
-    (root / "config/paths.yaml").write_text(f"drive: {{backup_base_dir: {PROJECT}}}")
-    done = subprocess.run(
-        [sys.executable, "-c", GONE, str(root), str(rig.drive)], capture_output=True, text=True, timeout=100, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("not in the store: ") == 1, done.stderr
-    assert "outputs/a" in done.stderr
+    _, said = run_to_its_end(rig, tmp_path, GONE)
+    assert said.count("not in the store: ") == 1, said
+    assert "outputs/a" in said
 
 
 def test_a_worker_asks_for_confirmation_by_itself(background: Background) -> None:
