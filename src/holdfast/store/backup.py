@@ -156,7 +156,7 @@ def commit(
             parent=_parent_id(line),
             ancestors=ancestors_of(line.parent, (n.commit.id for n in found), voided),
             fresh_line=line.fresh,
-            time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(_oldest(looked, files))),
+            time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(_of_what_is_held(looked, files).values()))),
             writer=f"{store.machine}/{os.getpid()}",
             progress=counted,
             files=files,
@@ -358,10 +358,12 @@ def _looked(before: Mapping[str, float], snapshot: Snapshot, record: Record, now
     return {**kept, **dict.fromkeys(snapshot.scope, now), **refused}
 
 
-def _oldest(looked: Mapping[str, float], files: Mapping[str, FileRecord]) -> float:
-    """When the oldest part of a generation was looked at."""
-    held = {"", *files, *folders_above(files)} if len(looked) > 1 else looked.keys()
-    return min((at for path, at in looked.items() if path in held), default=max(looked.values()))
+def _of_what_is_held(looked: Mapping[str, float], files: Mapping[str, FileRecord]) -> Mapping[str, float]:
+    """Without what a generation does not hold."""
+    if len(looked) == 1:
+        return looked
+    held = {"", *files, *folders_above(files)}
+    return {path: at for path, at in looked.items() if path in held} or {"": max(looked.values())}
 
 
 def _unchanged(
@@ -371,7 +373,14 @@ def _unchanged(
     parent = line.parent
     assert parent is not None
     here = {**({} if line.adopted else record.here), **_learned(workspace, key, snapshot, parent.files)}
-    updated = Record(parent, here, record.copied, chosen=record.chosen, damaged=record.damaged, looked=looked)
+    updated = Record(
+        parent,
+        here,
+        record.copied,
+        chosen=record.chosen,
+        damaged=record.damaged,
+        looked=_of_what_is_held(looked, parent.files),
+    )
     if updated != record:
         workspace.save(key, updated)
     return BackedUp(
@@ -408,7 +417,8 @@ def _remember(
 ) -> None:
     before = {} if line.adopted else {p: h for p, h in record.here.items() if p in manifest.files}
     here = {**before, **_learned(workspace, key, snapshot, manifest.files)}
-    workspace.save(key, Record(manifest, here, record.copied, damaged=record.damaged, looked=looked))
+    held = _of_what_is_held(looked, manifest.files)
+    workspace.save(key, Record(manifest, here, record.copied, damaged=record.damaged, looked=held))
 
 
 def _check_lengths(store: Store, sent: Mapping[str, int]) -> None:
