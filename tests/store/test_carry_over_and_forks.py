@@ -193,7 +193,7 @@ def test_a_file_that_appears_during_a_restore_wins(rig: Rig) -> None:
     assert second.read("outputs/result.json") == b"made here meanwhile"
 
 
-def test_a_directory_that_appears_during_a_restore_wins_and_is_not_mixed(rig: Rig) -> None:
+def test_a_directory_that_appears_during_a_restore_wins_and_gets_what_it_lacks(rig: Rig) -> None:
     first = rig.machine()
     first.write("outputs/d/a", "from the store")
     first.write("outputs/d/b", "b")
@@ -205,9 +205,9 @@ def test_a_directory_that_appears_during_a_restore_wins_and_is_not_mixed(rig: Ri
 
     second = rig.machine(lambda backend: Faulty(backend, meanwhile))
     result = second.keep.ensure("outputs/d")
-    assert result.outcome is Outcome.LOCAL
+    assert result.outcome is Outcome.MERGED
     assert result.warnings
-    assert second.tree("outputs/d") == {"a": b"made here meanwhile"}
+    assert second.tree("outputs/d") == {"a": b"made here meanwhile", "b": b"b"}
 
 
 def test_local_older_than_the_store_is_used_and_status_says_stale(rig: Rig) -> None:
@@ -252,7 +252,7 @@ def test_a_directory_partly_here_gets_its_missing_files(rig: Rig) -> None:
     assert second.read("outputs/d/b") == b"b"
 
 
-def test_a_directory_partly_here_that_differs_is_left_alone_with_a_warning(rig: Rig) -> None:
+def test_a_directory_partly_here_that_differs_gets_what_it_lacks_and_its_next_backup_is_no_fork(rig: Rig) -> None:
     first = rig.machine()
     first.write("outputs/d/a", "a")
     first.write("outputs/d/b", "b")
@@ -260,9 +260,12 @@ def test_a_directory_partly_here_that_differs_is_left_alone_with_a_warning(rig: 
     second = rig.machine()
     second.write("outputs/d/a", "mine")
     result = second.keep.ensure("outputs/d")
-    assert result.outcome is Outcome.LOCAL
+    assert result
+    assert result.outcome is Outcome.MERGED
     assert "differs" in result.warnings[0]
-    assert second.tree("outputs/d") == {"a": b"mine"}
+    assert second.tree("outputs/d") == {"a": b"mine", "b": b"b"}
+    (done,) = second.keep.backup("outputs/d").results
+    assert (done.sequence, done.forked) == (2, ())
 
 
 def test_paths_given_together_commit_together_as_a_part_of_their_artifact(rig: Rig) -> None:

@@ -106,7 +106,7 @@ def restore(
 
 def _restored_code(results: list[Restored]) -> int:
     outcomes = {r.outcome for r in results}
-    return NOT_RESTORED if Outcome.FAILED in outcomes else ABSENT if Outcome.ABSENT in outcomes else OK
+    return NOT_RESTORED if outcomes & {Outcome.FAILED, Outcome.DIFFERS} else ABSENT if Outcome.ABSENT in outcomes else OK
 
 
 @app.command()

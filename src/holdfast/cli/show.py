@@ -97,6 +97,8 @@ def restores(results: Sequence[Restored], *, as_json: bool) -> None:
             Outcome.RESTORED: f"restored from generation {r.generation} ({r.files} file(s), {size(r.size)})"
             if r.generation
             else f"restored, unverified ({r.files} file(s))",
+            Outcome.MERGED: f"here; what was missing came from generation {r.generation} ({r.files} file(s), {size(r.size)})",
+            Outcome.DIFFERS: f"DIFFERS from generation {r.generation}; nothing was touched",
             Outcome.ABSENT: "absent: neither here nor in the store" if not r.error else "absent from the store",
             Outcome.FAILED: "FAILED",
         }[r.outcome]

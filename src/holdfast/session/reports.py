@@ -14,7 +14,7 @@ from holdfast.store.keys import Key
 from holdfast.store.manifest import Manifest
 from holdfast.store.names import ManifestName
 from holdfast.store.records import Here, Record, Signature, looked_at
-from holdfast.store.scan import Found, scan
+from holdfast.store.scan import Found, walk
 from holdfast.store.sqlite import hash_raw
 from holdfast.store.store import Store
 from holdfast.store.view import State, View
@@ -161,7 +161,7 @@ def _artifact(
 ) -> ArtifactStatus:
     record = workspace.record(key) if view is None else workspace.record_in(key, view)
     inner = tuple(key.relative(k) for k in known if k != key and key.covers(k))
-    found = scan(workspace.local(key), owned=inner, strict=True).files if lstat_or_none(workspace.local(key)) is not None else {}
+    found = walk(workspace, key, owned=inner, strict=True).files if lstat_or_none(workspace.local(key)) is not None else {}
     changed = [p for p, f in found.items() if _differs(workspace, key, p, f, record)]
     heads: list[Manifest] = []
     debris = 0
@@ -289,7 +289,7 @@ def _untracked(workspace: Workspace, known: Iterable[Key], now: float) -> list[A
         return []
     owned = tuple(outputs.relative(k) for k in keys if outputs.covers(k))
     groups: dict[Key, list[Found]] = {}
-    for path, found in scan(workspace.local(outputs), owned=owned, strict=True).files.items():
+    for path, found in walk(workspace, outputs, owned=owned, strict=True).files.items():
         groups.setdefault(outputs.join(path.split("/")[0]), []).append(found)
     return [
         ArtifactStatus(

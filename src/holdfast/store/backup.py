@@ -9,13 +9,14 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from holdfast.errors import Corrupt, Refused, StoreNotFound, StoreUnreadable
+from holdfast.store.format.entries import FileRecord
 from holdfast.store.keys import Key, folders_above, printable, within
 from holdfast.store.lineage import find_heads
-from holdfast.store.manifest import FileRecord, Manifest, parse
+from holdfast.store.manifest import Manifest, parse
 from holdfast.store.names import CommitId, ManifestName, key_code
 from holdfast.store.outcomes import BackedUp
 from holdfast.store.planning import Line, agrees, ancestors_of, plan_content, plan_line
@@ -95,7 +96,8 @@ def commit(
         examined = _Examined(store, found, record)
         lost = examined.lost_payloads
         # 2. A stable snapshot of what changed. From here on the caller may go on writing.
-        force = frozenset(p for p, r in (record.base.files if record.base else {}).items() if (r.payload or r.tar) in lost)
+        held = record.base.files.values() if record.base else ()
+        force = frozenset(r.path for r in held if not lost.isdisjoint((*r.places, r.tar or "")))
         hash_all = record.base is None and bool(found)
         earlier = None if taken is None else settle(taken, record, force, hash_all=hash_all)
         snapshot = earlier or _take_anew(workspace, request, record, force, outdated, hash_all=hash_all)
@@ -114,16 +116,20 @@ def commit(
             older=None if record.base is not None or failed else _older_agreeing(store, found, examined, snapshot),
         )
         here = {} if line.adopted else record.here
-        content = plan_content(snapshot, line, here, owned=request.settled, lost_payloads=lost)
+        links_here = frozenset() if line.adopted else record.links
+        content = plan_content(snapshot, line, here, owned=request.settled, lost_payloads=lost, links_here=links_here)
         if content.unchanged and line.parent is not None and examined.stands(line.parent):
             workspace.end(key)
             return _unchanged(store, workspace, key, record, line, snapshot, looked)
         _say_fork(key, line, broken)
         # 4. Record the intent: a kill between manifest and base makes no fork with itself.
         store.backend.check()
-        id_ = CommitId(max(line.sequence, *(v.sequence + 1 for v in voided), 1), store.commit_id())
+        behind = (*voided, *(p for p in record.passed if p not in voided))
+        id_ = CommitId(max(line.sequence, *(b.sequence + 1 for b in behind), 1), store.commit_id())
         name = ManifestName(key_code(key), id_, _parent_id(line))
-        workspace.begin(key, Intent(id_, name.file, _here_now(snapshot), voided, looked))
+        workspace.begin(
+            key, Intent(id_, name.file, _here_now(snapshot), voided, looked, _links_here(record, snapshot, content.links))
+        )
         # 5. Send the payload in parallel, hashed as it goes.
         try:
             sending = Sending(store, workspace, snapshot, content, id_, progress or Silent())
@@ -154,7 +160,7 @@ def commit(
             kind=snapshot.kind,
             commit=id_,
             parent=_parent_id(line),
-            ancestors=ancestors_of(line.parent, (n.commit.id for n in found), voided),
+            ancestors=ancestors_of(line.parent, (n.commit.id for n in found), behind),
             fresh_line=line.fresh,
             time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(_of_what_is_held(looked, files).values()))),
             writer=f"{store.machine}/{os.getpid()}",
@@ -162,6 +168,8 @@ def commit(
             files=files,
             tars=tars,
             folders=content.folders,
+            links=content.links,
+            hard_links=content.hard_links,
         )
         data = manifest.encoded
         _prove(manifest)
@@ -307,7 +315,7 @@ def _settle_intent(store: Store, workspace: Workspace, key: Key, view: View) -> 
                 for path in intent.here.keys() & manifest.files.keys():
                     here[path] = _rebased(here.get(path), intent.here[path], manifest.files[path])
                 looked = intent.looked or record.looked
-                record = Record(manifest, here, record.copied, damaged=record.damaged, looked=looked)
+                record = Record(manifest, here, record.copied, damaged=record.damaged, looked=looked, links=intent.links)
                 workspace.save(key, record)
                 log.info("%s: the interrupted backup %s had been finished", key, intent.commit)
                 voided = ()
@@ -380,6 +388,8 @@ def _unchanged(
         chosen=record.chosen,
         damaged=record.damaged,
         looked=_of_what_is_held(looked, parent.files),
+        links=_links_here(Record() if line.adopted else record, snapshot, parent.links),
+        passed=record.passed,
     )
     if updated != record:
         workspace.save(key, updated)
@@ -418,7 +428,13 @@ def _remember(
     before = {} if line.adopted else {p: h for p, h in record.here.items() if p in manifest.files}
     here = {**before, **_learned(workspace, key, snapshot, manifest.files)}
     held = _of_what_is_held(looked, manifest.files)
-    workspace.save(key, Record(manifest, here, record.copied, damaged=record.damaged, looked=held))
+    links = _links_here(Record() if line.adopted else record, snapshot, manifest.links)
+    workspace.save(key, Record(manifest, here, record.copied, damaged=record.damaged, looked=held, links=links))
+
+
+def _links_here(record: Record, snapshot: Snapshot, held: Iterable[str]) -> frozenset[str]:
+    """The links of a generation that are or were here."""
+    return (record.links | snapshot.links.keys()) & frozenset(held)
 
 
 def _check_lengths(store: Store, sent: Mapping[str, int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import errno
 import logging
 from dataclasses import dataclass
@@ -11,13 +12,24 @@ from holdfast.store.coverage import Coverage
 from holdfast.store.keys import Key, within
 from holdfast.store.lineage import ancestry, descent, find_heads
 from holdfast.store.manifest import Manifest
-from holdfast.store.names import ManifestName, mark
+from holdfast.store.names import CommitId, ManifestName, mark
 from holdfast.store.records import Record
 from holdfast.store.store import Store
 from holdfast.store.view import Generation, State, View
 from holdfast.store.workspace import Workspace, lstat_or_none
 
 log = logging.getLogger(__name__)
+
+#: So many generations with torn files are remembered as passed over; a manifest names eight ancestors.
+MAX_PASSED = 4
+
+
+class Prefer(enum.Enum):
+    """Which side counts where both have a database or a checkpoint, and neither knows of the other."""
+
+    NEITHER = "neither"
+    STORE = "store"
+    LOCAL = "local"
 
 
 @dataclass(frozen=True)
@@ -27,10 +39,25 @@ class Wish:
     Args:
         generation: Id of the generation to take; None for the head.
         replace_here: Move what is here aside and put the restored in its place.
+        prefer: Which side counts where a database or a checkpoint here is another than the store's.
     """
 
     generation: str | None = None
     replace_here: bool = False
+    prefer: Prefer = Prefer.NEITHER
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The generation that a restore takes, or None where none is whole.
+
+    Args:
+        manifest: The generation.
+        passed: Newer ones that hold torn files and are passed over in its favour.
+    """
+
+    manifest: Manifest | None
+    passed: tuple[CommitId, ...] = ()
 
 
 def choose(
@@ -41,19 +68,20 @@ def choose(
     excluded: frozenset[str],
     workspace: Workspace,
     warnings: list[str],
-) -> Manifest | None:
-    """The chosen generation, else the base where something of it is here, else the head. None where none is whole.
+) -> Choice:
+    """The chosen generation, else the base where something of it is here, else the head.
 
-    What is newer and not whole is said: the last backup of a machine that vanished may never have arrived.
+    What is newer and not whole is said: the last backup of a machine that vanished may never have arrived. So is what is newer
+    and holds files that are torn by their own format, and is passed over: nobody could open those.
     """
     if wish.generation is not None:
-        return _named_generation(store, names, wish.generation, excluded)
+        return Choice(_named_generation(store, names, wish.generation, excluded))
     base = record.base
     if base is not None and not wish.replace_here and base.commit.id not in excluded:
         anything_here = any(lstat_or_none(workspace.local(base.key.join(p))) is not None for p in record.here)
         name = next((n for n in names if n.commit == base.commit), None)
         if anything_here and name is not None and store.examine(name).state is State.WHOLE:
-            return base
+            return Choice(base)
     broken: list[Generation] = []
 
     def whole(name: ManifestName) -> Manifest | None:
@@ -79,7 +107,33 @@ def choose(
         log.warning(
             "%s: a fork: taking %s, beside it stand %s; `holdfast history` shows them", heads[0].key, heads[0].commit, others
         )
-    return heads[0] if heads else None
+    return _not_torn(store, names, heads[0], excluded, warnings) if heads else Choice(None)
+
+
+def _not_torn(
+    store: Store, names: tuple[ManifestName, ...], head: Manifest, excluded: frozenset[str], warnings: list[str]
+) -> Choice:
+    """The head, or where files of it are torn, the newest generation of its line of which none is."""
+    if not head.torn:
+        return Choice(head)
+    line = ancestry([head.commit.id], descent(names, {head.commit.id: head.ancestors}))
+    passed = [head.commit]
+    for name in sorted((n for n in names if n.commit.id in line), key=lambda n: n.commit, reverse=True):
+        generation = store.examine(name) if name.commit.id not in excluded else None
+        if generation is None or generation.state is not State.WHOLE or generation.manifest is None:
+            continue
+        if not generation.manifest.torn:
+            path, why = min(head.torn.items())
+            text = (
+                f"{head.key.join(path)}: in generation {head.commit} it is {why}; taking {name.commit}, which has no torn file "
+                f"(`holdfast restore {head.key} --generation {head.commit.id}` takes the torn one)"
+            )
+            if text not in warnings:
+                warnings.append(text)
+                log.warning("%s", text)
+            return Choice(generation.manifest, tuple(passed[:MAX_PASSED]))
+        passed.append(name.commit)
+    return Choice(head)
 
 
 def _named_generation(store: Store, names: tuple[ManifestName, ...], wanted: str, excluded: frozenset[str]) -> Manifest | None:
@@ -122,7 +176,7 @@ def refuse_if_hidden(
             continue
         generation = store.examine(name)
         if generation.state is State.WHOLE and name.commit.id not in excluded:
-            if head is not None and generation.manifest is not None and any(within(p, prefix) for p in generation.manifest.files):
+            if head is not None and generation.manifest is not None and any(within(p, prefix) for p in generation.manifest.paths):
                 raise StoreUnreadable(
                     errno.EEXIST,
                     f"only the fork {name.commit} holds it; `holdfast restore {key} --generation {name.commit.id}` takes that",
@@ -132,7 +186,7 @@ def refuse_if_hidden(
         if head is not None and name.commit.sequence <= head.commit.sequence:
             continue
         manifest, path = generation.manifest, key.join(prefix)
-        if manifest is not None and prefix and not any(within(p, prefix) for p in manifest.files):
+        if manifest is not None and prefix and not any(within(p, prefix) for p in manifest.paths):
             continue
         if generation.state is State.NEWER:
             raise StoreUnreadable(errno.EPROTONOSUPPORT, generation.problem, store.backend.location)

@@ -7,17 +7,20 @@ import logging
 import os
 import secrets
 import shutil
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from holdfast.errors import Corrupt, HoldfastError, LocalError
 from holdfast.store.choose import Wish, choose, owned_below, refuse_if_hidden
 from holdfast.store.coverage import Coverage, DirectoryTest, Target, artifacts, cover
 from holdfast.store.fetch import fetch
-from holdfast.store.keys import Key, within
+from holdfast.store.format.entries import FolderRecord
+from holdfast.store.keys import Key
 from holdfast.store.outcomes import Outcome, Restored
 from holdfast.store.progress import Progress
+from holdfast.store.publish import make_links, settle_folders
 from holdfast.store.records import Record
-from holdfast.store.restore import describe, look
+from holdfast.store.restore import describe, look, part
 from holdfast.store.store import Store
 from holdfast.store.view import View
 from holdfast.store.workspace import Workspace
@@ -48,11 +51,14 @@ def extract(
         coverage = cover(key, known, DirectoryTest(store, view, workspace))
         targets = ([coverage.own] if coverage.own else []) + [Target(k, "") for k in coverage.inner]
         scratch.mkdir(parents=True)
-        results = []
+        results, late = [], _Late()
         for number, one in enumerate(targets):
             wanted = generation if one == coverage.own or coverage.own is None else None
             inside = coverage if one == coverage.own else cover(one.artifact, known, lambda _: True)
-            results.append(_gather(store, workspace, view, inside, one, wanted, scratch, number, progress))
+            results.append(_gather(store, workspace, view, inside, one, wanted, scratch, number, progress, late))
+        for place in make_links(late.links, scratch / "tree"):
+            log.warning("%s: a link is not made, because an artifact lies in its place", place)
+        settle_folders(late.folders)
         found = [r for r in results if r.outcome is Outcome.RESTORED]
         if not found:
             return Restored(key, Outcome.ABSENT, error=f"{key}: not in the store; `holdfast history {key}` lists what is")
@@ -70,6 +76,14 @@ def extract(
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+@dataclass
+class _Late:
+    """What comes after every file of every artifact: links, by path below the folder, and times and modes of folders."""
+
+    links: dict[str, str] = field(default_factory=dict)
+    folders: dict[Path, FolderRecord] = field(default_factory=dict)
+
+
 def _gather(
     store: Store,
     workspace: Workspace,
@@ -80,6 +94,7 @@ def _gather(
     scratch: Path,
     number: int,
     progress: Progress | None,
+    late: _Late,
 ) -> Restored:
     """Fetch one artifact, or a part of it, into the tree under way; damage falls back a generation."""
     key, names = target.artifact, view.of(target.artifact)
@@ -87,19 +102,20 @@ def _gather(
     excluded: set[str] = set()
     warnings: list[str] = []
     while True:
-        manifest = choose(store, names, Record(), wish, frozenset(excluded), workspace, warnings)
+        manifest = choose(store, names, Record(), wish, frozenset(excluded), workspace, warnings).manifest
         if manifest is None:
             refuse_if_hidden(store, names, key, target.prefix, frozenset(excluded), None, warnings)
             return Restored(key, Outcome.ABSENT)
         inner = owned_below(store, view, key, coverage)
-        wanted = [r for p, r in manifest.files.items() if within(p, target.prefix) and not any(within(p, i) for i in inner)]
-        if not wanted and target.prefix:
+        wanted = part(manifest.files, target.prefix, inner)
+        links, folders = part(manifest.links, target.prefix, inner), part(manifest.folders, target.prefix, inner)
+        if not wanted and not links and target.prefix and target.prefix not in manifest.folders:
             refuse_if_hidden(store, names, key, target.prefix, frozenset(excluded), manifest, warnings)
             return Restored(key, Outcome.ABSENT)
         folder = scratch / f"{number}-{len(excluded)}"
         folder.mkdir()
         try:
-            fetched = fetch(store, manifest, wanted, folder, progress)
+            fetched = fetch(store, manifest, wanted.values(), folder, progress)
         except Corrupt as damage:
             if generation is not None:
                 raise
@@ -112,12 +128,13 @@ def _gather(
             place = tree / key.join(path).value
             place.parent.mkdir(parents=True, exist_ok=True)
             os.rename(file, place)
-        for empty in manifest.folders:
-            if within(empty, target.prefix):
-                (tree / key.join(empty).value).mkdir(parents=True, exist_ok=True)
-        if not fetched:
+        for path in folders:
+            (tree / key.join(path).value).mkdir(parents=True, exist_ok=True)
+        if not fetched and not links:
             (tree / key.value).mkdir(parents=True, exist_ok=True)
-        size = sum(r.size for r in wanted)
+        late.links.update({key.join(path).value: target for path, target in links.items()})
+        late.folders.update({tree / key.join(path).value: record for path, record in folders.items()})
+        size = sum(r.size for r in wanted.values())
         log.info(
             "%s: restored from generation %s (%d files, %d bytes) below %s", key, manifest.commit, len(wanted), size, scratch.parent
         )

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from blake3 import blake3
 
 from holdfast.errors import Corrupt, HoldfastError, LocalError, StoreUnreadable
+from holdfast.store.backend import CHUNK_BYTES
+from holdfast.store.format.entries import FileRecord
+from holdfast.store.format.sparse import unpack
 from holdfast.store.keys import printable
-from holdfast.store.manifest import FileRecord, Manifest, Tar
+from holdfast.store.manifest import Manifest, Tar
 from holdfast.store.platform import sync_all
 from holdfast.store.progress import Progress, Silent
 from holdfast.store.store import Store
@@ -37,40 +41,52 @@ def fetch(
         progress: Told about the transfer.
 
     Returns:
-        Path below the artifact to the temporary file. Each has its mode, is synced, and has the content of its record.
+        Path below the artifact to the temporary file. Each has its mode and time, is synced, and has the content of its record;
+        hard links of each other are that.
 
     Raises:
         Corrupt: proven damage; the text names key and file.
         StoreUnreadable: it cannot be read now.
         LocalError: the local disk is too full.
     """
-    records = list(wanted)
+    asked = {r.path: r for r in wanted}
+    same = _hard_links(manifest, asked)
+    records = [r for path, r in asked.items() if path not in same]
     told = progress or Silent()
-    alone = [r for r in records if r.payload is not None]
+    alone = [r for r in records if r.tar is None]
     by_tar: dict[str, dict[str, FileRecord]] = {}
     for record in records:
         if record.tar is not None:
             by_tar.setdefault(record.tar, {})[record.path] = record
     tars = [manifest.tars[payload] for payload in sorted(by_tar)]
-    _check_space(folder, sum(r.size for r in records) + sum(t.size for t in tars))
-    places = {r.path: folder / (r.path or "file") for r in records}
-    told.begin("restoring", str(manifest.key), len(alone) + len(tars), sum(r.size for r in alone) + sum(t.size for t in tars))
+    sizes = {r.path: r.size if r.sparse is None else r.sparse.size for r in records}
+    _check_space(folder, sum(sizes.values()) + sum(t.size for t in tars))
+    places = {path: folder / (path or "file") for path in asked}
+    size = sum(sizes[r.path] for r in alone) + sum(t.size for t in tars)
+    scratches = folder.with_name(f"{folder.name}-tars")
+    told.begin("restoring", str(manifest.key), len(alone) + len(tars), size)
 
     def one(item: FileRecord | Tar) -> None:
         if isinstance(item, Tar):
-            scratch = folder.with_name(f"{folder.name}-tars") / str(tars.index(item))
+            scratch = scratches / str(tars.index(item))
             scratch.mkdir(parents=True)
             for path, data in fetch_tar_members(store, item, by_tar[item.payload], scratch, told, str(manifest.key)):
                 _put(places[path], data)
         else:
-            _stream(store, item.payload or "", item.size, item.blake3, _parent_made(places[item.path]), told, str(manifest.key))
+            fetch_payload(store, item, _parent_made(places[item.path]), scratches, told, str(manifest.key))
         told.file_done()
 
     try:
         items: list[FileRecord | Tar] = [*alone, *tars]
         for _ in store.parallel_map(one, items):
             pass
-        _make_durable(list(places.values()))
+        _make_durable([places[r.path] for r in records])
+        for record in records:
+            os.chmod(places[record.path], record.mode)
+            if record.mtime_ns is not None:
+                os.utime(places[record.path], ns=(record.mtime_ns, record.mtime_ns))
+        for path, first in same.items():
+            link_or_copy(places[first], _parent_made(places[path]))
     except HoldfastError:
         raise
     except FileExistsError as error:
@@ -79,9 +95,92 @@ def fetch(
         raise LocalError(error.errno, error.strerror, error.filename) from error
     finally:
         told.end()
-    for record in records:
-        os.chmod(places[record.path], (record.mode | 0o600) & 0o777)
     return places
+
+
+def _hard_links(manifest: Manifest, asked: Mapping[str, FileRecord]) -> dict[str, str]:
+    """Paths that are made as hard links, to the first of their group that is asked for."""
+    same = {}
+    for group in manifest.hard_links:
+        paths = [path for path in group if path in asked]
+        same.update(dict.fromkeys(paths[1:], paths[0] if paths else ""))
+    return same
+
+
+def link_or_copy(first: Path, path: Path) -> None:
+    """Another name of a file; a copy where the file system has no hard links.
+
+    Raises:
+        FileExistsError: something is there.
+        OSError: the disk refuses.
+    """
+    try:
+        os.link(first, path, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+            raise
+        shutil.copy2(first, path, follow_symlinks=False)
+
+
+def fetch_payload(store: Store, record: FileRecord, target: Path, scratches: Path, progress: Progress, key: str) -> None:
+    """Fetch a file that is no member of a tar, and check it. Raises as `fetch`."""
+    if record.sparse is not None:
+        scratches.mkdir(parents=True, exist_ok=True)
+        tar = scratches / secrets.token_hex(8)
+        _stream(store, record.payload or "", record.sparse.size, record.sparse.blake3, tar, progress, key)
+        _unpack_sparse(tar, record, target, key)
+    elif record.pieces:
+        _fetch_pieces(store, record, target, progress, key)
+    else:
+        _stream(store, record.payload or "", record.size, record.blake3, target, progress, key)
+
+
+def _unpack_sparse(tar: Path, record: FileRecord, target: Path, key: str) -> None:
+    with open(tar, "rb") as source, open(target, "xb") as handle:
+        try:
+            digest = unpack(iter(lambda: source.read(CHUNK_BYTES), b""), handle, record.size)
+        except Corrupt as error:
+            raise Corrupt(f"{key}: {printable(record.payload or '')}: {error}") from None
+    if digest != record.blake3:
+        raise Corrupt(f"{key}: {printable(record.payload or '')} is damaged: its hash does not match")
+    tar.unlink()
+
+
+def _fetch_pieces(store: Store, record: FileRecord, target: Path, progress: Progress, key: str) -> None:
+    """A file that is parts of payloads, one after the other. A payload has no hash of its own, so the file's own decides."""
+    for _ in range(_READS):
+        hasher = blake3()
+        with open(target, "wb") as handle:
+            for chunk in read_pieces(store, record, key):
+                hasher.update(chunk)
+                handle.write(chunk)
+                progress.advance(len(chunk))
+        if hasher.hexdigest() == record.blake3:
+            return
+        progress.advance(-record.size)
+    store.confirm_healthy()
+    raise Corrupt(f"{key}: {printable(record.path)} is damaged: the hash of its pieces does not match")
+
+
+def read_pieces(store: Store, record: FileRecord, key: str) -> Iterator[bytes]:
+    """The content of a file that is kept in pieces. Raises as `fetch`; its hash is for the caller to check."""
+    for piece in record.pieces:
+        where = store.locate(piece.payload, piece.size)
+        if where is None:
+            store.confirm_healthy()
+            raise Corrupt(f"{key}: the payload {printable(piece.payload)} is missing or short (expected {piece.size} bytes)")
+        at, end = 0, piece.offset + piece.length
+        for chunk in store.backend.read(where):
+            part = chunk[max(piece.offset - at, 0) : max(end - at, 0)]
+            at += len(chunk)
+            if part:
+                yield part
+            if at >= end:
+                break
+        if at < end:
+            raise StoreUnreadable(errno.EIO, f"only {at} of {end} bytes can be read", printable(where))
 
 
 def fetch_tar_members(
@@ -95,10 +194,15 @@ def fetch_tar_members(
     """Fetch a tar whole, check it, and give the wanted members. Raises as `fetch`."""
     local = scratch / "members.tar"
     _stream(store, tar.payload, tar.size, tar.blake3, local, progress or Silent(), key)
-    for path, data in read_members(local, {p: r.size for p, r in wanted.items()}):
-        if blake3(data).hexdigest() != wanted[path].blake3:
-            raise Corrupt(f"{key}: {printable(path)} in {printable(tar.payload)} is damaged: its hash does not match")
-        yield path, data
+    members: dict[str, list[FileRecord]] = {}
+    for record in wanted.values():
+        members.setdefault(record.member, []).append(record)
+    for member, data in read_members(local, {m: records[0].size for m, records in members.items()}):
+        digest = blake3(data).hexdigest()
+        for record in members[member]:
+            if digest != record.blake3 or len(data) != record.size:
+                raise Corrupt(f"{key}: {printable(member)} in {printable(tar.payload)} is damaged: its hash does not match")
+            yield record.path, data
     local.unlink()
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from holdfast.store.keys import Key, within
-from holdfast.store.manifest import FileRecord, Kind
+from holdfast.store.format.entries import FileRecord
+from holdfast.store.keys import Key, folders_above, printable, within
+from holdfast.store.local.links import kept_target
+from holdfast.store.manifest import Kind
 from holdfast.store.records import Here, Record, Signature
-from holdfast.store.sqlite import Health, hash_raw, judge, promises_database
-from holdfast.store.workspace import Workspace, is_file, is_folder, local_errors, lstat_or_none, side_files
+from holdfast.store.sqlite import Health, hash_raw, is_database, judge, promises_database
+from holdfast.store.workspace import Workspace, is_file, is_folder, is_link, local_errors, lstat_or_none, side_files
+
+
+def is_checkpoint(place: Path) -> bool:  # replaced by the table of kinds
+    return place.suffix in (".pt", ".pth", ".ckpt", ".safetensors", ".h5", ".keras", ".npz")
 
 
 @dataclass(frozen=True)
@@ -21,13 +27,17 @@ class LocalPart:
     Args:
         exists: Something is at the place (an empty folder counts as nothing).
         equal: Files with the wanted content.
+        same_links: Symbolic links with the wanted target.
         differing: Paths at which something else is.
+        blocked: Those among them where something stands in the way of a folder.
         broken: Databases that are empty, truncated or garbage, to be moved aside.
     """
 
     exists: bool = False
     equal: Mapping[str, Here] = field(default_factory=dict)
+    same_links: frozenset[str] = frozenset()
     differing: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
 
 
@@ -67,22 +77,37 @@ def _all_here(workspace: Workspace, key: Key, prefix: str, inner: list[Key]) -> 
             return False
         if file.sqlite and judge(place) is Health.BROKEN:
             return False
-    return all(is_folder(lstat_or_none(workspace.local(key.join(f)))) for f in record.base.folders if within(f, prefix))
+    for path in record.base.links:
+        if within(path, prefix) and (path not in record.links or not is_link(lstat_or_none(workspace.local(key.join(path))))):
+            return False
+    return all(workspace.has_folder(key.join(f)) for f in record.base.folders if within(f, prefix))
 
 
-def look_here(workspace: Workspace, key: Key, prefix: str, wanted: Mapping[str, FileRecord], record: Record) -> LocalPart:
-    """Compare what is here with the wanted files: by remembered hash where the signature allows, else by content."""
-    place = workspace.local(key.join(prefix))
+def look_here(
+    workspace: Workspace,
+    key: Key,
+    prefix: str,
+    wanted: Mapping[str, FileRecord],
+    record: Record,
+    links: Mapping[str, str] | None = None,
+) -> LocalPart:
+    """Compare what is here with the wanted files and links: by remembered hash where the signature allows, else by content."""
+    place, links = workspace.local(key.join(prefix)), links or {}
     found = lstat_or_none(place)
     if found is None:
         return LocalPart()
+    if set(links) == {prefix}:
+        same = _has_link(workspace, key.join(prefix), links[prefix])
+        return LocalPart(True, same_links=frozenset(links) if same else frozenset(), differing=() if same else (prefix,))
     single = set(wanted) == {prefix}
-    if is_folder(found) == single or not (is_folder(found) or is_file(found)):
-        return LocalPart(True, {}, (prefix,), ())
+    if workspace.has_folder(key.join(prefix)) == single or not (workspace.has_folder(key.join(prefix)) or is_file(found)):
+        return LocalPart(True, differing=(prefix,))
     if not single and not os.listdir(place):
         return LocalPart()
     equal: dict[str, Here] = {}
-    differing, broken = [], []
+    above = {f for f in folders_above([*wanted, *links]) if within(f, prefix)}
+    blocked = tuple(sorted(f for f in above if not workspace.has_folder(key.join(f)) and workspace.has(key.join(f))))
+    differing, broken = list(blocked), []
     for path, file in wanted.items():
         local = workspace.local(key.join(path))
         status = lstat_or_none(local)
@@ -98,7 +123,46 @@ def look_here(workspace: Workspace, key: Key, prefix: str, wanted: Mapping[str, 
                 differing.append(path)
             else:
                 equal[path] = here
-    return LocalPart(True, equal, tuple(differing), tuple(broken))
+    same_links = frozenset(p for p, target in links.items() if _has_link(workspace, key.join(p), target))
+    differing += [p for p in links if p not in same_links and lstat_or_none(workspace.local(key.join(p))) is not None]
+    return LocalPart(True, equal, same_links, tuple(differing), blocked, tuple(broken))
+
+
+def foreign(record: Record, here: LocalPart) -> tuple[str, ...]:
+    """What differs and was neither taken from the store nor given to it here. Anything else is work that went on here."""
+    return tuple(path for path in here.differing if path not in record.here and path not in record.links)
+
+
+def decisive(
+    workspace: Workspace, key: Key, prefix: str, files: Mapping[str, FileRecord], here: LocalPart, others: Iterable[str]
+) -> str:
+    """Why somebody has to say which side counts, or an empty text: a database or a checkpoint is another on each side.
+
+    So it is where something stands in the way of a folder: what lies in there could not come.
+    """
+    for path in others:
+        place = workspace.local(key.join(path))
+        record = files.get(path)
+        named = printable(path or key.name)
+        if path in here.blocked:
+            return f"{named} here is no folder, and"
+        if record is None or not is_file(lstat_or_none(place)):
+            if path == prefix:
+                return f"{named} here is something else than what the store has there, and"
+            continue
+        if record.sqlite or is_database(place):
+            return f"the database {named} here"
+        if is_checkpoint(place):
+            return f"the checkpoint {named} here"
+    return ""
+
+
+def _has_link(workspace: Workspace, key: Key, target: str) -> bool:
+    place = workspace.local(key)
+    if not is_link(lstat_or_none(place)):
+        return False
+    with local_errors():
+        return kept_target(str(place), key, workspace.places)[0] == target
 
 
 def _compare(local: Path, status: os.stat_result, file: FileRecord, known: Here | None) -> Here | None:

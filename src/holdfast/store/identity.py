@@ -8,7 +8,9 @@ import re
 from blake3 import blake3
 
 from holdfast.errors import Corrupt, StoreUnreadable
-from holdfast.store.manifest import FORMAT
+
+#: Of the store itself. Which format a generation is written in, its manifest says.
+FORMAT = 1
 
 MAX_SENTINEL_BYTES = 1 << 16
 _STORE_ID = re.compile(r"[0-9a-f]{32}")

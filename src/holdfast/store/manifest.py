@@ -10,15 +10,17 @@ import enum
 import functools
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, TypeVar
 
 from blake3 import blake3
 
 from holdfast.errors import Corrupt, CutOff, NewerFormat
+from holdfast.store.format.entries import MAX_REASON, FileRecord, FolderRecord, Piece, Sparse, check_target, time_of_text, time_text
 from holdfast.store.keys import Key, check_relative, folders_above, printable
 from holdfast.store.names import (
+    SPARSE_SUFFIX,
     TAR_STEM,
     CommitId,
     ManifestName,
@@ -28,7 +30,11 @@ from holdfast.store.names import (
     payload_folder,
 )
 
-FORMAT = 1
+#: What is written. Format 1 had no links, no times, no hard links, no sparse files, and only the folders without a file.
+FORMAT = 2
+#: What is read.
+FORMATS = (1, 2)
+_READ = " and ".join(map(str, FORMATS))
 MAX_TARS = 8
 MAX_ANCESTORS = 8
 #: Files up to this size travel in tars.
@@ -47,6 +53,7 @@ class Kind(enum.Enum):
     FILE = "file"
     DIRECTORY = "directory"
     SQLITE = "sqlite"
+    LINK = "link"
 
 
 @dataclass(frozen=True)
@@ -56,29 +63,6 @@ class Tar:
     payload: str
     size: int
     blake3: str
-
-
-@dataclass(frozen=True)
-class FileRecord:
-    """One file of a generation.
-
-    Args:
-        path: Below the artifact; empty where the artifact is the file itself.
-        size: Bytes.
-        blake3: Hash of the content, 64 hex digits.
-        mode: Permission bits, 0 to 0o777.
-        payload: Path in the store, or None where the content is a member (named `path`) of a tar.
-        tar: The payload path of that tar, or None.
-        sqlite: The file is a SQLite database, kept by its online backup.
-    """
-
-    path: str
-    size: int
-    blake3: str
-    mode: int
-    payload: str | None = None
-    tar: str | None = None
-    sqlite: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,7 +82,10 @@ class Manifest:
         progress: What the caller counts (finished trials, training step), or None.
         files: By path.
         tars: By payload path.
-        folders: Relative paths of folders that hold no file.
+        folders: By path. In format 1 only those that hold no file.
+        links: Symbolic links, path to target; the path is empty where the artifact is a link itself.
+        hard_links: Groups of paths that are one file.
+        format: The format that it is written in.
     """
 
     store_id: str
@@ -113,7 +100,10 @@ class Manifest:
     progress: float | None
     files: Mapping[str, FileRecord]
     tars: Mapping[str, Tar]
-    folders: tuple[str, ...] = ()
+    folders: Mapping[str, FolderRecord] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
+    hard_links: tuple[tuple[str, ...], ...] = ()
+    format: int = FORMAT
 
     @functools.cached_property
     def encoded(self) -> bytes:
@@ -132,12 +122,26 @@ class Manifest:
         """Bytes of all files."""
         return sum(record.size for record in self.files.values())
 
+    @functools.cached_property
+    def torn(self) -> dict[str, str]:
+        """Files that are not whole by their own format, with the reason."""
+        return {path: record.torn for path, record in self.files.items() if record.torn}
+
+    @functools.cached_property
+    def paths(self) -> frozenset[str]:
+        """Every path that it holds: files, links and folders."""
+        return frozenset((*self.files, *self.links, *self.folders))
+
     def own_payloads(self) -> set[str]:
         """The payload paths that this artifact's commits can have written: in the mirrored folder, under the file's name.
 
         What a forged manifest names besides is another artifact's, and is never removed with this one.
         """
-        claims = {(r.payload, r.path, self.key.join(r.path).name) for r in self.files.values() if r.payload is not None}
+        claims = {
+            (payload, record.member, local_name(self.key.join(record.member).name, sparse=record.sparse is not None))
+            for record in self.files.values()
+            for payload in record.places
+        }
         claims |= {(payload, "x", f"{TAR_STEM}.tar") for payload in self.tars}
         return {payload for payload, path, local in claims if _is_place_of(payload, payload_folder(self.key, path), local)}
 
@@ -149,27 +153,20 @@ class Manifest:
         """Every payload path that this generation needs, tars included, with its length in bytes."""
         needed = {tar.payload: tar.size for tar in self.tars.values()}
         for record in self.files.values():
-            if record.payload is not None:
-                needed[record.payload] = record.size
+            needed.update(record.places)
         return needed
+
+
+def local_name(name: str, *, sparse: bool) -> str:
+    """The file name that a payload is named for: a sparse file travels in a tar, which the name says."""
+    return f"{name}{SPARSE_SUFFIX}" if sparse else name
 
 
 def _body(manifest: Manifest) -> dict[str, Any]:
     tars = sorted(manifest.tars)
     index = {payload: number for number, payload in enumerate(tars)}
-    files = []
-    for path in sorted(manifest.files):
-        record = manifest.files[path]
-        row: dict[str, Any] = {"path": path, "size": record.size, "blake3": record.blake3, "mode": f"{record.mode:o}"}
-        if record.payload is not None:
-            row["payload"] = record.payload
-        if record.tar is not None:
-            row["tar"] = index[record.tar]
-        if record.sqlite:
-            row["sqlite"] = True
-        files.append(row)
-    return {
-        "format": FORMAT,
+    body = {
+        "format": manifest.format,
         "store": manifest.store_id,
         "key": manifest.key.value,
         "kind": manifest.kind.value,
@@ -181,10 +178,45 @@ def _body(manifest: Manifest) -> dict[str, Any]:
         "time": manifest.time,
         "writer": manifest.writer,
         "progress": manifest.progress,
-        "files": files,
+        "files": [_file_row(manifest.files[path], index) for path in sorted(manifest.files)],
         "tars": [{"payload": p, "size": manifest.tars[p].size, "blake3": manifest.tars[p].blake3} for p in tars],
         "folders": sorted(manifest.folders),
     }
+    if manifest.format > 1:
+        body["folders"] = [_folder_row(manifest.folders[path]) for path in sorted(manifest.folders)]
+        body["links"] = [{"path": path, "target": manifest.links[path]} for path in sorted(manifest.links)]
+        body["hard_links"] = [list(group) for group in manifest.hard_links]
+    return body
+
+
+def _file_row(record: FileRecord, index: Mapping[str, int]) -> dict[str, Any]:
+    row: dict[str, Any] = {"path": record.path, "size": record.size, "blake3": record.blake3, "mode": f"{record.mode:o}"}
+    if record.payload is not None:
+        row["payload"] = record.payload
+    if record.tar is not None:
+        row["tar"] = index[record.tar]
+    if record.pieces:
+        row["pieces"] = [{"payload": p.payload, "size": p.size, "offset": p.offset, "length": p.length} for p in record.pieces]
+    if record.sqlite:
+        row["sqlite"] = True
+    if record.mtime_ns is not None:
+        row["mtime"] = time_text(record.mtime_ns)
+    if record.named is not None:
+        row["named"] = record.named
+    if record.torn:
+        row["torn"] = record.torn
+    if record.sparse is not None:
+        row["sparse"] = {"size": record.sparse.size, "blake3": record.sparse.blake3}
+    return row
+
+
+def _folder_row(folder: FolderRecord) -> dict[str, Any]:
+    row: dict[str, Any] = {"path": folder.path}
+    if folder.mode is not None:
+        row["mode"] = f"{folder.mode:o}"
+    if folder.mtime_ns is not None:
+        row["mtime"] = time_text(folder.mtime_ns)
+    return row
 
 
 #: How every manifest begins and ends, whatever its format.
@@ -208,7 +240,7 @@ def parse(data: bytes, name: ManifestName) -> Manifest:
     try:
         document = json.loads(data)
         body = document["manifest"]
-        if body["format"] != FORMAT:
+        if isinstance(body["format"], bool) or body["format"] not in FORMATS:
             _refuse_format(data, document, name)
         manifest = _from_body(body)
     except Corrupt:
@@ -231,26 +263,28 @@ def _refuse_format(data: bytes, document: Any, name: ManifestName) -> NoReturn:
     found = document["manifest"]["format"]
     version = printable(str(found))[:20]
     if isinstance(found, bool) or not isinstance(found, int) or found < FORMAT:
-        raise Corrupt(f"{name.file}: there is no format {version}; this version reads {FORMAT}; upgrade holdfast if it is newer")
-    raise NewerFormat(f"{name.file}: written in format {version}, and this version reads {FORMAT}; upgrade holdfast")
+        raise Corrupt(
+            f"{name.file}: there is no format {version}; this version reads up to {FORMAT}; upgrade holdfast if it is newer"
+        )
+    raise NewerFormat(f"{name.file}: written in format {version}, and this version reads {_READ}; upgrade holdfast")
 
 
 def _from_body(body: Mapping[str, Any]) -> Manifest:
     tars = [Tar(_payload(row["payload"]), _size(row["size"]), _hash(row["blake3"])) for row in body["tars"]]
     if len(tars) > MAX_TARS or len(body["ancestors"]) > MAX_ANCESTORS:
         raise Corrupt(f"{printable(str(body['key']))}: more than {MAX_TARS} tars or {MAX_ANCESTORS} ancestors")
-    kind = Kind(body["kind"])
-    files: dict[str, FileRecord] = {}
-    for row in body["files"]:
-        record = _record(row, tars)
-        if record.path in files:
-            raise Corrupt(f"the path {printable(record.path)} stands twice")
-        files[record.path] = record
+    kind, key, format_ = Kind(body["kind"]), _key(body["key"]), int(body["format"])
+    read_file, read_folder = (_record_1, _folder_1) if format_ == 1 else (_record, _folder)
+    files = _by_path(read_file(row, tars) for row in body["files"])
+    folders = _by_path(read_folder(row) for row in body["folders"])
+    links, hard_links = ({}, ()) if format_ == 1 else (_links(key, body["links"]), _hard_links(files, body["hard_links"]))
     if kind is Kind.DIRECTORY:
-        _check_tree(files, body["folders"])
-    elif list(files) != [""] or body["folders"] or files[""].sqlite != (kind is Kind.SQLITE):
+        _check_tree(files, folders, links)
+    elif kind is Kind.LINK:
+        if format_ == 1 or list(links) != [""] or files or folders:
+            raise Corrupt("a single link needs exactly one target")
+    elif list(files) != [""] or folders or links or files[""].sqlite != (kind is Kind.SQLITE):
         raise Corrupt("a single file needs exactly one file record")
-    key = _key(body["key"])
     progress = body["progress"]
     if progress is not None and (isinstance(progress, bool) or not isinstance(progress, int | float)):
         raise Corrupt("progress is not a number")
@@ -270,8 +304,45 @@ def _from_body(body: Mapping[str, Any]) -> Manifest:
         progress=progress,
         files=files,
         tars={tar.payload: tar for tar in tars},
-        folders=tuple(_relative(f) for f in body["folders"]),
+        folders=folders,
+        links=links,
+        hard_links=hard_links,
+        format=format_,
     )
+
+
+_Entry = TypeVar("_Entry", FileRecord, FolderRecord)
+
+
+def _by_path(entries: Iterable[_Entry]) -> dict[str, _Entry]:
+    found: dict[str, _Entry] = {}
+    for entry in entries:
+        if entry.path in found:
+            raise Corrupt(f"the path {printable(entry.path)} stands twice")
+        found[entry.path] = entry
+    return found
+
+
+def _links(key: Key, rows: list[Any]) -> dict[str, str]:
+    links: dict[str, str] = {}
+    for row in rows:
+        path, target = _text(row["path"]), _text(row["target"])
+        place = key.join(_relative(path)) if path else key
+        problem = check_target(place, target)
+        if problem is not None or path in links:
+            raise Corrupt(f"the link {printable(path)} {problem or 'stands twice'}")
+        links[path] = target
+    return links
+
+
+def _hard_links(files: Mapping[str, FileRecord], groups: list[Any]) -> tuple[tuple[str, ...], ...]:
+    seen: set[str] = set()
+    for group in groups:
+        contents = {(files[path].size, files[path].blake3) for path in group}
+        if len(group) < 2 or len(contents) != 1 or not seen.isdisjoint(group) or len(set(group)) != len(group):
+            raise Corrupt("a group of hard links is none")
+        seen.update(group)
+    return tuple(tuple(group) for group in groups)
 
 
 def _is_place_of(payload: str, folder: str, local: str) -> bool:
@@ -280,39 +351,113 @@ def _is_place_of(payload: str, folder: str, local: str) -> bool:
     return found == folder and commit is not None and names_payload_of(file, local, commit)
 
 
+def _record_1(row: Mapping[str, Any], tars: list[Tar]) -> FileRecord:
+    """A row of format 1, which knows fewer fields."""
+    known = {name: row[name] for name in ("path", "size", "blake3", "mode", "payload", "tar", "sqlite") if name in row}
+    return _record(known, tars)
+
+
 def _record(row: Mapping[str, Any], tars: list[Tar]) -> FileRecord:
     tar = row.get("tar")
     if tar is not None and (isinstance(tar, bool) or not isinstance(tar, int) or tar < 0):
         raise Corrupt("a file names a tar that is not there")
     packed = None if tar is None else tars[tar].payload
-    return _checked(row["path"], row["size"], row["blake3"], row["mode"], row.get("payload"), packed, row.get("sqlite", False))
+    sparse, pieces = row.get("sparse"), row.get("pieces", ())
+    return _checked(
+        row["path"],
+        row["size"],
+        row["blake3"],
+        row["mode"],
+        row.get("payload"),
+        packed,
+        row.get("sqlite", False),
+        row.get("mtime"),
+        row.get("named"),
+        row.get("torn", ""),
+        None if sparse is None else (sparse["size"], sparse["blake3"]),
+        tuple((p["payload"], p["size"], p["offset"], p["length"]) for p in pieces),
+    )
 
 
 # A generation takes most of its files over from the one before, so most records have been checked already.
 # Typed, because 1, 1.0 and True are one key otherwise.
 @functools.lru_cache(maxsize=1 << 14, typed=True)
-def _checked(path: Any, size: Any, digest: Any, mode: Any, payload: Any, tar: str | None, sqlite: Any) -> FileRecord:
+def _checked(
+    path: Any,
+    size: Any,
+    digest: Any,
+    mode: Any,
+    payload: Any,
+    tar: str | None,
+    sqlite: Any,
+    mtime: Any,
+    named: Any,
+    torn: Any,
+    sparse: tuple[Any, Any] | None,
+    pieces: tuple[tuple[Any, Any, Any, Any], ...],
+) -> FileRecord:
     if _text(path):
         _relative(path)
-    if (payload is None) == (tar is None):
-        raise Corrupt(f"the file {printable(path)} needs a payload or a tar, not both")
+    if (payload is not None) + (tar is not None) + bool(pieces) != 1:
+        raise Corrupt(f"the file {printable(path)} needs a payload, a tar or pieces, and one of them only")
     if _size(size) > MAX_TAR_MEMBER and tar is not None:
         raise Corrupt(f"the file {printable(path)} is too large for a tar")
-    bits = int(_text(mode), 8)
+    if sparse is not None and (payload is None or sqlite):
+        raise Corrupt(f"the file {printable(path)} is sparse and has no payload of its own")
+    if named is not None and (_relative(named) == path or pieces):
+        raise Corrupt(f"the file {printable(path)} is named for itself")
+    if len(_text(torn)) > MAX_REASON:
+        raise Corrupt(f"the file {printable(path)} has too long a reason for being torn")
+    parts = tuple(Piece(_payload(p), _size(whole), _size(offset), _size(length)) for p, whole, offset, length in pieces)
+    if parts and (sum(p.length for p in parts) != size or any(p.offset + p.length > p.size for p in parts)):
+        raise Corrupt(f"the pieces of the file {printable(path)} do not make it up")
+    return FileRecord(
+        path,
+        size,
+        _hash(digest),
+        _mode(mode, path),
+        None if payload is None else _payload(payload),
+        tar,
+        sqlite is True,
+        None if mtime is None else time_of_text(_text(mtime)),
+        named,
+        torn,
+        None if sparse is None else Sparse(_size(sparse[0]), _hash(sparse[1])),
+        parts,
+    )
+
+
+def _folder_1(row: Any) -> FolderRecord:
+    return FolderRecord(_relative(row))
+
+
+def _folder(row: Mapping[str, Any]) -> FolderRecord:
+    path, mode, mtime = row["path"], row.get("mode"), row.get("mtime")
+    return FolderRecord(
+        _relative(path) if _text(path) else "",
+        None if mode is None else _mode(mode, path),
+        None if mtime is None else time_of_text(_text(mtime)),
+    )
+
+
+def _mode(value: Any, path: str) -> int:
+    bits = int(_text(value), 8)
     if not 0 <= bits <= 0o777:
-        raise Corrupt(f"the file {printable(path)} has the mode {bits:o}")
-    return FileRecord(path, size, _hash(digest), bits, None if payload is None else _payload(payload), tar, sqlite is True)
+        raise Corrupt(f"{printable(path)} has the mode {bits:o}")
+    return bits
 
 
-def _check_tree(files: Mapping[str, FileRecord], folders: list[str]) -> None:
-    """A path cannot be a file and a folder at once."""
-    names = set(files)
-    if "" in names or "" in folders:
+def _check_tree(files: Mapping[str, FileRecord], folders: Mapping[str, FolderRecord], links: Mapping[str, str]) -> None:
+    """A path is one thing only, and nothing lies below what is no folder: least of all below a link."""
+    if "" in files or "" in links:
         raise Corrupt("a directory holds a file without a name")
-    for path in names & folders_above([*files, *folders]):
+    above = folders_above([*files, *folders, *links])
+    for path in files.keys() & above:
         raise Corrupt(f"{printable(path)} is a file, and a folder that holds others")
-    if names & set(folders):
-        raise Corrupt("a path is a file and a folder at once")
+    for path in links.keys() & above:
+        raise Corrupt(f"{printable(path)} is a symbolic link, and a path leads through it")
+    if files.keys() & folders.keys() or files.keys() & links.keys() or folders.keys() & links.keys():
+        raise Corrupt("a path is two things at once")
 
 
 def _text(value: Any) -> str:

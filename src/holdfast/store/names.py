@@ -25,6 +25,8 @@ SESSIONS = "sessions"
 #: In the marks of an artifact, the folder that tells the artifact from a folder above one. No key has this part.
 MARK = "@"
 TAR_STEM = "small-files"
+#: A file with holes travels in a tar, and its payload is named so.
+SPARSE_SUFFIX = ".sparse.tar"
 PROBE_PREFIX = "holdfast-probe-"
 NO_PARENT = "00000000"
 #: Escaped keys longer than this are cut and closed with a hash, so that a manifest's name stays below 255 bytes.

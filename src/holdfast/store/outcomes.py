@@ -16,12 +16,14 @@ class Outcome(enum.Enum):
 
     LOCAL = "LOCAL"  #: it was here already
     RESTORED = "RESTORED"  #: it came back from the store
+    MERGED = "MERGED"  #: what was missing came from the store; what was here and differs from it stayed
     ABSENT = "ABSENT"  #: it is proven to be neither here nor in the store
+    DIFFERS = "DIFFERS"  #: a database or a checkpoint here is another than the store's; nothing was touched
     FAILED = "FAILED"  #: it is in the store and was not restored, or the store cannot be read
 
     def __bool__(self) -> bool:
         """True where it is present now."""
-        return self in (Outcome.LOCAL, Outcome.RESTORED)
+        return self in (Outcome.LOCAL, Outcome.RESTORED, Outcome.MERGED)
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Restored:
         key: The path.
         outcome: See `Outcome`; the result is true exactly where it is.
         generation: Id of the generation that it came from, or None.
-        error: One line for a person where it failed, else empty.
+        error: One line for a person where it failed or differs, else empty.
         warnings: One line each: a fallback, a difference that was left alone.
         files: Files fetched.
         size: Bytes fetched.

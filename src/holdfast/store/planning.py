@@ -5,12 +5,14 @@ A commit is base + what changed here - what was here and is gone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from holdfast.store.format.entries import FileRecord, FolderRecord
 from holdfast.store.keys import folders_above, within
 from holdfast.store.lineage import ancestry, descent
-from holdfast.store.manifest import MAX_ANCESTORS, MAX_TARS, FileRecord, Kind, Manifest, Tar
+from holdfast.store.manifest import MAX_ANCESTORS, MAX_TARS, Kind, Manifest, Tar
 from holdfast.store.names import CommitId, ManifestName
 from holdfast.store.records import Here, Record
 from holdfast.store.snapshot import Snapshot
@@ -70,7 +72,7 @@ def plan_line(
         base, adopted = older, True
     if base is not None and not broken:
         parents[base.commit.id] = {*base.ancestors, *([base.parent] if base.parent else [])}
-        line = {base.commit.id} | ancestry([base.commit.id], parents)
+        line = {base.commit.id, *(p.id for p in record.passed)} | ancestry([base.commit.id], parents)
         others = tuple(h for h in heads if h.commit.id not in line)
         children = {i for i in lost if i in named and base.commit.id in ancestry([i], parents)}
         above = [named[i].commit.sequence for i in children]
@@ -86,13 +88,15 @@ def plan_line(
 
 
 def agrees(head: Manifest, snapshot: Snapshot, *, need_common: bool = False) -> bool:
-    """True where every file that is both here and in the head has the same content.
+    """True where every file and link that is both here and in the head is the same.
 
     With `need_common` there must be such a file: after a failed restore, new files alone do not descend from the head.
     """
     if (head.kind is Kind.DIRECTORY) != (snapshot.kind is Kind.DIRECTORY):
         return False
-    if conflicts(head.files, snapshot.staged):
+    if conflicts(head.files, (*snapshot.staged, *snapshot.links)) or conflicts(head.links, snapshot.staged):
+        return False
+    if any(p in head.files or head.links.get(p, t) != t for p, t in snapshot.links.items()) or head.links.keys() & snapshot.staged:
         return False
     common = [path for path in snapshot.staged if path in head.files]
     if need_common and not common:
@@ -119,8 +123,11 @@ class Content:
         packed: Staged small paths that go into the commit's tar.
         merged: Payload paths of older tars whose live members move into the commit's tar.
         tars: The tars that inherited records may refer to.
+        same: Staged paths that are hard links of another path, inherited or sent: the content of that one is theirs.
         gone: Paths of base that were here and are gone.
-        folders: Folders without a file.
+        folders: Every folder.
+        links: Symbolic links.
+        hard_links: Groups of paths that are one file.
         unchanged: The parent already is all this.
     """
 
@@ -129,8 +136,11 @@ class Content:
     packed: tuple[str, ...]
     merged: tuple[str, ...]
     tars: Mapping[str, Tar]
+    same: Mapping[str, str]
     gone: tuple[str, ...]
-    folders: tuple[str, ...]
+    folders: Mapping[str, FolderRecord]
+    links: Mapping[str, str]
+    hard_links: tuple[tuple[str, ...], ...]
     unchanged: bool
 
 
@@ -141,6 +151,7 @@ def plan_content(
     *,
     owned: tuple[str, ...],
     lost_payloads: frozenset[str],
+    links_here: frozenset[str] = frozenset(),
 ) -> Content:
     """Decide which files the new generation takes over and which are sent.
 
@@ -150,22 +161,23 @@ def plan_content(
         here: What of base is or was in this workspace; empty where base was adopted.
         owned: Paths that inner artifacts own.
         lost_payloads: Payload paths that are gone from the store: nothing may refer to them.
+        links_here: The same as `here` of the base's symbolic links.
     """
     base = line.content
     single = snapshot.kind is not Kind.DIRECTORY
     inherit: dict[str, FileRecord] = {}
     gone: list[str] = []
-    displaced = conflicts(base.files, snapshot.found) if base is not None else set()
+    displaced = conflicts(base.files, (*snapshot.found, *snapshot.links)) if base is not None else set()
     if base is not None and (base.kind is Kind.DIRECTORY) != single:
         for path, record in base.files.items():
-            kept = None if path in displaced else _taken_over(path, record, snapshot, here, owned)
+            kept = None if path in displaced or path in snapshot.links else _taken_over(path, record, snapshot, here, owned)
             if kept is None and path not in snapshot.staged:
                 gone.append(path)
-            elif kept is not None and (kept.payload or kept.tar) not in lost_payloads:
+            elif kept is not None and lost_payloads.isdisjoint((*kept.places, kept.tar or "")):
                 inherit[path] = kept
     elif base is not None:
         gone = list(base.files)
-    send = sorted(path for path in snapshot.staged if path not in inherit)
+    send, same = _each_once(snapshot, sorted(path for path in snapshot.staged if path not in inherit), inherit)
     packed = tuple(p for p in send if not single and is_small(snapshot, p))
     merged: tuple[str, ...] = ()
     if packed:
@@ -174,18 +186,23 @@ def plan_content(
             if record.tar is not None:
                 live[record.tar] = live.get(record.tar, 0) + record.size
         merged = tuple(plan_merge(live, sum(snapshot.staged[p].size for p in packed), MAX_TARS))
-    folders = _folders(snapshot, base, here, inherit, send)
+    files = {*inherit, *send, *same}
+    links = _links(snapshot, base, links_here, files)
+    folders = _folders(snapshot, base, here, {*files, *links})
+    hard_links = _hard_links(snapshot, base, files)
     unchanged = (
         base is not None
         and base is line.parent
         and not send
+        and not same
         and not gone
         and base.kind is snapshot.kind
-        and dict(base.files) == inherit
-        and tuple(sorted(base.folders)) == folders
+        and base.links == links
+        and _are_as_in(base, inherit, folders, hard_links)
     )
     alone = tuple(p for p in send if p not in packed)
-    return Content(inherit, alone, packed, merged, {} if base is None else base.tars, tuple(gone), folders, unchanged)
+    tars = {} if base is None else base.tars
+    return Content(inherit, alone, packed, merged, tars, same, tuple(gone), folders, links, hard_links, unchanged)
 
 
 def is_small(snapshot: Snapshot, path: str) -> bool:
@@ -193,40 +210,91 @@ def is_small(snapshot: Snapshot, path: str) -> bool:
     return snapshot.staged[path].source is None
 
 
+def _each_once(snapshot: Snapshot, wanted: Iterable[str], inherit: Mapping[str, FileRecord]) -> tuple[list[str], dict[str, str]]:
+    """What is sent, and the paths that share the content of another: hard links of one file."""
+    first: dict[tuple[Path, str], str] = {}
+    send, same = [], {}
+    for path in wanted:
+        staged = snapshot.staged[path]
+        if staged.same_as is not None:
+            same[path] = staged.same_as
+        elif staged.copy is None or (leader := first.setdefault(staged.copy, path)) == path:
+            send.append(path)
+        else:
+            same[path] = leader
+    missing = [path for path, other in same.items() if other not in inherit and other not in send]
+    assert not missing, missing  # a snapshot that names what the base lost does not stand, and is taken anew
+    return send, same
+
+
+def _are_as_in(
+    base: Manifest,
+    files: Mapping[str, FileRecord],
+    folders: Mapping[str, FolderRecord],
+    hard_links: tuple[tuple[str, ...], ...],
+) -> bool:
+    """True where the base says the same of these. A folder's time alone is no change, nor is what format 1 could not say."""
+    if base.format == 1:
+        same_files = {p: replace(r, mtime_ns=None, torn="") for p, r in files.items()} == base.files
+        occupied = folders_above([*files, *folders])
+        return same_files and {f for f in folders if f and f not in occupied} == {*base.folders}
+    timeless = {path: folder.mode for path, folder in folders.items()} == {p: f.mode for p, f in base.folders.items()}
+    return timeless and dict(base.files) == files and base.hard_links == hard_links
+
+
 def _taken_over(
     path: str, record: FileRecord, snapshot: Snapshot, here: Mapping[str, Here], owned: tuple[str, ...]
 ) -> FileRecord | None:
     """The base's record as the new generation has it, or None where it is sent anew or is gone."""
     if path in snapshot.kept:
-        return _with_mode(record, snapshot.found[path].mode)
-    if any(within(path, refused) for refused in snapshot.refused):
+        return _as_found(record, snapshot, path)
+    if any(within(path, not_kept) for not_kept in snapshot.not_kept):
         return record
     if path in snapshot.staged:
         staged = snapshot.staged[path]
-        same = staged.blake3 == record.blake3 and staged.sqlite == record.sqlite
-        return _with_mode(record, staged.mode) if same else None
+        same = staged.blake3 == record.blake3 and staged.sqlite == record.sqlite and staged.torn == record.torn
+        return _as_found(record, snapshot, path) if same else None
     inner = any(path == prefix or path.startswith(prefix + "/") for prefix in owned)
     if inner or (snapshot.covers(path) and path in here):
         return None
     return record
 
 
-def _with_mode(record: FileRecord, mode: int) -> FileRecord:
-    return record if record.mode == mode else replace(record, mode=mode)
+def _as_found(record: FileRecord, snapshot: Snapshot, path: str) -> FileRecord:
+    """The record with the mode and the time that the file has here."""
+    found = snapshot.found[path]
+    if (record.mode, record.mtime_ns) == (found.mode, found.signature.mtime_ns):
+        return record
+    return replace(record, mode=found.mode, mtime_ns=found.signature.mtime_ns)
 
 
-def _folders(
-    snapshot: Snapshot, base: Manifest | None, here: Mapping[str, Here], inherit: Mapping[str, FileRecord], send: list[str]
-) -> tuple[str, ...]:
-    """Folders without a file: those here within scope, and the base's where this workspace never had all of the base."""
+def _links(snapshot: Snapshot, base: Manifest | None, links_here: frozenset[str], files: Collection[str]) -> dict[str, str]:
+    """Links here within scope, and the base's that this workspace never had or did not look at."""
+    kept = {}
+    for path, target in {} if base is None else base.links.items():
+        stays = any(within(path, not_kept) for not_kept in snapshot.not_kept)
+        if stays or not (snapshot.covers(path) and path in links_here):
+            kept[path] = target
+    blocked = conflicts(kept, {*files, *snapshot.links})
+    kept = {p: t for p, t in kept.items() if p not in blocked and p not in files and p not in snapshot.folders}
+    return {**kept, **snapshot.links}
+
+
+def _folders(snapshot: Snapshot, base: Manifest | None, here: Mapping[str, Here], held: Set[str]) -> dict[str, FolderRecord]:
+    """Folders here, and the base's where this workspace never had all of the base; never where something else is."""
     if snapshot.kind is not Kind.DIRECTORY:
-        return ()
+        return {}
     partial = base is not None and any(p not in here for p in base.files)
-    kept = [f for f in (base.folders if base is not None else ()) if partial or not snapshot.covers(f)]
-    files = {*inherit, *send}
-    occupied = folders_above(files)
-    free = {f for f in (*kept, *snapshot.folders) if f not in occupied and f not in files}
-    return tuple(sorted(free - conflicts(free, files)))
+    before = {} if base is None else base.folders
+    kept = {f: r for f, r in before.items() if partial or not snapshot.covers(f) or any(within(f, n) for n in snapshot.not_kept)}
+    return {f: r for f, r in {**kept, **snapshot.folders}.items() if held.isdisjoint({f, *folders_above([f])})}
+
+
+def _hard_links(snapshot: Snapshot, base: Manifest | None, files: Collection[str]) -> tuple[tuple[str, ...], ...]:
+    """Groups here, and the base's of which nothing was looked at."""
+    kept = [g for g in (() if base is None else base.hard_links) if not any(snapshot.covers(p) for p in g)]
+    groups = [tuple(p for p in g if p in files) for g in (*kept, *snapshot.hard_links)]
+    return tuple(sorted(g for g in groups if len(g) > 1))
 
 
 def ancestors_of(parent: Manifest | None, present: Iterable[str], voided: Iterable[CommitId] = ()) -> tuple[str, ...]:

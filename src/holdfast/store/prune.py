@@ -71,7 +71,8 @@ def plan_prune(
 ) -> PrunePlan:
     """Decide what of one artifact may go. Pure.
 
-    Kept always: heads, and the generation with the most progress. One that was here at attach goes only where newer whole ones
+    Kept always: heads, the generation with the most progress, and the newest of a line that has no torn file.
+    One that was here at attach goes only where newer whole ones
     of its line were here at attach too: two where another machine wrote them, so that they came out of the store. Of what this
     machine wrote itself, and a mount may show before it is uploaded, two must be confirmed, or four where nobody can tell;
     the same holds among those of this session. What is known to be still on its way is no reason to let anything go.
@@ -97,7 +98,9 @@ def plan_prune(
     keep = {i for i in whole if not above[i]}
     if whole:
         keep.add(max(whole.values(), key=rank).commit.id)
-    drop = {i for i in whole.keys() - keep if _may_go(i, above[i], attached, own)}
+    # What is torn by its own format opens for nobody, so it is no reason to let one go that is not.
+    torn = {i for i, manifest in whole.items() if manifest.torn}
+    drop = {i for i in whole.keys() - keep if _may_go(i, above[i] if i in torn else above[i] - torn, attached, own)}
     drop |= _debris(generations, whole, parents, attached, own) - damaged
     remaining = [g for g in generations if g.name.commit.id not in drop]
     freed: set[str] = set()

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from holdfast.errors import LocalError
+from holdfast.store.format.entries import FolderRecord
 from holdfast.store.platform import fsync_folder
 
 
@@ -82,6 +83,45 @@ def _exists(target: Path) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def make_links(links: Mapping[str, str], root: Path) -> tuple[str, ...]:
+    """Make symbolic links in a folder that is there. Gives the paths at which something had appeared; that is left alone.
+
+    They are made after every file: nothing is ever written through one.
+
+    Args:
+        links: Path below `root` (empty for `root` itself) to target.
+        root: The artifact on this machine.
+
+    Raises:
+        LocalError: the disk refuses.
+    """
+    appeared = []
+    for path, target in sorted(links.items()):
+        place = root / path if path else root
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.symlink(target, place)
+        except FileExistsError:
+            appeared.append(path)
+        except OSError as error:
+            raise LocalError(error.errno, error.strerror, str(place)) from error
+    return tuple(appeared)
+
+
+def settle_folders(folders: Mapping[Path, FolderRecord]) -> None:
+    """Give folders that a restore made their times and modes: the deepest first, and after everything that lies in them."""
+    for place, folder in sorted(folders.items(), key=lambda item: len(item[0].parts), reverse=True):
+        try:
+            if folder.mtime_ns is not None:
+                os.utime(place, ns=(folder.mtime_ns, folder.mtime_ns))
+            if folder.mode is not None:
+                os.chmod(place, folder.mode)
+        except FileNotFoundError:
+            continue  # removed meanwhile, by whoever works here
+        except OSError as error:
+            raise LocalError(error.errno, error.strerror, str(place)) from error
 
 
 def inodes(temporaries: Mapping[str, Path]) -> dict[str, int]:

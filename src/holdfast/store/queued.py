@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from holdfast.store.backup import Request
+from holdfast.store.format.entries import FileRecord
 from holdfast.store.keys import within
-from holdfast.store.manifest import FileRecord, Kind
+from holdfast.store.manifest import Kind
 from holdfast.store.records import Record
 from holdfast.store.snapshot import SPOOL, Known, Snapshot, Staged, spooled
 from holdfast.store.tars import TarWriter
@@ -45,7 +46,7 @@ class Queued:
     @classmethod
     def about(cls, request: Request, folder: Path) -> Queued:
         """A copy that is about to be taken into `folder`."""
-        empty = Snapshot(request.artifact, Kind.FILE, request.scope, request.inner, {}, (), {}, {}, {})
+        empty = Snapshot(request.artifact, Kind.FILE, request.scope, request.inner)
         return cls(request, empty, (folder,), time.time())
 
     def holding(self, snapshot: Snapshot) -> Queued:
@@ -67,7 +68,7 @@ def expected(record: Record, waiting: list[Queued]) -> Known:
             here.pop(path, None)
         for path, staged in queued.snapshot.staged.items():
             digest = staged.blake3 or ""
-            files[path] = FileRecord(path, staged.size, digest, staged.mode, sqlite=staged.sqlite)
+            files[path] = FileRecord(path, staged.size, digest, staged.mode, sqlite=staged.sqlite, torn=staged.torn)
             here[path] = staged.as_here(digest)
         here.update(queued.snapshot.kept)
     return Known(files, here, record.copied)
@@ -92,10 +93,12 @@ def merge(older: Queued, newer: Queued, new_folder: Callable[[], Path]) -> Queue
         scope=("",) if "" in (*old.scope, *new.scope) else tuple(sorted({*old.scope, *new.scope})),
         owned=owned,
         found={**_beside(old.found, new), **new.found},
-        folders=tuple(sorted({*(f for f in old.folders if not new.covers(f)), *new.folders})),
+        folders={**_beside(old.folders, new), **new.folders},
+        links={**_beside(old.links, new), **new.links},
         kept=kept,
         staged=staged,
         refused={**_beside(old.refused, new), **new.refused},
+        left_out=tuple(sorted({*(p for p in old.left_out if not new.covers(p)), *new.left_out})),
         merged=True,
     )
     folders = (*older.folders, *newer.folders)
@@ -136,4 +139,4 @@ def _packed(staged: dict[str, Staged], into: Path) -> dict[str, Staged]:
     with TarWriter(spool) as writer:
         for one, data in spooled(small):
             writer.add(one.path, data, one.mode, one.here.mtime_ns)
-    return {**staged, **{s.path: replace(s, spool=spool) for s in small}}
+    return {**staged, **{s.path: replace(s, spool=spool, member=None) for s in small}}

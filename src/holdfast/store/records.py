@@ -71,6 +71,8 @@ class Record:
         damaged: Ids of generations that this workspace proved damaged.
         looked: By path prefix, when what is there was last looked at and base held it, Unix seconds; the longest that covers a
             path counts. For people. Empty in a record that an older version wrote.
+        links: Symbolic links of base that are or were in this workspace.
+        passed: Generations with torn files that were passed over in favour of base. What follows base follows them too.
     """
 
     base: Manifest | None = None
@@ -79,6 +81,8 @@ class Record:
     chosen: bool = False
     damaged: frozenset[str] = frozenset()
     looked: Mapping[str, float] = field(default_factory=dict)
+    links: frozenset[str] = frozenset()
+    passed: tuple[CommitId, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ class Intent:
         here: Signatures of the local files that it holds.
         voided: Commits of this artifact that failed just before. The last write of one may have hung, and come through later.
         looked: As the record will have it.
+        links: Symbolic links that it holds and that are or were here.
     """
 
     commit: CommitId
@@ -98,6 +103,7 @@ class Intent:
     here: Mapping[str, Signature]
     voided: tuple[CommitId, ...] = ()
     looked: Mapping[str, float] = field(default_factory=dict)
+    links: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -166,6 +172,8 @@ def record_to_json(record: Record) -> dict[str, Any]:
         "chosen": record.chosen,
         "damaged": sorted(record.damaged),
         "looked": dict(record.looked),
+        "links": sorted(record.links),
+        "passed": [[v.sequence, v.id] for v in record.passed],
     }
 
 
@@ -179,7 +187,9 @@ def record_from_json(body: Mapping[str, Any]) -> Record:
         base = parse(body["base"]["manifest"].encode(), name)
     here = {path: Here(row[0], _signature_from_json(row[1:5]), row[5]) for path, row in body["here"].items()}
     looked = dict(body.get("looked", {}))
-    return Record(base, here, frozenset(body["copied"]), body["chosen"], frozenset(body["damaged"]), looked)
+    links = frozenset(body.get("links", ()))
+    passed = tuple(CommitId(sequence, id_) for sequence, id_ in body.get("passed", ()))
+    return Record(base, here, frozenset(body["copied"]), body["chosen"], frozenset(body["damaged"]), looked, links, passed)
 
 
 def intent_to_json(intent: Intent) -> dict[str, Any]:
@@ -191,6 +201,7 @@ def intent_to_json(intent: Intent) -> dict[str, Any]:
         "here": {path: _signature_to_json(s) for path, s in intent.here.items()},
         "voided": [[v.sequence, v.id] for v in intent.voided],
         "looked": dict(intent.looked),
+        "links": sorted(intent.links),
     }
 
 
@@ -198,7 +209,8 @@ def intent_from_json(body: Mapping[str, Any]) -> Intent:
     """The intent that `intent_to_json` wrote."""
     here = {path: _signature_from_json(row) for path, row in body["here"].items()}
     voided = tuple(CommitId(sequence, id_) for sequence, id_ in body.get("voided", ()))
-    return Intent(CommitId(body["sequence"], body["id"]), body["manifest"], here, voided, dict(body.get("looked", {})))
+    looked, links = dict(body.get("looked", {})), frozenset(body.get("links", ()))
+    return Intent(CommitId(body["sequence"], body["id"]), body["manifest"], here, voided, looked, links)
 
 
 def publication_to_json(publication: Publication) -> dict[str, Any]:

@@ -10,22 +10,24 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from holdfast.errors import Corrupt, HoldfastError, LocalError, StoreUnreadable
-from holdfast.store.choose import Wish, choose, owned_below, refuse_if_hidden
+from holdfast.store.choose import Prefer, Wish, choose, owned_below, refuse_if_hidden
 from holdfast.store.coverage import Coverage, DirectoryTest, Target, artifacts, cover
 from holdfast.store.fetch import fetch
-from holdfast.store.here import LocalPart, is_complete, look_here
+from holdfast.store.format.entries import FileRecord, FolderRecord
+from holdfast.store.here import LocalPart, decisive, foreign, is_complete, look_here
 from holdfast.store.keys import Key, printable, within
-from holdfast.store.manifest import FileRecord, Kind, Manifest
+from holdfast.store.manifest import Kind, Manifest
 from holdfast.store.marks import refuse_if_known
 from holdfast.store.outcomes import Outcome, Restored
 from holdfast.store.plain import plain_outcome, restore_plain
 from holdfast.store.progress import Progress
-from holdfast.store.publish import inodes, publish_files, publish_tree
+from holdfast.store.publish import inodes, make_links, publish_files, publish_tree, settle_folders
 from holdfast.store.records import Here, Publication, Record, Signature
 from holdfast.store.room import telling_room
 from holdfast.store.store import Store, first_error
@@ -34,12 +36,24 @@ from holdfast.store.workspace import STATE_FOLDER, Workspace, is_file, local_err
 
 log = logging.getLogger(__name__)
 
+#: The answer for a path of several artifacts is the worst of theirs, else that something came.
+_WORST_FIRST = (Outcome.FAILED, Outcome.DIFFERS, Outcome.MERGED, Outcome.RESTORED, Outcome.LOCAL)
+
 #: What a store takes before anything is in it: its sentinel, and a test file.
 _FIRST_BYTES = 4096
 
 
-def ensure(store: Store | None, workspace: Workspace, key: Key, progress: Progress | None = None) -> Restored:
+def ensure(
+    store: Store | None, workspace: Workspace, key: Key, progress: Progress | None = None, prefer: Prefer = Prefer.NEITHER
+) -> Restored:
     """Make a path present: here already, restored, proven absent, or failed. Does not raise for what a store can do.
+
+    Args:
+        store: Where from, or None.
+        workspace: Where to.
+        key: The path.
+        progress: Told about the transfer.
+        prefer: Which side counts where a database or a checkpoint here is another than the store's.
 
     Raises:
         OutsideOutputs: the path cannot be kept at all.
@@ -51,8 +65,8 @@ def ensure(store: Store | None, workspace: Workspace, key: Key, progress: Progre
             here = lstat_or_none(workspace.local(key)) is not None
             return Restored(key, Outcome.LOCAL if here else Outcome.ABSENT)
         with workspace.lock():
-            result = _each(store, workspace, look(store, workspace), key, Wish(), progress)
-            if result.outcome in (Outcome.RESTORED, Outcome.ABSENT):
+            result = _each(store, workspace, look(store, workspace), key, Wish(prefer=prefer), progress)
+            if result.outcome in (Outcome.RESTORED, Outcome.MERGED, Outcome.ABSENT):
                 workspace.forgive(key)
     except HoldfastError as error:
         result = Restored(key, Outcome.FAILED, error=describe(key, error))
@@ -144,22 +158,41 @@ def _each(store: Store, workspace: Workspace, view: View, key: Key, wish: Wish, 
     """Restore the artifact that owns the path, then those below it; the worst outcome is the answer."""
     known = artifacts(store, view, workspace)
     coverage = cover(key, known, DirectoryTest(store, view, workspace))
-    results = []
+    results: list[Restored] = []
+    made: dict[Path, FolderRecord] = {}
+    try:
+        return _all(store, workspace, view, key, wish, progress, known, coverage, results, made)
+    finally:
+        settle_folders(made)
+
+
+def _all(
+    store: Store,
+    workspace: Workspace,
+    view: View,
+    key: Key,
+    wish: Wish,
+    progress: Progress | None,
+    known: frozenset[Key],
+    coverage: Coverage,
+    results: list[Restored],
+    made: dict[Path, FolderRecord],
+) -> Restored:
     if coverage.own is not None:
-        results.append(restore_artifact(store, workspace, view, coverage, coverage.own, wish, progress))
-    if not results or (results[0].outcome is not Outcome.FAILED and not is_file(lstat_or_none(workspace.local(key)))):
+        results.append(restore_artifact(store, workspace, view, coverage, coverage.own, wish, progress, made))
+    if not results or (
+        results[0].outcome not in (Outcome.FAILED, Outcome.DIFFERS) and not is_file(lstat_or_none(workspace.local(key)))
+    ):
         for inner in coverage.inner:
             below = cover(inner, known, lambda _: True)
             # A generation is of one artifact; what stands below the artifact that it was named for comes from the head.
             inner_wish = wish if coverage.own is None else replace(wish, generation=None)
-            results.append(restore_artifact(store, workspace, view, below, Target(inner, ""), inner_wish, progress))
+            results.append(restore_artifact(store, workspace, view, below, Target(inner, ""), inner_wish, progress, made))
     present = [r for r in results if r.outcome is not Outcome.ABSENT]
     if not present:
         answer = _not_in_store(store, workspace, view, key, wish)
         return replace(answer, warnings=(*answer.warnings, *(w for r in results for w in r.warnings)))
-    worst = next((r for r in present if r.outcome is Outcome.FAILED), None)
-    fetched = next((r for r in present if r.outcome is Outcome.RESTORED), None)
-    answer = worst or fetched or present[0]
+    answer = next(r for outcome in _WORST_FIRST for r in present if r.outcome is outcome)
     return replace(
         answer,
         key=key,
@@ -206,8 +239,19 @@ def restore_artifact(
     target: Target,
     wish: Wish,
     progress: Progress | None,
+    made: dict[Path, FolderRecord],
 ) -> Restored:
     """Restore one artifact, or a part of it. The workspace's lock is held.
+
+    Args:
+        store: Where from.
+        workspace: Where to.
+        view: A fresh look at the store.
+        coverage: What the path means.
+        target: The artifact, and the part of it.
+        wish: What is asked for.
+        progress: Told about the transfer.
+        made: Takes the folders that are made, to be given their times and modes once everything lies in them.
 
     Raises:
         StoreError, LocalError: nothing was published.
@@ -224,37 +268,52 @@ def restore_artifact(
     while True:
         # 1. The generation: the chosen one, the base, or the head.
         known = replace(record, base=None) if skip_base else record
-        manifest = choose(store, names, known, wish, frozenset(excluded), workspace, warnings)
+        choice = choose(store, names, known, wish, frozenset(excluded), workspace, warnings)
+        manifest = choice.manifest
         if manifest is None and base is not None and (not names or store.elsewhere(base)):
             shown = "no whole one" if names else "none"
             raise StoreUnreadable(errno.EIO, f"this workspace has seen generations of it, and the store shows {shown}", str(key))
         if manifest is None:
             refuse_if_hidden(store, names, key, prefix, frozenset(excluded), None, warnings)
             return Restored(target.artifact.join(prefix), Outcome.ABSENT, warnings=tuple(warnings))
+        record = replace(record, passed=choice.passed or record.passed)
         owned = owned_below(store, view, key, coverage)
-        wanted = {p: r for p, r in manifest.files.items() if within(p, prefix) and not any(within(p, o) for o in owned)}
-        if not wanted and prefix and base is not None and manifest.commit == base.commit and not skip_base:
+        wanted = part(manifest.files, prefix, owned)
+        links, folders = part(manifest.links, prefix, owned), part(manifest.folders, prefix, owned)
+        nothing = not wanted and not links and prefix
+        if nothing and base is not None and manifest.commit == base.commit and not skip_base:
             skip_base = True  # what came after the base may hold it
             continue
-        if not wanted and prefix and prefix not in manifest.folders:
+        if nothing and prefix not in manifest.folders:
             refuse_if_hidden(store, names, key, prefix, frozenset(excluded), manifest, warnings)
             return Restored(key.join(prefix), Outcome.ABSENT, warnings=tuple(warnings))
-        workspace.refuse_links(key.join(p).parents()[0] for p in wanted)
+        _refuse_links_out(workspace, key, links)
         now = time.time()
-        # 2. What is needed: a directory that is partly here gets its missing files, if what is in common agrees.
-        here = LocalPart() if wish.replace_here else look_here(workspace, key, prefix, wanted, record)
+        # 2. What is needed: a directory that is partly here gets what is missing; what is here stays.
+        here = LocalPart() if wish.replace_here else look_here(workspace, key, prefix, wanted, record, links)
         if base is not None and manifest.commit != base.commit:
             _refuse_mixture(key.join(prefix), base, manifest, in_use, here.differing if fell_back else (), warnings)
-        if here.differing:
-            text = (
-                f"{key.join(prefix)}: {printable(here.differing[0])} differs from generation {manifest.commit}; nothing was touched"
-            )
-            log.warning("%s", text)
-            return Restored(key.join(prefix), Outcome.LOCAL, warnings=(*warnings, text))
-        needed = [wanted[p] for p in wanted if p not in here.equal]
-        if not needed and here.exists:
-            _remember(workspace, key, _record_after(record, manifest, here.equal, wish, prefix, now), record)
-            return Restored(key.join(prefix), Outcome.LOCAL, manifest.commit.id, warnings=tuple(warnings))
+        others = foreign(record, here)
+        if others and wish.prefer is Prefer.STORE:
+            left = tuple(p for p in here.differing if p not in others)
+            here, others = replace(here, differing=left, blocked=(), broken=(*here.broken, *others)), ()
+        elif others and wish.prefer is Prefer.NEITHER and (why := decisive(workspace, key, prefix, manifest.files, here, others)):
+            return _differs(key.join(prefix), manifest, why, warnings)
+        # Where work went on here, what came from the store and is gone was removed by that work.
+        went_on = bool(here.differing) and not others
+        stays = {*here.equal, *here.differing, *(p for p in (*record.here, *record.links) if went_on)}
+        needed = [r for p, r in wanted.items() if p not in stays and not any(within(p, b) for b in here.blocked)]
+        needed_links = {
+            p: t
+            for p, t in links.items()
+            if p not in here.same_links and p not in stays and not any(within(p, b) for b in here.blocked)
+        }
+        if not needed and not needed_links and here.exists and not _lacks_folder(workspace, key, folders):
+            after = _record_after(record, manifest, here.equal, here.same_links, wish, prefix, now)
+            _remember(workspace, key, after, record)
+            outcome = Outcome.MERGED if others else Outcome.LOCAL
+            return Restored(key.join(prefix), outcome, manifest.commit.id, warnings=_said(key, prefix, manifest, others, warnings))
+        workspace.refuse_links({key.join(p).parents()[0] for p in (*(r.path for r in needed), *needed_links)})
         # 3. Fetched into a temporary, hashed as it goes. Proven damage: the generation before, all of it, said aloud.
         folder = workspace.temporary() / "tree"
         folder.mkdir()
@@ -270,23 +329,83 @@ def restore_artifact(
             warnings.append(f"{damage}; going back a generation from {manifest.commit}")
             log.warning("%s", warnings[-1])
             continue
-        # 4. Published without replacing anything that appeared meanwhile.
-        new = _here_of(fetched, manifest.files)
-        after = _record_after(record, manifest, {**here.equal, **new}, wish, prefix, now)
+        # 4. Published without replacing anything that appeared meanwhile. Links come last: nothing is written through one.
+        new = _here_of(workspace, fetched, manifest.files)
+        linked = here.same_links | needed_links.keys()
+        after = _record_after(record, manifest, {**here.equal, **new}, linked, wish, prefix, now)
         workspace.publishing(key, Publication(after, inodes(fetched)))
-        appeared = _publish(workspace, key, prefix, manifest, folder, fetched, here, wish)
+        missing = _missing_folders(workspace, key, prefix, manifest)
+        appeared = _publish(workspace, key, prefix, manifest, folder, fetched, needed_links, folders, here, wish)
         if appeared is None:
             continue  # a folder appeared where nothing was: decide again, with what is in it
+        made.update({place: f for place, f in missing.items() if place.is_dir()})
         # 5. The base: this workspace now stands on that generation.
         kept = {p: h for p, h in after.here.items() if p not in appeared}
-        workspace.published(key, replace(after, here=_refreshed(workspace, key, kept, new)))
+        after = replace(after, here=_refreshed(workspace, key, kept, new), links=after.links - set(appeared))
+        workspace.published(key, after)
         size = sum(r.size for r in needed)
         log.info("%s: restored from generation %s (%d files, %d bytes)", key.join(prefix), manifest.commit, len(needed), size)
         for path in appeared:
             warnings.append(f"{key.join(path)} appeared during the restore; the local file was kept")
             log.warning("%s", warnings[-1])
-        outcome = Outcome.LOCAL if len(appeared) == len(needed) else Outcome.RESTORED
-        return Restored(key.join(prefix), outcome, manifest.commit.id, "", tuple(warnings), len(needed), size)
+        came = len(needed) + len(needed_links) - len(appeared)
+        outcome = Outcome.MERGED if others else Outcome.RESTORED if came or not appeared else Outcome.LOCAL
+        said = _said(key, prefix, manifest, others, warnings)
+        return Restored(key.join(prefix), outcome, manifest.commit.id, "", said, len(needed), size)
+
+
+_Part = TypeVar("_Part")
+
+
+def part(held: Mapping[str, _Part], prefix: str, owned: tuple[str, ...]) -> dict[str, _Part]:
+    """What of a generation is asked for: below the prefix, and not owned by an artifact further down."""
+    return {p: value for p, value in held.items() if within(p, prefix) and not any(within(p, o) for o in owned)}
+
+
+def _refuse_links_out(workspace: Workspace, key: Key, links: Mapping[str, str]) -> None:
+    """A link in a manifest stays inside the outputs of this workspace, or the manifest was not written for it.
+
+    Raises:
+        Corrupt: one leads out.
+    """
+    deepest = len(workspace.outputs.parts)
+    for path, target in links.items():
+        up = sum(part == ".." for part in target.split("/"))
+        if len(key.join(path).parts) - 1 - up < deepest:
+            raise Corrupt(f"{key.join(path)}: the link leads out of {workspace.outputs}/, to {printable(target)}")
+
+
+def _differs(key: Key, manifest: Manifest, why: str, warnings: list[str]) -> Restored:
+    error = (
+        f"{key}: {why} differs from the store's generation {manifest.commit}, and nobody here took it from there; nothing was "
+        f"touched. `holdfast ensure --prefer store {key}` takes the store's and moves what is here aside, `--prefer local` keeps "
+        "what is here"
+    )
+    return Restored(key, Outcome.DIFFERS, manifest.commit.id, error, tuple(warnings))
+
+
+def _said(key: Key, prefix: str, manifest: Manifest, others: tuple[str, ...], warnings: list[str]) -> tuple[str, ...]:
+    if others:
+        named = f"{printable(others[0])}{f' and {len(others) - 1} more' if len(others) > 1 else ''}"
+        text = (
+            f"{key.join(prefix)}: {named} here differs from generation {manifest.commit} and stays; what was missing came from it"
+        )
+        log.warning("%s", text)
+        return (*warnings, text)
+    return tuple(warnings)
+
+
+def _lacks_folder(workspace: Workspace, key: Key, folders: Iterable[str]) -> bool:
+    return any(lstat_or_none(workspace.local(key.join(f))) is None for f in folders)
+
+
+def _missing_folders(workspace: Workspace, key: Key, prefix: str, manifest: Manifest) -> dict[Path, FolderRecord]:
+    """The folders that the restore is about to make, those above the prefix included."""
+    return {
+        workspace.local(key.join(path)): folder
+        for path, folder in manifest.folders.items()
+        if (within(path, prefix) or within(prefix, path)) and lstat_or_none(workspace.local(key.join(path))) is None
+    }
 
 
 def _refuse_mixture(
@@ -306,8 +425,9 @@ def _refuse_mixture(
         )
 
 
-def _here_of(fetched: Mapping[str, Path], files: Mapping[str, FileRecord]) -> dict[str, Here]:
-    return {p: Here(files[p].blake3, Signature.of(os.lstat(t)), trusted=not files[p].sqlite) for p, t in fetched.items()}
+def _here_of(workspace: Workspace, fetched: Mapping[str, Path], files: Mapping[str, FileRecord]) -> dict[str, Here]:
+    proven = workspace.times_prove
+    return {p: Here(files[p].blake3, Signature.of(os.lstat(t)), proven and not files[p].sqlite) for p, t in fetched.items()}
 
 
 def _refreshed(workspace: Workspace, key: Key, kept: Mapping[str, Here], new: Mapping[str, Here]) -> dict[str, Here]:
@@ -320,7 +440,15 @@ def _refreshed(workspace: Workspace, key: Key, kept: Mapping[str, Here], new: Ma
     return result
 
 
-def _record_after(record: Record, manifest: Manifest, here: Mapping[str, Here], wish: Wish, prefix: str, now: float) -> Record:
+def _record_after(
+    record: Record,
+    manifest: Manifest,
+    here: Mapping[str, Here],
+    linked: Iterable[str],
+    wish: Wish,
+    prefix: str,
+    now: float,
+) -> Record:
     """The record once this is published.
 
     A part of another generation than the base's leaves the base alone, and counts as a change made here. So does a
@@ -339,7 +467,17 @@ def _record_after(record: Record, manifest: Manifest, here: Mapping[str, Here], 
         p: h for p, h in record.here.items() if same or (not whole and p in manifest.files and manifest.files[p].blake3 == h.blake3)
     }
     looked = {**{p: at for p, at in record.looked.items() if not within(p, prefix)}, prefix: now}
-    return Record(manifest, {**kept, **here}, record.copied, chosen=wish.generation is not None, damaged=damaged, looked=looked)
+    links = (record.links if same or not whole else frozenset()) & manifest.links.keys() | frozenset(linked)
+    return Record(
+        manifest,
+        {**kept, **here},
+        record.copied,
+        chosen=wish.generation is not None,
+        damaged=damaged,
+        looked=looked,
+        links=links,
+        passed=record.passed if wish.generation is None else (),
+    )
 
 
 def _remember(workspace: Workspace, key: Key, after: Record, before: Record) -> None:
@@ -359,33 +497,38 @@ def _publish(
     manifest: Manifest,
     folder: Path,
     fetched: Mapping[str, Path],
+    links: Mapping[str, str],
+    folders: Mapping[str, FolderRecord],
     here: LocalPart,
     wish: Wish,
 ) -> tuple[str, ...] | None:
-    """Put what was fetched in place.
+    """Put what was fetched in place, then the links.
 
     Gives the paths at which something had appeared, or None where a whole folder had.
     """
     place = workspace.local(key.join(prefix))
-    tree = manifest.kind is Kind.DIRECTORY and prefix not in manifest.files
-    for empty in manifest.folders if tree else ():
-        if within(empty, prefix):
-            (folder / empty).mkdir(parents=True, exist_ok=True)
+    tree = manifest.kind is Kind.DIRECTORY and prefix not in manifest.files and prefix not in manifest.links
     if wish.replace_here and lstat_or_none(place) is not None:
         workspace.set_aside(place, *side_files(place))
     for path in here.broken:
         broken = workspace.local(key.join(path))
         workspace.set_aside(broken, *side_files(broken))
     if tree and not here.exists:
+        with local_errors():
+            for path in folders:
+                (folder / path).mkdir(parents=True, exist_ok=True)
+            (folder / prefix).mkdir(parents=True, exist_ok=True)
+        make_links(links, folder)
+        settle_folders({folder / p: FolderRecord(p, None, f.mtime_ns) for p, f in folders.items()})
         return () if publish_tree(folder / prefix if prefix else folder, place) else None
     for path in fetched:
         # Side files without their database are another database's: SQLite must never replay them into this one.
         stale = side_files(workspace.local(key.join(path))) if manifest.files[path].sqlite else []
         if stale and lstat_or_none(workspace.local(key.join(path))) is None:
             workspace.set_aside(*stale)
-    for empty in manifest.folders:
-        place = workspace.local(key.join(empty))
-        if within(empty, prefix) and lstat_or_none(place) is None:
+    for path in folders:
+        place = workspace.local(key.join(path))
+        if lstat_or_none(place) is None:
             with local_errors():
                 place.mkdir(parents=True)
-    return publish_files(fetched, workspace.local(key))
+    return (*publish_files(fetched, workspace.local(key)), *make_links(links, workspace.local(key)))

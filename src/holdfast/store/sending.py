@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from blake3 import blake3
@@ -13,8 +14,9 @@ from holdfast.errors import StoreExists, StoreUnreadable
 from holdfast.store.backend import CHUNK_BYTES
 from holdfast.store.backoff import can_pass
 from holdfast.store.fetch import fetch_tar_members
+from holdfast.store.format.entries import FileRecord
 from holdfast.store.keys import printable
-from holdfast.store.manifest import FileRecord, Tar
+from holdfast.store.manifest import Tar
 from holdfast.store.names import TAR_STEM, CommitId, payload_folder, payload_names
 from holdfast.store.planning import Content
 from holdfast.store.progress import Progress
@@ -62,9 +64,11 @@ class Sending:
             new_tar = None if tar_path is None else self._send_tar(tar_path)
         finally:
             self._progress.end()
-        for path, (digest, size, mode) in packed.items():
+        for path, record in packed.items():
             assert new_tar is not None
-            files[path] = FileRecord(path, size, digest, mode, tar=new_tar.payload)
+            files[path] = replace(record, tar=new_tar.payload)
+        for path, other in self._content.same.items():
+            files[path] = self._as_another_name(staged[path], files[other])
         used = {r.tar for r in files.values() if r.tar is not None}
         tars = {p: tar for p, tar in self._content.tars.items() if p in used}
         if new_tar is not None:
@@ -79,7 +83,13 @@ class Sending:
         payload, digest, size = self._send(source, payload_folder(key, staged.path), local)
         if (staged.blake3 is not None and digest != staged.blake3) or (staged.linked is None and size != staged.size):
             raise StoreUnreadable(errno.EIO, "the local copy changed while it was sent; is the disk failing?", str(source))
-        return FileRecord(staged.path, size, digest, staged.mode, payload=payload, sqlite=staged.sqlite)
+        return replace(_record(staged), size=size, blake3=digest, payload=payload)
+
+    def _as_another_name(self, staged: Staged, record: FileRecord) -> FileRecord:
+        """The record of a hard link: content and place are those of the other name."""
+        named = None if record.member == staged.path else record.member
+        own = _record(staged)
+        return replace(record, path=staged.path, mode=own.mode, mtime_ns=own.mtime_ns, named=named)
 
     def _send_tar(self, path: Path) -> Tar:
         payload, digest, size = self._send(path, payload_folder(self._snapshot.key, "x"), f"{TAR_STEM}.tar")
@@ -114,22 +124,22 @@ class Sending:
             return path, reading.digest, reading.size
         raise StoreExists(errno.EEXIST, "no free name is left", folder)
 
-    def _tar(self) -> tuple[Path | None, dict[str, tuple[str, int, int]]]:
+    def _tar(self) -> tuple[Path | None, dict[str, FileRecord]]:
         """The commit's tar: the spool as it is, or a new one with the live members of merged tars."""
         staged = [self._snapshot.staged[p] for p in self._content.packed]
-        packed = {s.path: (s.blake3 or "", s.size, s.mode) for s in staged}
+        packed = {s.path: _record(s) for s in staged}
         if not staged:
             return None, {}
         spools = self._snapshot.spools
-        spooled_alone = {p for p, s in self._snapshot.staged.items() if s.spool is not None} == set(packed)
+        spooled_alone = {p for p, s in self._snapshot.staged.items() if s.spool is not None and not s.member} == set(packed)
         if len(spools) == 1 and spooled_alone and not self._content.merged and not self._snapshot.merged:
             return spools.pop(), packed
         with TarWriter(self._workspace.temporary() / "merged.tar") as writer:
             for one, data in spooled(staged):
                 writer.add(one.path, data, one.mode, one.here.mtime_ns)
             for record, data in self._live_members():
-                writer.add(record.path, data, record.mode, 0)
-                packed[record.path] = (record.blake3, record.size, record.mode)
+                writer.add(record.path, data, record.mode, record.mtime_ns or 0)
+                packed[record.path] = replace(record, named=None)
         return writer.close(), packed
 
     def _live_members(self) -> Iterator[tuple[FileRecord, bytes]]:
@@ -145,8 +155,7 @@ class Sending:
                     yield record, data
             if from_store:
                 tar = self._content.tars[payload]
-                members = fetch_tar_members(self._store, tar, from_store, self._workspace.temporary())
-                for path, data in members:
+                for path, data in fetch_tar_members(self._store, tar, from_store, self._workspace.temporary()):
                     yield from_store[path], data
 
     def _from_here(self, path: str, record: FileRecord) -> bytes | None:
@@ -155,6 +164,19 @@ class Sending:
         except OSError:
             return None
         return data if blake3(data).hexdigest() == record.blake3 else None
+
+
+def _record(staged: Staged) -> FileRecord:
+    """What is known of a file before it is sent."""
+    return FileRecord(
+        staged.path,
+        staged.size,
+        staged.blake3 or "",
+        staged.mode,
+        sqlite=staged.sqlite,
+        mtime_ns=staged.here.mtime_ns,
+        torn=staged.torn,
+    )
 
 
 class _Reading:

@@ -12,18 +12,19 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from blake3 import blake3
 
 from holdfast.errors import LocalError, Refused
 from holdfast.store.backend import CHUNK_BYTES
+from holdfast.store.format.entries import FileRecord, FolderRecord
 from holdfast.store.keys import Key, printable, within
-from holdfast.store.manifest import MAX_TAR_MEMBER, FileRecord, Kind
+from holdfast.store.manifest import MAX_TAR_MEMBER, Kind
 from holdfast.store.platform import BINARY, NO_BLOCK, NO_FOLLOW
 from holdfast.store.records import RACY_NS, Here, Record, Signature
-from holdfast.store.scan import Found, Scan, scan
+from holdfast.store.scan import Found, Scan, walk
 from holdfast.store.sqlite import is_database, promises_database
 from holdfast.store.sqlite import snapshot as copy_database
 from holdfast.store.tars import TarWriter, read_members
@@ -54,7 +55,10 @@ class Staged:
         linked: The signature of the original that `source` is a hard link of, or None for a copy.
         here: Signature of the original when it was taken.
         taken_ns: When it was taken, Unix nanoseconds.
-        spool: The tar that holds a small file, under its path; None where it has a copy of its own.
+        spool: The tar that holds a small file; None where it has a copy of its own.
+        member: Its name in there, where that is not its path: hard links of one file share one copy.
+        same_as: A file of the base that it is a hard link of. It has no copy: the store has the content, under that path.
+        torn: Why it is no whole file of its own format; empty where nothing says so.
     """
 
     path: str
@@ -67,6 +71,16 @@ class Staged:
     here: Signature
     taken_ns: int
     spool: Path | None = None
+    member: str | None = None
+    same_as: str | None = None
+    torn: str = ""
+
+    @property
+    def copy(self) -> tuple[Path, str] | None:
+        """The stable copy: a file, or a tar and a member; None where there is none."""
+        if self.source is not None:
+            return self.source, ""
+        return None if self.spool is None else (self.spool, self.path if self.member is None else self.member)
 
     def as_here(self, digest: str) -> Here:
         """What to remember of the original once the store has this content."""
@@ -104,10 +118,12 @@ class Snapshot:
         scope: The relative paths that were looked at; `("",)` is all of it.
         owned: Relative paths that inner artifacts own, not looked at.
         found: Every file here, within scope.
-        folders: Folders without a file, within scope.
+        folders: Every folder here, within scope and above it.
+        links: Every symbolic link here that is kept, within scope, with its target.
         kept: Files whose content is that of the base.
         staged: Files whose content is new, by path.
         refused: What cannot be kept, by name, with the reason.
+        left_out: What patterns leave out.
         merged: Made of several, so that its tars may hold more than is staged.
     """
 
@@ -115,12 +131,24 @@ class Snapshot:
     kind: Kind
     scope: tuple[str, ...]
     owned: tuple[str, ...]
-    found: Mapping[str, Found]
-    folders: tuple[str, ...]
-    kept: Mapping[str, Here]
-    staged: Mapping[str, Staged]
-    refused: Mapping[str, str]
+    found: Mapping[str, Found] = field(default_factory=dict)
+    folders: Mapping[str, FolderRecord] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
+    kept: Mapping[str, Here] = field(default_factory=dict)
+    staged: Mapping[str, Staged] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
     merged: bool = False
+
+    @property
+    def not_kept(self) -> tuple[str, ...]:
+        """Paths of which nothing new is taken, for whatever reason: what the base has of them stays."""
+        return (*self.refused, *self.left_out)
+
+    @property
+    def hard_links(self) -> tuple[tuple[str, ...], ...]:
+        """Groups of paths that are one file here."""
+        return Scan(self.found).hard_links
 
     @property
     def spools(self) -> set[Path]:
@@ -170,11 +198,11 @@ def take(
         Refused: the artifact itself is neither a regular file nor a directory.
     """
     root = workspace.local(key)
-    found = scan(root, scope, owned, len(key.parts))
+    found = walk(workspace, key, scope, owned)
     if "" in found.refused:
         raise Refused(errno.EINVAL, f"it {found.refused['']}; nothing was backed up", printable(str(root)))
     try:
-        kind = _kind(root)
+        kind = _kind(root, found)
         return _Taking(folder, root, known, clock_ns, hash_all).run(key, kind, scope, owned, found, force)
     except FileNotFoundError as error:
         raise LocalError(errno.ENOENT, "it vanished while it was read", printable(str(root))) from error
@@ -193,7 +221,7 @@ def settle(snapshot: Snapshot, record: Record, force: frozenset[str], *, hash_al
         force: Paths that have to be sent, because the store lost them.
         hash_all: Every hash has to be known.
     """
-    if not force <= snapshot.staged.keys():
+    if not force <= snapshot.staged.keys() or any(s.same_as in force for s in snapshot.staged.values()):
         return None
     if hash_all and any(s.blake3 is None for s in snapshot.staged.values()):
         return None
@@ -211,6 +239,11 @@ def settle(snapshot: Snapshot, record: Record, force: frozenset[str], *, hash_al
             kept[path] = here
         else:
             return None
+    for staged in snapshot.staged.values():
+        if staged.same_as is not None:
+            base = Known.of(record).files.get(staged.same_as)
+            if base is None or base.blake3 != staged.blake3:
+                return None
     return replace(snapshot, kept=kept)
 
 
@@ -220,17 +253,21 @@ def spooled(staged: Iterable[Staged]) -> Iterator[tuple[Staged, bytes]]:
     Raises:
         Corrupt: a spool is not as it was written.
     """
-    by_spool: dict[Path, dict[str, Staged]] = {}
+    by_spool: dict[Path, dict[str, list[Staged]]] = {}
     for one in staged:
-        if one.spool is not None:
-            by_spool.setdefault(one.spool, {})[one.path] = one
+        if one.source is None and one.copy is not None:
+            spool, member = one.copy
+            by_spool.setdefault(spool, {}).setdefault(member, []).append(one)
     for spool, members in by_spool.items():
-        for path, data in read_members(spool, {p: s.size for p, s in members.items()}):
-            yield members[path], data
+        for member, data in read_members(spool, {m: same[0].size for m, same in members.items()}):
+            for one in members[member]:
+                yield one, data
 
 
-def _kind(root: Path) -> Kind:
-    if stat.S_ISDIR(os.lstat(root).st_mode):
+def _kind(root: Path, found: Scan) -> Kind:
+    if "" in found.links:
+        return Kind.LINK
+    if stat.S_ISDIR(os.stat(root).st_mode):
         return Kind.DIRECTORY
     return Kind.SQLITE if is_database(root) else Kind.FILE
 
@@ -254,7 +291,10 @@ class _Taking:
     ) -> Snapshot:
         self._refused.update(found.refused)
         try:
+            also = {path: group[0] for group in found.hard_links for path in group[1:]}
             for path, file in found.files.items():
+                if path in also:
+                    continue
                 try:
                     self._one(path, file, kind, forced=path in force)
                 except FileNotFoundError:
@@ -268,8 +308,28 @@ class _Taking:
         finally:
             if self._spool is not None:
                 self._spool.close()
+        for path, first in also.items():
+            self._also(path, first, found.files[path])
         present = {p: f for p, f in found.files.items() if p in self._kept or p in self._staged or p in self._refused}
-        return Snapshot(key, kind, scope, owned, present, found.folders, self._kept, self._staged, self._refused)
+        return Snapshot(
+            key, kind, scope, owned, present, found.folders, found.links, self._kept, self._staged, self._refused, found.left_out
+        )
+
+    def _also(self, path: str, first: str, file: Found) -> None:
+        """Another name of a file that was taken: it is what that one is."""
+        known, base = self._known.here.get(path), self._known.files.get(path)
+        taken, kept = self._staged.get(first), self._kept.get(first)
+        if first in self._refused:
+            self._refused[path] = self._refused[first]
+        elif taken is not None and (base is None or known is None or taken.blake3 is None or taken.blake3 != base.blake3):
+            self._staged[path] = replace(taken, path=path, member=first)
+        elif taken is not None and base is not None:
+            self._kept[path] = taken.as_here(base.blake3)
+        elif kept is not None and base is not None and known is not None and base.blake3 == kept.blake3:
+            self._kept[path] = kept
+        elif kept is not None:
+            size, now = file.signature.size, self._clock_ns()
+            self._staged[path] = Staged(path, size, file.mode, kept.blake3, False, None, None, kept.signature, now, same_as=first)
 
     def _one(self, path: str, file: Found, kind: Kind, *, forced: bool) -> None:
         base = self._known.files.get(path)

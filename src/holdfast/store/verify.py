@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from blake3 import blake3
 
 from holdfast.errors import Corrupt, StoreNotFound
+from holdfast.store.fetch import read_pieces
+from holdfast.store.format.entries import FileRecord
 from holdfast.store.keys import Key, printable
-from holdfast.store.manifest import FileRecord
 from holdfast.store.names import ManifestName
 from holdfast.store.progress import Progress, Silent
 from holdfast.store.store import Store
@@ -86,7 +87,11 @@ def _generation(store: Store, name: ManifestName, contents: dict[str, _Content],
     damages = []
     broken = {t.payload: _compare(contents[t.payload], t.size, t.blake3) for t in manifest.tars.values()}
     for record in manifest.files.values():
-        if record.payload is not None:
+        if record.pieces:
+            payload, problem = record.pieces[0].payload, _compare_pieces(store, record, contents)
+        elif record.payload is not None and record.sparse is not None:
+            payload, problem = record.payload, _compare(contents[record.payload], record.sparse.size, record.sparse.blake3)
+        elif record.payload is not None:
             payload, problem = record.payload, _compare(contents[record.payload], record.size, record.blake3)
         else:
             payload = record.tar or ""
@@ -108,8 +113,19 @@ def _compare(content: _Content, size: int, digest: str) -> str:
     return "" if content.blake3 == digest else "is damaged: its hash does not match"
 
 
+def _compare_pieces(store: Store, record: FileRecord, contents: Mapping[str, _Content]) -> str:
+    """A payload of pieces has no hash of its own: the file is put together, and its hash decides."""
+    for piece in record.pieces:
+        if (problem := contents[piece.payload].problem) or contents[piece.payload].size != piece.size:
+            return problem or f"has {contents[piece.payload].size} bytes instead of {piece.size}"
+    hasher = blake3()
+    for chunk in read_pieces(store, record, record.path):
+        hasher.update(chunk)
+    return "" if hasher.hexdigest() == record.blake3 else "is damaged: its hash does not match"
+
+
 def _compare_member(content: _Content, record: FileRecord) -> str:
-    found = (content.members or {}).get(record.path)
+    found = (content.members or {}).get(record.member)
     if found is None:
         return "does not hold it as a plain file"
     return "" if found == (record.size, record.blake3) else "holds it with other content"

@@ -20,7 +20,10 @@ from blake3 import blake3
 
 from holdfast.errors import Corrupt, HoldfastError, LocalError, OutsideOutputs, WorkspaceBusy
 from holdfast.store import records
+from holdfast.store.deciding.ignore import Rules
 from holdfast.store.keys import Key, printable
+from holdfast.store.local.keeping import IGNORE_FILE, Keeping
+from holdfast.store.local.links import Outputs, kept_target
 from holdfast.store.names import decode_key, key_code
 from holdfast.store.platform import real_path, try_lock
 from holdfast.store.records import Here, Intent, Publication, Record, Signature
@@ -40,10 +43,21 @@ class Workspace:
         outputs: Path of the outputs folder below it.
         lock_seconds: How long to wait for another process that works in this workspace.
         clock: Unix seconds; names what is moved aside, decides nothing.
+        ignore: Patterns of what is left out, in gitignore's syntax, beside those of `.holdfastignore`.
+        follow: Paths of symbolic links that are followed.
+        accept: Paths of what cannot be kept and may be lost.
     """
 
     def __init__(
-        self, root: Path, outputs: str = "outputs", *, lock_seconds: float = 600.0, clock: Callable[[], float] = time.time
+        self,
+        root: Path,
+        outputs: str = "outputs",
+        *,
+        lock_seconds: float = 600.0,
+        clock: Callable[[], float] = time.time,
+        ignore: tuple[str, ...] = (),
+        follow: tuple[str, ...] = (),
+        accept: tuple[str, ...] = (),
     ) -> None:
         self.root = Path(os.path.abspath(root))
         self.outputs = Key.parse(outputs)
@@ -57,6 +71,10 @@ class Workspace:
         self._lock_seconds = lock_seconds
         self._clock = clock
         self._records: dict[Key, tuple[Signature, Record]] = {}
+        self._ignore = ignore
+        self._rules: tuple[Signature | None, Rules] = (None, Rules.parse(b"", ignore))
+        self._follow = frozenset(Key.parse(path) for path in follow)
+        self._accept = tuple(Key.parse(path) for path in accept)
 
     # -- paths -------------------------------------------------------------------------------------------------------
 
@@ -76,11 +94,22 @@ class Workspace:
         key = Key.parse(pure.as_posix())
         if not self.outputs.covers(key):
             raise OutsideOutputs(f"{shown}: not below {self.outputs}/ of {self.root}; only what is there is kept")
-        self.refuse_links([key])
+        self.refuse_links([key], only_above=True, following=True)
+        place = self.local(key)
+        if is_link(lstat_or_none(place)) and key not in self._follow:
+            with local_errors():
+                problem = kept_target(str(place), key, self.places)[1]
+            if problem:
+                raise OutsideOutputs(f"{key}: {problem}; give the real path")
         return key
 
-    def refuse_links(self, keys: Iterable[Key]) -> None:
+    def refuse_links(self, keys: Iterable[Key], *, only_above: bool = False, following: bool = False) -> None:
         """Return where none of these, and no folder on the way to them below outputs, is a symbolic link.
+
+        Args:
+            keys: The paths.
+            only_above: They may be links themselves.
+            following: Links that are to be followed count as folders. Never where something is written.
 
         Raises:
             OutsideOutputs: one is, so what is written there would leave outputs, or what is read would come from elsewhere.
@@ -89,9 +118,9 @@ class Workspace:
         seen: set[str] = set()
         base = len(self.outputs.parts)
         for key in keys:
-            for end in range(base + 1, len(key.parts) + 1):
+            for end in range(base + 1, len(key.parts) + (0 if only_above else 1)):
                 part = "/".join(key.parts[:end])
-                if part in seen:
+                if part in seen or (following and Key(part) in self._follow):
                     continue
                 seen.add(part)
                 found = lstat_or_none(self.root / part)
@@ -99,6 +128,29 @@ class Workspace:
                     raise OutsideOutputs(
                         f"{key}: goes through the symbolic link {printable(str(self.root / part))}; give the real path"
                     )
+
+    @property
+    def places(self) -> Outputs:
+        """Where outputs lie on this machine."""
+        return Outputs(self.outputs, self.root / self.outputs.value, self._outputs)
+
+    @property
+    def keeping(self) -> Keeping:
+        """What the user says of what is kept. `.holdfastignore` is read anew where it has changed.
+
+        Raises:
+            LocalError: it cannot be read.
+        """
+        place = self.root / IGNORE_FILE
+        found = lstat_or_none(place)
+        seen = None if found is None else Signature.of(found)
+        if seen != self._rules[0]:
+            with local_errors():
+                rules = Rules.parse(b"" if found is None else place.read_bytes(), self._ignore)
+            for line in rules.unread:
+                log.warning("%s, line %d: %s: %s; it leaves nothing out", place, line.number, printable(line.text), line.why)
+            self._rules = (seen, rules)
+        return Keeping(self._rules[1], self._follow, self._accept)
 
     def _below_root(self, path: Path, shown: str) -> PurePath:
         for given, root in ((path, self.root), (path, real_path(self.root))):
@@ -114,6 +166,21 @@ class Workspace:
         """Where a key lies on this machine."""
         relative = self.outputs.relative(key)
         return self._outputs / relative if relative else self._outputs
+
+    def has_folder(self, key: Key) -> bool:
+        """True where a folder is here under that key, or a link to one that is to be followed."""
+        place = self.local(key)
+        found = lstat_or_none(place)
+        return is_folder(found) or (is_link(found) and key in self._follow and place.is_dir())
+
+    def has(self, key: Key) -> bool:
+        """True where anything is here under that key, a link that leads nowhere included."""
+        return lstat_or_none(self.local(key)) is not None
+
+    @property
+    def times_prove(self) -> bool:
+        """True where no file can change here without its times or its size."""
+        return True
 
     # -- lock and scratch --------------------------------------------------------------------------------------------
 
@@ -434,6 +501,11 @@ def lstat_or_none(path: Path) -> os.stat_result | None:
 def is_folder(found: os.stat_result | None) -> bool:
     """True for a folder, not for a link to one."""
     return found is not None and stat.S_ISDIR(found.st_mode)
+
+
+def is_link(found: os.stat_result | None) -> bool:
+    """True for a symbolic link."""
+    return found is not None and stat.S_ISLNK(found.st_mode)
 
 
 def is_file(found: os.stat_result | None) -> bool:

@@ -1,0 +1,1 @@
+"""What is decided: pure, tested without a disk."""
