@@ -1,0 +1,1 @@
+"""Decisions of the store as plain data in and out: nothing here touches a disk."""
