@@ -1,1 +1,1 @@
-"""What is decided: pure, tested without a disk."""
+"""Decisions of the store as plain data in and out: nothing here touches a disk."""
