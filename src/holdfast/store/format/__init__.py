@@ -1,0 +1,1 @@
+"""What is written in the store, byte by byte."""
