@@ -58,7 +58,7 @@ _PAX = re.compile(
 
 
 class TooManyRegions(Refused):
-    """The file has more than 1,000,000 regions of data: send it whole."""
+    """The file has more regions of data than a map may hold: send it whole."""
 
 
 class Shrunk(Refused):
@@ -91,18 +91,19 @@ def has_holes(size: int, regions: Iterable[Region]) -> bool:
     return size - sum(region.length for region in regions) > MIN_HOLES
 
 
-def survey(descriptor: int, size: int) -> tuple[Region, ...]:
+def survey(descriptor: int, size: int, *, most: int = MAX_REGIONS) -> tuple[Region, ...]:
     """Where the content of an open file is not zero. Reads only what the file system calls data, in chunks of 1 MiB.
 
     Args:
         descriptor: A regular file, open for reading. Its position moves.
         size: Its length in bytes.
+        most: How many regions there may be, at most 1,000,000.
 
     Returns:
         The regions in order, the same for the same content. Holes are all that lies between, before and behind them.
 
     Raises:
-        TooManyRegions: there are more than 1,000,000 regions.
+        TooManyRegions: there are more than `most`.
         Shrunk: data is gone, because the file became shorter meanwhile. Whether it is still as it was is for the caller to see.
         OSError: it cannot be read.
     """
@@ -118,8 +119,8 @@ def survey(descriptor: int, size: int) -> tuple[Region, ...]:
                 if end:
                     found.append(Region(begin, end - begin))
                 begin = block
-                if len(found) == MAX_REGIONS:
-                    raise TooManyRegions(errno.EFBIG, f"it has more than {MAX_REGIONS} pieces of data between holes")
+                if len(found) == most:
+                    raise TooManyRegions(errno.EFBIG, f"it has more than {most} pieces of data between holes")
             end = block + BLOCK
     if end:
         found.append(Region(begin, min(end, size) - begin))
