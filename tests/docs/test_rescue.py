@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from holdfast.store.format.sparse import archive, survey
+from holdfast.store.keys import Key
+from holdfast.store.names import CommitId, ManifestName, key_code, payload_folder, payload_names
 from tests.docs.pages import blocks
 from tests.support import Machine, Rig, age, make_database, read_tree, rows_in
 
@@ -105,3 +113,57 @@ def test_manifests_in_a_twin_folder_are_seen(rig: Rig, machine: Machine) -> None
     assert machine.keep.backup("outputs/a")
     (rig.store / "generations").rename(rig.store / "generations (1)")
     assert rescue(rig)[0] == {"outputs/a": b"a"}
+
+
+def add_sparse(rig: Rig, place: Path, *, version: int, single: bool) -> tuple[Path, Path]:
+    """Another generation, with a file that travelled as a sparse tar. Gives its payload and its manifest."""
+    newest = rig.manifests()[-1]
+    one: dict[str, Any] = json.loads(newest.read_bytes())["manifest"]
+    key, commit = Key(one["key"]), CommitId(one["sequence"] + 1, "5a5a5a5a")
+    path = "" if single else "lmdb/data.mdb"
+    size = place.stat().st_size
+    with open(place, "rb") as handle:
+        regions = survey(handle.fileno(), size)
+        tar = b"".join(archive(handle.fileno(), size, regions, name="data.mdb", mode=0o644, mtime_ns=1))
+    payload = f"{payload_folder(key, path)}/{next(payload_names('data.mdb.sparse.tar', commit))}"
+    assert payload.endswith("/data.mdb.sparse@000002-5a5a5a5a.tar")
+    sparse = {"size": len(tar), "blake3": "0" * 64}
+    row = {"path": path, "size": size, "blake3": "0" * 64, "mode": "644", "payload": payload, "sparse": sparse}
+    files = [row] if single else [*one["files"], row]
+    if version == 2:
+        files = [{**known, "mtime": "1795869123.123456789"} for known in files]
+    one.update(format=version, sequence=commit.sequence, id=commit.id, parent=one["id"], files=files)
+    (rig.store / payload).parent.mkdir(parents=True, exist_ok=True)
+    (rig.store / payload).write_bytes(tar)
+    manifest = rig.store / ManifestName(key_code(key), commit, one["parent"]).path
+    manifest.write_text(json.dumps({"digest": "0" * 64, "manifest": one}), encoding="utf-8")
+    return rig.store / payload, manifest
+
+
+def holed(place: Path) -> Path:
+    with open(place, "wb") as handle:
+        handle.truncate(8 << 20)
+        handle.seek(5 << 20)
+        handle.write(os.urandom(5000))
+    return place
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("single", [False, True])
+def test_a_sparse_file_comes_back_with_its_holes(rig: Rig, machine: Machine, version: int, single: bool) -> None:
+    key = "outputs/data.mdb" if single else "outputs/d"
+    machine.write(key if single else f"{key}/x", "x")
+    assert machine.keep.backup(key)
+    place = holed(rig.folder / "made")
+    payload, manifest = add_sparse(rig, place, version=version, single=single)
+    rescued, told = rescue(rig)
+    found = "outputs/data.mdb" if single else "outputs/d/lmdb/data.mdb"
+    assert rescued.pop(found) == place.read_bytes()
+    assert rescued == ({} if single else {"outputs/d/x": b"x"})
+    assert (rig.folder / "rescued" / found).stat().st_blocks * 512 < 1 << 20
+    assert f"{key} from backup 2 of " in told
+    assert "passed over" not in told
+    payload.write_bytes(payload.read_bytes()[:-512])
+    rescued, told = rescue(rig)
+    assert rescued == {found if single else "outputs/d/x": b"x"}
+    assert f"passed over: {manifest.name}" in told

