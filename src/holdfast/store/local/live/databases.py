@@ -1,0 +1,69 @@
+"""Databases: what their headers prove without their library."""
+
+from __future__ import annotations
+
+from holdfast.store.local.live.content import Content, EndsEarly, Untold, big, exact, little
+
+_LMDB_NO_PAGE = (1 << 64) - 1
+#: Where DuckDB's two headers lie, and where its blocks begin (storage_info.hpp: three sectors of 4,096 bytes).
+_DUCKDB_HEADERS = (4096, 8192)
+_DUCKDB_BLOCKS = 12288
+
+
+def sqlite_torn(content: Content) -> str:
+    """Shorter than the pages in its header. In WAL mode nothing is told: the rest may lie in the log.
+
+    Of a database in use its journal may still bring back what is missing; SQLite's own look decides there.
+    Source: https://www.sqlite.org/fileformat.html, "The Database Header".
+    """
+    head = exact(content, 0, 100)
+    page = big(head[16:18])
+    page = 1 << 16 if page == 1 else page
+    if head[18:20] != b"\1\1" or head[24:28] != head[92:96]:
+        raise Untold  # the page count is only valid where both counters agree
+    return "a SQLite database shorter than its header says" if big(head[28:32]) * page > content.size else ""
+
+
+def lmdb_torn(content: Content) -> str:
+    """The roots that the newer of its two meta pages names lie inside it. More is not told by two pages.
+
+    Source: lmdb's mdb.c: `MDB_page` (16 bytes of head), `MDB_meta` and `MDB_db` (48 bytes, the root last), on 64 bits.
+    """
+    size = little(exact(content, 40, 4))
+    if size < 256 or size > 1 << 16 or size & (size - 1):
+        raise Untold
+    metas = [exact(content, at + 16, 136) for at in (0, size)]
+    if metas[1][:4] != metas[0][:4]:
+        return "an LMDB whose second meta page is not there"
+    newest = max(metas, key=lambda meta: little(meta[128:136]))
+    roots = [little(newest[at + 40 : at + 48]) for at in (24, 72)]
+    if any(root != _LMDB_NO_PAGE and (root + 1) * size > content.size for root in roots):
+        return "an LMDB that ends before its newest root page"
+    return ""
+
+
+def duckdb_torn(content: Content) -> str:
+    """All blocks that the newer of its two headers counts are there.
+
+    Nothing is told where the numbers cannot be a header's, as in an encrypted one.
+    Source: duckdb/storage/storage_info.hpp, `DatabaseHeader`: checksum, iteration, meta block, free list, block count, block size,
+    each 8 bytes.
+    """
+    heads = [exact(content, at, 48) for at in _DUCKDB_HEADERS]
+    newest = max(heads, key=lambda head: little(head[8:16]))
+    count, size = little(newest[32:40]), little(newest[40:48])
+    if not 1 << 14 <= size <= 1 << 18 or size & (size - 1) or count > 1 << 40:
+        raise Untold
+    if _DUCKDB_BLOCKS + count * size > content.size:
+        raise EndsEarly
+    return ""
+
+
+def level_torn(content: Content) -> str:
+    """`CURRENT` names a manifest and ends its line. Of tables nothing is told: no manifest names one that is cut yet.
+
+    Source: leveldb's db/version_set.cc, `VersionSet::Recover`.
+    """
+    if content.read(0, 9) == b"MANIFEST-" and content.size < 64 and not exact(content, 0, content.size).endswith(b"\n"):
+        return "a CURRENT without the end of its line"
+    return ""
