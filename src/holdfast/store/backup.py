@@ -23,7 +23,7 @@ from holdfast.store.planning import Line, agrees, ancestors_of, plan_content, pl
 from holdfast.store.progress import Progress, Silent
 from holdfast.store.records import Here, Intent, Record, Signature, looked_at
 from holdfast.store.room import giving_back, refuse_if_full
-from holdfast.store.sending import Sending
+from holdfast.store.sending import Sending, was_rewritten
 from holdfast.store.snapshot import Known, Snapshot, settle, take
 from holdfast.store.store import Store
 from holdfast.store.view import State, View
@@ -147,7 +147,7 @@ def commit(
         store.backend.flush()
         _check_lengths(store, sending.sent)
         # 7. A linked file that was rewritten meanwhile voids the commit: no generation is ever mixed.
-        rewritten = _rewritten(workspace, snapshot)
+        rewritten = _rewritten(snapshot)
         if rewritten:
             log.warning("%s: %s changed while it was sent; sending a copy of it instead", key, printable(rewritten[0]))
             record = replace(record, copied=record.copied | set(rewritten))
@@ -447,11 +447,5 @@ def _check_lengths(store: Store, sent: Mapping[str, int]) -> None:
             raise StoreUnreadable(errno.EIO, f"{size} bytes were written and {found.size} are there", path)
 
 
-def _rewritten(workspace: Workspace, snapshot: Snapshot) -> list[str]:
-    changed = []
-    for path, staged in snapshot.staged.items():
-        if staged.linked is not None and staged.source is not None:
-            found = lstat_or_none(staged.source)
-            if found is None or not staged.linked.same_content(Signature.of(found)):
-                changed.append(path)
-    return changed
+def _rewritten(snapshot: Snapshot) -> list[str]:
+    return [path for path, staged in snapshot.staged.items() if staged.linked is not None and was_rewritten(staged)]

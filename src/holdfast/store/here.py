@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,15 +10,12 @@ from pathlib import Path
 
 from holdfast.store.format.entries import FileRecord
 from holdfast.store.keys import Key, folders_above, printable, within
+from holdfast.store.local.capture import hash_content, is_checkpoint
 from holdfast.store.local.links import kept_target
 from holdfast.store.manifest import Kind
 from holdfast.store.records import Here, Record, Signature
-from holdfast.store.sqlite import Health, hash_raw, is_database, judge, promises_database
+from holdfast.store.sqlite import Health, is_database, judge, promises_database
 from holdfast.store.workspace import Workspace, is_file, is_folder, is_link, local_errors, lstat_or_none, side_files
-
-
-def is_checkpoint(place: Path) -> bool:  # replaced by the table of kinds
-    return place.suffix in (".pt", ".pth", ".ckpt", ".safetensors", ".h5", ".keras", ".npz")
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def look_here(
         elif file.sqlite and judge(local) is Health.BROKEN:
             broken.append(path)
         else:
-            here = _compare(local, status, file, record.here.get(path))
+            here = _compare(workspace, local, status, file, record.here.get(path))
             if here is None:
                 differing.append(path)
             else:
@@ -152,7 +150,7 @@ def decisive(
             continue
         if record.sqlite or is_database(place):
             return f"the database {named} here"
-        if is_checkpoint(place):
+        if workspace.read(is_checkpoint, str(place)):
             return f"the checkpoint {named} here"
     return ""
 
@@ -165,13 +163,16 @@ def _has_link(workspace: Workspace, key: Key, target: str) -> bool:
         return kept_target(str(place), key, workspace.places)[0] == target
 
 
-def _compare(local: Path, status: os.stat_result, file: FileRecord, known: Here | None) -> Here | None:
+def _compare(workspace: Workspace, local: Path, status: os.stat_result, file: FileRecord, known: Here | None) -> Here | None:
     now = Signature.of(status)
     if known is not None and known.trusted and known.signature == now and not file.sqlite:
         return known if known.blake3 == file.blake3 else None
     if file.sqlite and known is not None and known.signature == now and not side_files(local):
         return known if known.blake3 == file.blake3 else None
     with local_errors():
-        if status.st_size != file.size or hash_raw(local) != file.blake3:
+        if status.st_size != file.size:
+            return None
+        sparse = file.sparse is not None
+        if workspace.read(functools.partial(hash_content, sparse=sparse), str(local), size=file.size) != file.blake3:
             return None
     return Here(file.blake3, now, trusted=False)

@@ -16,9 +16,10 @@ from typing import TypeVar
 from holdfast.store.backup import Request
 from holdfast.store.format.entries import FileRecord
 from holdfast.store.keys import within
+from holdfast.store.local.capture import SPOOL
 from holdfast.store.manifest import Kind
 from holdfast.store.records import Record
-from holdfast.store.snapshot import SPOOL, Known, Snapshot, Staged, spooled
+from holdfast.store.snapshot import Known, Snapshot, Staged, spooled
 from holdfast.store.tars import TarWriter
 
 T = TypeVar("T")

@@ -309,9 +309,12 @@ def restore_artifact(
             if p not in here.same_links and p not in stays and not any(within(p, b) for b in here.blocked)
         }
         if not needed and not needed_links and here.exists and not _lacks_folder(workspace, key, folders):
-            after = _record_after(record, manifest, here.equal, here.same_links, wish, prefix, now)
-            _remember(workspace, key, after, record)
             outcome = Outcome.MERGED if others else Outcome.LOCAL
+            if others and workspace.has_failed(key):
+                outcome = Outcome.LOCAL  # made anew because it could not be restored: that descends from nothing
+            else:
+                after = _record_after(record, manifest, here.equal, here.same_links, wish, prefix, now)
+                _remember(workspace, key, after, record)
             return Restored(key.join(prefix), outcome, manifest.commit.id, warnings=_said(key, prefix, manifest, others, warnings))
         workspace.refuse_links({key.join(p).parents()[0] for p in (*(r.path for r in needed), *needed_links)})
         # 3. Fetched into a temporary, hashed as it goes. Proven damage: the generation before, all of it, said aloud.

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from blake3 import blake3
 
-from holdfast.errors import StoreExists, StoreUnreadable
+from holdfast.errors import LocalError, StoreError, StoreExists, StoreUnreadable
 from holdfast.store.backend import CHUNK_BYTES
 from holdfast.store.backoff import can_pass
 from holdfast.store.fetch import fetch_tar_members
-from holdfast.store.format.entries import FileRecord
+from holdfast.store.format.entries import FileRecord, Sparse
+from holdfast.store.format.sparse import archive, survey
 from holdfast.store.keys import printable
-from holdfast.store.manifest import Tar
+from holdfast.store.local.capture import read_small
+from holdfast.store.manifest import Tar, local_name
 from holdfast.store.names import TAR_STEM, CommitId, payload_folder, payload_names
 from holdfast.store.planning import Content
+from holdfast.store.platform import BINARY
 from holdfast.store.progress import Progress
+from holdfast.store.records import Signature
 from holdfast.store.snapshot import Snapshot, Staged, spooled
 from holdfast.store.store import Store
 from holdfast.store.tars import TarWriter
-from holdfast.store.workspace import Workspace, local_errors
+from holdfast.store.workspace import Workspace, local_errors, lstat_or_none
 
 log = logging.getLogger(__name__)
+
+#: How often a hard link is read again because its original was about to be written. From the first time on it is a copy.
+_REREADS = 3
 
 
 class Sending:
@@ -49,7 +58,7 @@ class Sending:
         self.begun: list[str] = []
         with local_errors():
             self._spool, self._packed = self._tar()
-            alone = sum(snapshot.staged[p].size for p in content.alone)
+            alone = sum(_length(snapshot.staged[p]) for p in content.alone)
             self.size = alone + (self._spool.stat().st_size if self._spool else 0)
 
     def run(self) -> tuple[dict[str, FileRecord], dict[str, Tar]]:
@@ -76,14 +85,37 @@ class Sending:
         return files, tars
 
     def _alone(self, staged: Staged) -> FileRecord:
-        key = self._snapshot.key
-        source = staged.source
+        key, source = self._snapshot.key, staged.source
         assert source is not None
-        local = key.join(staged.path).name
-        payload, digest, size = self._send(source, payload_folder(key, staged.path), local)
-        if (staged.blake3 is not None and digest != staged.blake3) or (staged.linked is None and size != staged.size):
+        local = local_name(key.join(staged.path).name, sparse=staged.sparse)
+        for _ in range(_REREADS):
+            before = _identity(source)
+            payload, reading = self._send(lambda: self._reading(staged), payload_folder(key, staged.path), local)
+            if staged.linked is None or before is None or _identity(source) == before:
+                break
+            # Somebody is about to write the original: what waits is a copy of its own by now, and that is what is sent.
+            self._take_back(payload)
+        else:
+            raise StoreUnreadable(errno.EBUSY, "it is rewritten faster than it can be sent", str(source))
+        said = staged.blake3 is None or reading.digest == staged.blake3
+        changed = staged.linked is not None and was_rewritten(staged)  # then this commit is void, and begins again
+        if not changed and not (said and reading.content_size == staged.size):
             raise StoreUnreadable(errno.EIO, "the local copy changed while it was sent; is the disk failing?", str(source))
-        return replace(_record(staged), size=size, blake3=digest, payload=payload)
+        record = replace(_record(staged), size=reading.content_size, blake3=reading.digest, payload=payload)
+        return replace(record, sparse=Sparse(reading.size, reading.whole)) if staged.sparse else record
+
+    def _reading(self, staged: Staged) -> _Reading:
+        assert staged.source is not None
+        if not staged.sparse:
+            return _Reading(staged.source, self._progress)
+        name = self._snapshot.key.join(staged.path).name
+        return _SparseReading(staged.source, self._progress, name, staged.mode, staged.here.mtime_ns)
+
+    def _take_back(self, payload: str) -> None:
+        del self.sent[payload]
+        with contextlib.suppress(StoreError):  # a leftover, which prune finds
+            self._store.backend.remove(payload)
+            self.begun.remove(payload)
 
     def _as_another_name(self, staged: Staged, record: FileRecord) -> FileRecord:
         """The record of a hard link: content and place are those of the other name."""
@@ -92,11 +124,12 @@ class Sending:
         return replace(record, path=staged.path, mode=own.mode, mtime_ns=own.mtime_ns, named=named)
 
     def _send_tar(self, path: Path) -> Tar:
-        payload, digest, size = self._send(path, payload_folder(self._snapshot.key, "x"), f"{TAR_STEM}.tar")
-        return Tar(payload, size, digest)
+        folder = payload_folder(self._snapshot.key, "x")
+        payload, reading = self._send(lambda: _Reading(path, self._progress), folder, f"{TAR_STEM}.tar")
+        return Tar(payload, reading.size, reading.digest)
 
-    def _send(self, source: Path, folder: str, local: str) -> tuple[str, str, int]:
-        """Send one file under the first free name. Gives payload path, hash and length of what was sent."""
+    def _send(self, begin: Callable[[], _Reading], folder: str, local: str) -> tuple[str, _Reading]:
+        """Send one file under the first free name. Gives the payload's path, and what was read of the source."""
         waits = self._store.backoff.waits()
         for file in payload_names(local, self._commit):
             path = f"{folder}/{file}" if folder else file
@@ -104,7 +137,7 @@ class Sending:
             if folded in self._taken:
                 continue
             self._taken.add(folded)
-            reading = _Reading(source, self._progress)
+            reading = begin()
             self.begun.append(path)
             try:
                 self._store.backend.create(path, reading)
@@ -121,7 +154,7 @@ class Sending:
                 continue
             self.sent[path] = reading.size
             self._progress.file_done()
-            return path, reading.digest, reading.size
+            return path, reading
         raise StoreExists(errno.EEXIST, "no free name is left", folder)
 
     def _tar(self) -> tuple[Path | None, dict[str, FileRecord]]:
@@ -160,10 +193,31 @@ class Sending:
 
     def _from_here(self, path: str, record: FileRecord) -> bytes | None:
         try:
-            data = self._workspace.local(self._snapshot.key.join(path)).read_bytes()
-        except OSError:
+            data = self._workspace.read(read_small, str(self._workspace.local(self._snapshot.key.join(path))))
+        except (OSError, LocalError):
             return None
         return data if blake3(data).hexdigest() == record.blake3 else None
+
+
+def was_rewritten(staged: Staged) -> bool:
+    """True where a hard link shows that its original was written to. Another file in its place is a copy that the guard made before."""
+    assert staged.source is not None
+    assert staged.linked is not None
+    found = lstat_or_none(staged.source)
+    return found is None or (found.st_ino == staged.linked.inode and not staged.linked.same_content(Signature.of(found)))
+
+
+def _length(staged: Staged) -> int:
+    """About how many bytes are sent of a file that travels alone."""
+    if not staged.sparse or staged.source is None:
+        return staged.size
+    found = staged.source.stat()
+    return min(found.st_size, getattr(found, "st_blocks", found.st_size) * 512)
+
+
+def _identity(place: Path) -> tuple[int, int, int] | None:
+    found = lstat_or_none(place)
+    return None if found is None else (found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def _record(staged: Staged) -> FileRecord:
@@ -179,21 +233,79 @@ def _record(staged: Staged) -> FileRecord:
     )
 
 
+#: Descriptors of hard links whose original somebody opened for writing meanwhile. That may be a library in this process, and closing
+#: one would drop its locks, so they stay open for as long as it may be so.
+_left_open: list[int] = []
+
+
 class _Reading:
-    """A source for `create`: the chunks of a local file, hashed and counted as they go."""
+    """A source for `create`: the chunks of a local file, hashed and counted as they go.
+
+    `size` is how much was sent, `content_size` how large the file is for whoever gets it back, `digest` the hash of its content
+    and `whole` that of what was sent.
+    """
 
     def __init__(self, path: Path, progress: Progress) -> None:
         self._path = path
         self._progress = progress
-        self.digest = ""
-        self.size = 0
+        self.digest = self.whole = ""
+        self.size = self.content_size = 0
 
     def __call__(self) -> Iterable[bytes]:
         hasher, self.size = blake3(), 0
-        with local_errors(), open(self._path, "rb") as handle:
-            while chunk := handle.read(CHUNK_BYTES):
+        with local_errors(), _opened(self._path) as descriptor:
+            for chunk in self.chunks(descriptor):
                 hasher.update(chunk)
                 self.size += len(chunk)
                 self._progress.advance(len(chunk))
                 yield chunk
-        self.digest = hasher.hexdigest()
+        self.whole = hasher.hexdigest()
+        self.finish()
+
+    def chunks(self, descriptor: int) -> Iterator[bytes]:
+        """What is sent, piece by piece."""
+        while chunk := os.read(descriptor, CHUNK_BYTES):
+            yield chunk
+
+    def finish(self) -> None:
+        """All of it was read."""
+        self.digest, self.content_size = self.whole, self.size
+
+
+class _SparseReading(_Reading):
+    """A file with holes, as the tar that it travels in."""
+
+    def __init__(self, path: Path, progress: Progress, name: str, mode: int, mtime_ns: int) -> None:
+        super().__init__(path, progress)
+        self._name = name
+        self._mode = mode
+        self._mtime_ns = mtime_ns
+        self._stored = blake3()
+
+    def chunks(self, descriptor: int) -> Iterator[bytes]:
+        self._stored = blake3()
+        self.content_size = os.fstat(descriptor).st_size
+        regions = survey(descriptor, self.content_size)
+        yield from archive(
+            descriptor, self.content_size, regions, name=self._name, mode=self._mode, mtime_ns=self._mtime_ns, stored=self._stored
+        )
+
+    def finish(self) -> None:
+        self.digest = self._stored.hexdigest()
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | BINARY)
+    try:
+        yield descriptor
+    finally:
+        found = os.fstat(descriptor)
+        now = lstat_or_none(path)
+        if found.st_nlink > 0 and (now is None or now.st_ino != found.st_ino):
+            _left_open.append(descriptor)
+        else:
+            os.close(descriptor)
+        for left in [d for d in _left_open if os.fstat(d).st_nlink == 0]:
+            _left_open.remove(left)
+            os.close(left)

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
-import stat
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,24 +18,13 @@ from holdfast.errors import LocalError, Refused
 from holdfast.store.backend import CHUNK_BYTES
 from holdfast.store.format.entries import FileRecord, FolderRecord
 from holdfast.store.keys import Key, printable, within
-from holdfast.store.manifest import MAX_TAR_MEMBER, Kind
-from holdfast.store.platform import BINARY, NO_BLOCK, NO_FOLLOW
-from holdfast.store.records import RACY_NS, Here, Record, Signature
+from holdfast.store.local.capture import SMALL_FILE, SPOOL, Captured, Terms, Wanted, capture
+from holdfast.store.local.guard import Guard
+from holdfast.store.manifest import Kind
+from holdfast.store.records import Here, Record, Signature
 from holdfast.store.scan import Found, Scan, walk
-from holdfast.store.sqlite import is_database, promises_database
-from holdfast.store.sqlite import snapshot as copy_database
-from holdfast.store.tars import TarWriter, read_members
-from holdfast.store.workspace import Workspace, refreshed
-
-#: At 65 MB/s a file of 1 MiB moves in 16 ms, and Drive takes 400 ms to
-#: create one: below this size the create is nearly all of the cost.
-SMALL_FILE = MAX_TAR_MEMBER
-#: Two writes closer than the kernel's clock tick (at most 10 ms on Linux) can leave one mtime.
-_TICK_NS = 50_000_000
-_STABLE_READS = 3
-#: The tar with the small files of one snapshot.
-SPOOL = "spool.tar"
-_READ = os.O_RDONLY | NO_FOLLOW | NO_BLOCK | BINARY
+from holdfast.store.tars import read_members
+from holdfast.store.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -59,6 +45,8 @@ class Staged:
         member: Its name in there, where that is not its path: hard links of one file share one copy.
         same_as: A file of the base that it is a hard link of. It has no copy: the store has the content, under that path.
         torn: Why it is no whole file of its own format; empty where nothing says so.
+        proven: The same signature will prove the same content.
+        sparse: It is sent with its holes.
     """
 
     path: str
@@ -74,6 +62,8 @@ class Staged:
     member: str | None = None
     same_as: str | None = None
     torn: str = ""
+    proven: bool = False
+    sparse: bool = False
 
     @property
     def copy(self) -> tuple[Path, str] | None:
@@ -84,8 +74,7 @@ class Staged:
 
     def as_here(self, digest: str) -> Here:
         """What to remember of the original once the store has this content."""
-        trusted = not self.sqlite and self.taken_ns - self.here.mtime_ns > RACY_NS
-        return Here(digest, self.here, trusted)
+        return Here(digest, self.here, self.proven)
 
 
 @dataclass(frozen=True)
@@ -178,7 +167,9 @@ def take(
     owned: tuple[str, ...] = (),
     force: frozenset[str] = frozenset(),
     hash_all: bool = False,
-    clock_ns: Callable[[], int] = time.time_ns,
+    guard: Guard | None = None,
+    waits: bool = False,
+    waiting: int = 0,
 ) -> Snapshot:
     """Take the stable copy of an artifact, or of a part of it.
 
@@ -191,19 +182,21 @@ def take(
         owned: Relative paths that inner artifacts own, left out.
         force: Paths to stage although they are unchanged.
         hash_all: Hash large files here, because they will be compared to the store's.
-        clock_ns: Unix nanoseconds.
+        guard: Holds hard links of large files as they are, where the snapshot waits.
+        waits: It is not sent at once.
+        waiting: Bytes that copies take already.
 
     Raises:
         LocalError: something cannot be read, or the local disk is full.
-        Refused: the artifact itself is neither a regular file nor a directory.
+        Refused: the artifact itself is neither a regular file nor a directory nor a link that is kept.
     """
     root = workspace.local(key)
     found = walk(workspace, key, scope, owned)
     if "" in found.refused:
         raise Refused(errno.EINVAL, f"it {found.refused['']}; nothing was backed up", printable(str(root)))
     try:
-        kind = _kind(root, found)
-        return _Taking(folder, root, known, clock_ns, hash_all).run(key, kind, scope, owned, found, force)
+        taking = _Taking(workspace, key, known, found, folder, guard, waits=waits, waiting=waiting, hash_all=hash_all)
+        return taking.run(scope, owned, force)
     except FileNotFoundError as error:
         raise LocalError(errno.ENOENT, "it vanished while it was read", printable(str(root))) from error
     except (Refused, LocalError):
@@ -264,56 +257,141 @@ def spooled(staged: Iterable[Staged]) -> Iterator[tuple[Staged, bytes]]:
                 yield one, data
 
 
-def _kind(root: Path, found: Scan) -> Kind:
-    if "" in found.links:
-        return Kind.LINK
-    if stat.S_ISDIR(os.stat(root).st_mode):
-        return Kind.DIRECTORY
-    return Kind.SQLITE if is_database(root) else Kind.FILE
-
-
 class _Taking:
-    """One snapshot in the making."""
+    """One snapshot in the making: what is unchanged is decided here, what is not is looked into where a reader does."""
 
-    def __init__(self, folder: Path, root: Path, known: Known, clock_ns: Callable[[], int], hash_all: bool) -> None:
-        self._folder = folder
-        self._root = root
+    def __init__(
+        self,
+        workspace: Workspace,
+        key: Key,
+        known: Known,
+        found: Scan,
+        folder: Path,
+        guard: Guard | None,
+        *,
+        waits: bool,
+        waiting: int,
+        hash_all: bool,
+    ) -> None:
+        self._workspace = workspace
+        self._key = key
         self._known = known
-        self._clock_ns = clock_ns
+        self._found = found
+        self._folder = folder
+        self._guard = guard
+        self._waits = waits
+        self._waiting = waiting
         self._hash_all = hash_all
-        self._spool: TarWriter | None = None
+        self._follow = workspace.keeping.follow
+        self._alone = "" in found.files
         self._kept: dict[str, Here] = {}
         self._staged: dict[str, Staged] = {}
-        self._refused: dict[str, str] = {}
+        self._refused: dict[str, str] = dict(found.refused)
 
-    def run(
-        self, key: Key, kind: Kind, scope: tuple[str, ...], owned: tuple[str, ...], found: Scan, force: frozenset[str]
-    ) -> Snapshot:
-        self._refused.update(found.refused)
-        try:
-            also = {path: group[0] for group in found.hard_links for path in group[1:]}
-            for path, file in found.files.items():
-                if path in also:
-                    continue
-                try:
-                    self._one(path, file, kind, forced=path in force)
-                except FileNotFoundError:
-                    if not path:
-                        raise
-                    continue  # gone between the walk and here: the same as if it had gone just before
-                except PermissionError as error:
-                    self._refused[path] = f"cannot be read ({error.strerror})"
-                except Refused as refusal:
-                    self._refused[path] = refusal.strerror or str(refusal)
-        finally:
-            if self._spool is not None:
-                self._spool.close()
+    def run(self, scope: tuple[str, ...], owned: tuple[str, ...], force: frozenset[str]) -> Snapshot:
+        found = self._found
+        also = {path: group[0] for group in found.hard_links for path in group[1:]}
+        changed = [p for p, f in found.files.items() if p not in also and not self._is_unchanged(p, f, forced=p in force)]
+        if changed:
+            self._look_into(changed, force)
         for path, first in also.items():
             self._also(path, first, found.files[path])
         present = {p: f for p, f in found.files.items() if p in self._kept or p in self._staged or p in self._refused}
         return Snapshot(
-            key, kind, scope, owned, present, found.folders, found.links, self._kept, self._staged, self._refused, found.left_out
+            self._key,
+            self._kind(),
+            scope,
+            owned,
+            present,
+            found.folders,
+            found.links,
+            self._kept,
+            self._staged,
+            self._refused,
+            found.left_out,
         )
+
+    def _kind(self) -> Kind:
+        if "" in self._found.links:
+            return Kind.LINK
+        if not self._alone:
+            return Kind.DIRECTORY
+        staged, base = self._staged.get(""), self._known.files.get("")
+        sqlite = staged.sqlite if staged is not None else base is not None and base.sqlite
+        return Kind.SQLITE if sqlite else Kind.FILE
+
+    def _is_unchanged(self, path: str, file: Found, *, forced: bool) -> bool:
+        """Whether an unchanged signature proves that the content is the base's."""
+        base, known = self._known.files.get(path), self._known.here.get(path)
+        if base is None or known is None or not known.trusted or base.sqlite or forced or known.signature != file.signature:
+            return False
+        self._kept[path] = known
+        return True
+
+    def _look_into(self, paths: list[str], force: frozenset[str]) -> None:
+        device, proof = self._workspace.proof_at(self._folder)
+        links = not self._waits or self._guard is not None
+        terms = Terms(str(self._folder), {device: proof}, links, self._waiting)
+        wanted = tuple(self._wanted(path, forced=path in force) for path in paths)
+        again = []
+        for one, captured in zip(wanted, self._captured(wanted, terms), strict=True):
+            source = Path(captured.source)
+            if captured.linked and self._waits and not (self._guard is not None and self._guard.hold(source)):
+                source.unlink(missing_ok=True)  # nobody would see it change
+                again.append(replace(one, copied=True))
+            else:
+                self._take(one, captured, terms)
+        if again:
+            terms = replace(terms, folder=str(self._workspace.new_folder(self._folder)), links=False)
+            for one, captured in zip(again, self._captured(tuple(again), terms), strict=True):
+                self._take(one, captured, terms)
+
+    def _captured(self, wanted: tuple[Wanted, ...], terms: Terms) -> list[Captured]:
+        size = sum(one.signature.size for one in wanted)
+        return self._workspace.read(capture, wanted, terms, size=size)
+
+    def _wanted(self, path: str, *, forced: bool) -> Wanted:
+        file, base, known = self._found.files[path], self._known.files.get(path), self._known.here.get(path)
+        comparable = base is not None and known is not None and not forced
+        same_size = base is not None and base.size == file.signature.size
+        return Wanted(
+            path,
+            str(self._workspace.local(self._key.join(path))),
+            file.signature,
+            base=base.blake3 if comparable and base is not None and (same_size or base.sqlite or base.size <= SMALL_FILE) else "",
+            base_sparse=base is not None and base.sparse is not None,
+            was_database=base is not None and base.sqlite,
+            hashed=self._hash_all or (base is not None and same_size),
+            alone=self._alone,
+            copied=path in self._known.copied,
+            followed=self._key.join(path) in self._follow,
+        )
+
+    def _take(self, wanted: Wanted, captured: Captured, terms: Terms) -> None:
+        path, base = wanted.path, self._known.files.get(wanted.path)
+        if captured.refused:
+            self._refused[path] = captured.refused
+        elif captured.gone and not path:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), wanted.place)
+        elif captured.same and base is not None:
+            self._kept[path] = Here(base.blake3, captured.here, captured.proven)
+        elif not captured.gone:  # gone between the walk and the look: the same as if it had gone just before
+            source = Path(captured.source) if captured.source else None
+            self._staged[path] = Staged(
+                path,
+                captured.size,
+                self._found.files[path].mode,
+                captured.blake3 or None,
+                captured.sqlite,
+                source,
+                captured.here if captured.linked else None,
+                captured.here,
+                captured.taken_ns,
+                None if source is not None else Path(terms.folder) / SPOOL,
+                torn=captured.torn,
+                proven=captured.proven,
+                sparse=captured.sparse,
+            )
 
     def _also(self, path: str, first: str, file: Found) -> None:
         """Another name of a file that was taken: it is what that one is."""
@@ -328,105 +406,8 @@ class _Taking:
         elif kept is not None and base is not None and known is not None and base.blake3 == kept.blake3:
             self._kept[path] = kept
         elif kept is not None:
-            size, now = file.signature.size, self._clock_ns()
+            size, now = file.signature.size, kept.signature.mtime_ns
             self._staged[path] = Staged(path, size, file.mode, kept.blake3, False, None, None, kept.signature, now, same_as=first)
-
-    def _one(self, path: str, file: Found, kind: Kind, *, forced: bool) -> None:
-        base = self._known.files.get(path)
-        known = self._known.here.get(path)
-        was_database = base is not None and base.sqlite
-        trusted = base is not None and known is not None and known.trusted and not was_database and not forced
-        if trusted and known is not None and known.signature == file.signature:
-            self._kept[path] = known
-            return
-        place = self._root / path if path else self._root
-        if is_database(place):
-            staged = self._database(path, place, file)
-        elif was_database or (file.signature.size == 0 and promises_database(place.name)):
-            raise Refused(0, "it should be a database and is empty or damaged; the last good version is kept", str(place))
-        elif file.signature.size <= SMALL_FILE:
-            staged = self._small(path, place, file, alone=kind is not Kind.DIRECTORY, forced=forced)
-        else:
-            compare = self._hash_all or (base is not None and base.size == file.signature.size)
-            staged = self._large(path, place, file, compare=compare)
-        if not forced and base is not None and known is not None and staged.blake3 == base.blake3:
-            if staged.source is not None:
-                staged.source.unlink()
-            # Dropping a hard link moves the ctime of the original, so its signature is taken once more.
-            self._kept[path] = refreshed(staged.as_here(base.blake3), os.lstat(place))
-        else:
-            self._staged[path] = staged
-
-    def _database(self, path: str, place: Path, file: Found) -> Staged:
-        target = self._folder / str(len(self._staged) + len(self._kept))
-        taken = self._clock_ns()
-        copy_database(place, target)
-        digest, size = hash_file(target)
-        return Staged(path, size, file.mode, digest, True, target, None, file.signature, taken)
-
-    def _small(self, path: str, place: Path, file: Found, *, alone: bool, forced: bool) -> Staged:
-        for _ in range(_STABLE_READS):
-            taken = self._clock_ns()
-            with open(os.open(place, _READ), "rb") as handle:
-                data = handle.read(SMALL_FILE + 1)
-                after = Found.of(os.fstat(handle.fileno()))
-            if len(data) > SMALL_FILE:
-                return self._large(path, place, after, compare=True)
-            if after.signature.size == len(data) and after.signature.same_content(file.signature):
-                break
-            file = after
-        else:
-            raise Refused(0, "it is being written to without a pause; close it and back up again", str(place))
-        digest = blake3(data).hexdigest()
-        base = self._known.files.get(path)
-        unchanged = base is not None and base.blake3 == digest and path in self._known.here
-        source = spool = None
-        if alone:
-            source = self._folder / "file"
-            source.write_bytes(data)
-        elif forced or not unchanged:
-            spool = self._folder / SPOOL
-            if self._spool is None:
-                self._spool = TarWriter(spool)
-            self._spool.add(path, data, file.mode, file.signature.mtime_ns)
-        return Staged(path, len(data), file.mode, digest, False, source, None, file.signature, taken, spool)
-
-    def _large(self, path: str, place: Path, file: Found, *, compare: bool) -> Staged:
-        target = self._folder / str(len(self._staged) + len(self._kept))
-        taken = self._clock_ns()
-        linked = None if path in self._known.copied else self._link(place, target, taken)
-        if linked is None:
-            linked_now, here = None, self._copy(place, target)
-        else:
-            linked_now = here = linked
-        digest = hash_file(target)[0] if compare else None
-        return Staged(path, here.size, file.mode, digest, False, target, linked_now, here, taken)
-
-    def _link(self, place: Path, target: Path, now_ns: int) -> Signature | None:
-        """Hard-link a large file; None where the file system cannot, or where its clock is too coarse to trust."""
-        before = os.lstat(place)
-        age = now_ns - before.st_mtime_ns
-        if before.st_mtime_ns % 1_000_000_000 == 0 and age < RACY_NS:
-            return None  # whole seconds: a rewrite within the same second would not show
-        if 0 <= age < _TICK_NS:
-            time.sleep((_TICK_NS - age) / 1e9)  # from here on a rewrite gets another mtime
-        try:
-            os.link(place, target, follow_symlinks=False)
-        except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENOSPC, errno.EDQUOT):
-                raise
-            return None
-        return Signature.of(os.lstat(target))
-
-    def _copy(self, place: Path, target: Path) -> Signature:
-        for _ in range(_STABLE_READS):
-            with open(os.open(place, _READ), "rb") as source, open(target, "wb") as copy:
-                before = Signature.of(os.fstat(source.fileno()))
-                shutil.copyfileobj(source, copy, CHUNK_BYTES)
-                after = Signature.of(os.fstat(source.fileno()))
-            if before.same_content(after) and target.stat().st_size == after.size:
-                return after
-        raise Refused(0, "it is being written to without a pause; close it and back up again", str(place))
 
 
 def hash_file(path: Path) -> tuple[str, int]:

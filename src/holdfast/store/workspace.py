@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, TypeVar
 
 from blake3 import blake3
 
@@ -24,6 +24,8 @@ from holdfast.store.deciding.ignore import Rules
 from holdfast.store.keys import Key, printable
 from holdfast.store.local.keeping import IGNORE_FILE, Keeping
 from holdfast.store.local.links import Outputs, kept_target
+from holdfast.store.local.proofs import Proof, Proofs
+from holdfast.store.local.reading import InProcess, Reader
 from holdfast.store.names import decode_key, key_code
 from holdfast.store.platform import real_path, try_lock
 from holdfast.store.records import Here, Intent, Publication, Record, Signature
@@ -31,6 +33,10 @@ from holdfast.store.view import View
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+#: A look into files has so long, and so much more for what they hold: a disk that is slower than this is not working.
+_READ_SECONDS, _READ_BYTES_PER_SECOND = 300.0, 1e6
 STATE_FOLDER = ".holdfast"
 ASIDE_FOLDER = "holdfast-aside"
 
@@ -46,6 +52,7 @@ class Workspace:
         ignore: Patterns of what is left out, in gitignore's syntax, beside those of `.holdfastignore`.
         follow: Paths of symbolic links that are followed.
         accept: Paths of what cannot be kept and may be lost.
+        reader: Opens files of outputs; by default this process, which then must not have any of them open itself.
     """
 
     def __init__(
@@ -58,6 +65,7 @@ class Workspace:
         ignore: tuple[str, ...] = (),
         follow: tuple[str, ...] = (),
         accept: tuple[str, ...] = (),
+        reader: Reader | None = None,
     ) -> None:
         self.root = Path(os.path.abspath(root))
         self.outputs = Key.parse(outputs)
@@ -71,6 +79,8 @@ class Workspace:
         self._lock_seconds = lock_seconds
         self._clock = clock
         self._records: dict[Key, tuple[Signature, Record]] = {}
+        self._reader = reader or InProcess()
+        self.proofs = Proofs(self.read)
         self._ignore = ignore
         self._rules: tuple[Signature | None, Rules] = (None, Rules.parse(b"", ignore))
         self._follow = frozenset(Key.parse(path) for path in follow)
@@ -177,10 +187,30 @@ class Workspace:
         """True where anything is here under that key, a link that leads nowhere included."""
         return lstat_or_none(self.local(key)) is not None
 
+    def read(self, function: Callable[..., T], *args: object, size: int = 0) -> T:
+        """Run a function that opens files of outputs, where that costs no program its locks.
+
+        Args:
+            function: At the top of a module.
+            args: Plain data.
+            size: Bytes that it may have to read, which decides how long it may take.
+
+        Raises:
+            LocalError: it took too long.
+        """
+        return self._reader.call(function, *args, seconds=_READ_SECONDS + size / _READ_BYTES_PER_SECOND)
+
     @property
     def times_prove(self) -> bool:
-        """True where no file can change here without its times or its size."""
-        return True
+        """True where a file that is published here cannot change later without its times."""
+        return self.proof_at(self.new_folder(self._state / "tmp"))[1].maps_move_times
+
+    def proof_at(self, folder: Path) -> tuple[int, Proof]:
+        """What times prove where a scratch folder lies: the device, and the proof."""
+        with local_errors():
+            self.proofs.learn(folder)
+            device = os.lstat(folder).st_dev
+        return device, self.proofs.of(device)
 
     # -- lock and scratch --------------------------------------------------------------------------------------------
 

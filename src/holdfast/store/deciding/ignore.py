@@ -4,8 +4,8 @@ The promise: nothing that git keeps is left out. tests/store/deciding/test_ignor
 
 Written after git's own code, `dir.c` (`add_patterns_from_buffer`, `trim_trailing_spaces`, `parse_path_pattern`, `match_basename`,
 `match_pathname`, `last_matching_pattern`) and `wildmatch.c`, as of 2.39.5 and 2.55. No library does it: of ten that were tried each
-left out files that git keeps (re-inclusion below folders, `**`, classes, names that are not ASCII). Bytes are matched, as in git, so
-`?` is one byte. Case counts, as where git runs on Linux.
+left out files that git keeps (re-inclusion below folders, `**`, classes, names that are not ASCII). Bytes are matched, as in git,
+so `?` is one byte. Case counts, as where git runs on Linux.
 
 The two versions differ in one thing: after the beginning of a name (`run**/x`), `**` reached across folders in git before 2.55. The
 narrow reading holds for what leaves out, the wide one for what keeps (`!`): so both versions leave out all that is left out here.
