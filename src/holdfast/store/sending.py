@@ -9,7 +9,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from holdfast.errors import StoreExists, StoreUnreadable
+from holdfast.errors import StoreError, StoreExists, StoreUnreadable
 from holdfast.store.backend import CHUNK_BYTES
 from holdfast.store.backoff import can_pass
 from holdfast.store.fetch import fetch_tar_members
@@ -107,12 +107,22 @@ class Sending:
                     raise
                 log.warning("sending %s failed (%s); trying again under the next name in %.1f s", printable(path), error, wait)
                 self._progress.advance(-reading.size)
+                self._take_back(path)
                 self._store.backoff.sleep(wait)
                 continue
             self.sent[path] = reading.size
             self._progress.file_done()
             return path, reading.digest, reading.size
         raise StoreExists(errno.EEXIST, "no free name is left", folder)
+
+    def _take_back(self, path: str) -> None:
+        """Remove what a failed attempt left under a name, which is not used again. Where that fails, it stays in `begun`."""
+        try:
+            self._store.backend.remove(path)
+        except StoreError as error:
+            log.debug("%s could not be taken back (%s)", printable(path), error)
+        else:
+            self.begun.remove(path)
 
     def _tar(self) -> tuple[Path | None, dict[str, tuple[str, int, int]]]:
         """The commit's tar: the spool as it is, or a new one with the live members of merged tars."""

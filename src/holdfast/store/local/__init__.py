@@ -1,0 +1,1 @@
+"""This machine's side of the store: what of its disk a backup may take."""
