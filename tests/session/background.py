@@ -10,7 +10,7 @@ from pathlib import Path
 from holdfast.errors import StoreUnreachable
 from holdfast.session.config import Config
 from holdfast.session.keeper import Keeper
-from holdfast.session.worker import Worker
+from holdfast.session.background.worker import Worker
 from holdfast.store.backend import Backend
 from holdfast.store.directory import DirectoryBackend
 from holdfast.store.store import Store

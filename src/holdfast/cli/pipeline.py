@@ -12,7 +12,7 @@ from holdfast.cli import show_pipeline
 from holdfast.cli.options import FAILED, OK, Drive, Json, Root, open_from
 from holdfast.errors import UsageError
 from holdfast.pipeline.libraries import WORKING, need
-from holdfast.session.exit import EXIT_SECONDS
+from holdfast.session.background.exit import EXIT_SECONDS
 
 Config = Annotated[str, typer.Argument(metavar="CONFIG", help="An experiment file, or the name of a built-in one: sample.")]
 Overrides = Annotated[

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from holdfast.errors import HoldfastError, StoreError
@@ -148,22 +149,38 @@ class Backups:
             self._prune(view, attached, touched)
             return results
 
-    def send(self, request: Request, taken: Snapshot) -> BackedUp | None:
+    @contextlib.contextmanager
+    def seeing(self) -> Iterator[View]:
+        """Hold the workspace and see the store, to `send` to it. What fails on the way there is about no artifact.
+
+        Raises:
+            StoreError: the store cannot be seen, or not be made.
+            WorkspaceBusy, LocalError: the workspace cannot be used.
+        """
+        with self.workspace.lock():
+            view = look(self.store, self.workspace, create=True)
+            self.attach(view)
+            yield view
+
+    def send(self, view: View, request: Request, taken: Snapshot) -> BackedUp | None:
         """Commit a snapshot that was taken earlier. None where it was taken as what it is not: another artifact holds the path.
+
+        Args:
+            view: Of `seeing`, which goes on.
+            request: What to commit.
+            taken: The snapshot.
 
         Raises:
             HoldfastError: nothing was committed.
         """
-        with self.workspace.lock():
-            view = look(self.store, self.workspace, create=True)
-            attached = self.attach(view)
-            if all(r.artifact != request.artifact for r in self.requests([request.artifact], view, None)):
-                taken.unlink()  # a link that goes later would move a ctime that is remembered by then
-                return None
-            touched = self._confirm(attached)
-            result, new = self._commit(view, attached, request, taken, Silent())
-            self._prune(view, attached, [*touched, *new])
-            return result
+        attached = self.attach(view)
+        if all(r.artifact != request.artifact for r in self.requests([request.artifact], view, None)):
+            taken.unlink()  # a link that goes later would move a ctime that is remembered by then
+            return None
+        touched = self._confirm(attached)
+        result, new = self._commit(view, attached, request, taken, Silent())
+        self._prune(view, attached, [*touched, *new])
+        return result
 
     def _commit(
         self, view: View, attached: Attached, request: Request, taken: Snapshot | None, progress: Progress

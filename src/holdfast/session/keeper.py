@@ -22,8 +22,8 @@ from holdfast.session.seeing.sight import Where
 from holdfast.session.seeing.status import Status
 from holdfast.session.seeing.welcome import Welcome
 from holdfast.session.stake import AtStake
-from holdfast.session.waiting import Queue
-from holdfast.session.worker import Worker
+from holdfast.session.background.waiting import Queue
+from holdfast.session.background.worker import Worker
 from holdfast.store.backend import Durability, Space
 from holdfast.store.choose import Wish
 from holdfast.store.cleanup import Pruned, prune_store

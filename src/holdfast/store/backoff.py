@@ -12,11 +12,13 @@ from holdfast.errors import StoreTimeout, StoreUnreadable
 
 #: A mount that died, or is another one, stays so until a person mounts it again. Waiting does not help.
 _STAYS = frozenset({errno.ENOTCONN, errno.ENODEV, errno.ENXIO, errno.ENOENT, errno.ENOTDIR})
+#: What a place answers to a name that it does not take.
+_REFUSED_NAMES = frozenset({errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL})
 
 
 def can_pass(error: StoreUnreadable) -> bool:
     """Whether a later attempt may go better: after an I/O error yes; after a hang, which was waited for, or on a dead mount no."""
-    return not isinstance(error, StoreTimeout) and error.errno not in _STAYS
+    return not isinstance(error, StoreTimeout) and error.errno not in _STAYS | _REFUSED_NAMES
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from holdfast.store.outcomes import BackedUp
 from holdfast.store.planning import Line, agrees, ancestors_of, plan_content, plan_line
 from holdfast.store.progress import Progress, Silent
 from holdfast.store.records import Here, Intent, Record, Signature, looked_at
-from holdfast.store.room import giving_back, refuse_if_full
+from holdfast.store.room import give_back, giving_back, refuse_if_full
 from holdfast.store.sending import Sending, was_rewritten
 from holdfast.store.snapshot import Known, Snapshot, settle, take
 from holdfast.store.store import Store
@@ -144,11 +144,13 @@ def commit(
             record = replace(record, damaged=record.damaged | {record.base.commit.id})
             continue
         # 6. Flush, and check that every length arrived.
-        store.backend.flush()
-        _check_lengths(store, sending.sent)
+        with giving_back(store, sending):
+            store.backend.flush()
+            _check_lengths(store, sending.sent)
         # 7. A linked file that was rewritten meanwhile voids the commit: no generation is ever mixed.
         rewritten = _rewritten(snapshot)
         if rewritten:
+            give_back(store, sending)
             log.warning("%s: %s changed while it was sent; sending a copy of it instead", key, printable(rewritten[0]))
             record = replace(record, copied=record.copied | set(rewritten))
             continue
@@ -172,8 +174,9 @@ def commit(
             hard_links=content.hard_links,
         )
         data = manifest.encoded
-        _prove(manifest)
-        store.backend.check()
+        with giving_back(store, sending):
+            _prove(manifest)
+            store.backend.check()
         with giving_back(store, sending, manifest.name.path):
             store.backend.create(manifest.name.path, lambda: (data,))  # noqa: B023 - called before the loop goes on
         store.backend.flush()

@@ -1,4 +1,5 @@
-"""Space in the store: refused before anything is sent where it is not enough, and said clearly when it runs out on the way.
+"""Space in the store: refused before anything is sent where it is not enough, said clearly when it runs out on the way, and given
+back by an attempt that fails.
 
 On Drive the mount tells the account's quota (ct#6051), and a full one may take writes in silence and upload nothing (ct#5325). So
 what does not fit is refused by what the mount tells, whether writing would work or not.
@@ -10,9 +11,12 @@ import contextlib
 import errno
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
-from holdfast.errors import StoreError, StoreFull
+from holdfast.errors import StoreError, StoreExists, StoreFull, StoreTimeout
 from holdfast.store.amounts import size
+from holdfast.store.directory import DRIVE_FILE_SYSTEM
+from holdfast.store.platform import file_system
 from holdfast.store.sending import Sending
 from holdfast.store.store import Store
 
@@ -21,6 +25,9 @@ log = logging.getLogger(__name__)
 _MEND = (
     "make space (what lies in Drive's trash counts until it is emptied; `holdfast prune` removes what newer backups make needless) "
     "and back up again; the earlier generations are untouched"
+)
+_MEND_FOLDER = (
+    "make space (`holdfast prune` removes what newer backups make needless) and back up again; the earlier generations are untouched"
 )
 
 
@@ -36,7 +43,7 @@ def refuse_if_full(store: Store, needed: int, awaited: int) -> None:
     waiting = f" and {size(awaited)} wait for their upload" if awaited else ""
     raise StoreFull(
         errno.ENOSPC,
-        f"No space left, the drive is full: {size(needed)} are needed{waiting}, {size(space.free)} are free; {_MEND}",
+        f"No space left, the drive is full: {size(needed)} are needed{waiting}, {size(space.free)} are free; {_mend(store)}",
         store.backend.location,
     )
 
@@ -56,9 +63,14 @@ def telling_room(store: Store, needed: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def giving_back(store: Store, sending: Sending, manifest: str | None = None) -> Iterator[None]:
-    """Where the drive proves full, take back what this commit sent, for a full drive has no room for leftovers.
+    """Where an attempt fails, take back what it sent: nobody will ever refer to it, and each further attempt would leave as much again.
 
-    The manifest that was being written goes first; where it cannot be removed, what it names stays.
+    Not after a hang, which is not asked a second time. What a kill leaves behind, prune finds.
+
+    Args:
+        store: Where.
+        sending: What was sent.
+        manifest: Path of the manifest that is being written.
 
     Raises:
         StoreFull: it is full; the text says how much is needed and free.
@@ -67,13 +79,38 @@ def giving_back(store: Store, sending: Sending, manifest: str | None = None) -> 
         yield
     except StoreFull as error:
         explained = _explained(store, error, sending.size, sum(sending.sent.values()))
-        try:
-            for path in ([manifest] if manifest else []) + sending.begun:
-                store.backend.remove(path)
-            store.backend.flush()
-        except StoreError as problem:
-            log.warning("what was sent could not be taken back (%s); `holdfast prune` removes it later", problem)
+        if not give_back(store, sending, manifest):
+            log.warning("what was sent could not be taken back; `holdfast prune` removes it later")
         raise explained from error
+    except Exception as error:
+        taken = manifest is not None and isinstance(error, StoreExists)  # what lies under that name is not ours to remove
+        if not taken and not isinstance(error, StoreTimeout):
+            give_back(store, sending, manifest)
+        raise
+
+
+def give_back(store: Store, sending: Sending, manifest: str | None = None) -> bool:
+    """Remove what an attempt sent, whose names are never used again. False where the drive does not let us; prune finds it then.
+
+    The manifest that was being written goes first; where it cannot be removed, what it names stays.
+    """
+    try:
+        for path in [*([manifest] if manifest else []), *sending.begun]:
+            store.backend.remove(path)
+        store.backend.flush()
+    except StoreError as problem:
+        log.debug("what was sent could not be taken back (%s)", problem)
+        return False
+    sending.begun.clear()
+    return True
+
+
+def _on_drive(store: Store) -> bool:
+    return file_system(Path(store.backend.location)) == DRIVE_FILE_SYSTEM
+
+
+def _mend(store: Store) -> str:
+    return _MEND if _on_drive(store) else _MEND_FOLDER
 
 
 def _explained(store: Store, error: StoreFull, needed: int, sent: int) -> StoreFull:
@@ -89,12 +126,17 @@ def _explained(store: Store, error: StoreFull, needed: int, sent: int) -> StoreF
         space = store.backend.space()
     except StoreError:
         space = None
-    if space is not None and space.free - sent >= needed > 0:
+    if space is None or not space.free - sent >= needed > 0:
+        free = "" if space is None else f", {size(max(space.free - sent, 0))} are free"
+        why = f"No space left, the drive is full: {size(needed)} are needed{free}; {_mend(store)}"
+    elif _on_drive(store):
         why = (
             f"the drive refuses {size(needed)} as over quota though {size(space.free)} are free: Drive limits how many files "
             "one may make in a time; wait an hour and back up again; the earlier generations are untouched"
         )
     else:
-        free = "" if space is None else f", {size(max(space.free - sent, 0))} are free"
-        why = f"No space left, the drive is full: {size(needed)} are needed{free}; {_MEND}"
+        why = (
+            f"the folder refuses {size(needed)} ({error.strerror}) though {size(space.free)} are free: a quota, or a limit of that disk "
+            "on the number of files or on the size of one; make room there, or take another folder; the earlier generations are untouched"
+        )
     return StoreFull(error.errno, why, store.backend.location)

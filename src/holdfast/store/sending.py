@@ -111,11 +111,15 @@ class Sending:
         name = self._snapshot.key.join(staged.path).name
         return _SparseReading(staged.source, self._progress, name, staged.mode, staged.here.mtime_ns)
 
-    def _take_back(self, payload: str) -> None:
-        del self.sent[payload]
-        with contextlib.suppress(StoreError):  # a leftover, which prune finds
-            self._store.backend.remove(payload)
-            self.begun.remove(payload)
+    def _take_back(self, path: str) -> None:
+        """Remove what a failed attempt left under a name, which is not used again. Where that fails, it stays in `begun`."""
+        self.sent.pop(path, None)
+        try:
+            self._store.backend.remove(path)
+        except StoreError as error:
+            log.debug("%s could not be taken back (%s)", printable(path), error)
+        else:
+            self.begun.remove(path)
 
     def _as_another_name(self, staged: Staged, record: FileRecord) -> FileRecord:
         """The record of a hard link: content and place are those of the other name."""
@@ -150,6 +154,7 @@ class Sending:
                     raise
                 log.warning("sending %s failed (%s); trying again under the next name in %.1f s", printable(path), error, wait)
                 self._progress.advance(-reading.size)
+                self._take_back(path)
                 self._store.backoff.sleep(wait)
                 continue
             self.sent[path] = reading.size

@@ -9,7 +9,7 @@ from typing import overload
 from holdfast.session.reports import ArtifactStatus
 from holdfast.session.seeing import page, terminal, verdict
 from holdfast.session.seeing.sight import Sight, Tone
-from holdfast.session.waiting import Queue
+from holdfast.session.background.waiting import Queue
 from holdfast.store.backend import Space
 
 

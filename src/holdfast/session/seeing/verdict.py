@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from holdfast.session.reports import ArtifactStatus, time_of
 from holdfast.session.seeing.sight import Fact, Line, Sight, Tone, Verdict
-from holdfast.session.waiting import Queue
+from holdfast.session.background.waiting import Queue
 from holdfast.store.amounts import ago, duration, many, size
 from holdfast.store.backend import Durability, Space
 
@@ -47,6 +47,7 @@ def see(
     """
     store = "Drive" if on_drive else "the store"
     verdict = decide(rows, store=None if place is None else store, free=None if space is None else space.free)
+    verdict = beside(verdict, queue or Queue())
     facts = [
         Fact("project", f"{root} ({environment})"),
         Fact("store", place or "none: work is kept on this machine only"),
@@ -68,10 +69,18 @@ def queued(queue: Queue, now: float) -> list[Fact]:
     """What is sent in the background, and what went wrong with it."""
     facts = []
     if queue.waiting:
-        since = f"{many(len(queue.waiting), 'backup')}, the oldest since {duration(max(0.0, now - queue.since))}"
+        since = f"{many(len(queue.waiting), 'backup')}, the oldest since {duration(max(0.0, now - queue.since))}{_taking(queue)}"
         why = f"; nothing can be sent now, and it is tried again: {queue.trouble}" if queue.trouble else ""
         facts.append(Fact("to be sent", since + why, Tone.BAD if queue.trouble else Tone.UPLOADING))
+    facts += [Fact("not sent yet", f"{text}; it is tried again, and the others are sent meanwhile", Tone.BAD) for _, text in queue.troubles]
     return facts + [Fact("failed", text, Tone.BAD) for _, text in queue.errors]
+
+
+def _taking(queue: Queue) -> str:
+    """What the copies that wait take of this disk."""
+    own = f"{size(queue.size)} of copies here" if queue.size else ""
+    linked = f"{size(queue.linked)} shared with outputs" if queue.linked else ""
+    return f"; {' and '.join(filter(None, (own, linked)))}" if own or linked else ""
 
 
 # -- one artifact --------------------------------------------------------------------------------------------------------
@@ -192,6 +201,16 @@ def decide(rows: Sequence[ArtifactStatus], *, store: str | None, free: int | Non
     text = f"everything is backed up and confirmed {'on ' if store == 'Drive' else ''}{where}"
     extra = _decisions(of[Tone.ATTENTION])
     return Verdict(Tone.SAFE, "SAFE", f"{text}: {many(len(held), 'artifact')}, {size(sum(r.size for r in held))}{extra}")
+
+
+def beside(verdict: Verdict, queue: Queue) -> Verdict:
+    """The verdict, no better than what waits and what failed in the background."""
+    if queue.errors and verdict.tone is not Tone.BAD:
+        return Verdict(Tone.BAD, "NOT SAFE", f"{many(len(queue.errors), 'backup')} came to nothing (below)")
+    if queue.files and verdict.tone in (Tone.PLAIN, Tone.SAFE, Tone.ATTENTION):
+        text = f"{many(queue.files, 'file')} in copies that wait to be sent: keep this machine until they have arrived"
+        return Verdict(Tone.UPLOADING, "UPLOADING", text)
+    return verdict
 
 
 def _uploading(rows: Sequence[ArtifactStatus]) -> str:

@@ -11,7 +11,7 @@ import weakref
 from types import FrameType
 
 from holdfast.errors import NotBackedUp
-from holdfast.session.worker import Worker
+from holdfast.session.background.worker import Worker
 
 log = logging.getLogger(__name__)
 

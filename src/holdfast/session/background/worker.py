@@ -1,12 +1,13 @@
 """The keeper's worker: sends snapshots in the background, so that who works does not wait for a drive.
 
-`put` takes the stable copy in the caller's thread and returns. The worker sends, confirms, prunes and tries again; while the store
-cannot be written the copies wait. What goes wrong is logged once, shown in `status`, and raised by `flush`.
+`put` takes the stable copy in the caller's thread and returns. The worker sends, confirms, prunes and tries again; what cannot be
+sent waits, and holds up nothing else. What goes wrong is logged once, shown in `status`, and raised by `flush`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import logging
 import os
@@ -14,43 +15,38 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.errors import AnotherSession, HoldfastError, NotBackedUp, Refused, StoreError, WorkspaceBusy
+from holdfast.errors import AnotherSession, HoldfastError, LocalError, NotBackedUp, Refused, StoreError, StoreUnreachable, WorkspaceBusy
+from holdfast.session.background.failures import Failure, Failures, places
+from holdfast.session.background.line import Line
+from holdfast.session.background.waiting import Queue
 from holdfast.session.backups import Backups
 from holdfast.session.lease import Lease
-from holdfast.session.waiting import Queue
-from holdfast.store.keys import Key, within
+from holdfast.store.keys import Key
+from holdfast.store.local.space import copies_in
 from holdfast.store.outcomes import BackedUp
 from holdfast.store.progress import Silent
 from holdfast.store.queued import Queued, expected, merge
 from holdfast.store.restore import describe
 from holdfast.store.snapshot import take
-from holdfast.store.view import Presence
+from holdfast.store.view import Presence, View
 from holdfast.store.workspace import local_errors
 
 log = logging.getLogger(__name__)
 
-#: Seconds until a store that could not be written is tried again; the last one repeats.
+#: Seconds until what could not be sent is tried again; the last one repeats.
 RETRY_SECONDS = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 #: How often it is asked whether what was written is confirmed meanwhile.
 ASK_SECONDS = 15.0
 #: Seconds of rest after a defect of ours, so that it does not fill the log.
 _REST_SECONDS = 1.0
+#: The local disk is full: the copy is here, and may be sent once there is room for what has to be noted on the way.
+_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+#: So much is named of what waits.
+_NAMED = 3
 
 _workers: weakref.WeakSet[Worker] = weakref.WeakSet()
-
-
-@dataclass(frozen=True)
-class _Failure:
-    """A backup that will not succeed by itself, and what of the artifact it was to hold."""
-
-    text: str
-    scope: tuple[str, ...]
-
-    def within(self, scope: tuple[str, ...]) -> bool:
-        return all(any(within(path, prefix) for prefix in scope) for path in self.scope)
 
 
 class Worker:
@@ -58,7 +54,7 @@ class Worker:
 
     Args:
         backups: Where they go.
-        retry: Seconds between attempts while the store cannot be written.
+        retry: Seconds between attempts at what could not be sent.
         ask: Seconds between questions for confirmation.
         lease: Tells other sessions what this one works on, and this one what they do; None leaves that out.
     """
@@ -72,13 +68,10 @@ class Worker:
         self._ask = ask
         self._taking = threading.Lock()
         self._changed = threading.Condition()
-        self._waiting: dict[Key, Queued] = {}
-        self._sending: Queued | None = None
-        self._errors: dict[Key, tuple[_Failure, ...]] = {}
+        self._line = Line(self._retry)
+        self._failures = Failures()
         self._done: dict[Key, BackedUp] = {}
-        self._trouble = ""
-        self._failures = 0
-        self._retry_at = 0.0
+        self._said: set[Key | None] = set()  # whose trouble was logged since something of it arrived; None for the store
         self._ask_at = 0.0
         self._thread: threading.Thread | None = None
         self._folder: Path | None = None
@@ -116,7 +109,7 @@ class Worker:
         request, workspace = queued.request, self._backups.workspace
         key = request.artifact
         with self._changed:
-            before = [q for q in (self._sending, self._waiting.get(key)) if q is not None and q.request.artifact == key]
+            before = self._line.of(key)
         try:
             known = expected(workspace.record(key), before)
             snapshot = take(workspace, key, known, queued.folders[0], scope=request.scope, owned=request.inner)
@@ -124,8 +117,7 @@ class Worker:
                 raise Refused(0, f"{snapshot.refused['']}; nothing was backed up", str(key))
             queued = queued.holding(snapshot)
             with self._changed:
-                waiting = self._waiting.get(key)
-                self._waiting[key] = queued if waiting is None else merge(waiting, queued, self._new_folder)
+                self._line.add(queued, self._merged)
                 self._done.pop(key, None)
                 self._changed.notify_all()
         except BaseException:
@@ -160,33 +152,29 @@ class Worker:
         """The session ends: other sessions need not heed it any more. What waits is sent by `flush`, before."""
         lease, self.lease = self.lease, None
         if lease is not None:
-            lease.close(None if self._trouble else self._backups.store.backend)
+            lease.close(None if self._line.trouble else self._backups.store.backend)
 
     def flush(self, seconds: float | None = None, *, patient: bool = False) -> None:
-        """Return when everything that was queued is in the store. What waits for a retry is tried at once.
+        """Return when everything that was queued is in the store. What waits for its next attempt is tried at once.
 
         Args:
             seconds: How long it may take; None has no limit.
-            patient: Go on trying for so long; without it a store that cannot be written now is not waited for.
+            patient: Go on trying for so long; without it what cannot be sent now is not waited for.
 
         Raises:
             NotBackedUp: something is not in the store; the text says what, and why.
         """
         deadline = None if seconds is None else time.monotonic() + seconds
         with self._changed:
-            self._retry_at, failures = 0.0, self._failures
+            mark = self._line.hurry()
             self._changed.notify_all()
-            while self._waiting or self._sending is not None:
+            while self._line:
                 left = None if deadline is None else deadline - time.monotonic()
-                if (left is not None and left <= 0) or (self._trouble and self._failures > failures and not patient):
+                if (left is not None and left <= 0) or (not patient and self._line.tried_since(mark)):
                     break
                 self._changed.wait(left)
             queue = self._queue()
-            problems, waiting = [text for _, text in queue.errors], queue.waiting
-            if waiting:
-                named = ", ".join(str(k) for k in waiting[:3]) + (f" and {len(waiting) - 3} more" if len(waiting) > 3 else "")
-                problems.append(f"{named}: {self._trouble or 'still being sent'}")
-        if problems:
+        if problems := [text for _, text in queue.errors] + _what_waits(queue):
             raise NotBackedUp("not in the store: " + "; ".join(problems))
 
     def queue(self) -> Queue:
@@ -203,16 +191,21 @@ class Worker:
         """Send what waits to this store, which may be the same one over a mount that was made since."""
         with self._changed:
             self._backups = backups
-            self._retry_at = 0.0
+            self._line.hurry()
             self._changed.notify_all()
 
     def _queue(self) -> Queue:
-        all_ = [*([self._sending] if self._sending else []), *self._waiting.values()]
+        waiting = list(self._line)
+        own, linked = copies_in(folder for q in waiting for folder in q.folders)
         return Queue(
-            tuple(dict.fromkeys(q.request.artifact for q in all_)),
-            min((q.since for q in all_), default=0.0),
-            self._trouble,
-            tuple((key, failure.text) for key, failures in sorted(self._errors.items()) for failure in failures),
+            waiting=tuple(dict.fromkeys(q.request.artifact for q in waiting)),
+            since=min((q.since for q in waiting), default=0.0),
+            trouble=self._line.trouble,
+            errors=self._failures.texts,
+            troubles=self._line.troubles,
+            files=sum(len(q.snapshot.staged) for q in waiting),
+            size=own,
+            linked=linked,
         )
 
     def _new_folder(self) -> Path:
@@ -220,10 +213,13 @@ class Worker:
             self._folder = self._backups.workspace.queue_folder()
         return self._backups.workspace.new_folder(self._folder)
 
+    def _merged(self, older: Queued, newer: Queued) -> Queued:
+        return merge(older, newer, self._new_folder)
+
     def begin_anew(self) -> None:
         """In a forked child: what was queued is its parent's, who sends it, and so are the thread and whoever held the locks."""
-        self._thread, self._sending, self._folder = None, None, None
-        self._waiting, self._errors, self._trouble = {}, {}, ""
+        self._thread, self._folder = None, None
+        self._line, self._failures, self._said = Line(self._retry), Failures(), set()
         self._taking, self._changed = threading.Lock(), threading.Condition()
         self.lease = None if self.lease is None else Lease(self.lease.force)
 
@@ -245,8 +241,6 @@ class Worker:
                             self._thread = None
                             return
                         self._changed.wait(pause)
-                    if isinstance(todo, Queued):
-                        self._sending = todo
                     backups = self._backups
             except Exception:
                 log.exception("a defect in Holdfast; backups go on")
@@ -257,75 +251,130 @@ class Worker:
 
     def _next(self) -> Queued | Callable[[], None] | None:
         now = time.monotonic()
-        if self._waiting and now >= self._retry_at:
-            return self._waiting.pop(next(iter(self._waiting)))
-        lease = self.lease  # `close` takes it away at any time
+        if (queued := self._line.next(now)) is not None:
+            return queued
+        lease, trouble = self.lease, self._line.trouble  # `close` takes the lease away at any time
         if now >= self._ask_at:
             self._ask_at = now + self._ask
-            if self._backups.awaited() and not self._trouble:
+            if self._backups.awaited() and not trouble:
                 return self._backups.ask
-        if not self._trouble and lease is not None and (due := lease.due) is not None and now >= due:
+        if not trouble and lease is not None and (due := lease.due) is not None and now >= due:
             return functools.partial(lease.keep, self._backups.store.backend)
         return None
 
     def _pause(self) -> float | None:
-        due = [self._retry_at] if self._waiting else []
+        due = [] if (line := self._line.due()) is None else [line]
         if self._backups.awaited():
             due.append(self._ask_at)
         lease = self.lease
-        if not self._trouble and lease is not None and (beat := lease.due) is not None:
+        if not self._line.trouble and lease is not None and (beat := lease.due) is not None:
             due.append(beat)
         return max(0.05, min(due) - time.monotonic()) if due else None
 
     def _send(self, backups: Backups, queued: Queued) -> None:
-        key = queued.request.artifact
+        """One attempt at one copy.
+
+        What fails before the store could be seen says nothing about this artifact, and what waits is left alone for a while. What
+        fails later may be this artifact's own, so the next one is tried: if it arrives, the store is well.
+        """
+        key, seen = queued.request.artifact, False
         try:
             if (lease := self.lease) is not None:
                 lease.look(backups.store.backend, [key])
-            result = backups.send(queued.request, queued.snapshot)
-            if result is None:  # the store knows the path as part of another artifact, which was not known when it was taken
-                result = self._again(backups, queued)
-        except (StoreError, WorkspaceBusy) as error:
-            self._wait_for_better(queued, describe(key, error))
+            with backups.seeing() as view:
+                seen = True
+                with self._changed:
+                    self._line.seen()
+                result = self._sent(backups, view, queued)
+            results = self._again(backups, queued) if result is None else [result]
+        except (StoreError, WorkspaceBusy, LocalError) as error:
+            if seen and isinstance(error, LocalError) and error.errno not in _ROOM:
+                raise
+            self._wait_for_better(queued, error, seen=seen)
             return
         queued.discard()
+        errors = [r.error for r in results if r.error]
         with self._changed:
-            self._sending = None
-            self._note(queued, result)
-            if self._trouble:
+            self._line.done()
+            errors += self._note(queued, results)
+            if None in self._said:
                 log.info("the store can be written again; what waited is sent now")
-            self._trouble, self._failures, self._retry_at = "", 0, 0.0
+            self._said -= {None, key}
             self._ask_at = min(self._ask_at, time.monotonic() + self._ask)
             self._changed.notify_all()
-        if result.error:
-            log.error("%s", result.error)
-        elif (lease := self.lease) is not None:
+        for text in errors:
+            log.error("%s", text)
+        if not any(r.error for r in results) and (lease := self.lease) is not None:
             lease.hold(backups.store.backend, [key])
 
-    def _again(self, backups: Backups, queued: Queued) -> BackedUp:
-        keys = [queued.request.artifact.join(p) for p in queued.request.scope]
-        results = backups.back_up(keys, queued.request.progress, Silent(), patient=True)
-        failed = [r for r in results if not r]
-        return (failed or results)[0]
+    def _sent(self, backups: Backups, view: View, queued: Queued) -> BackedUp | None:
+        """What came of the copy; None where what is here has to be taken in its place.
 
-    def _wait_for_better(self, queued: Queued, why: str) -> None:
-        """The copy stays in the queue, below what was queued since."""
-        key = queued.request.artifact
+        That is so where the store knows the path as part of another artifact, which was not known when it was taken, and where
+        the copy is gone.
+        """
+        try:
+            return backups.send(view, queued.request, queued.snapshot)
+        except LocalError as error:
+            if error.errno != errno.ENOENT:
+                raise
+            log.debug("a copy that waited is gone (%s)", error)
+            return None
+
+    def _again(self, backups: Backups, queued: Queued) -> list[BackedUp]:
+        keys = [queued.request.artifact.join(p) for p in queued.request.scope]
+        return backups.back_up(keys, queued.request.progress, Silent(), patient=True)
+
+    def _note(self, queued: Queued, results: Sequence[BackedUp]) -> list[str]:
+        """Keep what of it failed or was refused, and forget what is mended. Gives what was refused and not said by `put`."""
+        request = queued.request
+        refused = {r.key.join(p): why for r in results for p, why in r.refused.items()}
+        told = {request.artifact.join(p) for p in queued.snapshot.refused}
+        texts = {place: f"{place}: {why}" for place, why in sorted(refused.items()) if place not in told}
+        self._done[request.artifact] = min(results, key=bool)
+        if failed := "; ".join(r.error for r in results if r.error):
+            self._failures.add(Failure(request.artifact, places(request), failed))
+        else:
+            self._failures.held(request, refused)
+        for place, text in texts.items():
+            self._failures.add(Failure(request.artifact, (place,), text))
+        return list(texts.values())
+
+    def _wait_for_better(self, queued: Queued, error: HoldfastError, *, seen: bool) -> None:
+        """The copy stays in the line, as one with what was queued since."""
+        key, now = queued.request.artifact, time.monotonic()
+        why = describe(key, error)
         with self._changed:
-            newer = self._waiting.pop(key, None)
-            with contextlib.suppress(FileNotFoundError):
-                queued = queued if newer is None else merge(queued, newer, self._new_folder)
-            self._waiting = {key: queued, **self._waiting}
-            self._sending = None
-            pause = self._retry[min(self._failures, len(self._retry) - 1)]
-            self._failures += 1
-            self._retry_at = time.monotonic() + pause
-            if not self._trouble:
+            if seen:
+                pause = self._line.failed(why, now, self._merged_or_said)
+            else:
+                pause = self._line.rest(why.removeprefix(f"{key}: "), now, self._merged_or_said)
+            whose = key if seen else None
+            if whose not in self._said:
                 log.warning("not backed up yet: %s. It waits here, and is tried again until it is", why)
             else:
                 log.debug("not backed up yet: %s; tried again in %g s", why, pause)
-            self._trouble = why
+            self._said.add(whose)
+            if isinstance(error, StoreUnreachable):  # a mount that died under one artifact is one trouble
+                self._said.add(None)
             self._changed.notify_all()
+
+    def _merged_or_said(self, older: Queued, newer: Queued) -> Queued:
+        """One of two. Where that cannot be, a copy is gone: the older one is sent, as far as it stands, and the newer one failed."""
+        try:
+            with local_errors():
+                return self._merged(older, newer)
+        except HoldfastError as error:
+            text = describe(newer.request.artifact, error)
+            log.error("%s", text)
+            self._came_to_nothing(newer, text)
+            return older
+
+    def _came_to_nothing(self, queued: Queued, text: str) -> None:
+        queued.discard()
+        with self._changed:
+            self._failures.add(Failure(queued.request.artifact, places(queued.request), text))
+            self._done[queued.request.artifact] = BackedUp(queued.request.artifact, error=text)
 
     @contextlib.contextmanager
     def _nothing_unseen(self, todo: Queued | Callable[[], None]) -> Iterator[None]:
@@ -340,23 +389,21 @@ class Worker:
             expected_ = isinstance(error, HoldfastError)
             text = describe(key, error) if isinstance(error, HoldfastError) else f"{key}: {type(error).__name__}: {error}"
             log.error("%s", text, exc_info=not expected_)
-            todo.discard()
             with self._changed:
-                self._note(todo, BackedUp(key, error=text))
-                self._sending = None
-                if not self._waiting:  # nothing is left that will show when the store can be written again
-                    self._trouble, self._failures = "", 0
+                self._came_to_nothing(todo, text)
+                self._line.done()
                 self._changed.notify_all()
 
-    def _note(self, queued: Queued, result: BackedUp) -> None:
-        """A failure stands until what it was to hold is in the store."""
-        key, scope = queued.request.artifact, queued.request.scope
-        self._done[key] = result
-        left = tuple(f for f in self._errors.pop(key, ()) if not f.within(scope))
-        if result.error:
-            left = (*left, _Failure(result.error, scope))
-        if left:
-            self._errors[key] = left
+
+def _what_waits(queue: Queue) -> list[str]:
+    """What is not in the store yet, and why, a line each."""
+    own = dict(queue.troubles)
+    others = [k for k in queue.waiting if k not in own]
+    lines = list(own.values())[:_NAMED]
+    if others:
+        named = ", ".join(str(k) for k in others[:_NAMED]) + (f" and {len(others) - _NAMED} more" if len(others) > _NAMED else "")
+        lines.append(f"{named}: {queue.trouble or 'still being sent'}")
+    return lines + ([f"and {len(own) - _NAMED} more that failed"] if len(own) > _NAMED else [])
 
 
 def _in_a_forked_child() -> None:
