@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from holdfast.simulator.mounting import lacking
 from holdfast.simulator.serve import Service
 from holdfast.simulator.setup import Setup
 from holdfast.simulator.tree import ALIAS
@@ -28,6 +29,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--quota", type=int, help="bytes of the account")
     parser.add_argument("--until-stdin-closes", action="store_true", help="end with the process that started this one")
     given = parser.parse_args(arguments)
+    if (missing := lacking()) is not None:
+        parser.exit(2, f"nothing was mounted at {given.mountpoint}: {missing}\n")
 
     mountpoint = given.mountpoint.absolute()
     cloud = (given.cloud or Path(tempfile.mkdtemp(prefix="drive-cloud-"))).absolute()

@@ -7,17 +7,29 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
+from holdfast.simulator.libfuse import NoLibfuse, choose
 
-def lacking(device: Path = Path("/dev/fuse")) -> str | None:
-    """What this machine lacks for any mount of ours, as one line that says how to get it; None where nothing is."""
+
+def lacking(device: Path = Path("/dev/fuse"), library: Callable[[], object] = choose) -> str | None:
+    """What this machine lacks for any mount of ours, as one line that says how to get it; None where nothing is.
+
+    Args:
+        device: What FUSE is asked through.
+        library: Finds libfuse 3, or raises `NoLibfuse`.
+    """
     if not os.access(device, os.R_OK | os.W_OK):
         return f"{device} cannot be opened: load the kernel module fuse, and in a container pass the device on"
     if shutil.which("fusermount3") is None:
         return "fusermount3 is missing: apt-get install fuse3"
     if importlib.util.find_spec("mfusepy") is None:
         return "mfusepy is missing: pip install 'holdfast[simulator]'"
+    try:
+        library()
+    except NoLibfuse as missing:
+        return str(missing)
     return None
 
 

@@ -66,13 +66,13 @@ class Service:
         Args:
             announce: Called once the mount stands.
         """
-        from holdfast.simulator.libfuse import Fuse
+        from holdfast.simulator.libfuse import load
 
         def started() -> None:
             self._control.start()
             announce()
 
-        Fuse(
+        load()(
             Mount(self._machine, self._conditions, self._counters, started),
             str(self._setup.mountpoint),
             foreground=True,
