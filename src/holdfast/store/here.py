@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from holdfast.store.keys import Key, within
+from holdfast.store.local.pinned import hash_raw
+from holdfast.store.local.side_files import promises_database, side_files
 from holdfast.store.manifest import FileRecord, Kind
 from holdfast.store.records import Here, Record, Signature
-from holdfast.store.sqlite import Health, hash_raw, judge, promises_database
-from holdfast.store.workspace import Workspace, is_file, is_folder, local_errors, lstat_or_none, side_files
+from holdfast.store.sqlite import Health, judge
+from holdfast.store.workspace import Workspace, is_file, is_folder, local_errors, lstat_or_none
 
 
 @dataclass(frozen=True)

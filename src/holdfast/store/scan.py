@@ -10,8 +10,8 @@ from pathlib import Path
 
 from holdfast.errors import LocalError
 from holdfast.store.keys import MAX_DEPTH, check_component, within
+from holdfast.store.local.side_files import is_side_file
 from holdfast.store.records import Signature
-from holdfast.store.sqlite import SIDE_SUFFIXES, is_database
 
 _TOO_DEEP = f"lies deeper than {MAX_DEPTH} folders"
 
@@ -84,7 +84,7 @@ class _Walk:
             return
         elif not stat.S_ISREG(found.st_mode):
             self.refused[path] = f"is {_kind(found.st_mode)}, and only regular files are kept"
-        elif not _is_side_file(place):
+        elif not is_side_file(Path(place)):
             self.files[path] = Found.of(found)
         elif path in self._scope:
             self.refused[path] = "is a side file of a database, which never travels alone; back up the database"
@@ -128,16 +128,3 @@ def _kind(mode: int) -> str:
         if test(mode):
             return text
     return "not a regular file"
-
-
-def _is_side_file(place: str) -> bool:
-    """SQLite's side files never travel: the online backup holds what they hold."""
-    for suffix in SIDE_SUFFIXES if place.endswith(SIDE_SUFFIXES) else ():
-        if place.endswith(suffix):
-            database = Path(place[: -len(suffix)])
-            try:
-                found = os.lstat(database)
-                return stat.S_ISREG(found.st_mode) and (found.st_size == 0 or is_database(database))
-            except OSError:
-                return False
-    return False

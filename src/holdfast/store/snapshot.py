@@ -20,11 +20,12 @@ from blake3 import blake3
 from holdfast.errors import LocalError, Refused
 from holdfast.store.backend import CHUNK_BYTES
 from holdfast.store.keys import Key, printable, within
+from holdfast.store.local.pinned import is_database
+from holdfast.store.local.side_files import promises_database
 from holdfast.store.manifest import MAX_TAR_MEMBER, FileRecord, Kind
 from holdfast.store.platform import BINARY, NO_BLOCK, NO_FOLLOW
 from holdfast.store.records import RACY_NS, Here, Record, Signature
 from holdfast.store.scan import Found, Scan, scan
-from holdfast.store.sqlite import is_database, promises_database
 from holdfast.store.sqlite import snapshot as copy_database
 from holdfast.store.tars import TarWriter, read_members
 from holdfast.store.workspace import Workspace, refreshed
