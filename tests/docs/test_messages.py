@@ -29,7 +29,6 @@ NOT_SHOWN = {
     " does not lie below ": "a bug, and never the user's",
     " is not the code of a key": "caught where names are read",
     "no extended attributes on this system": "an absent signal",
-    "the integrity check failed": "stands in the brackets of `not a sound database (...)`",
     ": damaged": "stands in the brackets of `what was remembered of it is damaged (...)`",
     "a record names no manifest": "the same",
     ", and ": "two texts that are on the page, joined",

@@ -6,18 +6,24 @@ import random
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from holdfast.errors import Refused
+from holdfast.store.local.pinned import copy_raw, hash_raw, is_database
 from holdfast.store.outcomes import Outcome
-from holdfast.store.sqlite import Health, hash_raw, is_database, judge, snapshot
+from holdfast.store.sqlite import Health, judge, snapshot
 from tests.support import Machine, Rig, make_database, rows_in
 
 SNAPSHOTS = 250
+#: Begins as a write-ahead log does, and goes on as none.
+STALE_WAL = bytes.fromhex("377f0682") + b"stale wal"
+
+#: Another process that begins to write, if it may.
+BEGIN = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None); c.execute('begin immediate')"
 
 #: Moves money between two accounts for ever: the sum is the invariant that a torn copy breaks.
 WRITER = """
@@ -39,11 +45,13 @@ while True:
 
 
 @contextmanager
-def busy_writer(database: Path, mode: str) -> Iterator[None]:
+def busy_writer(database: Path, mode: str, bulk: int = 0) -> Iterator[None]:
     connection = sqlite3.connect(database)
     connection.execute(f"pragma journal_mode={mode}")
     connection.execute("create table account (id integer primary key, money integer, note blob)")
     connection.execute("create table log (a integer, b integer)")
+    connection.execute("create table bulk (content blob)")
+    connection.execute("insert into bulk values (zeroblob(?))", (bulk,))
     connection.executemany("insert into account values (?, 1000, null)", [(i,) for i in range(200)])
     connection.commit()
     connection.close()
@@ -113,13 +121,29 @@ def test_a_snapshot_costs_no_other_connection_of_this_process_its_lock(tmp_path:
     assert is_database(database)
     assert judge(database) is Health.BUSY
     hash_raw(database)
-    other = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None); c.execute('begin immediate')"
-    done = subprocess.run([sys.executable, "-c", other, str(database)], check=False, capture_output=True, text=True)
+    copy_raw(database, tmp_path / "raw.db")
+    done = subprocess.run([sys.executable, "-c", BEGIN, str(database)], check=False, capture_output=True, text=True)
     assert "database is locked" in done.stderr
     ours.execute("commit")
     ours.close()
     assert rows_in(database) == 11
     assert rows_in(tmp_path / "copy.db") == 10
+    assert rows_in(tmp_path / "raw.db") == 10
+
+
+def test_a_copy_past_sqlite_waits_for_nobody_who_is_writing_and_takes_no_lock_away(tmp_path: Path) -> None:
+    database = tmp_path / "study.db"
+    make_database(database)
+    ours = sqlite3.connect(database, isolation_level=None)
+    ours.execute("begin exclusive")
+    with pytest.raises(BlockingIOError):
+        copy_raw(database, tmp_path / "raw.db")
+    done = subprocess.run([sys.executable, "-c", BEGIN, str(database)], check=False, capture_output=True, text=True)
+    assert "database is locked" in done.stderr
+    ours.execute("rollback")
+    copy_raw(database, tmp_path / "raw.db")
+    ours.close()
+    assert (tmp_path / "raw.db").read_bytes() == database.read_bytes()
 
 
 def test_backing_up_an_unchanged_live_database_writes_nothing(machine: Machine) -> None:
@@ -164,11 +188,11 @@ def test_garbage_with_side_files_is_set_aside_together_with_them(backed_up: Mach
     database = backed_up.outputs / "hpo/study.db"
     spoil("garbage", database)
     wal = database.with_name("study.db-wal")
-    wal.write_bytes(b"stale wal")
+    wal.write_bytes(STALE_WAL)
     assert backed_up.keeper().ensure("outputs/hpo/study.db").outcome is Outcome.RESTORED
     assert rows_in(database) == 20
     assert not wal.exists()
-    assert [p.read_bytes() for p in (backed_up.root / "holdfast-aside").rglob("study.db-wal")] == [b"stale wal"]
+    assert [p.read_bytes() for p in (backed_up.root / "holdfast-aside").rglob("study.db-wal")] == [STALE_WAL]
 
 
 def test_a_stale_wal_beside_a_missing_database_is_never_replayed(rig: Rig) -> None:
@@ -240,18 +264,62 @@ def test_a_database_that_broke_here_never_replaces_the_good_one(backed_up: Machi
         assert fresh.read("outputs/hpo/trial_1/metrics.json") == kind.encode()
 
 
-def test_a_database_locked_for_long_is_refused_by_name_and_nothing_hangs(tmp_path: Path) -> None:
-    from holdfast.errors import Refused
+class Ticks:
+    """A clock that goes forward by as much as it is asked, and counts how often that is."""
 
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.asked = seconds, 0
+
+    def __call__(self) -> float:
+        self.asked += 1
+        return self.asked * self.seconds
+
+
+def test_a_database_locked_for_long_is_refused_by_name_and_is_waited_for_less_the_next_time(tmp_path: Path) -> None:
     database = tmp_path / "study.db"
     make_database(database)
     connection = sqlite3.connect(database, isolation_level=None)
     connection.execute("begin exclusive")
-    started = time.monotonic()
-    with pytest.raises(Refused, match="locked"):
-        snapshot(database, tmp_path / "copy.db", busy_seconds=0.3)
-    assert time.monotonic() - started < 30
+    connection.execute("insert into trials values (99, 1)")
+
+    def waited(clock: Ticks) -> int:
+        with pytest.raises(Refused, match=r"was locked for more than .* s; close the program that holds it"):
+            snapshot(database, tmp_path / "copy.db", clock=clock)
+        assert not (tmp_path / "copy.db").exists()
+        return clock.asked
+
+    first, second, third = (waited(Ticks(0.05)) for _ in range(3))
+    assert 90 < first < 120
+    assert second == third < 15
+    connection.execute("rollback")
+    snapshot(database, tmp_path / "copy.db")
+    (tmp_path / "copy.db").unlink()
+    connection.execute("begin exclusive")
+    assert waited(Ticks(0.05)) == first, "it was taken meanwhile"
     connection.close()
+
+
+def test_a_copy_that_takes_too_long_is_given_up_and_leaves_nothing(tmp_path: Path) -> None:
+    database = tmp_path / "study.db"
+    make_database(database)
+    with pytest.raises(Refused, match=r"took longer than 60 s; back up again .*study\.db"):
+        snapshot(database, tmp_path / "copy.db", clock=Ticks(100))
+    assert [p.name for p in tmp_path.iterdir()] == ["study.db"]
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_a_copy_in_many_steps_is_one_state(tmp_path: Path, mode: str) -> None:
+    database = tmp_path / "bank.db"
+    with busy_writer(database, mode, bulk=9_000_000):
+        for number in range(20):
+            copy = tmp_path / f"copy-{number}.db"
+            steps = Ticks(0)
+            snapshot(database, copy, clock=steps)
+            assert steps.asked > 4
+            with closing(sqlite3.connect(copy)) as connection:
+                assert connection.execute("select sum(money), count(*) from account").fetchone() == (200_000, 200)
+                assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
+            copy.unlink()
 
 
 def test_hundreds_of_backups_under_a_busy_writer_restore_to_sound_states(rig: Rig, seeded: Callable[[int], random.Random]) -> None:

@@ -12,7 +12,8 @@ from blake3 import blake3
 
 from holdfast.drill.comparing import File
 from holdfast.session.files import file_identity
-from holdfast.store.sqlite import MAGIC, SIDE_SUFFIXES
+from holdfast.store.local.pinned import is_database
+from holdfast.store.local.side_files import is_side_file
 
 
 def take(root: Path, outputs: str) -> dict[str, File]:
@@ -24,24 +25,13 @@ def take(root: Path, outputs: str) -> dict[str, File]:
     """
     found: dict[str, File] = {}
     for folder, _, names in os.walk(root / outputs):
-        places = {name: Path(folder, name) for name in sorted(names)}
-        for name, place in places.items():
+        for place in (Path(folder, name) for name in sorted(names)):
             state = place.lstat()
-            if stat.S_ISREG(state.st_mode) and not _is_side_file(name, places):
+            if stat.S_ISREG(state.st_mode) and not is_side_file(place):
                 found[place.relative_to(root).as_posix()] = File(file_identity(place), state.st_mtime_ns / 1e9)
     # Last, because opening a database that was left in a transaction rolls that back.
-    contents = {path: _content(root / path) for path in found if _is_database(root / path)}
+    contents = {path: _content(root / path) for path in found if is_database(root / path)}
     return {path: File(contents.get(path) or file.identity, file.mtime) for path, file in found.items()}
-
-
-def _is_side_file(name: str, beside: dict[str, Path]) -> bool:
-    owner = next((beside.get(name.removesuffix(suffix)) for suffix in SIDE_SUFFIXES if name.endswith(suffix)), None)
-    return owner is not None and _is_database(owner)
-
-
-def _is_database(place: Path) -> bool:
-    with place.open("rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
 
 
 def _content(place: Path) -> str:

@@ -11,14 +11,15 @@ from pathlib import Path
 from holdfast.store.backend import Durability
 from holdfast.store.coverage import DirectoryTest, artifacts, cover
 from holdfast.store.keys import Key
+from holdfast.store.local.pinned import hash_raw
+from holdfast.store.local.side_files import side_files
 from holdfast.store.manifest import Manifest
 from holdfast.store.names import ManifestName
 from holdfast.store.records import Here, Record, Signature, looked_at
 from holdfast.store.scan import Found, walk
-from holdfast.store.sqlite import hash_raw
 from holdfast.store.store import Store
 from holdfast.store.view import State, View
-from holdfast.store.workspace import Workspace, local_errors, lstat_or_none, side_files
+from holdfast.store.workspace import Workspace, local_errors, lstat_or_none
 
 
 @dataclass(frozen=True)

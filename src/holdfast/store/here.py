@@ -12,10 +12,12 @@ from holdfast.store.format.entries import FileRecord
 from holdfast.store.keys import Key, folders_above, printable, within
 from holdfast.store.local.capture import hash_content, is_checkpoint
 from holdfast.store.local.links import kept_target
+from holdfast.store.local.pinned import is_database
+from holdfast.store.local.side_files import promises_database, side_files
 from holdfast.store.manifest import Kind
 from holdfast.store.records import Here, Record, Signature
-from holdfast.store.sqlite import Health, is_database, judge, promises_database
-from holdfast.store.workspace import Workspace, is_file, is_folder, is_link, local_errors, lstat_or_none, side_files
+from holdfast.store.sqlite import Health, judge
+from holdfast.store.workspace import Workspace, is_file, is_folder, is_link, local_errors, lstat_or_none
 
 
 @dataclass(frozen=True)

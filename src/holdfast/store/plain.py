@@ -8,12 +8,14 @@ from pathlib import Path
 
 from holdfast.errors import Corrupt, LocalError, StoreNotFound
 from holdfast.store.keys import Key
+from holdfast.store.local.pinned import is_database
+from holdfast.store.local.side_files import promises_database, side_files
 from holdfast.store.names import parse_payload_name, twin_of
 from holdfast.store.outcomes import Outcome, Restored
 from holdfast.store.publish import publish_files, publish_tree
-from holdfast.store.sqlite import is_database, passes_check, promises_database
+from holdfast.store.sqlite import passes_check
 from holdfast.store.store import Store, refuse_depth
-from holdfast.store.workspace import Workspace, lstat_or_none, side_files
+from holdfast.store.workspace import Workspace, lstat_or_none
 
 log = logging.getLogger(__name__)
 
@@ -75,10 +77,11 @@ def restore_plain(store: Store, workspace: Workspace, key: Key, *, replace_here:
     if not files:
         return Restored(key, Outcome.ABSENT, error=f"{key}: the store has no plain file or folder there")
     place = workspace.local(key)
+    of_database = single and (is_database(files[""]) or is_database(place))
     if replace_here and lstat_or_none(place) is not None:
-        workspace.set_aside(place, *side_files(place))
+        workspace.set_aside(place, *(side_files(place) if of_database else ()))
     if not found.is_folder:
-        stale = side_files(place)
+        stale = side_files(place) if of_database else ()
         if stale:
             workspace.set_aside(*stale)
         appeared = bool(publish_files(files, place))

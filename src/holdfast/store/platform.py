@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import re
+import struct
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -58,6 +61,34 @@ BINARY = getattr(os, "O_BINARY", 0)
 
 #: Whether a file can be read through a shared descriptor. Without it (Windows) a lock belongs to its own handle.
 HAS_PREAD = hasattr(os, "pread")
+
+
+@contextmanager
+def shared_range(descriptor: int, start: int, length: int) -> Iterator[None]:
+    """Hold a shared lock on a range of a file, one that belongs to the descriptor and not to the process (fcntl(2), F_OFD_SETLK).
+
+    It conflicts with the locks of others and with those of this process, and changes none of them. Nothing where the system has
+    no such locks (macOS, Windows), or where the file system takes none.
+
+    Raises:
+        BlockingIOError: somebody holds it exclusively.
+    """
+    if sys.platform != "linux" or sys.maxsize < 2**32:
+        yield
+        return
+
+    def change(kind: int) -> None:
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack("hhqqi", kind, os.SEEK_SET, start, length, 0))
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
+                raise
+
+    change(fcntl.F_RDLCK)
+    try:
+        yield
+    finally:
+        change(fcntl.F_UNLCK)
 
 
 def sync_all() -> bool:

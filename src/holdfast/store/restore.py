@@ -22,6 +22,7 @@ from holdfast.store.fetch import fetch
 from holdfast.store.format.entries import FileRecord, FolderRecord
 from holdfast.store.here import LocalPart, decisive, foreign, is_complete, look_here
 from holdfast.store.keys import Key, printable, within
+from holdfast.store.local.side_files import side_files
 from holdfast.store.manifest import Kind, Manifest
 from holdfast.store.marks import refuse_if_known
 from holdfast.store.outcomes import Outcome, Restored
@@ -32,7 +33,7 @@ from holdfast.store.records import Here, Publication, Record, Signature
 from holdfast.store.room import telling_room
 from holdfast.store.store import Store, first_error
 from holdfast.store.view import Presence, View
-from holdfast.store.workspace import STATE_FOLDER, Workspace, is_file, local_errors, lstat_or_none, refreshed, side_files
+from holdfast.store.workspace import STATE_FOLDER, Workspace, is_file, local_errors, lstat_or_none, refreshed
 
 log = logging.getLogger(__name__)
 
@@ -512,7 +513,8 @@ def _publish(
     place = workspace.local(key.join(prefix))
     tree = manifest.kind is Kind.DIRECTORY and prefix not in manifest.files and prefix not in manifest.links
     if wish.replace_here and lstat_or_none(place) is not None:
-        workspace.set_aside(place, *side_files(place))
+        is_database = prefix in manifest.files and manifest.files[prefix].sqlite
+        workspace.set_aside(place, *(side_files(place) if is_database else ()))
     for path in here.broken:
         broken = workspace.local(key.join(path))
         workspace.set_aside(broken, *side_files(broken))

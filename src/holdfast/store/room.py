@@ -26,9 +26,7 @@ _MEND = (
     "make space (what lies in Drive's trash counts until it is emptied; `holdfast prune` removes what newer backups make needless) "
     "and back up again; the earlier generations are untouched"
 )
-_MEND_FOLDER = (
-    "make space (`holdfast prune` removes what newer backups make needless) and back up again; the earlier generations are untouched"
-)
+_MEND_FOLDER = "make space (`holdfast prune` removes what newer backups make needless) and back up again; the earlier generations are untouched"
 
 
 def refuse_if_full(store: Store, needed: int, awaited: int) -> None:

@@ -13,8 +13,8 @@ from holdfast.store.format.entries import FolderRecord
 from holdfast.store.keys import MAX_DEPTH, Key, check_component, folders_above, within
 from holdfast.store.local.keeping import Keeping
 from holdfast.store.local.links import Outputs, kept_target
+from holdfast.store.local.side_files import is_side_file
 from holdfast.store.records import Signature
-from holdfast.store.sqlite import SIDE_SUFFIXES, is_database
 from holdfast.store.workspace import Workspace
 
 _TOO_DEEP = f"lies deeper than {MAX_DEPTH} folders"
@@ -174,7 +174,7 @@ class _Walk:
             self._link(path, place)
         elif not stat.S_ISREG(found.st_mode):
             self._refuse(path, f"is {_kind(found.st_mode)}, which holds no file")
-        elif not _is_side_file(place):
+        elif not is_side_file(Path(place)):
             self.files[path] = Found.of(found)
         elif path in self._scope:
             self._refuse(path, "is a side file of a database, which never travels alone; back up the database")
@@ -241,16 +241,3 @@ def _kind(mode: int) -> str:
         if test(mode):
             return text
     return "something unknown"
-
-
-def _is_side_file(place: str) -> bool:
-    """SQLite's side files never travel: the online backup holds what they hold."""
-    for suffix in SIDE_SUFFIXES if place.endswith(SIDE_SUFFIXES) else ():
-        if place.endswith(suffix):
-            database = Path(place[: -len(suffix)])
-            try:
-                found = os.lstat(database)
-                return stat.S_ISREG(found.st_mode) and (found.st_size == 0 or is_database(database))
-            except OSError:
-                return False
-    return False

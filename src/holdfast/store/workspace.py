@@ -510,12 +510,6 @@ def local_errors() -> Iterator[None]:
         raise LocalError(error.errno, error.strerror, error.filename or "the local disk") from error
 
 
-def side_files(database: Path) -> list[Path]:
-    """The files that SQLite keeps beside a database and that exist now."""
-    places = [database.with_name(database.name + suffix) for suffix in ("-wal", "-shm", "-journal")]
-    return [place for place in places if place.is_symlink() or place.exists()]
-
-
 def lstat_or_none(path: Path) -> os.stat_result | None:
     """What is at a path, not following a link, or None where nothing is."""
     try:

@@ -17,7 +17,16 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from holdfast.errors import AnotherSession, HoldfastError, LocalError, NotBackedUp, Refused, StoreError, StoreUnreachable, WorkspaceBusy
+from holdfast.errors import (
+    AnotherSession,
+    HoldfastError,
+    LocalError,
+    NotBackedUp,
+    Refused,
+    StoreError,
+    StoreUnreachable,
+    WorkspaceBusy,
+)
 from holdfast.session.background.failures import Failure, Failures, places
 from holdfast.session.background.line import Line
 from holdfast.session.background.waiting import Queue

@@ -26,12 +26,13 @@ from holdfast.store.local.live import libraries
 from holdfast.store.local.live.kind import FileKind, Treatment
 from holdfast.store.local.live.kinds import recognise
 from holdfast.store.local.live.torn import torn, whole_prefix
+from holdfast.store.local.pinned import hash_raw, is_database
 from holdfast.store.local.proofs import NOTHING, Look, Proof, age, arm, trusted, worth_arming
+from holdfast.store.local.side_files import promises_database
 from holdfast.store.local.space import refuse_copy
 from holdfast.store.manifest import MAX_TAR_MEMBER
 from holdfast.store.platform import BINARY, NO_BLOCK, NO_FOLLOW
 from holdfast.store.records import RACY_NS, Signature
-from holdfast.store.sqlite import hash_raw, is_database, promises_database
 from holdfast.store.sqlite import snapshot as copy_database
 from holdfast.store.tars import TarWriter
 
