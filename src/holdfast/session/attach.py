@@ -17,6 +17,7 @@ from holdfast.store.backend import Backend
 from holdfast.store.backoff import ONCE, Backoff
 from holdfast.store.directory import DRIVE_FILE_SYSTEM, LOCAL_FILE_SYSTEMS, DirectoryBackend
 from holdfast.store.drivefs import DriveBackend
+from holdfast.store.local.apart import Apart
 from holdfast.store.platform import file_system, real_path
 from holdfast.store.progress import Progress
 from holdfast.store.store import Store, wrote
@@ -69,7 +70,7 @@ def open_keeper(
         drive = None  # that of the drill, whatever a script names
     config = load_config(place)
     environment = detect()
-    workspace = Workspace(place, config.outputs)
+    workspace = Workspace(place, config.outputs, reader=_apart() if background else None)
     folder = _drive_folder(config, environment, drive)
     if mount and environment is Environment.COLAB and folder is not None and folder.is_relative_to(config.mount_point):
         at_stake = before.awaited if before is not None and before.root == place else functools.partial(_backed_up, workspace)
@@ -94,6 +95,12 @@ def open_keeper(
     if before is not None and background:
         keeper.take_over(before)
     return keeper
+
+
+@functools.cache
+def _apart() -> Apart:
+    """A job may have files of outputs open, and locked; a command has nothing of them."""
+    return Apart()
 
 
 def _refuse_outside_of_drill(machine: Path, root: Path) -> None:

@@ -189,7 +189,7 @@ class Backups:
         if not view.of(key):
             view = store.look_wider(view)
         base = workspace.record_in(key, view).base
-        workspace.refuse_links([key])
+        workspace.refuse_links([key], only_above=True, following=True)
         result = commit(store, workspace, view, request, taken=taken, progress=progress, awaited=attached.awaited_bytes)
         if base is not None and store.elsewhere(base):
             mark_safe(store, base.key)

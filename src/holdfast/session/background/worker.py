@@ -33,6 +33,7 @@ from holdfast.session.background.waiting import Queue
 from holdfast.session.backups import Backups
 from holdfast.session.lease import Lease
 from holdfast.store.keys import Key
+from holdfast.store.local.guard import Guard
 from holdfast.store.local.space import copies_in
 from holdfast.store.outcomes import BackedUp
 from holdfast.store.progress import Silent
@@ -40,7 +41,7 @@ from holdfast.store.queued import Queued, expected, merge
 from holdfast.store.restore import describe
 from holdfast.store.snapshot import take
 from holdfast.store.view import Presence, View
-from holdfast.store.workspace import local_errors
+from holdfast.store.workspace import local_errors, lstat_or_none
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +85,8 @@ class Worker:
         self._ask_at = 0.0
         self._thread: threading.Thread | None = None
         self._folder: Path | None = None
+        self._guard = Guard(backups.workspace.proofs)
+        self._guarded: set[Path] = set()
         _workers.add(self)
 
     # -- in the caller's thread --------------------------------------------------------------------------------------
@@ -104,7 +107,7 @@ class Worker:
                 key = request.artifact
                 try:
                     self.refuse_rival([key])
-                    self._backups.workspace.refuse_links([key])
+                    self._backups.workspace.refuse_links([key], only_above=True, following=True)
                     with local_errors():
                         queued = self._take(Queued.about(request, self._new_folder()))
                 except HoldfastError as error:
@@ -121,14 +124,26 @@ class Worker:
             before = self._line.of(key)
         try:
             known = expected(workspace.record(key), before)
-            snapshot = take(workspace, key, known, queued.folders[0], scope=request.scope, owned=request.inner)
+            snapshot = take(
+                workspace,
+                key,
+                known,
+                queued.folders[0],
+                scope=request.scope,
+                owned=request.inner,
+                guard=self._guard,
+                waits=True,
+                waiting=self._copies()[0],
+            )
             if "" in snapshot.refused:
                 raise Refused(0, f"{snapshot.refused['']}; nothing was backed up", str(key))
             queued = queued.holding(snapshot)
+            self._guarded |= {s.source for s in snapshot.staged.values() if s.linked is not None and s.source is not None}
             with self._changed:
                 self._line.add(queued, self._merged)
                 self._done.pop(key, None)
                 self._changed.notify_all()
+            self._let_go()
         except BaseException:
             queued.discard()
             raise
@@ -205,7 +220,7 @@ class Worker:
 
     def _queue(self) -> Queue:
         waiting = list(self._line)
-        own, linked = copies_in(folder for q in waiting for folder in q.folders)
+        own, linked = self._copies()
         return Queue(
             waiting=tuple(dict.fromkeys(q.request.artifact for q in waiting)),
             since=min((q.since for q in waiting), default=0.0),
@@ -216,6 +231,16 @@ class Worker:
             size=own,
             linked=linked,
         )
+
+    def _let_go(self) -> None:
+        """Links that were sent or superseded are gone, and nobody has to wait for them any more."""
+        for link in [link for link in list(self._guarded) if lstat_or_none(link) is None]:
+            self._guarded.discard(link)
+            self._guard.release(link)
+
+    def _copies(self) -> tuple[int, int]:
+        """Bytes of the copies that wait: of their own, and shared by hard links."""
+        return copies_in(folder for q in list(self._line) for folder in q.folders)
 
     def _new_folder(self) -> Path:
         if self._folder is None:
@@ -228,6 +253,7 @@ class Worker:
     def begin_anew(self) -> None:
         """In a forked child: what was queued is its parent's, who sends it, and so are the thread and whoever held the locks."""
         self._thread, self._folder = None, None
+        self._guard, self._guarded = Guard(self._backups.workspace.proofs), set()
         self._line, self._failures, self._said = Line(self._retry), Failures(), set()
         self._taking, self._changed = threading.Lock(), threading.Condition()
         self.lease = None if self.lease is None else Lease(self.lease.force)
@@ -257,6 +283,7 @@ class Worker:
                 continue
             with self._nothing_unseen(todo):
                 todo() if not isinstance(todo, Queued) else self._send(backups, todo)
+            self._let_go()
 
     def _next(self) -> Queued | Callable[[], None] | None:
         now = time.monotonic()
