@@ -7,8 +7,8 @@ Written after git's own code, `dir.c` (`add_patterns_from_buffer`, `trim_trailin
 leaves out files that git keeps (re-inclusion below folders, `**`, classes, names that are not ASCII). Bytes are matched, as in git,
 so `?` is one byte. Case counts, as where git runs on Linux.
 
-The two versions differ in one thing: right after a beginning without wildcards (`run**/x`), `**` reached across folders before 2.52.
-The narrow reading holds for what leaves out, the wide one for what keeps (`!`): either version leaves out all that is left out here.
+The two versions differ in one thing: right after a beginning without wildcards (`run**/x`), `**` reached across folders before
+2.52. The narrow reading holds for what leaves out, the wide one for what keeps (`!`): both leave out all that is left out here.
 
 A pattern becomes a regular expression that cannot run away. Within one part of a path the first place at which what follows a `*`
 fits is as good as any later one, and so is the first folder at which what follows a `**/` fits up to the next. Both stand in atomic
