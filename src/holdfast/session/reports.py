@@ -18,6 +18,7 @@ from holdfast.store.names import ManifestName
 from holdfast.store.records import Here, Record, Signature, looked_at
 from holdfast.store.scan import Found, walk
 from holdfast.store.store import Store
+from holdfast.store.unproven import changed_unseen
 from holdfast.store.view import State, View
 from holdfast.store.workspace import Workspace, local_errors, lstat_or_none
 
@@ -164,6 +165,8 @@ def _artifact(
     inner = tuple(key.relative(k) for k in known if k != key and key.covers(k))
     found = walk(workspace, key, owned=inner, strict=True).files if lstat_or_none(workspace.local(key)) is not None else {}
     changed = [p for p, f in found.items() if _differs(workspace, key, p, f, record)]
+    unproven = [p for p in found.keys() - set(changed) if record.here[p].signature == found[p].signature]
+    changed += sorted(changed_unseen(workspace, key, unproven, record))
     heads: list[Manifest] = []
     debris = 0
     durability = ""

@@ -28,7 +28,7 @@ from holdfast.store.local.live.kinds import recognise
 from holdfast.store.local.live.torn import torn, whole_prefix
 from holdfast.store.local.pinned import hash_raw, is_database
 from holdfast.store.local.proofs import NOTHING, Look, Proof, age, arm, trusted, worth_arming
-from holdfast.store.local.side_files import promises_database
+from holdfast.store.local.side_files import promises_database, side_files
 from holdfast.store.local.space import refuse_copy
 from holdfast.store.manifest import MAX_TAR_MEMBER
 from holdfast.store.platform import BINARY, NO_BLOCK, NO_FOLLOW
@@ -187,10 +187,11 @@ def _look_at(wanted: Wanted, terms: Terms) -> Looked:
 
 def _look_at_database(wanted: Wanted, terms: Terms) -> Looked:
     place, target = Path(wanted.place), Path(terms.folder) / "database"
-    before = Signature.of(os.stat(place))
+    before, taken = Signature.of(os.stat(place)), time.time_ns()
     try:
         copy_database(place, target)
-        return Looked(wanted.path, hash_raw(target) == wanted.base, False, before)
+        same = hash_raw(target) == wanted.base
+        return Looked(wanted.path, same, _database_rests(place, before, taken), before)
     finally:
         target.unlink(missing_ok=True)
 
@@ -329,7 +330,10 @@ class _Capturing:
         copy_database(place, target)
         hashed = hash_raw(target)
         size = target.stat().st_size
-        captured = Captured(wanted.path, "", False, size, hashed, True, Signature.of(found), taken, source=str(target))
+        here = Signature.of(found)
+        captured = Captured(
+            wanted.path, "", False, size, hashed, True, here, taken, _database_rests(place, here, taken), source=str(target)
+        )
         return self._held_against_base(wanted, replace(captured, kind="SQLite"))
 
     def _file(self, wanted: Wanted, place: Path, descriptor: int) -> Captured:
@@ -492,6 +496,11 @@ class _Capturing:
         """Refuse a copy that would fill the disk: the job needs it more."""
         taken = min(found.st_size, getattr(found, "st_blocks", found.st_size) * 512)
         refuse_copy(self._folder, taken, printable(wanted.place), waiting=self._taken)
+
+
+def _database_rests(place: Path, before: Signature, taken_ns: int) -> bool:
+    """Whether a database was at rest: SQLite writes by `write` alone, so whatever comes later moves its times."""
+    return age(before, taken_ns) >= RACY_NS and not side_files(place) and Signature.of(os.stat(place)) == before
 
 
 class _Bytes:
