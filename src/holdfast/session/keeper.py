@@ -15,7 +15,6 @@ from holdfast.session.background.worker import Worker
 from holdfast.session.backups import Backups
 from holdfast.session.config import Config
 from holdfast.session.environment import Environment, without_store
-from holdfast.session.files import file_identity
 from holdfast.session.finish import Finish, finish
 from holdfast.session.lease import Lease
 from holdfast.session.overview import overview
@@ -30,6 +29,7 @@ from holdfast.store.cleanup import Pruned, prune_store
 from holdfast.store.coverage import DirectoryTest, artifacts, cover
 from holdfast.store.extract import extract
 from holdfast.store.keys import Key
+from holdfast.store.local.capture import hash_content
 from holdfast.store.manifest import MAX_SIZE
 from holdfast.store.outcomes import BackedUp, Outcome, Restored
 from holdfast.store.progress import Progress, Silent
@@ -205,7 +205,7 @@ class Keeper:
             known = self.workspace.record(owner).here.get(owner.relative(key))
             if known is not None and known.trusted and known.signature == Signature.of(found):
                 return known.blake3
-        return file_identity(place)
+        return self.workspace.read(hash_content, str(place), size=found.st_size)
 
     # -- backup ------------------------------------------------------------------------------------------------------
 

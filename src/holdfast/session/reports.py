@@ -11,7 +11,7 @@ from pathlib import Path
 from holdfast.store.backend import Durability
 from holdfast.store.coverage import DirectoryTest, artifacts, cover
 from holdfast.store.keys import Key
-from holdfast.store.local.pinned import hash_raw
+from holdfast.store.local.capture import hash_content
 from holdfast.store.local.side_files import side_files
 from holdfast.store.manifest import Manifest
 from holdfast.store.names import ManifestName
@@ -268,13 +268,15 @@ def time_of(text: str) -> float | None:
 def _differs(workspace: Workspace, key: Key, path: str, found: Found, record: Record) -> bool:
     """As the next backup would see it. A live database counts as changed while it has side files."""
     known = record.here.get(path)
-    if known is None or (known.signature != found.signature and not _is_other_name(workspace.local(key.join(path)), known)):
+    if known is None or (
+        known.signature != found.signature and not _is_other_name(workspace, workspace.local(key.join(path)), known)
+    ):
         return True
     base = record.base.files.get(path) if record.base else None
     return base is not None and base.sqlite and bool(side_files(workspace.local(key.join(path))))
 
 
-def _is_other_name(place: Path, known: Here) -> bool:
+def _is_other_name(workspace: Workspace, place: Path, known: Here) -> bool:
     """True where a file is unchanged but for its ctime, which a backup under another of its names moves.
 
     This is the one case in which status reads content, because no signature could ever tell for such a file.
@@ -283,7 +285,7 @@ def _is_other_name(place: Path, known: Here) -> bool:
     if now is None or now.st_nlink == 1 or not known.signature.same_content(Signature.of(now)):
         return False
     with local_errors():
-        return hash_raw(place) == known.blake3
+        return workspace.read(hash_content, str(place), size=now.st_size) == known.blake3
 
 
 def _untracked(workspace: Workspace, known: Iterable[Key], now: float) -> list[ArtifactStatus]:
