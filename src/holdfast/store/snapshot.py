@@ -21,7 +21,7 @@ from holdfast.errors import LocalError, Refused
 from holdfast.store.backend import CHUNK_BYTES
 from holdfast.store.keys import Key, printable, within
 from holdfast.store.local.pinned import is_database
-from holdfast.store.local.side_files import promises_database
+from holdfast.store.local.side_files import promises_database, side_files
 from holdfast.store.manifest import MAX_TAR_MEMBER, FileRecord, Kind
 from holdfast.store.platform import BINARY, NO_BLOCK, NO_FOLLOW
 from holdfast.store.records import RACY_NS, Here, Record, Signature
@@ -196,7 +196,8 @@ def settle(snapshot: Snapshot, record: Record, force: frozenset[str], *, hash_al
     """
     if not force <= snapshot.staged.keys():
         return None
-    if hash_all and any(s.blake3 is None for s in snapshot.staged.values()):
+    staged = snapshot.staged.values()
+    if hash_all and any(s.blake3 is None or (s.size == 0 and promises_database(snapshot.key.join(s.path).name)) for s in staged):
         return None
     if not all(copy.exists() for copy in (*snapshot.spools, *(s.source for s in snapshot.staged.values() if s.source))):
         return None
@@ -283,8 +284,13 @@ class _Taking:
         place = self._root / path if path else self._root
         if is_database(place):
             staged = self._database(path, place, file)
-        elif was_database or (file.signature.size == 0 and promises_database(place.name)):
+        elif was_database:
             raise Refused(0, "it should be a database and is empty or damaged; the last good version is kept", str(place))
+        elif file.signature.size == 0 and promises_database(place.name) and (self._hash_all or side_files(place)):
+            # What a connection leaves before its first commit is an empty file, and is kept as one where no database was.
+            first = "no transaction of it is finished yet; back up again after the first commit"
+            unknown = "it is empty, and the store may hold a database there that this workspace does not know; `ensure` it first"
+            raise Refused(0, first if side_files(place) else unknown, str(place))
         elif file.signature.size <= SMALL_FILE:
             staged = self._small(path, place, file, alone=kind is not Kind.DIRECTORY, forced=forced)
         else:
