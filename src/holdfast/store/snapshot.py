@@ -20,6 +20,7 @@ from holdfast.store.format.entries import FileRecord, FolderRecord
 from holdfast.store.keys import Key, printable, within
 from holdfast.store.local.capture import SMALL_FILE, SPOOL, Captured, Terms, Wanted, capture
 from holdfast.store.local.guard import Guard
+from holdfast.store.local.side_files import promises_database
 from holdfast.store.manifest import Kind
 from holdfast.store.records import Here, Record, Signature
 from holdfast.store.scan import Found, Scan, walk
@@ -216,7 +217,8 @@ def settle(snapshot: Snapshot, record: Record, force: frozenset[str], *, hash_al
     """
     if not force <= snapshot.staged.keys() or any(s.same_as in force for s in snapshot.staged.values()):
         return None
-    if hash_all and any(s.blake3 is None for s in snapshot.staged.values()):
+    staged = snapshot.staged.values()
+    if hash_all and any(s.blake3 is None or (s.size == 0 and promises_database(snapshot.key.join(s.path).name)) for s in staged):
         return None
     if not all(copy.exists() for copy in (*snapshot.spools, *(s.source for s in snapshot.staged.values() if s.source))):
         return None
@@ -365,6 +367,7 @@ class _Taking:
             alone=self._alone,
             copied=path in self._known.copied,
             followed=self._key.join(path) in self._follow,
+            unknown=self._hash_all,
         )
 
     def _take(self, wanted: Wanted, captured: Captured, terms: Terms) -> None:

@@ -64,6 +64,7 @@ class Wanted:
         alone: It is an artifact of its own: it does not travel with others.
         copied: A hard link of it did not hold.
         followed: The place is a symbolic link that is to be followed.
+        unknown: The store has generations of the artifact, and nothing is remembered of them.
     """
 
     path: str
@@ -76,6 +77,7 @@ class Wanted:
     alone: bool = False
     copied: bool = False
     followed: bool = False
+    unknown: bool = False
 
 
 @dataclass(frozen=True)
@@ -311,6 +313,9 @@ class _Capturing:
                 raise Refused(0, "it should be a database and is empty; the last good version is kept", wanted.place)
             if wanted.was_database:
                 raise Refused(0, "it should be a database and is damaged; the last good version is kept", wanted.place)
+            if wanted.unknown and wanted.signature.size == 0 and promises_database(place.name):
+                why = "it is empty, and the store may hold a database there that this workspace does not know; `ensure` it first"
+                raise Refused(0, why, wanted.place)
             descriptor = os.open(place, _READ if wanted.followed else _READ | NO_FOLLOW)
             try:
                 return self._file(wanted, place, descriptor)
