@@ -217,9 +217,9 @@ def settle(snapshot: Snapshot, record: Record, force: frozenset[str], *, hash_al
     """
     if not force <= snapshot.staged.keys() or any(s.same_as in force for s in snapshot.staged.values()):
         return None
-    staged = snapshot.staged.values()
-    if hash_all and any(s.blake3 is None or (s.size == 0 and promises_database(snapshot.key.join(s.path).name)) for s in staged):
-        return None
+    for one in snapshot.staged.values() if hash_all else ():
+        if one.blake3 is None or (one.size == 0 and promises_database(snapshot.key.join(one.path).name)):
+            return None
     if not all(copy.exists() for copy in (*snapshot.spools, *(s.source for s in snapshot.staged.values() if s.source))):
         return None
     kept = {}
