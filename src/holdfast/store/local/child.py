@@ -7,6 +7,7 @@ its pipe closes, or it has another parent.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import os
@@ -159,7 +160,7 @@ class Child:
     def __init__(self, entry: str) -> None:
         _lingering[:] = [process for process in _lingering if process.poll() is None]
         setup = {
-            "path": [os.path.abspath(place) for place in sys.path if isinstance(place, str)],
+            "path": [os.path.abspath(place) for place in sys.path],
             "file": holdfast.__file__,
             "folders": list(holdfast.__path__),
             "parent": os.getpid(),
@@ -168,9 +169,9 @@ class Child:
         reading, answers = os.pipe()
         requests, writing = os.pipe()
         self.pipe = Pipe(reading, writing, self.lives)
-        _alive.add(self)
         try:
             self._process = _spawn(requests, answers)
+            _alive.add(self)
         except (OSError, RuntimeError) as error:  # RuntimeError: Python 3.12 and newer start nothing once the interpreter ends
             self.pipe.close()
             raise LocalError(getattr(error, "errno", None), f"no process could be started to read files in ({error})") from error
@@ -205,11 +206,14 @@ class Child:
         return f"ended by signal {-code}" if code < 0 else f"exit code {code}"
 
     def lives(self) -> bool:
-        """Whether it runs."""
-        return self._process.poll() is None
+        """Whether it runs, and is ours: a forked process has none."""
+        return self in _alive and self._process.poll() is None
 
     def end(self) -> None:
         """End it at once. One in a call that hangs is left behind, and taken off the system's list later."""
+        if self not in _alive:
+            return
+        _alive.discard(self)
         self.pipe.close()
         self._process.kill()
         try:
@@ -260,6 +264,27 @@ def _end_with_parent(writing: int, parent: int) -> None:
     os._exit(0)
 
 
+class ProcessLock:
+    """A lock for the threads of one process: in a forked one it is free, whoever held it at the time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+
+    def __enter__(self) -> None:
+        if self._process != os.getpid():
+            self._lock, self._process = threading.Lock(), os.getpid()
+        self._lock.acquire()
+
+    def __exit__(self, *exception: object) -> None:
+        self._lock.release()
+
+
+def _end_all() -> None:
+    for child in list(_alive):
+        child.end()
+
+
 def _in_a_forked_process() -> None:
     for child in list(_alive):
         child.forget()
@@ -269,5 +294,7 @@ def _in_a_forked_process() -> None:
     _lingering.clear()
 
 
+# Here, and not when the first one is started: what is registered later runs earlier, and may still want to read files.
+atexit.register(_end_all)
 if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
     os.register_at_fork(after_in_child=_in_a_forked_process)
