@@ -21,7 +21,6 @@ import time
 import weakref
 from collections.abc import Callable
 
-import holdfast
 from holdfast.errors import LocalError
 
 #: A start takes 70 ms on a quiet machine.
@@ -159,10 +158,11 @@ class Child:
 
     def __init__(self, entry: str) -> None:
         _lingering[:] = [process for process in _lingering if process.poll() is None]
+        package = sys.modules["holdfast"]  # not imported: whatever it offers stands above this
         setup = {
             "path": [os.path.abspath(place) for place in sys.path],
-            "file": holdfast.__file__,
-            "folders": list(holdfast.__path__),
+            "file": package.__file__,
+            "folders": list(package.__path__),
             "parent": os.getpid(),
             "entry": entry,
         }
