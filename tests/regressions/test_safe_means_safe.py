@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 
-import holdfast
+from holdfast.session.attach import open_keeper
 from holdfast.store.outcomes import Outcome
 from tests.session.background import Background
 from tests.support import Machine, Rig
@@ -362,7 +362,7 @@ def test_a_program_that_holds_a_lock_on_a_file_keeps_it(tmp_path: Path, act: str
     place.parent.mkdir(parents=True)
     place.write_bytes(b"x" * size)
     (tmp_path / "drive").mkdir()
-    keep = holdfast.attach(root=root, drive=tmp_path / "drive")
+    keep = open_keeper(root=root, drive=tmp_path / "drive", background=True)
     assert keep.backup("outputs/run")
     keep.flush()
     with place.open("r+b") as file:

@@ -133,7 +133,7 @@ class Worker:
                 owned=request.inner,
                 guard=self._guard,
                 waits=True,
-                waiting=self._copies()[0],
+                waiting=lambda: self._copies()[0],
             )
             if "" in snapshot.refused:
                 raise Refused(0, f"{snapshot.refused['']}; nothing was backed up", str(key))
