@@ -165,7 +165,7 @@ def bring_back(path: Path, restore: RestoreFromDrive, storage: StudyStorage, wha
 
     Raises:
         UsageError: the callback says that it is present, and it is not.
-        NotRestored: see `setup_checkpoint_storage`; or the store has another than what is here, and somebody has to say which counts.
+        NotRestored: see `setup_checkpoint_storage`; or the store has another than what is here: somebody has to say which counts.
     """
     mode = storage.on_restore_failure or "auto"
     patience = 0.0 if mode != "auto" else storage.restore_patience or DEFAULT_PATIENCE_SECONDS

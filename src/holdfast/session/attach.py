@@ -106,8 +106,7 @@ def _apart() -> Apart:
 
 def open_workspace(config: Config, reader: Reader | None = None) -> Workspace:
     """The local side of a project, with all that its settings say of what is kept. Makes nothing."""
-    said = {"ignore": config.ignore, "follow": config.follow, "accept": config.accept}
-    return Workspace(config.root, config.outputs, reader=reader, **said)
+    return Workspace(config.root, config.outputs, ignore=config.ignore, follow=config.follow, accept=config.accept, reader=reader)
 
 
 def _refuse_outside_of_drill(machine: Path, root: Path) -> None:

@@ -157,7 +157,7 @@ class Keeper:
         return self._differing.get(self.workspace.key(path))
 
     def _ensure(self, path: str | PurePath, prefer: str | None = None) -> Restored:
-        side = _SIDES.get(prefer) if prefer is None or isinstance(prefer, str) else None
+        side = _SIDES.get(prefer)
         if side is None:
             raise UsageError(f'prefer is {prefer!r}; give "store" or "local", or leave it out')
         key = self.workspace.key(path)

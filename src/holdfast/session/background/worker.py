@@ -113,7 +113,8 @@ class Worker:
                 except HoldfastError as error:
                     results.append(BackedUp(key, error=describe(key, error)))
                     continue
-                results.append(BackedUp(key, queued=True, refused=queued.snapshot.refused, files=len(queued.snapshot.staged)))
+                refused = self._backups.workspace.keeping.not_accepted(key, queued.snapshot.refused)
+                results.append(BackedUp(key, queued=True, refused=refused, files=len(queued.snapshot.staged)))
         self._start()
         return results
 
