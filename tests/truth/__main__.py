@@ -23,6 +23,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only", nargs="*", default=None, metavar="MOVE", help="moves that count; backup, check and rest always do"
     )
+    parser.add_argument("--ignore", nargs="*", default=(), metavar="TEXT", help="kinds of violations to pass over")
     parser.add_argument("--shrink", type=float, default=0.0, help="seconds to spend on each that is found")
     parser.add_argument("--show", type=int, default=3, help="so many of each kind are shown with their moves")
     parser.add_argument("--first", action="store_true", help="end with the first that is found")
@@ -71,10 +72,10 @@ def _here(given: argparse.Namespace) -> Outcome:
 
     seeds = range(given.seed, given.seed + given.sessions)
     if not given.first:
-        return run(seeds, weights=weights, at_once=given.at_once, until=until, say=say)
+        return run(seeds, weights=weights, at_once=given.at_once, until=until, ignored=tuple(given.ignore), say=say)
     total = Outcome()
     for seed in seeds:
-        outcome = run([seed], weights=weights, until=until, say=say)
+        outcome = run([seed], weights=weights, until=until, ignored=tuple(given.ignore), say=say)
         total.counts.add(outcome.counts)
         total.found += outcome.found
         if total.found:
@@ -99,8 +100,9 @@ def _side_by_side(given: argparse.Namespace) -> tuple[Counts, dict[str, int], li
         ]
         command += ["--at-once", str(given.at_once), "--shrink", str(given.shrink), "--show", str(given.show)]
         command += [] if given.minutes is None else ["--minutes", str(given.minutes)]
+        command += ["--ignore", *given.ignore] if given.ignore else []
         command += [] if given.only is None else ["--only", *given.only]
-        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))  # noqa: S603
+        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
     for process in processes:
         told, _ = process.communicate()
         one, some, those = json.loads(told.splitlines()[-1])

@@ -107,8 +107,8 @@ def restored(root: str, drive: str, path: str, first: Iterable[tuple[str, dict[s
         first: What something does in outputs before anybody asks.
 
     Returns:
-        `true`, `outcome`, `error`; the inventories `before` and `after`; and `forks`, heads beside the default one after a backup
-        that followed, where something was done first.
+        `true`, `outcome`, `error`; the inventories `before` and `after`; hashes of what was moved `aside`; and `forks`, heads
+        beside the default one after a backup that followed, where something was done first.
     """
     import holdfast
 
@@ -126,7 +126,8 @@ def restored(root: str, drive: str, path: str, first: Iterable[tuple[str, dict[s
             keep.backup(path)
             forks = sum(len(row.forks) for row in keep.status())
         told = {"true": bool(answer), "outcome": answer.outcome.value, "error": answer.error}
-        return {**told, "before": before, "after": after, "forks": forks}
+        aside = [hashed for entry in inventory(Path(root) / "holdfast-aside").values() if (hashed := entry.get("hash"))]
+        return {**told, "before": before, "after": after, "aside": aside, "forks": forks}
     finally:
         hands.let_go()
         holdfast.detach()
@@ -138,7 +139,7 @@ class Beyond:
     def __init__(self) -> None:
         command = [sys.executable, "-m", "tests.truth.beyond"]
         path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(ROOT)]))
-        self._process = subprocess.Popen(  # noqa: S603
+        self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": path}
         )
 

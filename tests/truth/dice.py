@@ -19,7 +19,7 @@ _LARGE = 1_300_000
 _MODES = (0o600, 0o644, 0o755, 0o444, 0o640)
 _NOW_NS = 1_790_000_000_123_456_789
 #: Where a link out leads.
-_OUT = ("/tmp", "../../../elsewhere", "/nowhere/scratch", "/etc/hostname")  # noqa: S108 - a name, nothing is made there
+_OUT = ("/tmp", "../../../elsewhere", "/nowhere/scratch", "/etc/hostname")
 
 #: Weights of the moves. A directed session sets others.
 WEIGHTS: Mapping[str, float] = {

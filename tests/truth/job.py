@@ -320,7 +320,7 @@ class Job:
 
     def __init__(self) -> None:
         command = [sys.executable, "-S", "-E", str(Path(__file__))]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def do(self, verb: str, args: dict[str, Any]) -> str:
         """An empty text, or why it could not be done."""

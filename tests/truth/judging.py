@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from tests.truth.beyond import Entry, Inventory
 
-
 #: The title of the verdict where there is nothing to keep: folders alone are nothing.
 NOTHING = "NOTHING YET"
 
@@ -39,12 +38,14 @@ class Row:
         safe: It is called safe.
         files: So many files may be lost, as it says.
         named: Paths below outputs that it names as not safe.
+        gone: It is an artifact of its own that is here no more: nothing records that, and it comes back.
     """
 
     path: str
     safe: bool
     files: int
     named: frozenset[str] = frozenset()
+    gone: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,12 +84,14 @@ class Terms:
         accepted: Paths that the user gave up.
         folder_times: They were recorded last, so they come back too.
         calm: Nothing happened since the backup: nothing else may come back.
+        torn: Paths that were torn at any time.
     """
 
     ever: Collection[str] = ()
     accepted: Collection[str] = ()
     folder_times: bool = False
     calm: bool = False
+    torn: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -111,10 +114,11 @@ def judge(said: Said, here: Inventory, back: Inventory, terms: Terms) -> list[Vi
     found = list(differences(said, here, back, terms))
     if said.safe:
         return [Violation(f"SAFE, and {d.what}", d.path, d.detail) for d in found]
-    return list(_not_safe(said, found))
+    torn = [p for p in terms.torn if said.row_of(p) is not None]
+    return list(_not_safe(said, found, {row.path for p in torn if (row := said.row_of(p)) is not None}))
 
 
-def _not_safe(said: Said, found: list[Difference]) -> Iterator[Violation]:
+def _not_safe(said: Said, found: list[Difference], passed: Collection[str]) -> Iterator[Violation]:
     lost: dict[Row, list[Difference]] = {}
     for one in found:
         row = said.row_of(one.path)
@@ -132,7 +136,9 @@ def _not_safe(said: Said, found: list[Difference]) -> Iterator[Violation]:
         paths = sorted({d.path for d in those})
         if len(paths) > row.files:
             text = f"{len(paths)} for {row.files} said: " + ", ".join(f"{d.path} ({d.what})" for d in those[:8])
-            yield Violation("more files lost than its row says", row.path, text)
+            torn = row.path in passed
+            kind = "more files lost than its row says" + (", an older generation came because of a torn file" if torn else "")
+            yield Violation(kind, row.path, text)
 
 
 def differences(said: Said, here: Inventory, back: Inventory, terms: Terms) -> Iterator[Difference]:
@@ -153,9 +159,17 @@ def differences(said: Said, here: Inventory, back: Inventory, terms: Terms) -> I
             yield from _same_kind(path, entry, came, terms)
     yield from _hard_links(said, here, back)
     for path in sorted(back.keys() - here.keys()) if terms.calm else ():
-        yield Difference("something came back that was removed", path, is_file=False)
+        row = said.row_of(path)
+        if path not in _above_gone(said) and not (row is not None and row.gone):
+            yield Difference("something came back that was removed", path, is_file=False)
     for path in sorted(back.keys() - here.keys() - set(terms.ever)):
         yield Difference("something came back that never was here", path, is_file=False)
+
+
+def _above_gone(said: Said) -> set[str]:
+    """Folders that come back with an artifact that is here no more."""
+    parts = [row.path.split("/") for row in said.rows if row.gone]
+    return {"/".join(p[:end]) for p in parts for end in range(len(p))}
 
 
 def _kind(entry: Entry) -> str:
@@ -218,11 +232,14 @@ def wanting(here: Inventory, accepted: Collection[str]) -> dict[str, str]:
     return found
 
 
-def judge_fresh(before: Inventory, after: Inventory, stored: Inventory, outcome: str, *, true: bool, under: str) -> list[Violation]:
-    """The fresh machine on which something was written before `ensure` was asked."""
+def judge_fresh(
+    before: Inventory, after: Inventory, aside: Collection[str], stored: Inventory, outcome: str, *, true: bool, under: str
+) -> list[Violation]:
+    """The fresh machine on which something was written before `ensure` was asked. What was moved aside is not lost."""
     found = []
     for path, entry in sorted(before.items()):
-        if entry["kind"] == "file" and (path not in after or after[path].get("hash") != entry["hash"]):
+        here = path in after and after[path].get("hash") == entry.get("hash")
+        if entry["kind"] == "file" and not here and entry["hash"] not in aside:
             found.append(Violation("ensure took what was here", path, outcome))
     if true:
         for path, entry in sorted(stored.items()):

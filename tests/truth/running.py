@@ -59,9 +59,19 @@ def run(
     weights: Mapping[str, float] | None = None,
     at_once: int = 4,
     until: float | None = None,
+    ignored: tuple[str, ...] = (),
     say: Callable[[Found], None] = lambda found: None,
 ) -> Outcome:
-    """Run a session for each seed. Ends early where `time.monotonic` passes `until`."""
+    """Run a session for each seed.
+
+    Args:
+        seeds: One for each session.
+        weights: Of moves that count otherwise than in `WEIGHTS`.
+        at_once: Sessions that go on while another rests.
+        until: Begin none after that, `time.monotonic`.
+        ignored: Kinds of violations that have one of these in them are passed over.
+        say: Is told of each that is found.
+    """
     outcome, dices = Outcome(), {}
     logging.getLogger("holdfast").setLevel(logging.CRITICAL + 1)
     with tempfile.TemporaryDirectory(prefix="holdfast-truth-") as folder:
@@ -72,7 +82,7 @@ def run(
                 if until is not None and time.monotonic() > until:
                     return
                 dice = Dice(seed, weights)
-                session = Session(Path(folder) / str(seed), crew, dice, background=dice.background)
+                session = Session(Path(folder) / str(seed), crew, dice, background=dice.background, ignored=ignored)
                 dices[id(session)] = (seed, dice)
                 yield session
 
