@@ -11,13 +11,14 @@ from pathlib import Path
 from holdfast.store.backend import Durability
 from holdfast.store.coverage import DirectoryTest, artifacts, cover
 from holdfast.store.keys import Key
-from holdfast.store.local.pinned import hash_raw
+from holdfast.store.local.capture import hash_content
 from holdfast.store.local.side_files import side_files
 from holdfast.store.manifest import Manifest
 from holdfast.store.names import ManifestName
 from holdfast.store.records import Here, Record, Signature, looked_at
 from holdfast.store.scan import Found, walk
 from holdfast.store.store import Store
+from holdfast.store.unproven import changed_unseen
 from holdfast.store.view import State, View
 from holdfast.store.workspace import Workspace, local_errors, lstat_or_none
 
@@ -164,6 +165,8 @@ def _artifact(
     inner = tuple(key.relative(k) for k in known if k != key and key.covers(k))
     found = walk(workspace, key, owned=inner, strict=True).files if lstat_or_none(workspace.local(key)) is not None else {}
     changed = [p for p, f in found.items() if _differs(workspace, key, p, f, record)]
+    unproven = [p for p in found.keys() - set(changed) if record.here[p].signature == found[p].signature]
+    changed += sorted(changed_unseen(workspace, key, unproven, record))
     heads: list[Manifest] = []
     debris = 0
     durability = ""
@@ -265,13 +268,15 @@ def time_of(text: str) -> float | None:
 def _differs(workspace: Workspace, key: Key, path: str, found: Found, record: Record) -> bool:
     """As the next backup would see it. A live database counts as changed while it has side files."""
     known = record.here.get(path)
-    if known is None or (known.signature != found.signature and not _is_other_name(workspace.local(key.join(path)), known)):
+    if known is None or (
+        known.signature != found.signature and not _is_other_name(workspace, workspace.local(key.join(path)), known)
+    ):
         return True
     base = record.base.files.get(path) if record.base else None
     return base is not None and base.sqlite and bool(side_files(workspace.local(key.join(path))))
 
 
-def _is_other_name(place: Path, known: Here) -> bool:
+def _is_other_name(workspace: Workspace, place: Path, known: Here) -> bool:
     """True where a file is unchanged but for its ctime, which a backup under another of its names moves.
 
     This is the one case in which status reads content, because no signature could ever tell for such a file.
@@ -280,7 +285,7 @@ def _is_other_name(place: Path, known: Here) -> bool:
     if now is None or now.st_nlink == 1 or not known.signature.same_content(Signature.of(now)):
         return False
     with local_errors():
-        return hash_raw(place) == known.blake3
+        return workspace.read(hash_content, str(place), size=now.st_size) == known.blake3
 
 
 def _untracked(workspace: Workspace, known: Iterable[Key], now: float) -> list[ArtifactStatus]:

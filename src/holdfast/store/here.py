@@ -44,17 +44,21 @@ class LocalPart:
 def is_complete(workspace: Workspace, key: Key) -> bool:
     """True where what is remembered proves that the path is present as a whole, so that nobody needs to ask the store.
 
-    A file that is here is complete, unless it should be a database and is not. A directory is complete where every file
-    of its base was restored to or committed from this workspace and is still there.
+    A file that is here is complete, unless it is or was a database and is broken, or is empty under a database's name. A
+    directory is complete where every file of its base was restored to or committed from this workspace and is still there.
     """
     place = workspace.local(key)
     found = lstat_or_none(place)
     if found is None:
         return False
-    if not is_folder(found):
-        return not (promises_database(key.name) and judge(place) is Health.BROKEN)
     known = workspace.known_keys()
     owner = next((k for k in (key, *key.parents()) if k in known), None)
+    if not is_folder(found):
+        base = None if owner is None else workspace.record(owner).base
+        file = None if owner is None or base is None else base.files.get(owner.relative(key))
+        if is_database(place) or (file is not None and file.sqlite):
+            return judge(place) is not Health.BROKEN
+        return found.st_size > 0 or not promises_database(key.name) or bool(side_files(place))
     inner = [k for k in known if k != key and key.covers(k)]
     if owner is None:
         return False

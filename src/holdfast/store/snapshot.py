@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from holdfast.store.format.entries import FileRecord, FolderRecord
 from holdfast.store.keys import Key, printable, within
 from holdfast.store.local.capture import SMALL_FILE, SPOOL, Captured, Terms, Wanted, capture
 from holdfast.store.local.guard import Guard
+from holdfast.store.local.side_files import promises_database
 from holdfast.store.manifest import Kind
 from holdfast.store.records import Here, Record, Signature
 from holdfast.store.scan import Found, Scan, walk
@@ -169,7 +170,7 @@ def take(
     hash_all: bool = False,
     guard: Guard | None = None,
     waits: bool = False,
-    waiting: int = 0,
+    waiting: Callable[[], int] = int,
 ) -> Snapshot:
     """Take the stable copy of an artifact, or of a part of it.
 
@@ -184,7 +185,7 @@ def take(
         hash_all: Hash large files here, because they will be compared to the store's.
         guard: Holds hard links of large files as they are, where the snapshot waits.
         waits: It is not sent at once.
-        waiting: Bytes that copies take already.
+        waiting: Tells how many bytes copies take already. Asked only where a large file is to be copied.
 
     Raises:
         LocalError: something cannot be read, or the local disk is full.
@@ -216,8 +217,9 @@ def settle(snapshot: Snapshot, record: Record, force: frozenset[str], *, hash_al
     """
     if not force <= snapshot.staged.keys() or any(s.same_as in force for s in snapshot.staged.values()):
         return None
-    if hash_all and any(s.blake3 is None for s in snapshot.staged.values()):
-        return None
+    for one in snapshot.staged.values() if hash_all else ():
+        if one.blake3 is None or (one.size == 0 and promises_database(snapshot.key.join(one.path).name)):
+            return None
     if not all(copy.exists() for copy in (*snapshot.spools, *(s.source for s in snapshot.staged.values() if s.source))):
         return None
     kept = {}
@@ -270,7 +272,7 @@ class _Taking:
         guard: Guard | None,
         *,
         waits: bool,
-        waiting: int,
+        waiting: Callable[[], int],
         hash_all: bool,
     ) -> None:
         self._workspace = workspace
@@ -331,8 +333,9 @@ class _Taking:
     def _look_into(self, paths: list[str], force: frozenset[str]) -> None:
         device, proof = self._workspace.proof_at(self._folder)
         links = not self._waits or self._guard is not None
-        terms = Terms(str(self._folder), {device: proof}, links, self._waiting)
         wanted = tuple(self._wanted(path, forced=path in force) for path in paths)
+        large = any(one.signature.size > SMALL_FILE for one in wanted)
+        terms = Terms(str(self._folder), {device: proof}, links, self._waiting() if large else 0)
         again = []
         for one, captured in zip(wanted, self._captured(wanted, terms), strict=True):
             source = Path(captured.source)
@@ -365,6 +368,7 @@ class _Taking:
             alone=self._alone,
             copied=path in self._known.copied,
             followed=self._key.join(path) in self._follow,
+            unknown=self._hash_all,
         )
 
     def _take(self, wanted: Wanted, captured: Captured, terms: Terms) -> None:

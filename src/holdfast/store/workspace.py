@@ -81,6 +81,9 @@ class Workspace:
         self._records: dict[Key, tuple[Signature, Record]] = {}
         self._reader = reader or InProcess()
         self.proofs = Proofs(self.read)
+        self._scratch: Path | None = None
+        #: What was found out of files whose signature proved nothing when they were last taken, for as long as this lives.
+        self.proven: dict[tuple[Key, str], Here] = {}
         self._ignore = ignore
         self._rules: tuple[Signature | None, Rules] = (None, Rules.parse(b"", ignore))
         self._follow = frozenset(Key.parse(path) for path in follow)
@@ -158,7 +161,8 @@ class Workspace:
             with local_errors():
                 rules = Rules.parse(b"" if found is None else place.read_bytes(), self._ignore)
             for line in rules.unread:
-                log.warning("%s, line %d: %s: %s; it leaves nothing out", place, line.number, printable(line.text), line.why)
+                where = f"{place}, line {line.number}" if line.number else "drive.ignore"
+                log.warning("%s: the pattern %s %s; it leaves nothing out", where, printable(line.text), line.why)
             self._rules = (seen, rules)
         return Keeping(self._rules[1], self._follow, self._accept)
 
@@ -255,6 +259,17 @@ class Workspace:
     def temporary(self) -> Path:
         """A new empty folder on the file system of outputs. Only while the lock is held."""
         return self.new_folder(self._state / "tmp")
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """An empty folder of this process's own on the file system of outputs, which needs no lock and is removed afterwards."""
+        if self._scratch is None or not self._scratch.is_dir():
+            self._scratch = self.queue_folder()
+        folder = self.new_folder(self._scratch)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def new_folder(self, above: Path) -> Path:
         """A new empty folder in a folder of this workspace's scratch space."""

@@ -1,4 +1,4 @@
-"""What git itself says of patterns: `git check-ignore` on real files, folders and links, one run for many cases."""
+"""What git itself says of patterns: `git check-ignore` with real folders and links, one run for many cases."""
 
 from __future__ import annotations
 
@@ -37,8 +37,7 @@ def left_out_by_git(cases: Sequence[Case], folder: Path, git: str = "git") -> li
         os.makedirs(place)
         with open(place + b"/.gitignore", "wb") as out:
             out.write(case.file)
-        for path in case.paths:
-            asked.append(_make(place, path).removeprefix(top + b"/"))
+        asked += [_make(place, path).removeprefix(top + b"/") for path in case.paths]
     environ = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")} | _ALONE
     subprocess.run([git, "init", "-q", "--template=", "."], cwd=folder, env=environ, check=True, capture_output=True)
     command = [git, "-c", "core.ignorecase=false", "check-ignore", "--no-index", "--verbose", "--non-matching", "-z", "--stdin"]
@@ -57,11 +56,7 @@ def _make(place: bytes, path: bytes) -> bytes:
     whole = place + b"/" + path.removesuffix(b"/").removesuffix(b"@")
     if path.endswith(b"/"):
         os.makedirs(whole, exist_ok=True)
-        return whole
-    os.makedirs(os.path.dirname(whole), exist_ok=True)
-    if path.endswith(b"@"):
+    elif path.endswith(b"@"):
+        os.makedirs(os.path.dirname(whole), exist_ok=True)
         os.symlink(place, whole)
-    else:
-        with open(whole, "xb"):
-            pass
-    return whole
+    return whole  # git takes what is not there for a file

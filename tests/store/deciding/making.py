@@ -7,15 +7,21 @@ import re
 
 from tests.store.deciding.asking_git import Case
 
-_BITS = (
-    [b"a", b"b", b"ab", b".", b"-", b" ", b"x", b"A", b"]", b"^", b"{a,b}", b"\t", b"\r", b"\x0c", b"\xff", "\u00e9".encode(), "\u2028".encode()]
-    + [b"*", b"*", b"*", b"**", b"**", b"***", b"?", b"?", b"**/", b"/**", b"/**/", b"**\\/"]
-    + [b"/", b"/", b"/", b"/", b"//", b"\\/", b"\\", b"\\*", b"\\a", b"\\\\", b"\\?", b"\\[", b"\\ ", b"!", b"#"]
-    + [b"[ab]", b"[!a]", b"[^b]", b"[a-c]", b"[]a]", b"[!]a]", b"[a-]", b"[-a]", b"[a", b"[]", b"[z-a]", b"[\\]a]", b"[a\\-z]", b"[a/b]"]
-    + [b"[[:alpha:]]", b"[^[:digit:]]", b"[[:space:]]", b"[[:nope:]]", b"[[:alpha]", b"[[:]", b"[\xa0-\xff]", b"[%--]", b"[a-\\c]", b"[!/]"]
+
+def _each(text: str) -> list[bytes]:
+    return text.encode("utf-8", "surrogateescape").split(b"|")
+
+
+#: What lines are made of; what is there several times is more likely.
+_BITS = _each(
+    "a|b|ab|.|-| |x|A|]|^|{a,b}|\t|\r|\x0c|\udcff|\u00e9|\u2028|*|*|*|**|**|***|?|?|**/|/**|/**/|**\\/"
+    "|/|/|/|/|//|\\/|\\|\\*|\\a|\\\\|\\?|\\[|\\ |!|#"
+    "|[ab]|[!a]|[^b]|[a-c]|[]a]|[!]a]|[a-]|[-a]|[a|[]|[z-a]|[\\]a]|[a\\-z]|[a/b]|[!/]|[%--]|[a-\\c]|[\udca0-\udcff]"
+    "|[[:alpha:]]|[^[:digit:]]|[[:space:]]|[[:nope:]]|[[:alpha]|[[:]"
 )
-_TEXT = [b"a", b"b", b"ab", b"ba", b"aa", b"x", b"z", b"A", b"]", b"[", b"-", b".", b" ", b"*", b"?", b"\\", b"!", b"#", b"^", b"\t", b"\xff", b"0"]
-_TEXT += ["\u00e9".encode(), "\u2028".encode(), b"\x0c", b"\r", b"\n"]
+#: Lines that matter for what stands beside them.
+_LINES = _each("*|/*|!*/|!*.a|*/|**|a/|a/**|!a/b|!/a|!a/**||/|!")
+_TEXT = _each("a|b|ab|ba|aa|x|z|A|]|[|-|.| |*|?|\\|!|#|^|\t|\udcff|0|\u00e9|\u2028|\x0c|\r|\n")
 
 
 def made(rng: random.Random, count: int) -> list[Case]:
@@ -40,7 +46,7 @@ def _case(rng: random.Random) -> Case:
 
 def _line(rng: random.Random) -> bytes:
     if rng.random() < 0.2:
-        return rng.choice([b"*", b"/*", b"!*/", b"!*.a", b"*/", b"**", b"a/", b"a/**", b"!a/b", b"!/a", b"!a/**", b"", b"/", b"!"])
+        return rng.choice(_LINES)
     body = b"".join(rng.choice(_BITS) for _ in range(rng.randint(1, 6)))
     return b"!" * (rng.random() < 0.3) + b"/" * (rng.random() < 0.15) + body + rng.choice([b"", b"", b"", b"/", b" ", b"  "])
 

@@ -134,7 +134,7 @@ class Worker:
                 owned=request.inner,
                 guard=self._guard,
                 waits=True,
-                waiting=self._copies()[0],
+                waiting=lambda: self._copies()[0],
             )
             if "" in snapshot.refused:
                 raise Refused(0, f"{snapshot.refused['']}; nothing was backed up", str(key))
@@ -397,7 +397,7 @@ class Worker:
             self._changed.notify_all()
 
     def _merged_or_said(self, older: Queued, newer: Queued) -> Queued:
-        """One of two. Where that cannot be, a copy is gone: the older one is sent, as far as it stands, and the newer one failed."""
+        """One of two. Where that cannot be, a copy is gone: the older is sent, as far as it stands, and the newer one failed."""
         try:
             with local_errors():
                 return self._merged(older, newer)

@@ -3,12 +3,12 @@ r"""What is left out on purpose: `.holdfastignore`, in gitignore's syntax (gitig
 The promise: nothing that git keeps is left out. tests/store/deciding/test_ignore.py holds it against `git check-ignore`.
 
 Written after git's own code, `dir.c` (`add_patterns_from_buffer`, `trim_trailing_spaces`, `parse_path_pattern`, `match_basename`,
-`match_pathname`, `last_matching_pattern`) and `wildmatch.c`, as of 2.39.5 and 2.55. No library does it: of ten that were tried each
-left out files that git keeps (re-inclusion below folders, `**`, classes, names that are not ASCII). Bytes are matched, as in git,
+`match_pathname`, `last_matching_pattern`) and `wildmatch.c`, as of 2.39.5 and 2.55. No library does it: each one that was tried
+leaves out files that git keeps (re-inclusion below folders, `**`, classes, names that are not ASCII). Bytes are matched, as in git,
 so `?` is one byte. Case counts, as where git runs on Linux.
 
-The two versions differ in one thing: after the beginning of a name (`run**/x`), `**` reached across folders in git before 2.55. The
-narrow reading holds for what leaves out, the wide one for what keeps (`!`): so both versions leave out all that is left out here.
+The two versions differ in one thing: right after a beginning without wildcards (`run**/x`), `**` reached across folders before
+2.52. The narrow reading holds for what leaves out, the wide one for what keeps (`!`): both leave out all that is left out here.
 
 A pattern becomes a regular expression that cannot run away. Within one part of a path the first place at which what follows a `*`
 fits is as good as any later one, and so is the first folder at which what follows a `**/` fits up to the next. Both stand in atomic
@@ -44,8 +44,6 @@ _CLASSES: Final = {
 }
 #: What one byte of a name may be.
 _BYTES: Final = frozenset(range(1, 256)) - {ord("/")}
-#: `[:name:]` in a class: to the first `]`, which a `:` has to precede.
-_NAMED: Final = re.compile(rb"\[:([^\]]*):\]")
 _NO_WILDCARD: Final = re.compile(rb"[^*?\[\\]*")
 
 
@@ -94,7 +92,7 @@ class Rules:
 
         Args:
             data: The file's bytes, in whatever encoding: lines end at LF, and one CR before it is dropped.
-            extra: One pattern each, written as a line of the file would be.
+            extra: Patterns, each written as a line of the file would be.
 
         Returns:
             The rules. Nothing is raised, whatever the bytes are.
@@ -205,7 +203,7 @@ def _items(pattern: bytes, *, wide: bool) -> list[_Item]:
 
     Args:
         pattern: Without `!`, and without `/` at its beginning and end.
-        wide: `**` right after a beginning without wildcards reaches across folders, as in git before 2.55.
+        wide: `**` right after a beginning without wildcards reaches across folders, as in git before 2.52.
 
     Raises:
         _NotUnderstood: If no name can match it.
@@ -260,6 +258,19 @@ def _class(pattern: bytes, at: int) -> tuple[frozenset[int], int]:
             raise _NotUnderstood("has a `[` without its `]`")
         return pattern[at]
 
+    close = 0  # the `]` found last
+
+    def named_until() -> int:
+        """Where the `]` of a `[:name:]` is; 0 where there is none. Each `]` is looked for once, so that nothing is quadratic."""
+        nonlocal close
+        if pattern[at + 1 : at + 2] != b":":
+            return 0
+        if close < at + 2:
+            close = pattern.find(b"]", at + 2)
+        if close == -1:
+            raise _NotUnderstood("has a `[` without its `]`")
+        return close if close > at + 2 and pattern[close - 1] == ord(":") else 0
+
     negated = byte() in b"!^"
     at += negated
     listed: set[int] = set()
@@ -273,12 +284,12 @@ def _class(pattern: bytes, at: int) -> tuple[frozenset[int], int]:
                 at += 1
             listed.update(range(before, byte() + 1))
             before = 0
-        elif this == ord("[") and (name := _NAMED.match(pattern, at)):
-            if name[1] not in _CLASSES:
-                raise _NotUnderstood(f"has a class that there is not: {_shown(name[0])}")
-            listed |= _CLASSES[name[1]]
+        elif this == ord("[") and (end := named_until()):
+            if (known := _CLASSES.get(pattern[at + 2 : end - 1])) is None:
+                raise _NotUnderstood(f"asks for `{_shown(pattern[at : end + 1])}`, which there is not")
+            listed |= known
             before = 0
-            at = name.end() - 1
+            at = end
         else:
             if this == ord("\\"):
                 at += 1
@@ -292,7 +303,9 @@ def _class(pattern: bytes, at: int) -> tuple[frozenset[int], int]:
 
 
 def _one_of(allowed: frozenset[int]) -> bytes:
-    return b"[" + b"".join(b"\\x%02x" % byte for byte in sorted(allowed)) + b"]"
+    firsts = [byte for byte in sorted(allowed) if byte - 1 not in allowed]
+    lasts = [byte for byte in sorted(allowed) if byte + 1 not in allowed]
+    return b"[" + b"".join(b"\\x%02x-\\x%02x" % ends for ends in zip(firsts, lasts, strict=True)) + b"]"
 
 
 def _expression(items: list[_Item]) -> bytes:

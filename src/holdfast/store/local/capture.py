@@ -28,7 +28,7 @@ from holdfast.store.local.live.kinds import recognise
 from holdfast.store.local.live.torn import torn, whole_prefix
 from holdfast.store.local.pinned import hash_raw, is_database
 from holdfast.store.local.proofs import NOTHING, Look, Proof, age, arm, trusted, worth_arming
-from holdfast.store.local.side_files import promises_database
+from holdfast.store.local.side_files import promises_database, side_files
 from holdfast.store.local.space import refuse_copy
 from holdfast.store.manifest import MAX_TAR_MEMBER
 from holdfast.store.platform import BINARY, NO_BLOCK, NO_FOLLOW
@@ -64,6 +64,7 @@ class Wanted:
         alone: It is an artifact of its own: it does not travel with others.
         copied: A hard link of it did not hold.
         followed: The place is a symbolic link that is to be followed.
+        unknown: The store has generations of the artifact, and nothing is remembered of them.
     """
 
     path: str
@@ -76,6 +77,7 @@ class Wanted:
     alone: bool = False
     copied: bool = False
     followed: bool = False
+    unknown: bool = False
 
 
 @dataclass(frozen=True)
@@ -187,10 +189,11 @@ def _look_at(wanted: Wanted, terms: Terms) -> Looked:
 
 def _look_at_database(wanted: Wanted, terms: Terms) -> Looked:
     place, target = Path(wanted.place), Path(terms.folder) / "database"
-    before = Signature.of(os.stat(place))
+    before, taken = Signature.of(os.stat(place)), time.time_ns()
     try:
         copy_database(place, target)
-        return Looked(wanted.path, hash_raw(target) == wanted.base, False, before)
+        same = hash_raw(target) == wanted.base
+        return Looked(wanted.path, same, _database_rests(place, before, taken), before)
     finally:
         target.unlink(missing_ok=True)
 
@@ -310,6 +313,9 @@ class _Capturing:
                 raise Refused(0, "it should be a database and is empty; the last good version is kept", wanted.place)
             if wanted.was_database:
                 raise Refused(0, "it should be a database and is damaged; the last good version is kept", wanted.place)
+            if wanted.unknown and wanted.signature.size == 0 and promises_database(place.name):
+                why = "it is empty, and the store may hold a database there that this workspace does not know; `ensure` it first"
+                raise Refused(0, why, wanted.place)
             descriptor = os.open(place, _READ if wanted.followed else _READ | NO_FOLLOW)
             try:
                 return self._file(wanted, place, descriptor)
@@ -329,7 +335,10 @@ class _Capturing:
         copy_database(place, target)
         hashed = hash_raw(target)
         size = target.stat().st_size
-        captured = Captured(wanted.path, "", False, size, hashed, True, Signature.of(found), taken, source=str(target))
+        here = Signature.of(found)
+        captured = Captured(
+            wanted.path, "", False, size, hashed, True, here, taken, _database_rests(place, here, taken), source=str(target)
+        )
         return self._held_against_base(wanted, replace(captured, kind="SQLite"))
 
     def _file(self, wanted: Wanted, place: Path, descriptor: int) -> Captured:
@@ -492,6 +501,11 @@ class _Capturing:
         """Refuse a copy that would fill the disk: the job needs it more."""
         taken = min(found.st_size, getattr(found, "st_blocks", found.st_size) * 512)
         refuse_copy(self._folder, taken, printable(wanted.place), waiting=self._taken)
+
+
+def _database_rests(place: Path, before: Signature, taken_ns: int) -> bool:
+    """Whether a database was at rest: SQLite writes by `write` alone, so whatever comes later moves its times."""
+    return age(before, taken_ns) >= RACY_NS and not side_files(place) and Signature.of(os.stat(place)) == before
 
 
 class _Bytes:
