@@ -103,7 +103,8 @@ class Worker:
         """
         results = []
         with self._taking:
-            for request in self._backups.requests(keys, self._backups.first_look(), counted):
+            waiting = self.queue().waiting  # first: what is sent meanwhile is remembered by then
+            for request in self._backups.requests(keys, self._backups.first_look(), counted, waiting):
                 key = request.artifact
                 try:
                     self.refuse_rival([key])
