@@ -35,7 +35,10 @@ _CHECK = Move(KEEPER, "check", {"flush": True})
 
 #: What was wrong, whether in the background, and the moves.
 _FOUND = {
-    "an artifact that waits to be sent is not taken into the one above it": (True, [_RUN, _backup("run"), _write("run/out.txt"), _calm()]),
+    "an artifact that waits to be sent is not taken into the one above it": (
+        True,
+        [_RUN, _backup("run"), _write("run/out.txt"), _calm()],
+    ),
 }
 
 
