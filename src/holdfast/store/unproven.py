@@ -13,8 +13,8 @@ from holdfast.store.workspace import Workspace
 def changed_unseen(workspace: Workspace, key: Key, paths: Iterable[str], record: Record) -> set[str]:
     """Those of the paths whose content is not that of the base, although their signature is.
 
-    Costs nothing for a file whose signature proves its content: one that was at rest when it was taken, and that nobody had mapped. Of
-    any other the content is read, once where it rests by now, and every time where a program holds it open for writing.
+    Costs nothing for a file whose signature proves its content: one that was at rest when it was taken, and that nobody had
+    mapped. Any other is read, once where it rests by now, and every time where a program holds it open for writing.
 
     Args:
         workspace: Where they lie.
