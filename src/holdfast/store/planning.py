@@ -189,7 +189,7 @@ def plan_content(
     files = {*inherit, *send, *same}
     links = _links(snapshot, base, links_here, files)
     folders = _folders(snapshot, base, here, {*files, *links})
-    hard_links = _hard_links(snapshot, base, files)
+    hard_links = _hard_links(snapshot, base, inherit, files, here)
     unchanged = (
         base is not None
         and base is line.parent
@@ -290,11 +290,36 @@ def _folders(snapshot: Snapshot, base: Manifest | None, here: Mapping[str, Here]
     return {f: r for f, r in {**kept, **snapshot.folders}.items() if held.isdisjoint({f, *folders_above([f])})}
 
 
-def _hard_links(snapshot: Snapshot, base: Manifest | None, files: Collection[str]) -> tuple[tuple[str, ...], ...]:
-    """Groups here, and the base's of which nothing was looked at."""
-    kept = [g for g in (() if base is None else base.hard_links) if not any(snapshot.covers(p) for p in g)]
-    groups = [tuple(p for p in g if p in files) for g in (*kept, *snapshot.hard_links)]
-    return tuple(sorted(g for g in groups if len(g) > 1))
+def _hard_links(
+    snapshot: Snapshot, base: Manifest | None, inherit: Mapping[str, FileRecord], files: Collection[str], here: Mapping[str, Here]
+) -> tuple[tuple[str, ...], ...]:
+    """Groups here, and the base's as far as nothing of them was looked at.
+
+    With a group go names outside of the scope that were the same file when they were last looked at, if the content is the same.
+    """
+    groups: dict[object, set[str]] = {}
+    for path, found in snapshot.found.items():
+        if found.links > 1 and path in files:
+            groups.setdefault((found.device, found.signature.inode), set()).add(path)
+    by_inode = {snapshot.found[path].signature.inode: group for group in groups.values() for path in list(group)[:1]}
+    for path, record in inherit.items():
+        group = None if path in snapshot.found or path not in here else by_inode.get(here[path].signature.inode)
+        if group is not None and all(_content(snapshot, inherit, other) == record.blake3 for other in group):
+            group.add(path)
+    grouped = {path: group for group in groups.values() for path in group}
+    for left in () if base is None else base.hard_links:
+        stays = {p for p in left if p in files and not snapshot.covers(p)}
+        joined = next((grouped[p] for p in stays if p in grouped), None)
+        if joined is None:
+            groups[left] = stays
+        else:
+            joined |= {p for p in stays if p not in grouped}
+    return tuple(sorted(tuple(sorted(group)) for group in groups.values() if len(group) > 1))
+
+
+def _content(snapshot: Snapshot, inherit: Mapping[str, FileRecord], path: str) -> str | None:
+    """The hash of a file that was looked at; None where it is not known yet."""
+    return inherit[path].blake3 if path in inherit else snapshot.staged[path].blake3 if path in snapshot.staged else None
 
 
 def ancestors_of(parent: Manifest | None, present: Iterable[str], voided: Iterable[CommitId] = ()) -> tuple[str, ...]:
