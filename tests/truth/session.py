@@ -144,8 +144,7 @@ class Session:
                         yield time.monotonic() + move.args["seconds"]
                     else:
                         getattr(self, f"_{move.verb}")(**move.args)
-                    self.violations = [v for v in self.violations if not any(text in v.kind for text in self._ignored)]
-                    if self.violations:
+                    if self._held_against():
                         break
             except Exception as error:  # noqa: BLE001 - a session ends here, and says so
                 self.violations.append(Violation("an exception", "", f"{type(error).__name__}: {error}"))
@@ -154,6 +153,11 @@ class Session:
                     hands.do("let_go", {})
                 self._detach()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _held_against(self) -> bool:
+        """Whether anything was found that is not to be passed over."""
+        self.violations = [v for v in self.violations if not any(text in v.kind for text in self._ignored)]
+        return bool(self.violations)
 
     # -- hands -----------------------------------------------------------------------------------------------------------
 
@@ -306,6 +310,7 @@ class Session:
         for hands in self._hands:
             hands.do("let_go", {})
         self.databases.clear()
+        self._stored = None
         if news:
             for folder in self.folders():
                 with contextlib.suppress(OSError):
@@ -320,7 +325,7 @@ class Session:
                 row = said.row_of(path)
                 if said.safe or not (path in said.named or (row is not None and not row.safe)):
                     self.violations.append(Violation(f"calm, and {what} is not named", path, said.word))
-            if self.violations:
+            if self._held_against():
                 return
             self._mend(left)
             said = self._calm_backup(whole=whole)
@@ -387,14 +392,12 @@ class Session:
 
 
 def _named(row: Any) -> Collection[str]:
-    """What a row names as not safe, below outputs: whatever of its fields is a mapping or a sequence of paths below its key."""
+    """What a row names as not safe, below outputs. An older version names nothing."""
     found: list[str] = []
-    for name in ("refused", "torn", "unproven", "unprovable", "outside"):
-        value = getattr(row, name, ())
-        found += [str(v) for v in value] if isinstance(value, Mapping | list | tuple | frozenset | set) else []
-    key = str(row.key)
-    whole = [p if p.startswith("outputs") else f"{key}/{p}" if p else key for p in found]
-    return [p.removeprefix("outputs").removeprefix("/") for p in whole]
+    for name in ("refused", "torn"):
+        found += list(getattr(row, name, ()))
+    key = str(row.key).removeprefix("outputs").removeprefix("/")
+    return [f"{key}/{p}".strip("/") for p in found]
 
 
 def follow(sessions: Iterable[Session], at_once: int = 4) -> Iterator[Session]:
