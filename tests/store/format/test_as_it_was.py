@@ -446,6 +446,24 @@ def test_names_of_which_one_cannot_be_kept_do_not_stop_the_backup(rig: Rig) -> N
     assert (rows_in(other.outputs / "d/a.db"), rows_in(other.outputs / "d/b.db")) == (3, 5)
 
 
+def test_a_name_whose_own_payload_is_lost_is_not_dropped(rig: Rig) -> None:
+    machine = rig.machine()
+    d = machine.outputs / "d"
+    for name in ("a", "b"):
+        put(d / name, LARGE)
+    assert machine.keep.backup("outputs/d")
+    (d / "b").unlink()
+    twin(d / "a", d / "b")
+    assert machine.keeper().backup("outputs/d")
+    for name in ("a", "b"):
+        (payload,) = [p for p in rig.payloads() if p.name.startswith(f"{name}@")][-1:]
+        payload.unlink()
+        assert machine.keeper().backup("outputs/d")
+        other = rig.machine()
+        assert other.keep.ensure("outputs/d")
+        assert files(picture(other.outputs / "d")) == files(picture(d))
+
+
 @pytest.mark.parametrize("content", [b"small", LARGE], ids=["small", "large"])
 def test_a_name_that_is_missing_here_becomes_another_name_of_what_is_here(rig: Rig, content: bytes) -> None:
     machine = rig.machine()
@@ -591,7 +609,7 @@ def test_a_link_whose_place_an_artifact_needs_is_not_made_and_said(rig: Rig) -> 
     assert machine.keeper().backup("outputs/d")
     (d / "sub").rename(machine.outputs / "big")
     link(d / "sub", "../big")
-    print(machine.keeper().backup("outputs/d"))
+    print([(r.error, r.refused) for r in machine.keeper().backup("outputs/d").results])
     other = rig.machine()
     result = other.keep.ensure("outputs/d")
     assert result.outcome is Outcome.RESTORED
