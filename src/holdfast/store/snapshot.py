@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -170,7 +170,7 @@ def take(
     hash_all: bool = False,
     guard: Guard | None = None,
     waits: bool = False,
-    waiting: int = 0,
+    waiting: Callable[[], int] = int,
 ) -> Snapshot:
     """Take the stable copy of an artifact, or of a part of it.
 
@@ -185,7 +185,7 @@ def take(
         hash_all: Hash large files here, because they will be compared to the store's.
         guard: Holds hard links of large files as they are, where the snapshot waits.
         waits: It is not sent at once.
-        waiting: Bytes that copies take already.
+        waiting: Tells how many bytes copies take already. Asked only where a large file is to be copied.
 
     Raises:
         LocalError: something cannot be read, or the local disk is full.
@@ -272,7 +272,7 @@ class _Taking:
         guard: Guard | None,
         *,
         waits: bool,
-        waiting: int,
+        waiting: Callable[[], int],
         hash_all: bool,
     ) -> None:
         self._workspace = workspace
@@ -333,8 +333,9 @@ class _Taking:
     def _look_into(self, paths: list[str], force: frozenset[str]) -> None:
         device, proof = self._workspace.proof_at(self._folder)
         links = not self._waits or self._guard is not None
-        terms = Terms(str(self._folder), {device: proof}, links, self._waiting)
         wanted = tuple(self._wanted(path, forced=path in force) for path in paths)
+        large = any(one.signature.size > SMALL_FILE for one in wanted)
+        terms = Terms(str(self._folder), {device: proof}, links, self._waiting() if large else 0)
         again = []
         for one, captured in zip(wanted, self._captured(wanted, terms), strict=True):
             source = Path(captured.source)

@@ -18,7 +18,6 @@ import subprocess
 import sys
 import threading
 import time
-import weakref
 from collections.abc import Callable
 
 from holdfast.errors import LocalError
@@ -62,7 +61,7 @@ except BaseException as error:
 child.serve(reading, writing, setup["parent"], service)
 """
 
-_alive: weakref.WeakSet[Child] = weakref.WeakSet()
+_alive: set[Child] = set()
 #: Killed, and not gone yet.
 _lingering: list[subprocess.Popen[bytes]] = []
 
@@ -223,6 +222,7 @@ class Child:
 
     def forget(self) -> None:
         """In a forked process: it belongs to the one that started it."""
+        _alive.discard(self)
         self.pipe.close()
         self._process.returncode = 0  # so that Popen neither waits nor warns
 

@@ -47,6 +47,10 @@ class Guard:
         self._child: Child | None = None
         self._held: dict[Path, int] = {}
 
+    def __del__(self) -> None:
+        if self._child is not None:
+            self._child.end()  # which does nothing in a forked process
+
     def hold(self, link: Path) -> bool:
         """Hold a hard link as it is from now on.
 

@@ -37,10 +37,12 @@ def _lmdb(place: Path, target: Path) -> str:
     single = place.name != "data.mdb"
     try:
         # Its lock file is needed to see a state that no writer frees meanwhile, and is made where there is none.
-        with lmdb.open(str(place if single else place.parent), readonly=True, subdir=not single, max_dbs=0) as environment:
-            with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-                environment.copy(folder)
-                os.rename(Path(folder) / "data.mdb", target)
+        with (
+            lmdb.open(str(place if single else place.parent), readonly=True, subdir=not single, max_dbs=0) as environment,
+            tempfile.TemporaryDirectory(dir=target.parent) as folder,
+        ):
+            environment.copy(folder)
+            os.rename(Path(folder) / "data.mdb", target)
     except (lmdb.Error, OSError) as error:
         return f"a mixture: LMDB could not copy it ({error})"
     return ""

@@ -1,0 +1,84 @@
+"""What random sessions have found, each by the moves that are left of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.truth.running import replay
+from tests.truth.session import KEEPER, Crew, Move
+
+
+@pytest.fixture(scope="module")
+def crew() -> Iterator[Crew]:
+    """The processes, once for all of these."""
+    crew = Crew()
+    yield crew
+    crew.end()
+
+
+def _write(path: str, size: int = 60) -> Move:
+    return Move(0, "write", {"path": path, "kind": "bytes", "seed": 1, "size": size})
+
+
+def _backup(*paths: str) -> Move:
+    return Move(KEEPER, "backup", {"paths": list(paths)})
+
+
+def _calm(*, whole: bool = True, news: bool = False) -> Move:
+    return Move(KEEPER, "calm", {"whole": whole, "news": news})
+
+
+_RUN = Move(0, "make_folder", {"path": "run"})
+_CHECK = Move(KEEPER, "check", {"flush": True})
+
+_MODEL = "run/Model.bin"
+
+#: What was wrong, whether in the background, and the moves.
+_FOUND = {
+    "an artifact that waits to be sent is not taken into the one above it": (
+        True,
+        [_RUN, _backup("run"), _write("run/out.txt"), _calm()],
+    ),
+    "names of one file that are backed up one by one come back as one file": (
+        True,
+        [
+            _RUN,
+            _write(_MODEL),
+            _backup(""),
+            Move(1, "hard_link", {"path": _MODEL, "to": "same.bin"}),
+            _CHECK,
+            Move(1, "rename", {"path": "same.bin", "to": "other.bin"}),
+            _calm(whole=False, news=True),
+        ],
+    ),
+    "names of one file that were backed up together stay one file when one of them is backed up by itself": (
+        False,
+        [
+            _RUN,
+            _write(_MODEL),
+            Move(1, "hard_link", {"path": _MODEL, "to": "same.bin"}),
+            _backup(""),
+            _write("x.bin"),
+            _calm(whole=False),
+        ],
+    ),
+    "a mode that changed under one name of a file is seen": (
+        True,
+        [
+            _RUN,
+            _write(_MODEL),
+            _backup(""),
+            Move(2, "hard_link", {"path": _MODEL, "to": "run/same.bin"}),
+            Move(2, "mode", {"path": _MODEL, "mode": 0o640}),
+            _CHECK,
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _FOUND)
+def test_status_tells_the_truth_of_what_was_found(name: str, crew: Crew) -> None:
+    background, moves = _FOUND[name]
+    assert replay(moves, crew, background=background) == []
