@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import os
 import random
 import shutil
 import sqlite3
@@ -128,6 +129,22 @@ def _run(version: int, weights: int = 1) -> dict[str, bytes]:
     return {**_small(version), "checkpoint/weights.bin": _bytes(f"weights {weights}", BIG + weights)}
 
 
+def _odd(site: Site, number: int = 1) -> None:
+    """What is more than bytes: links, a file under two names, a file that is mostly a hole, old times, a mode."""
+    for name, target in {"latest": f"notes/0{number}.txt", "checkpoint/up": "../notes", "nowhere": "gone"}.items():
+        link = site.artifact / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+    twin = site.artifact / "notes" / "twin.txt"
+    twin.unlink(missing_ok=True)
+    os.link(site.artifact / "notes" / "04.txt", twin)
+    with open(site.artifact / "checkpoint" / "holes.bin", "wb") as file:
+        file.truncate(5_000_000)
+        os.pwrite(file.fileno(), b"data %d" % number, 3_000_000)
+    (site.artifact / "done").chmod(0o750)
+    os.utime(site.artifact / "log.txt", ns=(number, 981_173_106_123_456_789 + number))
+
+
 def _back_up(site: Site) -> None:
     code = site.cli("backup", ARTIFACT)
     assert code in site.fine, site.said()
@@ -166,11 +183,14 @@ def _database(path: Path, rows: int, *, journal: str = "WAL", word: str = "trial
 
 def _first(site: Site) -> None:
     site.write(_run(1))
+    _odd(site)
 
 
 def _incremental(site: Site) -> None:
     site.write(_run(1))
+    _odd(site)
     _back_up(site)
+    _odd(site, 2)
     site.write({"log.txt": b"changed\n", "notes/new.txt": b"added\n"})
     (site.artifact / "notes" / "03.txt").unlink()
 
@@ -186,6 +206,7 @@ def _missing(site: Site) -> None:
     site.write(_run(1))
     _back_up(site)
     site.write(_run(2))
+    _odd(site)
     _back_up(site)
     site.forget_here()
 
@@ -194,7 +215,9 @@ def _damaged(site: Site) -> None:
     site.write(_run(1))
     _back_up(site)
     site.write(_run(2, weights=2))
+    _odd(site)
     _back_up(site)
+    (site.artifact / "latest").unlink()
     with open(site.artifact / "checkpoint" / "weights.bin", "r+b") as handle:
         handle.truncate(700_000)
     site.write({"notes/02.txt": b"garbage", "mine.txt": b"never backed up\n"})

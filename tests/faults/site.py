@@ -217,6 +217,7 @@ def read_tree(root: Path) -> Tree | None:
     if not os.path.lexists(root):
         return None
     found: dict[str, bytes] = {}
+    names: dict[int, list[str]] = {}
     for place in sorted(root.rglob("*")):
         path = place.relative_to(root).as_posix()
         if place.is_symlink():
@@ -226,7 +227,14 @@ def read_tree(root: Path) -> Tree | None:
                 found[path + "/"] = b""
         else:
             found[path] = place.read_bytes()
-    return found
+            status = place.stat()
+            if not path.endswith(_TIMELESS):  # a program that only reads a database may write to it and beside it
+                found[f"{path}: what it is"] = f"{status.st_mode:o}, {status.st_mtime_ns}".encode()
+                names.setdefault(status.st_ino, []).append(path)
+    return found | {f"{group[0]}: its names": " ".join(group).encode() for group in names.values() if len(group) > 1}
+
+
+_TIMELESS = (".db", "-wal", "-shm", "-journal")
 
 
 def read_logical(root: Path) -> Tree | None:

@@ -1,1 +1,1 @@
-"""This machine's side of a store: what lies in outputs, and how a stable copy of it is had."""
+"""This machine's side of the store: files that a job still uses, looked at and copied without disturbing it."""

@@ -1,25 +1,23 @@
 """Files that a job has open are read in another process.
 
-POSIX record locks belong to a process, and go when it closes *any* descriptor of the file (fcntl(2), "Advisory record locking"): a
-backup that opened and closed a database file in the job's own process would take the library's lock away, and let a second writer in.
+POSIX record locks belong to a process, and go when it closes *any* descriptor of the file (fcntl(2), "Advisory record locking"):
+a backup that opened and closed a database file in the job's own process would take the library's lock away and let a second writer
+in.
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import errno
 import logging
-import os
 import pickle
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from holdfast.errors import LocalError
-from holdfast.store.local.child import Child, Gone, Pipe
+from holdfast.store.local.child import Child, Gone, Pipe, ProcessLock
 from holdfast.store.platform import POSIX
 
 T = TypeVar("T")
@@ -27,18 +25,13 @@ T = TypeVar("T")
 IDLE_SECONDS = 300.0
 _ENTRY = "holdfast.store.local.apart:serve"
 
-_all: weakref.WeakSet[Apart] = weakref.WeakSet()
-#: What has happened to this interpreter.
-_AT_EXIT, _ENDING = "the end is seen to", "it has begun"
-_stage: set[str] = set()
-
 
 class Apart:
     """Calls functions in a process of its own: started by the first call, kept for later ones, ended when idle or with the job.
 
-    Threads may share it: one call runs at a time, the others wait. A forked process starts its own. At the end of the interpreter it
-    is ended by `atexit`: later than what was registered after the first `Apart` was made. From then on, each call has
-    a process for itself; Python 3.12 and newer start none any more by then.
+    Threads may share it: one call runs at a time, the others wait. A forked process starts its own. While the interpreter ends it
+    can be called until `atexit` has done all that was registered after this module was loaded, but Python 3.12 and newer start
+    no process any more by then: only one that is there already serves.
 
     Args:
         idle_seconds: After so long without a call the process is ended.
@@ -46,14 +39,14 @@ class Apart:
 
     def __init__(self, *, idle_seconds: float = IDLE_SECONDS) -> None:
         self._idle_seconds = idle_seconds
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
         self._child: Child | None = None
         self._used = 0.0
         self._ended = threading.Event()
-        _all.add(self)
-        if _AT_EXIT not in _stage:
-            _stage.add(_AT_EXIT)
-            atexit.register(_close_all)
+
+    def __del__(self) -> None:
+        if self._child is not None:
+            self._child.end()
 
     def call(self, function: Callable[..., T], *args: object, seconds: float) -> T:
         """Call a function over there.
@@ -78,8 +71,6 @@ class Apart:
                 returned, value, records = self._exchange(request, seconds)
             finally:
                 self._used = time.monotonic()
-                if _ENDING in _stage:
-                    self._end()
         for record in records:
             logger = logging.getLogger(record.name)
             if logger.isEnabledFor(record.levelno):
@@ -139,10 +130,6 @@ class Apart:
             child, self._child = self._child, None
             child.end()
 
-    def _forget(self) -> None:
-        self._lock = threading.Lock()
-        self._child = None
-
 
 def serve(pipe: Pipe) -> None:
     """The other side: calls what it is asked to call."""
@@ -182,22 +169,3 @@ class _Keeping(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         record.msg, record.args, record.exc_info = record.getMessage(), None, None
         self._records.append(record)
-
-
-def _close_all() -> None:
-    _stage.add(_ENDING)
-    for apart in list(_all):
-        if apart._lock.acquire(timeout=1):  # a thread that is still in a call ends with the interpreter, and its process after it
-            try:
-                apart._end()
-            finally:
-                apart._lock.release()
-
-
-def _in_a_forked_process() -> None:
-    for apart in list(_all):
-        apart._forget()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
-    os.register_at_fork(after_in_child=_in_a_forked_process)

@@ -7,6 +7,7 @@ its pipe closes, or it has another parent.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import os
@@ -17,10 +18,8 @@ import subprocess
 import sys
 import threading
 import time
-import weakref
 from collections.abc import Callable
 
-import holdfast
 from holdfast.errors import LocalError
 
 #: A start takes 70 ms on a quiet machine.
@@ -62,7 +61,7 @@ except BaseException as error:
 child.serve(reading, writing, setup["parent"], service)
 """
 
-_alive: weakref.WeakSet[Child] = weakref.WeakSet()
+_alive: set[Child] = set()
 #: Killed, and not gone yet.
 _lingering: list[subprocess.Popen[bytes]] = []
 
@@ -158,19 +157,20 @@ class Child:
 
     def __init__(self, entry: str) -> None:
         _lingering[:] = [process for process in _lingering if process.poll() is None]
+        package = sys.modules["holdfast"]  # not imported: whatever it offers stands above this
         setup = {
-            "path": [os.path.abspath(place) for place in sys.path if isinstance(place, str)],
-            "file": holdfast.__file__,
-            "folders": list(holdfast.__path__),
+            "path": [os.path.abspath(place) for place in sys.path],
+            "file": package.__file__,
+            "folders": list(package.__path__),
             "parent": os.getpid(),
             "entry": entry,
         }
         reading, answers = os.pipe()
         requests, writing = os.pipe()
         self.pipe = Pipe(reading, writing, self.lives)
-        _alive.add(self)
         try:
             self._process = _spawn(requests, answers)
+            _alive.add(self)
         except (OSError, RuntimeError) as error:  # RuntimeError: Python 3.12 and newer start nothing once the interpreter ends
             self.pipe.close()
             raise LocalError(getattr(error, "errno", None), f"no process could be started to read files in ({error})") from error
@@ -205,11 +205,14 @@ class Child:
         return f"ended by signal {-code}" if code < 0 else f"exit code {code}"
 
     def lives(self) -> bool:
-        """Whether it runs."""
-        return self._process.poll() is None
+        """Whether it runs, and is ours: a forked process has none."""
+        return self in _alive and self._process.poll() is None
 
     def end(self) -> None:
         """End it at once. One in a call that hangs is left behind, and taken off the system's list later."""
+        if self not in _alive:
+            return
+        _alive.discard(self)
         self.pipe.close()
         self._process.kill()
         try:
@@ -219,6 +222,7 @@ class Child:
 
     def forget(self) -> None:
         """In a forked process: it belongs to the one that started it."""
+        _alive.discard(self)
         self.pipe.close()
         self._process.returncode = 0  # so that Popen neither waits nor warns
 
@@ -260,6 +264,27 @@ def _end_with_parent(writing: int, parent: int) -> None:
     os._exit(0)
 
 
+class ProcessLock:
+    """A lock for the threads of one process: in a forked one it is free, whoever held it at the time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+
+    def __enter__(self) -> None:
+        if self._process != os.getpid():
+            self._lock, self._process = threading.Lock(), os.getpid()
+        self._lock.acquire()
+
+    def __exit__(self, *exception: object) -> None:
+        self._lock.release()
+
+
+def _end_all() -> None:
+    for child in list(_alive):
+        child.end()
+
+
 def _in_a_forked_process() -> None:
     for child in list(_alive):
         child.forget()
@@ -269,5 +294,7 @@ def _in_a_forked_process() -> None:
     _lingering.clear()
 
 
+# Here, and not when the first one is started: what is registered later runs earlier, and may still want to read files.
+atexit.register(_end_all)
 if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
     os.register_at_fork(after_in_child=_in_a_forked_process)

@@ -29,6 +29,7 @@ _ZEROS = memoryview(bytes(PIECE_BYTES))
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY
 
 Update = Callable[[memoryview], object]
+Tick = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Copied:
     blake3: str | None
 
 
-def _nothing() -> None:
+def _nothing(at: int) -> None:
     pass
 
 
@@ -75,7 +76,7 @@ def clone(source: int, target: Path) -> bool:
     return False
 
 
-def copy(source: int, target: Path, length: int | None, *, hashing: bool, tick: Callable[[], None] = _nothing) -> Copied:
+def copy(source: int, target: Path, length: int | None, *, hashing: bool, tick: Tick = _nothing) -> Copied:
     """Copy a file, or its first part, into a new one, with 1 MiB of memory.
 
     What is a hole in the original is one in the copy, and counts as zeros in the hash. Of a file that is written to meanwhile the
@@ -86,7 +87,7 @@ def copy(source: int, target: Path, length: int | None, *, hashing: bool, tick: 
         target: The new file, which only its owner may read. It must not exist, and is removed where the copy fails.
         length: Copy no more than so many bytes; None: as many as there are now.
         hashing: Return the hash.
-        tick: Called after each piece of at most 16 MiB; what it raises ends the copy.
+        tick: Called after each piece of at most 16 MiB with what has been copied, in bytes; what it raises ends the copy.
 
     Raises:
         OSError: the target exists, the disk is full, or failed.
@@ -100,7 +101,7 @@ def copy(source: int, target: Path, length: int | None, *, hashing: bool, tick: 
         while at < end:
             data, hole = next_data(source, at, end)
             if update is not None:
-                _update_zeros(update, data - at, tick)
+                _update_zeros(update, at, data, tick)
             at = _copy_data(source, descriptor, data, hole, update, tick)
             if at < hole:  # the file has become shorter
                 end = at
@@ -123,7 +124,7 @@ def next_data(descriptor: int, at: int, end: int) -> tuple[int, int]:
     return data, hole
 
 
-def _copy_data(source: int, target: int, begin: int, end: int, update: Update | None, tick: Callable[[], None]) -> int:
+def _copy_data(source: int, target: int, begin: int, end: int, update: Update | None, tick: Tick) -> int:
     """Copy a stretch of data; where it came to."""
     at = _copy_in_kernel(source, target, begin, end, tick) if update is None else begin
     piece = memoryview(bytearray(min(PIECE_BYTES, end - at)))
@@ -137,11 +138,11 @@ def _copy_data(source: int, target: int, begin: int, end: int, update: Update | 
         while written < got:
             written += os.pwrite(target, piece[written:got], at + written)
         at += got
-        tick()
+        tick(at)
     return at
 
 
-def _copy_in_kernel(source: int, target: int, begin: int, end: int, tick: Callable[[], None]) -> int:
+def _copy_in_kernel(source: int, target: int, begin: int, end: int, tick: Tick) -> int:
     """Have the kernel copy what it can of a stretch; where it came to. On btrfs and xfs the blocks are shared."""
     at = begin
     while at < end and hasattr(os, "copy_file_range"):
@@ -154,15 +155,14 @@ def _copy_in_kernel(source: int, target: int, begin: int, end: int, tick: Callab
         if not got:  # the end, or a file system that says so
             break
         at += got
-        tick()
+        tick(at)
     return at
 
 
-def _update_zeros(update: Update, count: int, tick: Callable[[], None]) -> None:
-    while count > 0:
-        update(_ZEROS[:count])
-        count -= PIECE_BYTES
-        tick()
+def _update_zeros(update: Update, begin: int, end: int, tick: Tick) -> None:
+    for at in range(begin, end, PIECE_BYTES):
+        update(_ZEROS[: end - at])
+        tick(at)
 
 
 @contextlib.contextmanager

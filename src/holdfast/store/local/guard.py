@@ -1,11 +1,11 @@
 """Hard-linked copies that wait stay as they are: a writer of the original is made to wait until they have been copied.
 
-Another process holds a read lease on each link. When somebody opens the original for writing, or truncates it, the kernel has that
-writer wait and tells the process, which puts a full copy in the place of the link and only then gives the lease back. So a copy is made
-only of what really is rewritten before it was sent.
+Another process holds a read lease on each link. When somebody opens the original for writing, or truncates it, the kernel has
+that writer wait and tells the process, which puts a full copy in the place of the link and only then gives the lease back. So a
+copy is made only of what really is rewritten before it was sent.
 
-What a writer meets: its `open` takes as long as the copy does, and never longer than /proc/sys/fs/lease-break-time (45 s), after which the
-kernel lets it go on. One that opens with O_NONBLOCK does not wait but fails with EAGAIN, until the copy is made; ordinary
+What a writer meets: its `open` takes as long as the copy does, and never longer than /proc/sys/fs/lease-break-time (45 s), after
+which the kernel lets it go on. One that opens with O_NONBLOCK does not wait but fails with EAGAIN until the copy is made; ordinary
 programs do not. Renaming over the original, removing it, and changing its mode or times touch no lease, and no link either.
 """
 
@@ -14,13 +14,12 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 from holdfast.errors import LocalError
-from holdfast.store.local.child import Child, Gone
+from holdfast.store.local.child import Child, Gone, ProcessLock
 from holdfast.store.local.proofs import Proofs
 
 log = logging.getLogger(__name__)
@@ -35,8 +34,8 @@ class Guard:
 
     Threads may share it. A forked process starts its own, which holds nothing.
 
-    Whoever reads a link opens it, reads, and then asks `holds`, and whether the link still is the file that was read (inode): if it has
-    become a copy meanwhile, that is what has to be read.
+    Whoever reads a link opens it, reads, and then asks `holds`, and whether the link still is the file that was read (its inode).
+    If it has become a copy meanwhile, that is what has to be read.
 
     Args:
         proofs: Whether leases tell of mappings where a link lies. Where they do not (overlayfs), or nobody knows, nothing is held.
@@ -44,10 +43,13 @@ class Guard:
 
     def __init__(self, proofs: Proofs) -> None:
         self._proofs = proofs
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
         self._child: Child | None = None
-        self._owner = os.getpid()
         self._held: dict[Path, int] = {}
+
+    def __del__(self) -> None:
+        if self._child is not None:
+            self._child.end()  # which does nothing in a forked process
 
     def hold(self, link: Path) -> bool:
         """Hold a hard link as it is from now on.
@@ -81,10 +83,8 @@ class Guard:
         with self._lock:
             inode = self._held.get(link)
             try:
-                if inode is None or os.getpid() != self._owner:
-                    return False
                 # Only a copy that was found good takes the place of a link, and what it replaces is open until then.
-                return os.lstat(link).st_ino != inode or self._ask("holds", link) is True
+                return inode is not None and (os.lstat(link).st_ino != inode or self._ask("holds", link) is True)
             except FileNotFoundError:
                 return False
 
@@ -101,8 +101,6 @@ class Guard:
 
     def _ask(self, what: str, link: Path, *, start: bool = False) -> Any:
         """The answer of the process, or None where there is none."""
-        if self._owner != os.getpid():  # forked: the process and what it holds belong to the one that started it
-            self._child, self._held, self._owner = None, {}, os.getpid()
         if self._child is None or not self._child.lives():
             self._end()
             if not start:

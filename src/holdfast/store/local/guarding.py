@@ -6,6 +6,7 @@ noticed. They are served one after the other, in the order in which they were no
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import pickle
@@ -18,12 +19,15 @@ from pathlib import Path
 
 from holdfast.store.local import leases
 from holdfast.store.local.child import Pipe
+from holdfast.store.local.copying import clone, copy
 from holdfast.store.platform import NO_BLOCK, NO_FOLLOW
 from holdfast.store.records import Signature
 
 COPY_SUFFIX = ".guard"
 #: A copy is given up so long before the kernel would take the lease: then the writer has waited for nothing, but not longer.
 _SPARE_SECONDS = 5.0
+#: After so long it is clear how fast the disk is.
+_SURE_SECONDS = 2.0
 #: Left free on the disk for the job, bytes.
 _ROOM_BYTES = 256 << 20
 #: A signal wakes this process at once; this is for one that was lost.
@@ -123,3 +127,72 @@ class Guarding:
     def _next(self) -> _Held | None:
         waiting = [held for held in self._held.values() if held.noticed is not None]
         return min(waiting, key=lambda held: held.noticed or 0.0, default=None)
+
+    def _rescue(self, held: _Held) -> None:
+        """Put a copy in the place of a link, if that can be done in time, and let the writer go on in any case."""
+        copied = held.link.with_name(held.link.name + COPY_SUFFIX)
+        try:
+            copied.unlink(missing_ok=True)  # of a process that was killed
+            self._copy(held, copied)
+            self._put(held, copied)
+        except (_GivenUpError, OSError) as why:
+            with contextlib.suppress(OSError):
+                copied.unlink(missing_ok=True)
+            if text := getattr(why, "strerror", None) or str(why):
+                self._say(held, text)
+        finally:
+            if not held.done:
+                self._release(str(held.link))
+
+    def _copy(self, held: _Held, copied: Path) -> None:
+        if clone(held.descriptor, copied):
+            return
+        size = held.before.size
+        asked = select.poll()
+        asked.register(self._pipe.reading, select.POLLIN)
+
+        def tick(at: int) -> None:
+            if asked.poll(0):
+                self._answer()
+            self._notice()
+            if held.done:
+                raise _GivenUpError
+            waited = time.monotonic() - (held.noticed or 0.0)
+            if waited > self._limit or (waited > _SURE_SECONDS and waited * size > self._limit * at):
+                raise _GivenUpError(f"a copy would take longer than the {self._limit:g} s for which it may be made to wait")
+
+        tick(size)
+        room = os.statvfs(held.link.parent)
+        if room.f_bavail * room.f_frsize < os.fstat(held.descriptor).st_blocks * 512 + _ROOM_BYTES:
+            raise _GivenUpError(os.strerror(errno.ENOSPC))
+        copy(held.descriptor, copied, None, hashing=False, tick=tick)
+
+    def _put(self, held: _Held, copied: Path) -> None:
+        found = os.fstat(held.descriptor)
+        if not Signature.of(found).same_content(held.before):
+            raise _GivenUpError("it was written to before it was copied")
+        os.chmod(copied, stat.S_IMODE(found.st_mode))
+        os.utime(copied, ns=(found.st_atime_ns, found.st_mtime_ns))
+        try:
+            if os.lstat(held.link).st_ino != held.before.inode:
+                raise _GivenUpError
+        except FileNotFoundError as error:
+            raise _GivenUpError from error
+        os.replace(copied, held.link)
+
+    def _say(self, held: _Held, why: str) -> None:
+        """Have it said once where the job can hear it; of a full disk once at all."""
+        if why == os.strerror(errno.ENOSPC):
+            if self._told_of_space:
+                return
+            self._told_of_space = True
+        self._said.append(f"{held.link}: what waits here is being written to, and cannot be copied first: {why}")
+
+
+def _allow_many_files() -> None:
+    """Each lease needs a descriptor."""
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -64,20 +64,10 @@ def take(descriptor: int, sign: int) -> None:
         raise
 
 
-def drop(descriptor: int) -> bool:
-    """Give a read lease back; whoever waits for it goes on, and the kernel forgets the signal as well.
-
-    False where there was none any more: it was not given back in time, and the writer went on.
-    """
-    if sys.platform != "linux":
-        return False
-    try:
+def drop(descriptor: int) -> None:
+    """Give a read lease back, as closing the descriptor does: whoever waits for it goes on, and the kernel forgets the signal."""
+    if sys.platform == "linux":
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-    except OSError as error:
-        if error.errno != errno.EAGAIN:
-            raise
-        return False
-    return True
 
 
 def stands(descriptor: int) -> bool:

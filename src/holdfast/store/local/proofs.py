@@ -6,11 +6,12 @@ has the file mapped. Two things help, and what they are worth on a file system i
 
 - a **lease** (`leases.somebody_writes`). Where it is granted, nobody has the file open for writing, and where leases tell of
   mappings, nobody has it mapped either. The first write of whoever comes later moves the times.
-- **arming** (`arm`): `fsync` writes all dirty pages back and protects them again, so that the next write to any of them moves the times.
+- **arming** (`arm`): `fsync` writes all dirty pages back and protects them again, so that the next write to any of them moves the
+  times.
 
-**The order is: signature, then lease or arming, then reading, then the signature again.** Measured on Linux 6.18, with processes that
-write through mappings in bursts, each look compared up to six times with what was there later. Looks after which content changed
-under an unchanged signature, of all looks that counted:
+**The order is: signature, then lease or arming, then reading, then the signature again.** Measured on Linux 6.18, with processes
+that write through mappings in bursts, each look compared up to six times with what was there later. Looks after which content
+changed under an unchanged signature, of all looks that counted:
 
 ============================================  ============  ============  ============  ============
 rule                                          ext4          overlayfs     btrfs         xfs
@@ -18,16 +19,16 @@ rule                                          ext4          overlayfs     btrfs 
 no arming, at rest for 10 ms                  955 of 993    1037 of 1064  999 of 1038   957 of 1002
 arming, then signature, at rest for 10 ms     0 of 188      5 of 192      2 of 211      0 of 192
 signature, then arming, at rest for 10 ms     11 of 7501    1 of 7927     1 of 4206     64 of 4283
-signature, then arming, at rest for 100 ms    0 of 1800     0 of 2204
+signature, then arming, at rest for 100 ms    0 of 1800     0 of 2204     0 of 2575     0 of 2418
 ============================================  ============  ============  ============  ============
 
-The second row: a page is written again after `fsync` has passed it and before the signature is taken. The third: a write has moved the
-times and then stops in the kernel, before its page is writable (a full journal, a busy processor). If that takes longer than the file
-has to be at rest, `fsync` finds nothing and the write goes on unseen; hence `ARMED_NS`.
+The second row: a page is written again after `fsync` has passed it and before the signature is taken. The third: a write has moved
+the times and stands still in the kernel before its page is writable (a full journal, a busy processor). If that takes longer than
+the file has to be at rest, `fsync` finds nothing and the write goes on unseen; hence `ARMED_NS`.
 
-One `write` of many bytes moves the times only as it begins. `arm` waits for its end: `lseek(SEEK_DATA)` wants the lock that it holds
-(ext4, btrfs, and overlayfs on them; on xfs reading does). What nobody can see is one write past the page cache (O_DIRECT, a device
-that writes into pinned pages of a mapping) that takes longer than `ARMED_NS` and begins before the look.
+One `write` of many bytes moves the times only as it begins. `arm` waits for its end: `lseek(SEEK_DATA)` wants the lock that it
+holds (ext4, btrfs, and overlayfs on them; on xfs reading does). What nobody can see is one write past the page cache (O_DIRECT, or
+a device that writes into pinned pages of a mapping) that begins before the look and takes longer than `ARMED_NS`.
 """
 
 from __future__ import annotations
@@ -49,8 +50,9 @@ from holdfast.errors import HoldfastError
 from holdfast.store.local.leases import somebody_writes
 from holdfast.store.records import RACY_NS, Signature
 
-#: What was armed counts only if the file had been at rest for so long before: longer than a write stops in the kernel between moving
-#: the times and making its page writable. That was 100 ms at the most with `fsync` taking 1.3 s on two busy processors.
+#: What was armed counts only if the file had been at rest for so long before: longer than a write stands still in the kernel
+#: between moving the times and making its page writable. On two busy processors, with `fsync` taking up to 1.3 s, that was 21 ms; a
+#: full journal on a slow disk can take seconds.
 ARMED_NS = 30_000_000_000
 #: A time of change that no file of ours has: 2001-09-09.
 _LONG_AGO_NS = 1_000_000_000_000_000_000
