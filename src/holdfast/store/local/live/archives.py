@@ -40,7 +40,7 @@ def _directory_fits(content: Content, at: int, record: bytes) -> bool:
     members, length, offset = little(record[10:12]), little(record[12:16]), little(record[16:20])
     locator_at = at - _ZIP64_LOCATOR_BYTES
     locator = content.read(locator_at, _ZIP64_LOCATOR_BYTES) if locator_at >= 0 else b""
-    if locator[:4] == b"PK\6\7" and (0xFFFFFFFF in (length, offset) or members == 0xFFFF):
+    if locator[:4] == b"PK\6\7":  # torch writes it always
         # What the locator says is off where something was put before the archive; right before it is where everyone writes it.
         for place in (little(locator[8:16]), locator_at - _ZIP64_END_BYTES):
             record64 = content.read(place, _ZIP64_END_BYTES) if 0 <= place <= locator_at - _ZIP64_END_BYTES else b""
@@ -48,8 +48,6 @@ def _directory_fits(content: Content, at: int, record: bytes) -> bool:
                 members, length, offset = little(record64[32:40]), little(record64[40:48]), little(record64[48:56])
                 at = place
                 break
-        else:
-            return False
     start = at - length
     return start >= 0 and offset <= start and (members == 0 or length == 0 or content.read(start, 4) == b"PK\1\2")
 

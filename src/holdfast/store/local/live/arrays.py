@@ -10,6 +10,7 @@ from typing import Any
 
 from holdfast.store.local.live.content import SMALL, Content, EndsEarly, Untold, exact, little
 from holdfast.store.local.live.kinds import HEAD, hdf5_start
+from holdfast.store.local.live.pickles import pickle_end
 
 _NPY_MARK = b"\x93NUMPY"
 #: Bytes of one unit of a NumPy type that counts in units: characters of UCS-4, bytes.
@@ -29,10 +30,13 @@ def npy_torn(content: Content) -> str:
         described = exact(content, at, length)
         try:
             head = ast.literal_eval(described.decode("utf-8" if version == 3 else "latin-1"))
-            stored = math.prod(head["shape"]) * _item_bytes(head["descr"])
+            objects = head["descr"] == "|O"
+            stored = 0 if objects else math.prod(head["shape"]) * _item_bytes(head["descr"])
         except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError):
             raise Untold from None
         at += length + stored
+        if objects:
+            at = pickle_end(content, at)
         if at > content.size:
             return "a NumPy array shorter than its shape"
     return ""
@@ -42,14 +46,14 @@ def _item_bytes(described: Any) -> int:
     """Bytes of one item of a type as `numpy.lib.format` writes it.
 
     Raises:
-        Untold: objects, which are a pickle, or a type that is not known.
+        Untold: a type that is not known.
     """
     if isinstance(described, list):
         return sum(_item_bytes(field[1]) * math.prod(field[2] if len(field) > 2 else ()) for field in described)
     if isinstance(described, tuple):  # a type and the shape of one item
         return _item_bytes(described[0]) * math.prod(described[1])
     plain = re.fullmatch(r"[<>|=]?([biufcUSVmM])(\d+)(\[[^\]]*\])?", described) if isinstance(described, str) else None
-    if plain is None or plain[1] == "O":
+    if plain is None:
         raise Untold
     return int(plain[2]) * _UNITS.get(plain[1], 1)
 
@@ -73,34 +77,38 @@ def safetensors_torn(content: Content) -> str:
 
 
 def hdf5_torn(content: Content) -> str:
-    """Whether the end that the superblock tells of is the end, and whether a writer has left its mark.
+    """Whether it reaches as far as its superblock says, and was closed.
 
-    A file that was never flushed is longer than its superblock says, and does not open. The mark counts from version 3 on, where
-    the library refuses such a file; before that a flushed file opens with it.
+    What was never flushed is longer than that and has no root group yet. Longer alone proves nothing: files with a few bytes behind
+    their end are about, and open. From version 3 on the library refuses a file with a writer's mark; of 2 it opens it, and 0 and 1
+    do not have one that counts.
 
-    Source: HDF5 File Format Specification 3.0, II.A; H5Fsuper.c for the end, which counts from the file's first byte.
+    Source: HDF5 File Format Specification 3.0, II.A and IV.A.1; H5Fsuper.c for the end, which counts from the file's first byte.
     """
     start = hdf5_start(content.read(0, HEAD))
     if start < 0:
         raise Untold
-    version = exact(content, start + 8, 1)[0]
+    head = exact(content, start, 48)
+    version = head[8]
+    width, fields, mark = (head[13], start + 24 + 4 * version, 0) if version < 2 else (head[9], start + 12, head[11])
+    if version > 3 or width not in (2, 4, 8):
+        raise Untold
+    base, extension, end, last, _, root = (little(content.read(fields + i * width, width)) for i in range(6))
+    undefined = (1 << 8 * width) - 1
     if version < 2:
-        offset_bytes, fields, driver = exact(content, start + 13, 1)[0], start + 24 + 4 * version, 3
+        several = last != undefined  # where the driver's information lies
     else:
-        offset_bytes, fields, driver = exact(content, start + 9, 1)[0], start + 12, -1
-    if version > 3 or offset_bytes not in (2, 4, 8):
-        raise Untold
-    undefined = (1 << 8 * offset_bytes) - 1
-    values = [little(exact(content, fields + i * offset_bytes, offset_bytes)) for i in range(4)]
-    if driver >= 0 and values[driver] != undefined:
-        raise Untold  # one file of several: the end that it tells of is that of all
-    if version >= 2 and values[1] != undefined and b"NCSA" in content.read(values[0] + values[1], 1024):
-        raise Untold
-    if version == 3 and exact(content, start + 11, 1)[0] & 1:
+        root = last
+        several = extension != undefined and b"NCSA" in content.read(base + extension, 1024)
+    if several:
+        raise Untold  # one file of several: the end is that of all of them
+    if version == 3 and mark & 1:
         return "an HDF5 file that is marked as being written"
-    if values[2] == content.size:
-        return ""
-    return f"an HDF5 file {'shorter' if content.size < values[2] else 'longer'} than its superblock says: not flushed, or cut"
+    if content.size < end:
+        return "an HDF5 file shorter than its superblock says"
+    if content.size > end and (mark & 1 or content.read(base + root, 4)[:2] not in (b"\1\0", b"OH")):
+        return "an HDF5 file that was not flushed since it was written to"
+    return ""
 
 
 def onnx_torn(content: Content) -> str:

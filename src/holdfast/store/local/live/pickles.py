@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import pickletools
 from collections.abc import Iterator
+from typing import IO, cast
 
 from holdfast.store.local.live.content import SMALL, STEPS, Content, EndsEarly, Untold, exact, little, tail
 from holdfast.store.local.live.kinds import HEAD
 
+_WINDOW = 1 << 14
 _ENDS_EARLY = "a pickle that ends before its end"
 
 #: What a pickle of protocol 4 or 5 goes on with behind a frame: a frame, or what is too large for one; and how long its length is.
@@ -25,64 +26,101 @@ def pickle_torn(content: Content) -> str:
         return _ENDS_EARLY  # arrays lie between its frames, so they cannot be passed over, and nothing lies behind it
     try:
         if head[1] >= 4 and head[2:3] == b"\x95":
-            return _ENDS_EARLY if _frames_end(content) else ""
+            return _ENDS_EARLY if _ends_in_frames(content) else ""
         at = 0
         while content.read(at, 1) == b"\x80":
-            for _, _, end in _opcodes(content, at):
-                at = end
+            at = pickle_end(content, at)
     except EndsEarly:
         return _ENDS_EARLY
     return ""
 
 
-def _frames_end(content: Content) -> bool:
-    """True where the file ends inside a frame, or behind one that is not the last, so that a large pickle is a handful of reads."""
+def _ends_in_frames(content: Content) -> bool:
+    """True where the file ends inside a frame, or behind one that is not the last; a large pickle is a handful of reads."""
     at = 2
     for _ in range(STEPS):
-        if at == content.size:
-            return True
         head = content.read(at, 9)
         width = _GOES_ON.get(head[:1])
         if width is None:
-            return False  # it ended, and something else follows
+            return not head  # it ended, and something else follows
         at += 1 + width + little(head[1 : 1 + width])
-        if len(head) < 1 + width or at > content.size:
+        if len(head) < 1 + width or at >= content.size:
             return True
-        if content.read(at - 1, 1) == b"." and at < content.size:
+        around = content.read(at - 1, 3)
+        if around[:1] == b"." and around[1:2] == b"\x80":
+            at += 2  # another pickle
+        elif around[:1] == b".":
             return False  # it may have ended here
     return False
 
 
-def _opcodes(content: Content, at: int) -> Iterator[tuple[str, object, int]]:
-    """The opcodes of a pickle within the first MiB with their arguments, and where the pickle ends, as far as that is known.
+def pickle_end(content: Content, at: int) -> int:
+    """Where the pickle that begins at `at` ends.
 
     Raises:
         EndsEarly: the file ends before the pickle does.
-        Untold: it is none, or it is too long.
+        Untold: it is none, or it is longer than what is read.
     """
-    stream = _Noticing(content.read(at, SMALL))
+    stream = _Noticing(content, at)
+    for _ in _opcodes(stream):
+        pass
+    return stream.place
+
+
+def _opcodes(stream: _Noticing) -> Iterator[tuple[str, object]]:
+    """The opcodes of one pickle with their arguments, up to its end.
+
+    Raises:
+        EndsEarly: the file ends before the pickle does.
+        Untold: it is none, or it is longer than what is read.
+    """
     try:
-        for opcode, argument, _ in pickletools.genops(stream):
-            yield opcode.name, argument, at + stream.tell()
+        for opcode, argument, _ in pickletools.genops(cast(IO[bytes], stream)):
+            yield opcode.name, argument
     except ValueError:
-        if stream.ran_out and at + SMALL >= content.size:
-            raise EndsEarly from None
         raise Untold from None
 
 
-class _Noticing(io.BytesIO):
-    """Bytes that remember whether more was asked for than there were."""
+class _Noticing:
+    """What `pickletools` reads from: a content from one place on, up to 1 MiB of it. What is not there is never given.
 
-    ran_out = False
+    Args:
+        content: The file.
+        at: Where to begin.
+    """
 
-    def read(self, size: int | None = -1, /) -> bytes:
-        data = super().read(size)
-        self.ran_out |= len(data) < (size or 0)
+    def __init__(self, content: Content, at: int) -> None:
+        self._content = content
+        self._most = at + SMALL
+        self._window, self._begins = b"", at
+        self.place = at
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, all of them."""
+        data = self._ahead(size)
+        self.place += size
         return data
 
-    def readline(self, size: int | None = -1, /) -> bytes:
-        data = super().readline(size)
-        self.ran_out |= not data.endswith(b"\n")
+    def readline(self) -> bytes:
+        """The next line with its end."""
+        size = 1 << 8
+        while (end := self._ahead(min(size, self._content.size - self.place)).find(b"\n")) < 0:
+            if self.place + size >= self._content.size:
+                raise EndsEarly
+            size *= 2
+        return self.read(end + 1)
+
+    def _ahead(self, size: int) -> bytes:
+        if self.place + size > self._content.size:
+            raise EndsEarly
+        if self.place + size > self._most:
+            raise Untold
+        start = self.place - self._begins
+        if start + size > len(self._window):
+            self._begins, self._window, start = self.place, self._content.read(self.place, max(size, _WINDOW)), 0
+        data = self._window[start : start + size]
+        if len(data) < size:
+            raise EndsEarly
         return data
 
 
@@ -102,16 +140,16 @@ def torch_legacy_torn(content: Content) -> str:
     Five pickles (torch's number, the version, the machine, the object, the keys of its storages), then each storage in the order of
     the keys: the number of its elements as int64, and they. Source: torch/serialization.py, `_legacy_save`.
     """
-    at = 0
+    stream = _Noticing(content, 0)
     widths: dict[object, int] = {}
     keys: list[object] = []
     try:
         for part in range(5):
-            opcodes = list(_opcodes(content, at))
-            at = opcodes[-1][2]
+            opcodes = list(_opcodes(stream))
             if part == 3:
                 widths = dict(_storages(opcodes))
-            keys = [argument for name, argument, _ in opcodes if name == "BINUNICODE"]
+            keys = [argument for name, argument in opcodes if name == "BINUNICODE"]
+        at = stream.place
         for key in keys:
             at += 8 + widths[key] * little(exact(content, at, 8))
     except EndsEarly:
@@ -121,12 +159,12 @@ def torch_legacy_torn(content: Content) -> str:
     return "a torch.save that ends inside its tensors" if at > content.size else ""
 
 
-def _storages(opcodes: list[tuple[str, object, int]]) -> Iterator[tuple[object, int]]:
+def _storages(opcodes: list[tuple[str, object]]) -> Iterator[tuple[object, int]]:
     """Key and bytes of an element of each storage in an object: ("storage", class, key, location, elements, view)."""
     memo: dict[object, object] = {}
     since_mark: list[object] = []
     last: object = None
-    for name, argument, _ in opcodes:
+    for name, argument in opcodes:
         if name == "MARK":
             since_mark = []
         elif name in ("BINPUT", "LONG_BINPUT"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from holdfast.store.local.live.content import STEPS, Content, Untold, exact, little
@@ -9,6 +10,7 @@ from holdfast.store.local.live.crc import masked_crc
 from holdfast.store.local.live.texts import closes
 
 _WINDOW = 1 << 16
+_LARGE_WINDOW = 1 << 20
 _BLOCK = 1 << 15
 _WANDB_HEAD = 7
 _RECORD_TYPES = (1, 2, 3, 4)  # full, first, middle, last
@@ -41,17 +43,19 @@ def _last_record_end(content: Content, length: int, steps: int) -> int:
     Raises:
         Untold: there are more.
     """
-    begins = max(0, length - _WINDOW)
-    if begins:
-        window = content.read(begins, length - begins)
-        for found in _MAY_BE_LENGTH.finditer(window):
+    for back in (_WINDOW, _LARGE_WINDOW):
+        if length <= back:
+            break
+        begins = length - back
+        window = content.read(begins, back)
+        for found in itertools.islice(_MAY_BE_LENGTH.finditer(window), STEPS):
             if _is_record(window[found.start() : found.start() + 12]):
                 return _walk_records(content, begins + found.start(), length, 0)
     return _walk_records(content, 0, length, steps)
 
 
-#: A length below 4 GiB.
-_MAY_BE_LENGTH = re.compile(rb"(?s)(?=.{4}\0{4})")
+#: A length below 4 GiB, and a checksum that is not 0, which is none of them: data of zeros is passed over.
+_MAY_BE_LENGTH = re.compile(rb"(?s)(?=.{4}\0{4}(?!\0{4}))")
 
 
 def _is_record(head: bytes) -> bool:

@@ -68,7 +68,7 @@ _TREE_LINE = re.compile(rb"(?m)^(Tree=\d|leaf_\w+=|split_\w+=|threshold=|decisio
 def lightgbm_torn(content: Content) -> str:
     """Trees, "end of trees", importances, parameters, "end of parameters".
 
-    A model without parameters is allowed, so behind the trees only a list that was begun can be cut.
+    A model without parameters is allowed, and one without categories, so behind the trees only what was begun can be cut.
     Source: LightGBM, gbdt_model_text.cpp, `SaveModelToString`.
     """
     head = exact(content, 0, min(content.size, 16))
@@ -76,7 +76,7 @@ def lightgbm_torn(content: Content) -> str:
         raise Untold
     end = tail(content, SMALL if content.size <= SMALL else 1 << 16)
     if b"\nend of parameters" in end:
-        return ""
+        return "" if _categories_close(end) else "a LightGBM model that ends inside its categories"
     if b"\nparameters:" in end:
         return "a LightGBM model that ends inside its parameters"
     if b"\nend of trees" in end:
@@ -84,6 +84,16 @@ def lightgbm_torn(content: Content) -> str:
     if content.size <= SMALL or _TREE_LINE.search(end):
         return "a LightGBM model that ends inside its trees"
     return ""
+
+
+def _categories_close(end: bytes) -> bool:
+    """Python adds the categories of a data frame as one line of JSON. Source: LightGBM's basic.py, `_dump_pandas_categorical`."""
+    categories = end.partition(b"\npandas_categorical:")[2]
+    try:
+        json.loads(categories or b"null")
+    except ValueError:
+        return False
+    return True
 
 
 def png_torn(content: Content) -> str:
