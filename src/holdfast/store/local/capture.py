@@ -25,7 +25,9 @@ from holdfast.store.local.leases import somebody_writes
 from holdfast.store.local.live import libraries
 from holdfast.store.local.live.kind import FileKind, Treatment
 from holdfast.store.local.live.kinds import recognise
+from holdfast.store.local.live.table import DUCKDB
 from holdfast.store.local.live.torn import torn, whole_prefix
+from holdfast.store.local.mappings import Mapped
 from holdfast.store.local.pinned import hash_raw, is_database
 from holdfast.store.local.proofs import NOTHING, Look, Proof, age, arm, trusted, worth_arming
 from holdfast.store.local.side_files import promises_database, side_files
@@ -44,7 +46,13 @@ SPOOL = "spool.tar"
 #: Two writes closer than the kernel's clock tick (at most 10 ms on Linux) can leave one mtime.
 _TICK_NS = 50_000_000
 _TRIES = 3
+#: A mapped file is at rest if nothing is written to it for so long. A program that fills one is held up by the disk now and then, and
+#: what lies there until it goes on is the same at two looks, and half of one state.
+_MAPPED_REST_SECONDS = 0.25
 _READ = os.O_RDONLY | NO_BLOCK | BINARY
+#: What is said of a file that its program has not closed.
+_OPEN = "open for writing: what its program keeps in memory is missing, and parts of two states may lie in it"
+_WITHOUT_LOG = "a database without its log, which lies beside it: back up the folder in which both are"
 #: What is said of a copy that nobody can vouch for.
 WRITTEN_TO = "a mixture: it was written to while it was copied"
 
@@ -144,7 +152,7 @@ def capture(wanted: tuple[Wanted, ...], terms: Terms) -> list[Captured]:
     """
     capturing = _Capturing(terms)
     try:
-        return [capturing.take(one) for one in wanted]
+        return capturing.settled([capturing.take(one) for one in wanted])
     finally:
         capturing.close()
 
@@ -299,10 +307,30 @@ class _Capturing:
         self._spool: TarWriter | None = None
         self._taken = terms.waiting
         self._number = 0
+        self._open: dict[str, tuple[Wanted, os.stat_result]] = {}
 
     def close(self) -> None:
         if self._spool is not None:
             self._spool.close()
+
+    def settled(self, captured: list[Captured]) -> list[Captured]:
+        """The same, with those named that a program fills through a mapping."""
+        mapped = Mapped() if self._open else None
+        at_rest = {path: wanted for path, (wanted, found) in self._open.items() if mapped is not None and mapped.has(wanted.place, found)}
+        if not at_rest:
+            return captured
+        time.sleep(_MAPPED_REST_SECONDS)
+        return [self._still(one, at_rest[one.path]) if one.path in at_rest else one for one in captured]
+
+    def _still(self, captured: Captured, wanted: Wanted) -> Captured:
+        if captured.refused or captured.gone or captured.torn or captured.linked:
+            return captured
+        try:
+            hashed = captured.blake3 or hash_content(captured.source, sparse=captured.sparse)
+            now = hash_content(wanted.place, sparse=captured.sparse)
+        except OSError:
+            return captured  # gone by now; it was a file of one moment
+        return captured if now == hashed else replace(captured, torn=WRITTEN_TO, proven=False)
 
     def take(self, wanted: Wanted) -> Captured:
         place = Path(wanted.place)
@@ -349,8 +377,13 @@ class _Capturing:
         kind = seen.kind
         if kind is not None and kind.treatment is Treatment.LIBRARY and seen.writing is not False:
             return self._by_library(seen, place)
+        if seen.writing and found.st_size > 0 and (kind is None or kind.treatment is Treatment.REST):
+            self._open[wanted.path] = (wanted, found)
         captured = self._small(seen) if found.st_size <= SMALL_FILE else self._large(seen, place)
-        return replace(captured, kind="" if kind is None else kind.name)
+        if kind is None:
+            return captured
+        why = captured.torn or _unfinished(seen, kind, place)
+        return replace(captured, kind=kind.name, torn=why, proven=captured.proven and not why)
 
     # -- small files: in memory ------------------------------------------------------------------------------------------
 
@@ -521,6 +554,15 @@ class _Bytes:
 
 def _torn(kind: FileKind | None, content: _Open | _Bytes) -> str:
     return "" if kind is None else torn(kind, content)
+
+
+def _unfinished(seen: _Seen, kind: FileKind, place: Path) -> str:
+    """Why a file that is whole by its format is not all that its program has written."""
+    if kind.name in libraries.WHOLE_WHEN_CLOSED and seen.writing:
+        return _OPEN
+    log = Path(f"{place}.wal")
+    alone = kind is DUCKDB and seen.wanted.alone and log.exists() and log.stat().st_size > 0
+    return _WITHOUT_LOG if alone else ""
 
 
 def _regions(descriptor: int, found: os.stat_result) -> tuple[Region, ...] | None:

@@ -44,22 +44,39 @@ def lmdb_torn(content: Content) -> str:
 
 
 def duckdb_torn(content: Content) -> str:
-    """The blocks in which its newer header has its tables and its list of free blocks are there.
+    """All blocks are there that the newer of its two headers counts, but for free ones, which a checkpoint may cut off.
 
-    The header also counts blocks, free ones at the end included, which a checkpoint cuts off after it was written (measured: 4 counted, 3
-    there). Nothing is told where the numbers cannot be a header's, as in an encrypted one.
+    Nothing is told where the numbers cannot be a header's, as in an encrypted one, or the list of free blocks is a long one.
     Source: duckdb/storage/storage_info.hpp, `DatabaseHeader`: checksum, iteration, meta block, free list, block count, block size,
-    each 8 bytes; of a pointer to a block the upper 8 bits are a place in it (`MetaBlockPointer`).
+    each 8 bytes; of a pointer to a block the upper 8 bits are its place in there (`MetaBlockPointer`).
     """
     heads = [exact(content, at, 48) for at in _DUCKDB_HEADERS]
     newest = max(heads, key=lambda head: little(head[8:16]))
     count, size = little(newest[32:40]), little(newest[40:48])
     if not 1 << 14 <= size <= 1 << 18 or size & (size - 1) or count > 1 << 40:
         raise Untold
-    blocks = [little(newest[at : at + 7]) for at in (16, 24) if little(newest[at : at + 8]) != _DUCKDB_NO_BLOCK]
-    if any(block < count and _DUCKDB_BLOCKS + (block + 1) * size > content.size for block in blocks):
-        raise EndsEarly
+    if _DUCKDB_BLOCKS + count * size > content.size:
+        free = _duckdb_free(content, little(newest[24:32]), size)
+        used = next((block + 1 for block in reversed(range(count)) if block not in free), 0)
+        if _DUCKDB_BLOCKS + used * size > content.size:
+            raise EndsEarly
     return ""
+
+
+def _duckdb_free(content: Content, pointer: int, size: int) -> set[int]:
+    """The free blocks: behind a pointer to the next part, their number, and each of them.
+
+    Source: duckdb's metadata_manager.cpp (a block is 64 parts behind its checksum) and single_file_block_manager.cpp, `LoadFreeList`.
+    """
+    if pointer == _DUCKDB_NO_BLOCK:
+        return set()
+    part = (size - 8) // 64 // 8 * 8
+    at = _DUCKDB_BLOCKS + (pointer & ((1 << 56) - 1)) * size + 8 + (pointer >> 56) * part
+    data = exact(content, at, part)
+    count = little(data[8:16])
+    if 16 + 8 * count > part:
+        raise Untold
+    return {little(data[16 + 8 * n : 24 + 8 * n]) for n in range(count)}
 
 
 def level_torn(content: Content) -> str:

@@ -83,7 +83,7 @@ DUCKDB = FileKind(
     Treatment.WITH_LOG,
     locked=True,
     worth="without its `.wal` opens without an error and lacks what was committed last",
-    whole="neither it nor its `.wal` moved while both were copied, and the blocks that its header names are there",
+    whole="neither it nor its `.wal` moved while both were copied, and its blocks are there",
     advice="`CHECKPOINT` and close the connection before the last backup",
     never_empty=(".duckdb",),
 )
