@@ -36,6 +36,7 @@ EXPECTED = {
     "docs/colab.md": {"run": 2},
     "docs/doctor.md": {"not run": 1},
     "docs/drill.md": {"run": 1, "checked, not run": 1},
+    "docs/files-in-use.md": {"run": 1},
     "docs/hpo-checkpoints.md": {"run": 2},
     "docs/pipeline.md": {"checked, not run": 2},
     "docs/rescue.md": {"run": 1, "checked, not run": 1},

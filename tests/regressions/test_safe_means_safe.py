@@ -1,4 +1,4 @@
-"""What was called safe and was not, or was blocked though nothing was wrong. Each test is one kind, with its neighbours in a table."""
+"""What was called safe and was not, or was blocked though nothing was wrong: each test is a kind, with its neighbours in a table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 
-import holdfast
+from holdfast.session.attach import open_keeper
 from holdfast.store.outcomes import Outcome
 from tests.session.background import Background
 from tests.support import Machine, Rig
@@ -32,7 +32,7 @@ LARGE = (1 << 20) + 4096
 
 
 class _Mapped:
-    """A file that is mapped and written through the mapping, whose times the kernel does not move again until it is written back."""
+    """A file that is written through a mapping: the kernel does not move its times again until it is written back."""
 
     def __init__(self, place: Path, size: int) -> None:
         self.place = place
@@ -231,6 +231,45 @@ def test_what_was_taken_arrives_although_it_is_overwritten_while_it_waits(rig: R
     assert not keeper.queue.errors
 
 
+# -- logs that never rest ----------------------------------------------------------------------------------------------------
+
+_LOGGING = """
+import sys, time
+with open(sys.argv[1], "a") as log:
+    number = 0
+    while True:
+        print(f"step {number}", file=log, flush=True)
+        number += 1
+        time.sleep(0.002)
+"""
+
+
+@pytest.mark.parametrize("name", ["train.log", "metrics.jsonl", "stdout", "events.txt"])
+@pytest.mark.parametrize("size", [200, 200_000, 4_000_000])
+def test_of_a_log_that_never_rests_the_first_part_is_kept(rig: Rig, name: str, size: int) -> None:
+    background = Background(rig)
+    machine, keeper = background.machine, background.keeper
+    log = machine.write(f"outputs/run/{name}", b"begun\n" * (size // 6))
+    machine.write("outputs/run/ckpt.pt.txt", "weights")
+    with subprocess.Popen([sys.executable, "-c", _LOGGING, str(log)]) as writer:
+        try:
+            begun = log.stat().st_size
+            while log.stat().st_size == begun:
+                time.sleep(0.01)
+            for number in range(4):
+                least = log.stat().st_size
+                assert keeper.backup("outputs/run", progress=number)
+                keeper.flush(60)
+            fresh = rig.machine()
+            assert fresh.keep.ensure("outputs/run").outcome is Outcome.RESTORED
+        finally:
+            writer.kill()
+    came, now = fresh.read(f"outputs/run/{name}"), log.read_bytes()
+    assert now.startswith(came)
+    assert least - 100 <= len(came) <= len(now), "what was there when it was taken is there"
+    assert fresh.read("outputs/run/ckpt.pt.txt") == b"weights"
+
+
 # -- sparse files ------------------------------------------------------------------------------------------------------------
 
 
@@ -362,7 +401,7 @@ def test_a_program_that_holds_a_lock_on_a_file_keeps_it(tmp_path: Path, act: str
     place.parent.mkdir(parents=True)
     place.write_bytes(b"x" * size)
     (tmp_path / "drive").mkdir()
-    keep = holdfast.attach(root=root, drive=tmp_path / "drive")
+    keep = open_keeper(root=root, drive=tmp_path / "drive", background=True)
     assert keep.backup("outputs/run")
     keep.flush()
     with place.open("r+b") as file:

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 from holdfast.errors import StoreUnreachable
+from holdfast.session.background.worker import Worker
 from holdfast.session.config import Config
 from holdfast.session.keeper import Keeper
-from holdfast.session.background.worker import Worker
 from holdfast.store.backend import Backend
 from holdfast.store.directory import DirectoryBackend
 from holdfast.store.store import Store

@@ -74,11 +74,22 @@ def backup(
 
 
 @app.command()
-def ensure(paths: Paths, root: Root = None, drive: Drive = None, as_json: Json = False) -> None:
-    """Make paths present: they are here, come back from the store, are proven absent, or fail."""
+def ensure(
+    paths: Paths,
+    prefer: Annotated[
+        str | None,
+        typer.Option("--prefer", metavar="store|local", help="Which side counts where a database or checkpoint differs."),
+    ] = None,
+    root: Root = None,
+    drive: Drive = None,
+    as_json: Json = False,
+) -> None:
+    """Make paths present: they are here, come back from the store, are proven absent, differ, or fail."""
+    if prefer is not None and prefer not in ("store", "local"):
+        raise UsageError(f"--prefer: {prefer!r} is neither store nor local")
     keeper = open_from(root, drive)
     keys = [keeper.workspace.key(p) for p in paths]
-    results = [keeper.ensure(k.value) for k in keys]
+    results = [keeper.ensure(k.value, prefer) for k in keys]
     show.restores(results, as_json=as_json)
     raise typer.Exit(_restored_code(results))
 

@@ -192,6 +192,10 @@ def status(found: Status, *, as_json: bool) -> None:
                     "forks": list(r.forks),
                     "debris": r.debris,
                     "progress": r.progress,
+                    "refused": dict(r.refused),
+                    "torn": dict(r.torn),
+                    "accepted": list(r.accepted),
+                    "left_out": list(r.left_out),
                     "error": None,
                 }
                 for r in found

@@ -89,6 +89,27 @@ _PATHS = (
     ("drive.store_id", "store_id", "text", "", "identity that the store must have; `null` takes any"),
     ("drive.parallel", "parallel", "whole number, at least 1", "", "transfers at a time"),
     ("drive.timeout", "timeout", "number, above 0", "", "seconds without progress after which a mount counts as dead"),
+    (
+        "drive.ignore",
+        "ignore",
+        "list of text",
+        "",
+        "patterns of what is left out, in gitignore's syntax, from the project folder; they come after those of `.holdfastignore`",
+    ),
+    (
+        "drive.follow",
+        "follow",
+        "list of paths below outputs",
+        "",
+        "symbolic links that are followed: what they lead to is kept in their place, and comes back as a folder or file",
+    ),
+    (
+        "drive.accept",
+        "accept",
+        "list of paths below outputs",
+        "",
+        "what cannot be kept and may be lost, with all below it: status goes on listing it, and is `SAFE` without it",
+    ),
 )
 
 

@@ -186,11 +186,15 @@ class Examiner:
             precious: What is missing would be made anew at a high price.
 
         Raises:
-            NotRestored: it could not be restored, or the store could not be read, and going on would be too dear.
+            NotRestored: it could not be restored, or the store could not be read, and going on would be too dear; or the store has
+                another checkpoint or database than what is here, and somebody has to say which counts.
         """
-        return self._patiently(
+        answer = self._patiently(
             str(key), precious, lambda: self.keeper.ensure(key), lambda r: r.error if r.outcome is Outcome.FAILED else ""
         )
+        if answer.outcome is Outcome.DIFFERS:
+            raise NotRestored(answer.error)
+        return answer
 
     def _held(self, stage: Stage) -> Held:
         """What the store holds of a stage's folder; nothing where there is no store."""

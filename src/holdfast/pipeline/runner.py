@@ -334,7 +334,8 @@ class Runner:
         holding = {f: [r for r in rows if r.generation and _at_or_below(f, r.key.value)] for f in folders}
         within = [r for r in rows if any(_at_or_below(r.key.value, f) for f in folders)]
         ours = [*within, *(r for found in holding.values() for r in found)]
-        if not all(holding.values()) or not all(self._kept.values()) or any(r.unsaved and r.here != "no" for r in ours):
+        lost = any((r.unsaved or r.named) and r.here != "no" for r in ours)
+        if not all(holding.values()) or not all(self._kept.values()) or lost:
             return "NOT BACKED UP"
         return next((s for s in ("WRITTEN", "UNKNOWN") if any(r.durability == s for r in ours)), "CONFIRMED")
 

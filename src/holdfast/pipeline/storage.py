@@ -165,7 +165,7 @@ def bring_back(path: Path, restore: RestoreFromDrive, storage: StudyStorage, wha
 
     Raises:
         UsageError: the callback says that it is present, and it is not.
-        NotRestored: see `setup_checkpoint_storage`.
+        NotRestored: see `setup_checkpoint_storage`; or the store has another than what is here: somebody has to say which counts.
     """
     mode = storage.on_restore_failure or "auto"
     patience = 0.0 if mode != "auto" else storage.restore_patience or DEFAULT_PATIENCE_SECONDS
@@ -175,6 +175,8 @@ def bring_back(path: Path, restore: RestoreFromDrive, storage: StudyStorage, wha
         answer, problem, passing = _ask(path, restore)
         if not problem:
             break
+        if isinstance(answer, Restored):  # it differs: no store that answers later changes that
+            raise NotRestored(problem)
         left = deadline - time.monotonic()
         if mode == "continue":
             log.error("%s: not restored (%s); going on without it, as on_restore_failure: continue says", path, problem)
@@ -193,8 +195,8 @@ def bring_back(path: Path, restore: RestoreFromDrive, storage: StudyStorage, wha
         raise UsageError(f"{path}: restore_from_drive said that it is present, and it is not; pass keeper.ensure")
 
 
-def _ask(path: Path, restore: RestoreFromDrive) -> tuple[bool, str, bool]:
-    """Ask once: present now, what went wrong, and whether it may pass."""
+def _ask(path: Path, restore: RestoreFromDrive) -> tuple[bool | Restored, str, bool]:
+    """Ask once: present now, what went wrong, and whether it may pass. An answer as it is where the store has another one."""
     try:
         answer = restore(path.absolute()) if takes_a_path(restore) else restore()
     except HoldfastError as error:
@@ -205,17 +207,21 @@ def _ask(path: Path, restore: RestoreFromDrive) -> tuple[bool, str, bool]:
         return False, f"restore_from_drive raised {type(error).__name__}: {error}", False
     if isinstance(answer, Restored) and answer.outcome is Outcome.FAILED:
         return False, answer.error, True
-    if not answer and _has_failed(path):  # the plan's functions say False for "failed" too
-        return False, "its restore failed, and the line that was logged says why", True
-    return bool(answer), "", False
+    if isinstance(answer, Restored) and answer.outcome is Outcome.DIFFERS:
+        return answer, answer.error, False
+    return (True, "", False) if answer else _told_more(path)
 
 
-def _has_failed(path: Path) -> bool:
-    """Whether the attached keeper was asked for it and could not bring it back, which is not "absent"."""
+def _told_more(path: Path) -> tuple[bool | Restored, str, bool]:
+    """What the attached keeper knows of an answer that was False, as the plan's functions say it for more than "absent"."""
     keeper = attached()
     if keeper is None or not keeper.enabled:
-        return False
+        return False, "", False
     try:
-        return keeper.workspace.has_failed(keeper.workspace.key(path.absolute()))
+        differing = keeper.differing(path.absolute())
+        failed = keeper.workspace.has_failed(keeper.workspace.key(path.absolute()))
     except UsageError:  # not below this keeper's outputs
-        return False
+        return False, "", False
+    if differing is not None:
+        return differing, differing.error, False
+    return False, "its restore failed, and the line that was logged says why" if failed else "", True

@@ -18,6 +18,7 @@ from holdfast.store.backoff import ONCE, Backoff
 from holdfast.store.directory import DRIVE_FILE_SYSTEM, LOCAL_FILE_SYSTEMS, DirectoryBackend
 from holdfast.store.drivefs import DriveBackend
 from holdfast.store.local.apart import Apart
+from holdfast.store.local.reading import Reader
 from holdfast.store.platform import file_system, real_path
 from holdfast.store.progress import Progress
 from holdfast.store.store import Store, wrote
@@ -70,7 +71,7 @@ def open_keeper(
         drive = None  # that of the drill, whatever a script names
     config = load_config(place)
     environment = detect()
-    workspace = Workspace(place, config.outputs, reader=_apart() if background else None)
+    workspace = open_workspace(config, reader=_apart() if background else None)
     folder = _drive_folder(config, environment, drive)
     if mount and environment is Environment.COLAB and folder is not None and folder.is_relative_to(config.mount_point):
         at_stake = before.awaited if before is not None and before.root == place else functools.partial(_backed_up, workspace)
@@ -101,6 +102,11 @@ def open_keeper(
 def _apart() -> Apart:
     """A job may have files of outputs open, and locked; a command has nothing of them."""
     return Apart()
+
+
+def open_workspace(config: Config, reader: Reader | None = None) -> Workspace:
+    """The local side of a project, with all that its settings say of what is kept. Makes nothing."""
+    return Workspace(config.root, config.outputs, ignore=config.ignore, follow=config.follow, accept=config.accept, reader=reader)
 
 
 def _refuse_outside_of_drill(machine: Path, root: Path) -> None:

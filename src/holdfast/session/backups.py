@@ -96,10 +96,19 @@ class Backups:
             if self._attached is not None and (touched := confirm(self.store, self._attached)):
                 self._prune(look(self.store, self.workspace), self._attached, touched)
 
-    def requests(self, keys: Iterable[Key], view: View | None, progress: float | None) -> list[Request]:
-        """What to commit for these paths. Without a view only what this workspace remembers is known of the store."""
+    def requests(
+        self, keys: Iterable[Key], view: View | None, progress: float | None, waiting: Iterable[Key] = ()
+    ) -> list[Request]:
+        """What to commit for these paths. Without a view only what this workspace remembers is known of the store.
+
+        Args:
+            keys: Each is here.
+            view: Of the store.
+            progress: What the caller counts.
+            waiting: Artifacts that are to be sent before, and are known from then on.
+        """
         workspace, store = self.workspace, self.store
-        known = artifacts(store, view, workspace)
+        known = artifacts(store, view, workspace) | set(waiting)
         is_artifact_directory = DirectoryTest(store, view, workspace)
 
         def is_settled(key: Key) -> bool:
@@ -163,7 +172,9 @@ class Backups:
             yield view
 
     def send(self, view: View, request: Request, taken: Snapshot) -> BackedUp | None:
-        """Commit a snapshot that was taken earlier. None where it was taken as what it is not: another artifact holds the path.
+        """Commit a snapshot that was taken earlier. None where it was taken as what it is not.
+
+        That is so where another artifact holds the path, or where a part of it is an artifact of its own by now.
 
         Args:
             view: Of `seeing`, which goes on.
@@ -174,9 +185,11 @@ class Backups:
             HoldfastError: nothing was committed.
         """
         attached = self.attach(view)
-        if all(r.artifact != request.artifact for r in self.requests([request.artifact], view, None)):
+        now = next((r for r in self.requests([request.artifact], view, None) if r.artifact == request.artifact), None)
+        if now is None or any(taken.covers(path) for path in now.inner):
             taken.unlink()  # a link that goes later would move a ctime that is remembered by then
             return None
+        request = replace(request, settled=tuple(path for path in now.settled if path in request.inner))
         touched = self._confirm(attached)
         result, new = self._commit(view, attached, request, taken, Silent())
         self._prune(view, attached, [*touched, *new])

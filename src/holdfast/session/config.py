@@ -19,7 +19,7 @@ MY_DRIVE = "MyDrive"
 _NAMELESS = (Path("/content"), Path("/kaggle/working"), Path("/"))
 _NAMELESS_PROJECT = "holdfast"
 _MOST = 100_000
-_DRIVE_SETTINGS = {"mount_point", "backup_base_dir", "store_id", "parallel", "timeout"}
+_DRIVE_SETTINGS = {"mount_point", "backup_base_dir", "store_id", "parallel", "timeout", "ignore", "follow", "accept"}
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,9 @@ class Config:
         store_id: Identity that the store must have, or None.
         parallel: Transfers at a time; Drive uploads ten at a time, and eight keep it busy.
         timeout: Seconds without progress after which a mount that may hang counts as dead.
+        ignore: Patterns of what is left out, in gitignore's syntax, beside those of `.holdfastignore`.
+        follow: Keys of symbolic links that are followed, wherever they lead.
+        accept: Keys of what cannot be kept and may be lost, with all below it.
     """
 
     root: Path
@@ -43,6 +46,9 @@ class Config:
     store_id: str | None = None
     parallel: int = 8
     timeout: float = 120.0
+    ignore: tuple[str, ...] = ()
+    follow: tuple[str, ...] = ()
+    accept: tuple[str, ...] = ()
 
 
 def find_root(start: Path) -> Path:
@@ -75,14 +81,18 @@ def load_config(root: Path) -> Config:
     if unknown:
         raise ConfigurationError(f"{place}: drive.{unknown[0]} is not a setting; known are {', '.join(sorted(_DRIVE_SETTINGS))}")
     store_id = drive.get("store_id")
+    outputs = _path(place, "base.outputs", base.get("outputs", "outputs"))
     return Config(
         root=root,
-        outputs=_path(place, "base.outputs", base.get("outputs", "outputs")),
+        outputs=outputs,
         project=_path(place, "drive.backup_base_dir", drive.get("backup_base_dir", _default_project(root))),
         mount_point=Path(_text(place, "drive.mount_point", drive.get("mount_point", str(DEFAULT_MOUNT_POINT)))),
         store_id=None if store_id is None else _text(place, "drive.store_id", store_id),
         parallel=int(_number(place, "drive.parallel", drive.get("parallel", 8), least=1)),
         timeout=_number(place, "drive.timeout", drive.get("timeout", 120), least=0.001),
+        ignore=_texts(place, "drive.ignore", drive.get("ignore")),
+        follow=_keys(place, "drive.follow", drive.get("follow"), Key(outputs)),
+        accept=_keys(place, "drive.accept", drive.get("accept"), Key(outputs)),
     )
 
 
@@ -108,6 +118,23 @@ def _text(place: Path, setting: str, value: Any) -> str:
     if not isinstance(value, str) or not value or "\0" in value:
         raise ConfigurationError(f"{place}: {setting} should be text, got {value!r}")
     return value
+
+
+def _texts(place: Path, setting: str, value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise ConfigurationError(f"{place}: {setting} should be a list of text, got {value!r}")
+    return tuple(_text(place, f"each item of {setting}", item) for item in value)
+
+
+def _keys(place: Path, setting: str, value: Any, outputs: Key) -> tuple[str, ...]:
+    """Paths below outputs; outputs themselves are never meant as a whole."""
+    found = tuple(_path(place, f"each item of {setting}", text) for text in _texts(place, setting, value))
+    for text in found:
+        if not outputs.covers(Key(text)) or Key(text) == outputs:
+            raise ConfigurationError(f"{place}: each item of {setting} should lie below {outputs}/, got {text!r}")
+    return found
 
 
 def _path(place: Path, setting: str, value: Any) -> str:

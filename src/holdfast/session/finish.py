@@ -19,6 +19,7 @@ from holdfast.session.colab import flush_drive, mount_drive, release_machine
 from holdfast.session.environment import Environment
 from holdfast.store.amounts import duration
 from holdfast.store.backend import Durability
+from holdfast.store.keys import printable
 from holdfast.store.restore import look
 
 if TYPE_CHECKING:
@@ -111,7 +112,11 @@ def _not_safe(keeper: Keeper, wait: float) -> tuple[list[str], bool]:
 
 
 def _unsaved(keeper: Keeper) -> list[str]:
-    return [f"{r.key}: {r.unsaved} file(s) are not backed up" for r in keeper.status() if r.unsaved and r.here != "no"]
+    rows = [r for r in keeper.status() if r.here != "no"]
+    return [
+        *(f"{r.key}: {r.unsaved} file(s) are not backed up" for r in rows if r.unsaved),
+        *(printable(text) for r in rows for text in r.named),
+    ]
 
 
 def _after_a_flush(keeper: Keeper, seconds: float, tell: Callable[[str], None]) -> list[str]:

@@ -24,7 +24,7 @@ from holdfast.session.seeing.status import Status
 from holdfast.session.seeing.welcome import Welcome
 from holdfast.session.stake import AtStake
 from holdfast.store.backend import Durability, Space
-from holdfast.store.choose import Wish
+from holdfast.store.choose import Prefer, Wish
 from holdfast.store.cleanup import Pruned, prune_store
 from holdfast.store.coverage import DirectoryTest, artifacts, cover
 from holdfast.store.extract import extract
@@ -42,6 +42,7 @@ from holdfast.store.workspace import Workspace, is_file, lstat_or_none
 log = logging.getLogger(__name__)
 
 _ASK_EVERY_SECONDS = 1.0
+_SIDES = {None: Prefer.NEITHER, "store": Prefer.STORE, "local": Prefer.LOCAL}
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ class Keeper:
         self._backups = None if store is None else Backups(store, workspace)
         self.worker = Worker(self._backups, lease=Lease(force)) if background and self._backups is not None else None
         self._said_no_store = False
+        self._differing: dict[Key, Restored] = {}
 
     @property
     def store(self) -> Store | None:
@@ -130,31 +132,44 @@ class Keeper:
 
     # -- restore -----------------------------------------------------------------------------------------------------
 
-    def ensure(self, path: str | PurePath) -> Restored:
-        """Make a path present: `LOCAL`, `RESTORED`, `ABSENT` or `FAILED`. True where it is present now.
+    def ensure(self, path: str | PurePath, prefer: str | None = None) -> Restored:
+        """Make a path present: `LOCAL`, `RESTORED`, `MERGED`, `ABSENT`, `DIFFERS` or `FAILED`. True where it is present now.
 
         Args:
             path: Relative to the root, or absolute; below outputs.
+            prefer: Which side counts where a database or a checkpoint here is another than the store's: `"store"` takes the store's
+                and moves what is here aside, `"local"` keeps what is here and takes only what is missing. Without it nothing is
+                touched then, and the answer is `DIFFERS`, which is false.
 
         Raises:
-            UsageError: the path cannot be kept.
+            UsageError: the path cannot be kept, or `prefer` is something else.
         """
-        result = self._ensure(path)
-        if result.outcome is Outcome.FAILED:
+        result = self._ensure(path, prefer)
+        if result.outcome in (Outcome.FAILED, Outcome.DIFFERS):
             log.error("%s", result.error)
+        self._differing.pop(result.key, None)
+        if result.outcome is Outcome.DIFFERS:
+            self._differing[result.key] = result
         return result
 
-    def _ensure(self, path: str | PurePath) -> Restored:
+    def differing(self, path: str | PurePath) -> Restored | None:
+        """The last answer for a path where that was `DIFFERS`. For who was told no more than "not present"."""
+        return self._differing.get(self.workspace.key(path))
+
+    def _ensure(self, path: str | PurePath, prefer: str | None = None) -> Restored:
+        side = _SIDES.get(prefer)
+        if side is None:
+            raise UsageError(f'prefer is {prefer!r}; give "store" or "local", or leave it out')
         key = self.workspace.key(path)
         if self.worker is not None and lstat_or_none(self.workspace.local(key)) is None:
             self.settle()  # it may have been removed here after a backup that is still in the queue
-        return ensure(self.store, self.workspace, key, self._progress)
+        return ensure(self.store, self.workspace, key, self._progress, side)
 
     def require(self, path: str | PurePath) -> Path:
         """The path on this machine, restored if need be. The only way to a path that a step needs.
 
         Raises:
-            NotRestored: it is absent, or was not restored; the text says which.
+            NotRestored: it is absent, differs from the store's, or was not restored; the text says which.
         """
         result = self._ensure(path)
         if result:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from holdfast.store.backend import Durability
 from holdfast.store.coverage import DirectoryTest, artifacts, cover
-from holdfast.store.keys import Key
+from holdfast.store.keys import Key, within
 from holdfast.store.local.capture import hash_content
 from holdfast.store.local.side_files import side_files
 from holdfast.store.manifest import Manifest
 from holdfast.store.names import ManifestName
 from holdfast.store.records import Here, Record, Signature, looked_at
-from holdfast.store.scan import Found, walk
+from holdfast.store.scan import Found, Scan, walk
 from holdfast.store.store import Store
 from holdfast.store.unproven import changed_unseen
 from holdfast.store.view import State, View
@@ -46,6 +46,10 @@ class ArtifactStatus:
         progress: Of the head, as its writer counted.
         here_durability: Of the generation that holds what is here, empty where none does or it is gone.
         damaged: Generations newer than the head that this workspace proved damaged.
+        refused: What is here and cannot be kept, by path below the key, with the reason; nobody has accepted that.
+        torn: Files here that the generation which holds them marks as torn by their own format, with the reason.
+        accepted: What cannot be kept and was accepted.
+        left_out: What patterns leave out.
     """
 
     key: Key
@@ -66,6 +70,21 @@ class ArtifactStatus:
     progress: float | None = None
     here_durability: str = ""
     damaged: int = 0
+    refused: Mapping[str, str] = field(default_factory=dict)
+    torn: Mapping[str, str] = field(default_factory=dict)
+    accepted: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """What is here and would not come back, or not whole, one line each."""
+        lines = [f"{self.key.join(path)} {why}" for path, why in sorted(self.refused.items())]
+        return (*lines, *(f"{self.key.join(path)} is {why}" for path, why in sorted(self.torn.items())))
+
+    @property
+    def only_left_out(self) -> bool:
+        """Nothing is here but what need not be kept."""
+        return not self.generation and not self.unsaved and not self.refused and bool(self.left_out or self.accepted)
 
 
 @dataclass(frozen=True)
@@ -163,7 +182,8 @@ def _artifact(
 ) -> ArtifactStatus:
     record = workspace.record(key) if view is None else workspace.record_in(key, view)
     inner = tuple(key.relative(k) for k in known if k != key and key.covers(k))
-    found = walk(workspace, key, owned=inner, strict=True).files if lstat_or_none(workspace.local(key)) is not None else {}
+    scan = walk(workspace, key, owned=inner, strict=True) if lstat_or_none(workspace.local(key)) is not None else Scan({})
+    found = scan.files
     changed = [p for p, f in found.items() if _differs(workspace, key, p, f, record)]
     unproven = [p for p in found.keys() - set(changed) if record.here[p].signature == found[p].signature]
     changed += sorted(changed_unseen(workspace, key, unproven, record))
@@ -180,6 +200,8 @@ def _artifact(
     held = base is not None and any(base.commit.id in (h.commit.id, *h.ancestors) for h in heads)
     if store is not None and not held:  # whatever is here, no generation that is whole is known to hold it
         changed = list(found)
+    beside = _changed_beside(scan, base if held else None)
+    refused, accepted = _refused(workspace, key, scan)
     safe = None if store is None or view is None or base is None or not held else _newest_confirmed(store, view, base)
     unconfirmed = [p for p in found if p not in changed and not _same(base, safe, p)] if store is not None else []
     here_durability = durability if head is not None and base is not None and head.commit == base.commit else ""
@@ -198,18 +220,44 @@ def _artifact(
         size=head.size if head else 0,
         time=head.time if head else "",
         durability=durability,
-        unsaved=len(changed),
+        unsaved=len(changed) + len(beside),
         unsaved_seconds=unsaved_seconds,
         confirmed=safe.commit.id if safe is not None else "",
         unconfirmed=len(unconfirmed),
         loss_seconds=max(unsaved_seconds, _age(found, unconfirmed, record, lambda _: begun, now)),
-        stale=bool(head and record.base and head.commit.id != record.base.commit.id and record.base.commit.id in head.ancestors),
+        stale=_is_stale(head, record),
         forks=tuple(h.commit.id for h in heads[1:]),
         debris=debris,
         progress=head.progress if head else None,
         here_durability=here_durability,
         damaged=0 if view is None else _damaged_above(view.of(key), head, record),
+        refused=refused,
+        torn={p: why for p, why in base.torn.items() if p in found and p not in changed} if base is not None and held else {},
+        accepted=accepted,
+        left_out=scan.left_out,
     )
+
+
+def _changed_beside(scan: Scan, base: Manifest | None) -> list[str]:
+    """Links and folders here that the base has not, or otherwise. A folder's time alone is no change."""
+    links = [p for p, target in scan.links.items() if base is None or base.links.get(p) != target]
+    if base is None or base.format == 1:
+        return links
+    return [*links, *(p for p, f in scan.folders.items() if p not in base.folders or base.folders[p].mode != f.mode)]
+
+
+def _refused(workspace: Workspace, key: Key, scan: Scan) -> tuple[dict[str, str], tuple[str, ...]]:
+    """What cannot be kept, and that part of it which may be lost, because somebody said so."""
+    refused = workspace.keeping.not_accepted(key, scan.refused)
+    return refused, tuple(sorted(scan.refused.keys() - refused.keys()))
+
+
+def _is_stale(head: Manifest | None, record: Record) -> bool:
+    """The store has a newer generation than the base, and not one that was passed over because files in it are torn."""
+    base = record.base
+    if head is None or base is None or head.commit.id == base.commit.id or head.commit in record.passed:
+        return False
+    return base.commit.id in head.ancestors
 
 
 def _durability_of(store: Store, view: View, base: Manifest) -> str:
@@ -294,19 +342,36 @@ def _untracked(workspace: Workspace, known: Iterable[Key], now: float) -> list[A
     if any(k.covers(outputs) for k in keys) or lstat_or_none(workspace.local(outputs)) is None:
         return []
     owned = tuple(outputs.relative(k) for k in keys if outputs.covers(k))
-    groups: dict[Key, list[Found]] = {}
-    for path, found in walk(workspace, outputs, owned=owned, strict=True).files.items():
-        groups.setdefault(outputs.join(path.split("/")[0]), []).append(found)
-    return [
-        ArtifactStatus(
-            key=key,
-            here="yes",
-            unsaved=len(found),
-            unsaved_seconds=(age := max(now - min(f.signature.mtime_ns for f in found) / 1e9, 0.0)),
-            loss_seconds=age,
-        )
-        for key, found in sorted(groups.items())
-    ]
+    scan = walk(workspace, outputs, owned=owned, strict=True)
+    refused, accepted = _refused(workspace, outputs, scan)
+    empty = [f for f in scan.folders if f and not any(within(p, f) for p in (*scan.files, *scan.links, *scan.folders) if p != f)]
+    groups: dict[str, list[str]] = {}
+    for path in (*scan.files, *scan.links, *refused, *accepted, *scan.left_out, *empty):
+        groups.setdefault(path.split("/")[0], []).append(path)
+    return [_loose(outputs.join(top), top, paths, scan, refused, accepted, now) for top, paths in sorted(groups.items())]
+
+
+def _loose(
+    key: Key, top: str, paths: list[str], scan: Scan, refused: Mapping[str, str], accepted: tuple[str, ...], now: float
+) -> ArtifactStatus:
+    """What no artifact holds, below one name in outputs."""
+
+    def below(path: str) -> str:
+        return path[len(top) + 1 :]
+
+    files = [scan.files[p] for p in paths if p in scan.files]
+    folders = [p for p in paths if p in scan.folders]
+    age = max(now - min(f.signature.mtime_ns for f in files) / 1e9, 0.0) if files else 0.0
+    return ArtifactStatus(
+        key=key,
+        here="yes",
+        unsaved=len(files) + sum(p in scan.links for p in paths) + len(folders),
+        unsaved_seconds=age,
+        loss_seconds=age,
+        refused={below(p): refused[p] for p in paths if p in refused},
+        accepted=tuple(below(p) for p in paths if p in accepted),
+        left_out=tuple(below(p) for p in paths if p in scan.left_out),
+    )
 
 
 def history(store: Store, view: View, workspace: Workspace, key: Key) -> list[HistoryEntry]:

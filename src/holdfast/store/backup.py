@@ -200,7 +200,7 @@ def commit(
             id_.sequence,
             _parent_id(line),
             forked=tuple(h.commit.id for h in line.others),
-            refused=snapshot.refused,
+            refused=workspace.keeping.not_accepted(key, snapshot.refused),
             files=len(snapshot.staged),
             size=size,
             manifest=manifest,
@@ -403,7 +403,7 @@ def _unchanged(
         parent.commit.sequence,
         parent.parent,
         unchanged=True,
-        refused=snapshot.refused,
+        refused=workspace.keeping.not_accepted(key, snapshot.refused),
         manifest=parent,
     )
 

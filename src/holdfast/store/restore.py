@@ -71,7 +71,7 @@ def ensure(
                 workspace.forgive(key)
     except HoldfastError as error:
         result = Restored(key, Outcome.FAILED, error=describe(key, error))
-    if result.outcome is Outcome.FAILED:
+    if result.outcome in (Outcome.FAILED, Outcome.DIFFERS):
         _remember_failure(workspace, key)
     return result
 

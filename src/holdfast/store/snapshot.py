@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -178,7 +179,7 @@ def take(
     hash_all: bool = False,
     guard: Guard | None = None,
     waits: bool = False,
-    waiting: int = 0,
+    waiting: Callable[[], int] = int,
 ) -> Snapshot:
     """Take the stable copy of an artifact, or of a part of it.
 
@@ -193,7 +194,7 @@ def take(
         hash_all: Hash large files here, because they will be compared to the store's.
         guard: Holds hard links of large files as they are, where the snapshot waits.
         waits: It is not sent at once.
-        waiting: Bytes that copies take already.
+        waiting: Tells how many bytes copies take already. Asked only where a large file is to be copied.
 
     Raises:
         LocalError: something cannot be read, or the local disk is full.
@@ -280,7 +281,7 @@ class _Taking:
         guard: Guard | None,
         *,
         waits: bool,
-        waiting: int,
+        waiting: Callable[[], int],
         hash_all: bool,
     ) -> None:
         self._workspace = workspace
@@ -357,6 +358,9 @@ class _Taking:
         for _ in range(_TAKES):
             taken = {p: s for p in group.members(self._files) if (s := self._taken(p)) is not None}
             lost = group.appended and any(p not in taken and p not in self._refused for p in group.members(self._files))
+            if group.rest_seconds:
+                written = max((s.mtime_ns for p, s in taken.items() if p in self._staged), default=0)
+                time.sleep(min(max(written / 1e9 + group.rest_seconds - time.time(), 0), group.rest_seconds))
             now = walk(self._workspace, self._key, group.scope, self._owned).files
             signatures = {p: f.signature for p, f in now.items() if p not in self._refused}
             again, gone = group.moved(taken, signatures)
@@ -436,12 +440,13 @@ class _Taking:
         folder = self._folder
         if anew:
             folder, self._taken_twice = self._workspace.new_folder(self._folder), True
-        terms = Terms(str(folder), {device: proof}, links, self._waiting)
         wanted = tuple(self._wanted(path, forced=path in force) for path in paths)
+        large = any(one.signature.size > SMALL_FILE for one in wanted)
+        terms = Terms(str(folder), {device: proof}, links, self._waiting() if large else 0)
         again = []
         for one, captured in zip(wanted, self._captured(wanted, terms), strict=True):
             source = Path(captured.source)
-            if captured.linked and self._waits and not (self._guard is not None and self._guard.hold(source)):
+            if captured.linked and self._waits and not self._is_held(captured, source):
                 source.unlink(missing_ok=True)  # nobody would see it change
                 again.append(replace(one, copied=True))
             else:
@@ -450,6 +455,17 @@ class _Taking:
             terms = replace(terms, folder=str(self._workspace.new_folder(self._folder)), links=False)
             for one, captured in zip(again, self._captured(tuple(again), terms), strict=True):
                 self._take(one, captured, terms)
+
+    def _is_held(self, captured: Captured, source: Path) -> bool:
+        """Whether a hard link is guarded, and was still what was described when that began."""
+        if self._guard is None or not self._guard.hold(source):
+            return False
+        found = lstat_or_none(source)
+        now = None if found is None else Signature.of(found)
+        if now is not None and now.same_content(captured.here) and now.size == captured.size:
+            return True
+        self._guard.release(source)
+        return False
 
     def _captured(self, wanted: tuple[Wanted, ...], terms: Terms) -> list[Captured]:
         size = sum(one.signature.size for one in wanted)

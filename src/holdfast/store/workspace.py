@@ -161,7 +161,8 @@ class Workspace:
             with local_errors():
                 rules = Rules.parse(b"" if found is None else place.read_bytes(), self._ignore)
             for line in rules.unread:
-                log.warning("%s, line %d: %s: %s; it leaves nothing out", place, line.number, printable(line.text), line.why)
+                where = f"{place}, line {line.number}" if line.number else "drive.ignore"
+                log.warning("%s: the pattern %s %s; it leaves nothing out", where, printable(line.text), line.why)
             self._rules = (seen, rules)
         return Keeping(self._rules[1], self._follow, self._accept)
 

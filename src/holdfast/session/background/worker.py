@@ -103,7 +103,8 @@ class Worker:
         """
         results = []
         with self._taking:
-            for request in self._backups.requests(keys, self._backups.first_look(), counted):
+            waiting = self.queue().waiting  # first: what is sent meanwhile is remembered by then
+            for request in self._backups.requests(keys, self._backups.first_look(), counted, waiting):
                 key = request.artifact
                 try:
                     self.refuse_rival([key])
@@ -113,7 +114,8 @@ class Worker:
                 except HoldfastError as error:
                     results.append(BackedUp(key, error=describe(key, error)))
                     continue
-                results.append(BackedUp(key, queued=True, refused=queued.snapshot.refused, files=len(queued.snapshot.staged)))
+                refused = self._backups.workspace.keeping.not_accepted(key, queued.snapshot.refused)
+                results.append(BackedUp(key, queued=True, refused=refused, files=len(queued.snapshot.staged)))
         self._start()
         return results
 
@@ -133,7 +135,7 @@ class Worker:
                 owned=request.inner,
                 guard=self._guard,
                 waits=True,
-                waiting=self._copies()[0],
+                waiting=lambda: self._copies()[0],
             )
             if "" in snapshot.refused:
                 raise Refused(0, f"{snapshot.refused['']}; nothing was backed up", str(key))

@@ -10,6 +10,7 @@ from holdfast.session.reports import ArtifactStatus, time_of
 from holdfast.session.seeing.sight import Fact, Line, Sight, Tone, Verdict
 from holdfast.store.amounts import ago, duration, many, size
 from holdfast.store.backend import Durability, Space
+from holdfast.store.keys import printable
 
 #: So many artifacts are shown one by one where all are safe. One that is not safe is always shown.
 MOST_LINES = 20
@@ -53,6 +54,7 @@ def see(
         Fact("store", place or "none: work is kept on this machine only"),
         *room(space, store, waiting=waiting_bytes(rows)),
         *queued(queue or Queue(), now),
+        *not_kept(rows),
     ]
     shown, folded = fold(rows)
     return Sight(
@@ -79,6 +81,16 @@ def queued(queue: Queue, now: float) -> list[Fact]:
     return facts + [Fact("failed", text, Tone.BAD) for _, text in queue.errors]
 
 
+def not_kept(rows: Sequence[ArtifactStatus]) -> list[Fact]:
+    """What would not come back, and what need not."""
+    named = [text for r in rows for text in r.named]
+    accepted = [str(r.key.join(path)) for r in rows for path in r.accepted]
+    left_out = [str(r.key.join(path)) for r in rows for path in r.left_out]
+    facts = [Fact("not kept", listed(named, MOST_ADVICE), Tone.BAD)] if named else []
+    facts += [Fact("accepted", f"{listed(accepted)}: not kept, by drive.accept")] if accepted else []
+    return facts + ([Fact("left out", f"{listed(left_out)}: not kept, by pattern")] if left_out else [])
+
+
 def _taking(queue: Queue) -> str:
     """What the copies that wait take of this disk."""
     own = f"{size(queue.size)} of copies here" if queue.size else ""
@@ -91,8 +103,10 @@ def _taking(queue: Queue) -> str:
 
 def tone(row: ArtifactStatus) -> Tone:
     """How safe an artifact is: the worst of what is known of it."""
-    if row.here != "no" and row.unsaved:
+    if row.here != "no" and (row.unsaved or row.named):
         return Tone.BAD
+    if row.only_left_out:
+        return Tone.SAFE
     if not row.generation:
         return Tone.ATTENTION
     pending = {row.durability, row.here_durability if row.unconfirmed else ""}
@@ -105,8 +119,12 @@ def tone(row: ArtifactStatus) -> Tone:
 
 def state(row: ArtifactStatus) -> str:
     """What an artifact is, in the words that `holdfast status --json` has as its outcome."""
+    if row.only_left_out:
+        return "left out"
     if not row.generation:
         return "NOT BACKED UP"
+    if row.named:
+        return f"NOT SAFE: {listed(row.named)}"
     if row.unsaved:
         return f"{row.unsaved} file(s) changed since the last backup"
     if row.stale:
@@ -118,8 +136,10 @@ def state(row: ArtifactStatus) -> str:
 
 
 def _word(row: ArtifactStatus, worth: Tone, *, has_store: bool) -> str:
-    word = _WORDS.get(worth, "")
-    if not row.generation and worth is not Tone.BAD:
+    word = "left out" if row.only_left_out else _WORDS.get(worth, "")
+    if worth is Tone.BAD and not row.unsaved:
+        word = "not kept" if row.refused else "torn"
+    if worth is not Tone.SAFE and not row.generation and worth is not Tone.BAD:
         word = "no store" if not has_store else "never arrived" if row.debris else "gone"
     marks = ["stale"] * row.stale + ["forked"] * bool(row.forks) + ["damaged"] * bool(row.damaged)
     return ", ".join([word, *marks] if word else marks)
@@ -127,6 +147,8 @@ def _word(row: ArtifactStatus, worth: Tone, *, has_store: bool) -> str:
 
 def _loss(row: ArtifactStatus, worth: Tone) -> str:
     if worth is Tone.BAD:
+        if not row.unsaved:
+            return f"{many(len(row.named), 'path')} (below)"
         return f"at most {duration(max(row.unsaved_seconds, row.loss_seconds))} ({many(row.unsaved, 'file')})"
     if worth is Tone.UPLOADING:
         return f"at most {duration(row.loss_seconds)}" if row.unconfirmed else "the backup" if row.here != "yes" else "nothing"
@@ -180,7 +202,9 @@ def decide(rows: Sequence[ArtifactStatus], *, store: str | None, free: int | Non
     waiting = of[Tone.UPLOADING] + [r for r in of[Tone.BAD] if r.unconfirmed and _WRITTEN in (r.durability, r.here_durability)]
     stuck = bool(waiting) and free is not None and waiting_bytes(rows) > free
     if of[Tone.BAD] or stuck:
-        parts = [f"{many(sum(r.unsaved for r in of[Tone.BAD]), 'file')} not backed up"] if of[Tone.BAD] else []
+        unsaved, named = sum(r.unsaved for r in of[Tone.BAD]), [text for r in of[Tone.BAD] for text in r.named]
+        parts = [f"{many(unsaved, 'file')} not backed up"] if unsaved else []
+        parts += [f"{many(len(named), 'path')} that would not come back whole"] if named else []
         parts += [_uploading(waiting)] if waiting else []
         parts += [_untold(of[Tone.UNTOLD])] if of[Tone.UNTOLD] else []
         why = f" ({store} is full, so what is written may never arrive)" if stuck else "" if store else " (there is no store)"
@@ -195,7 +219,7 @@ def decide(rows: Sequence[ArtifactStatus], *, store: str | None, free: int | Non
             return Verdict(Tone.UNTOLD, "CANNOT TELL", "everything is written; this place cannot tell whether it arrived")
         text = f"{many(files, 'file')} written, and this place cannot tell whether they arrived"
         return Verdict(Tone.UNTOLD, "CANNOT TELL", f"{text}: if none did, you would lose at most {duration(worst)} of work")
-    held = [r for r in rows if r.generation]
+    held = [r for r in rows if r.generation or r.only_left_out]
     if store is None and any(r.here != "no" for r in rows):
         return Verdict(Tone.ATTENTION, "LOCAL ONLY", "no drive folder is given, so nobody can tell what of this is backed up")
     if not held:
@@ -229,7 +253,15 @@ def _listed(parts: Sequence[str]) -> str:
     return f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
 
 
+def listed(named: Sequence[str], most: int = 3) -> str:
+    """The first of several lines, and how many more there are."""
+    more = f"; and {len(named) - most} more" if len(named) > most else ""
+    return printable("; ".join(named[:most])) + more
+
+
 def _at_stake(rows: Sequence[ArtifactStatus]) -> str:
+    if not any(r.unsaved or r.unconfirmed for r in rows) and any(r.named for r in rows):
+        return listed([text for r in rows for text in r.named])
     if not any(r.unsaved or r.unconfirmed for r in rows):
         return "keep this machine until they have arrived"
     worst = max(max(r.unsaved_seconds if r.unsaved else 0.0, r.loss_seconds) for r in rows)
@@ -279,9 +311,16 @@ def advise(rows: Sequence[ArtifactStatus], *, store: str | None, space: Space | 
     if space is not None and (is_full(space, waiting_bytes(rows)) or is_short(space)):
         lines.append(f"free room on {store}: empty its trash, which counts too, or delete what is not needed")
     lines += _each(
-        [r for r in rows if tone(r) is Tone.BAD],
+        [r for r in rows if tone(r) is Tone.BAD and r.unsaved],
         lambda path: f"not backed up: `holdfast backup {path}`",
     )
+    if any(r.refused for r in rows):
+        lines.append(
+            "not kept: in config/paths.yaml, drive.follow keeps what a link leads to, drive.accept says that it may be lost; "
+            ".holdfastignore leaves it out"
+        )
+    if any(r.torn for r in rows):
+        lines.append("torn: write it again whole (close the file, or write beside it and move it in), and back up again")
     lines += _each(
         [r for r in rows if r.stale],
         lambda path: f"stale, {store} has a newer one: `holdfast restore {path}` takes it",
@@ -299,7 +338,7 @@ def advise(rows: Sequence[ArtifactStatus], *, store: str | None, space: Space | 
         lambda path: f"a backup did not arrive whole, and the one before it serves: `holdfast history {path}`",
     )
     lines += _each(
-        [r for r in rows if not r.generation and tone(r) is not Tone.BAD],
+        [r for r in rows if not r.generation and tone(r) not in (Tone.BAD, Tone.SAFE)],
         lambda path: f"neither here nor whole in the store: make it again, or see `holdfast history {path}`",
     )
     if any(tone(r) is Tone.UPLOADING for r in rows):

@@ -15,6 +15,8 @@ _LEVEL_MANIFEST = re.compile(r"MANIFEST-\d{6,}")
 _GROWS = re.compile(r"\d{6,}\.log")
 #: What its owner makes and removes on the way, or writes for people.
 _PASSING = re.compile(r"LOCK|LOG(\.old\..*)?|.*\.partial|\.tmp.{6}|.*\.dbtmp")
+#: A program that fills a folder is held up by the disk now and then; what lies there until it goes on is half of one state.
+_REST_SECONDS = 0.25
 _LOG = ".wal"
 #: A file of DuckDB's is known by content, which nobody has read yet where only these matter.
 _DATABASE_KINDS = ("DuckDB", "DuckDB's log")
@@ -30,6 +32,7 @@ class Together:
         why: What is said of it then.
         kinds: It is one only if a file in it is of such a kind; empty where names are enough.
         appended: Nothing in it is written twice, and what a file names was written before it: what came meanwhile is added.
+        rest_seconds: Nothing in it was written for so long: its program writes one file after the other, and no file says which are done.
     """
 
     scope: tuple[str, ...]
@@ -37,6 +40,7 @@ class Together:
     why: str
     kinds: tuple[str, ...] = ()
     appended: bool = False
+    rest_seconds: float = 0.0
 
     def kinds_fit(self, kinds: Iterable[str]) -> bool:
         """True where it is what its names promise, by the kinds of those of its files that were looked into."""
@@ -78,7 +82,8 @@ def together(paths: Collection[str]) -> list[Together]:
         head = next((n for n in _ZARR if n in inside), "")
         if head:
             roots.append(folder)
-            found.append(Together((folder,), _join(folder, head), "written to while its folder was copied, so that it mixes states"))
+            why = "written to while its folder was copied, so that it mixes states"
+            found.append(Together((folder,), _join(folder, head), why, rest_seconds=_REST_SECONDS))
         elif "CURRENT" in inside and any(_LEVEL_MANIFEST.fullmatch(n) for n in inside):
             found.append(Together((folder,), _join(folder, "CURRENT"), "of a database whose files changed while they were copied"))
         elif _name(folder) == "_versions" and (versions := [n for n in inside if n.endswith(".manifest")]):

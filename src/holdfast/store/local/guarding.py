@@ -81,7 +81,8 @@ class Guarding:
                 os.read(woken, 4096)
             if self._pipe.reading in events:
                 self._answer()
-            self._notice()
+            if woken in events or not events:
+                self._notice()
             while (held := self._next()) is not None:
                 self._rescue(held)
 

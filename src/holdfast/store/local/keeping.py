@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from holdfast.store.deciding.ignore import Rules
@@ -30,6 +30,6 @@ class Keeping:
         """True where it was said that this may be lost."""
         return any(accepted.covers(key) for accepted in self.accept)
 
-    def not_accepted(self, artifact: Key, refused: Iterable[str]) -> tuple[str, ...]:
-        """Those of an artifact's refused paths that nobody has accepted."""
-        return tuple(path for path in refused if not self.accepts(artifact.join(path)))
+    def not_accepted(self, artifact: Key, refused: Mapping[str, str]) -> dict[str, str]:
+        """Those of an artifact's refused paths that nobody has accepted, with the reasons."""
+        return {path: why for path, why in refused.items() if not self.accepts(artifact.join(path))}

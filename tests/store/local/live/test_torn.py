@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.store.local.live import kinds
-from holdfast.store.local.live.kinds import KINDS, recognise
-from holdfast.store.local.live.torn import torn
+from holdfast.store.local.live.kinds import KINDS, Treatment, recognise
+from holdfast.store.local.live.torn import torn, whole_prefix
 from tests.store.local.live.content import Held
 
 #: Kinds of which nothing, or little, can be told without their library.
@@ -199,3 +199,20 @@ def test_a_file_that_shrinks_while_it_is_looked_at_is_torn(made: dict[str, tuple
         assert found is not None
         assert found.name == kind
         torn(found, content)  # says something or nothing, and raises nothing
+
+
+def test_a_damaged_file_raises_nothing(made: dict[str, tuple[str, Path]]) -> None:
+    rng = random.Random(20261128)
+    for name, (_, path) in made.items():
+        whole = path.read_bytes()[: 1 << 18]
+        for _ in range(12):
+            data = bytearray(whole)
+            for _ in range(rng.randrange(1, 6)):
+                at = rng.randrange(len(data)) if rng.random() < 0.5 else rng.randrange(min(len(data), 300))
+                data[at : at + rng.randrange(1, 9)] = rng.choice((b"\xff" * 8, bytes(8), rng.randbytes(4)))
+            content = Held(bytes(data))
+            kind = recognise(name, content)
+            if kind is not None:
+                torn(kind, content)
+            if kind is not None and kind.treatment is Treatment.PREFIX:
+                assert 0 <= whole_prefix(kind, content, content.size) <= content.size, name

@@ -34,6 +34,8 @@ def npy_torn(content: Content) -> str:
             stored = 0 if objects else math.prod(head["shape"]) * _item_bytes(head["descr"])
         except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError):
             raise Untold from None
+        if stored < 0:
+            raise Untold
         at += length + stored
         if objects:
             at = pickle_end(content, at)

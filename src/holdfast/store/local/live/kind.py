@@ -23,10 +23,10 @@ class FileKind:
         name: For people; unique.
         group: The section of the page.
         made_by: What writes such files.
-        known_by: How it is recognised.
+        known_by: How it is recognised; empty where it is not.
         treatment: How it is copied while a program may be writing.
         worth: What a plain copy is worth that was made while its owner wrote.
-        whole: When it is whole; the page says "not safe unless".
+        whole: When it is whole, and a copy of it safe.
         advice: What the user does about it.
         in_place: The file itself changes, so that a hard link of it sees every change; not so where each save is renamed in.
         locked: Its owner holds a POSIX lock on it: closing any descriptor of it within the owner's process drops that lock.

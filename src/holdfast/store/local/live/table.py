@@ -17,7 +17,7 @@ _ARCHIVES = "Archives and compressed files"
 _TEXTS = "Settings, models as text, pictures"
 _UNMARKED = "What has no mark of its own"
 
-_SAVE = "back up after the save has returned, or save beside it and move it in (`os.replace`)"
+_SAVE = "back up after the save, or save beside it and move it in"
 _CUT = "does not open"
 
 SQLITE = FileKind(
@@ -37,7 +37,7 @@ SQLITE_LOG = FileKind(
     "SQLite, beside its database",
     "`-wal`, `-journal` and their marks",
     Treatment.LIBRARY,
-    worth="nothing without the database of the same moment",
+    worth="is worth nothing without the database of the same moment",
     whole="what it holds is in the copy of its database",
     advice="nothing: it is part of the database",
 )
@@ -48,8 +48,8 @@ SQLITE_MEMORY = FileKind(
     "`-shm` and its mark",
     Treatment.LIBRARY,
     locked=True,
-    worth="nothing: SQLite makes it anew",
-    whole="always: it holds no data",
+    worth="is worth nothing: SQLite makes it anew",
+    whole="always; it holds no data",
     advice="nothing",
     data=False,
 )
@@ -70,8 +70,8 @@ LMDB_LOCK = FileKind(
     "the same mark at the start",
     Treatment.LIBRARY,
     locked=True,
-    worth="nothing: LMDB makes it anew",
-    whole="always: it holds no data",
+    worth="is worth nothing: LMDB makes it anew",
+    whole="always; it holds no data",
     advice="nothing",
     data=False,
 )
@@ -93,7 +93,7 @@ DUCKDB_LOG = FileKind(
     "duckdb, beside its database",
     "`.wal` and its first entry",
     Treatment.WITH_LOG,
-    worth="nothing without the database that it belongs to",
+    worth="is worth nothing without the database that it belongs to",
     whole="it was copied with its database",
     advice="nothing: it is part of the database",
 )
@@ -114,8 +114,8 @@ LEVEL_LOG = FileKind(
     "plyvel, rocksdict",
     "`MANIFEST-n` or `n.log`, and a whole record's head",
     Treatment.PREFIX,
-    worth="good to its last whole record",
-    whole="always: a cut record at the end is passed over",
+    worth="is good to its last whole record",
+    whole="always; a cut record at the end is passed over",
     advice="close the database before the last backup",
 )
 LEVEL_LOCK = FileKind(
@@ -125,8 +125,8 @@ LEVEL_LOCK = FileKind(
     "the name `LOCK`, and 0 bytes",
     Treatment.REST,
     locked=True,
-    worth="nothing: it is empty",
-    whole="always: it holds no data",
+    worth="is worth nothing: it is empty",
+    whole="always; it holds no data",
     advice="nothing",
     data=False,
 )
@@ -180,7 +180,7 @@ SAFETENSORS = FileKind(
     "safetensors, transformers, diffusers",
     "a small number and `{` at byte 8",
     Treatment.REST,
-    worth="good where the library renames its file in (0.8 does); else does not open",
+    worth="is good where the library renames its file in (0.8 does); else does not open",
     whole="it is as long as its head says",
     advice=_SAVE,
     never_empty=(".safetensors",),
@@ -213,8 +213,8 @@ ARROW_STREAM = FileKind(
     "`pa.ipc.new_stream`, caches of Hugging Face's datasets",
     "`ff ff ff ff` and a schema at the start",
     Treatment.PREFIX,
-    worth="good to its last whole batch",
-    whole="always: every batch stands for itself",
+    worth="is good to its last whole batch",
+    whole="always; every batch stands for itself",
     advice="close the writer before the last backup",
 )
 HDF5 = FileKind(
@@ -235,7 +235,7 @@ LANCE = FileKind(
     "`.lance` or `.manifest`, and `LANC` at the end",
     Treatment.REST,
     in_place=False,
-    worth="good: no file is written twice",
+    worth="is good: no file is written twice",
     whole="no file of the data set came or went while it was copied",
     advice="nothing",
 )
@@ -289,7 +289,7 @@ TFRECORD = FileKind(
     "torch's SummaryWriter, tensorboardX, TensorFlow",
     "a length and its checksum at the start",
     Treatment.PREFIX,
-    worth="good to its last whole record, and may lag behind: tensorboardX keeps records back even at `flush()`",
+    worth="is good to its last whole record, and may lag behind: tensorboardX keeps records back even at `flush()`",
     whole="its last record is whole",
     advice="close the writer before the last backup",
 )
@@ -299,7 +299,7 @@ WANDB = FileKind(
     "wandb",
     "`:W&B` at the start",
     Treatment.PREFIX,
-    worth="good to its last whole record, and lags behind: `log()` fills a buffer",
+    worth="is good to its last whole record, and lags behind: `log()` fills a buffer",
     whole="its last record is whole",
     advice="`wandb.finish()` before the last backup",
 )
@@ -309,8 +309,8 @@ OPTUNA_JOURNAL = FileKind(
     "Optuna's JournalFileBackend",
     "`op_code` in its first line",
     Treatment.PREFIX,
-    worth="good to its last whole line; a half line is spoilt for good by the next trial",
-    whole="always: a half line is left out",
+    worth="is good to its last whole line; a half line is spoilt for good by the next trial",
+    whole="always; a half line is left out",
     advice="nothing",
 )
 JSON_LINES = FileKind(
@@ -319,8 +319,8 @@ JSON_LINES = FileKind(
     "loggers, data sets",
     "`.jsonl` or `.ndjson`",
     Treatment.PREFIX,
-    worth="good to its last whole line",
-    whole="always: a half line is left out",
+    worth="is good to its last whole line",
+    whole="always; a half line is left out",
     advice="`flush()` after a line that must be kept",
 )
 TEXT_LOG = FileKind(
@@ -329,7 +329,7 @@ TEXT_LOG = FileKind(
     "logging, `nohup`, what a program prints",
     "text in `.log`, `.out`, `.err`, or with the name `LOG`",
     Treatment.PREFIX,
-    worth="good as far as it went",
+    worth="is good as far as it went",
     whole="always",
     advice="nothing",
 )
@@ -340,7 +340,7 @@ GZIP = FileKind(
     "`gzip`, `.tar.gz`, `.csv.gz`, joblib",
     "`1f 8b 08` at the start",
     Treatment.PREFIX,
-    worth="every line of the last `flush()`, and then the reader's EOFError",
+    worth="holds every line of the last `flush()`, and then the reader's EOFError",
     whole="no program has it open for writing, and, up to 1 MiB, it decompresses to its end",
     advice="close it before the last backup",
     never_empty=(".gz", ".tgz"),
@@ -350,7 +350,7 @@ XZ = dataclasses.replace(
     name="xz",
     made_by="`lzma`, `.tar.xz`, joblib",
     known_by="`fd 7zXZ` at the start",
-    worth="what was complete, and then the reader's EOFError",
+    worth="holds what was complete, and then the reader's EOFError",
     whole="no program has it open for writing, and its footer is there",
     never_empty=(".xz",),
 )
@@ -387,7 +387,7 @@ TAR = FileKind(
     "`tarfile`, webdataset",
     "`ustar` at byte 257",
     Treatment.PREFIX,
-    worth="good to its last whole member",
+    worth="is good to its last whole member",
     whole="its last member lies inside the file",
     advice="close it before the last backup",
 )
@@ -457,7 +457,7 @@ UNMARKED = (
         "text",
         _UNMARKED,
         "`to_csv`, YAML, vocabularies",
-        "nothing",
+        "",
         Treatment.REST,
         worth="may lack its last rows, and opens all the same",
         whole="it was the same before and after it was copied",
@@ -467,9 +467,9 @@ UNMARKED = (
         "anything else",
         _UNMARKED,
         "faiss, hnswlib, usearch, formats of your own",
-        "nothing",
+        "",
         Treatment.REST,
-        worth="whatever was written so far",
+        worth="holds whatever was written so far",
         whole="it was the same before and after it was copied",
         advice=_SAVE,
     ),
