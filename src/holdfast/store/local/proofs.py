@@ -115,19 +115,19 @@ def trusted(look: Look, proof: Proof) -> bool:
     """True where the same signature, whenever it is seen again, proves that the file has the content that was hashed."""
     if look.before != look.after or not proof.maps_move_times or look.age_ns < RACY_NS:
         return False
-    return _nobody(proof, writing=look.writing, unmapped=look.unmapped) or (
+    return nobody_writes(proof, writing=look.writing, unmapped=look.unmapped) or (
         look.armed and proof.fsync_arms and look.age_ns >= ARMED_NS
     )
 
 
-def _nobody(proof: Proof, *, writing: bool | None, unmapped: bool) -> bool:
+def nobody_writes(proof: Proof, *, writing: bool | None, unmapped: bool) -> bool:
     """Nobody could write to the file without opening it anew."""
     return writing is False and proof.leases and (proof.lease_tells or (proof.proc_tells and unmapped))
 
 
 def worth_arming(proof: Proof, age_ns: int, *, writing: bool | None, unmapped: bool) -> bool:
     """True where a look can be trusted if it is armed, and not otherwise. `fsync` of what was just written can take long."""
-    unproven = not _nobody(proof, writing=writing, unmapped=unmapped)
+    unproven = not nobody_writes(proof, writing=writing, unmapped=unmapped)
     return unproven and proof.maps_move_times and proof.fsync_arms and age_ns >= ARMED_NS
 
 
