@@ -196,8 +196,10 @@ def _process(module: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 def table(results: Sequence[Result]) -> str:
     """The results as Markdown."""
     lines = [
-        ("| program | generations | a state it had | of these, from before the backup began | named, and a state | named, and none | wrong | "
-        "slowest `backup()` | what was said |"),
+        (
+            "| program | generations | a state it had | of these, from before the backup began | named, and a state | named, and none | wrong | "
+            "slowest `backup()` | what was said |"
+        ),
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
     ]
     for one in results:

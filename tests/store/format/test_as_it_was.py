@@ -143,7 +143,30 @@ def every_mode(outputs: Path) -> None:
             folder(outputs / "d" / place, mode, FAR)
 
 
-NAMES = ["ümlaut", "ümlaut", " leading", "trailing ", "trailing.", "a:b*c?d<e>f|g\\h", "new\nline", "tab\t", "@000001-00000001", "x" * 255, "é" * 127, "日本語", "🎉", "small-files", "x.sparse.tar", "x (1)", "-", "~", "%2F", "#", "Model.pt", "model.pt"]
+NAMES = [
+    "ümlaut",
+    "ümlaut",
+    " leading",
+    "trailing ",
+    "trailing.",
+    "a:b*c?d<e>f|g\\h",
+    "new\nline",
+    "tab\t",
+    "@000001-00000001",
+    "x" * 255,
+    "é" * 127,
+    "日本語",
+    "🎉",
+    "small-files",
+    "x.sparse.tar",
+    "x (1)",
+    "-",
+    "~",
+    "%2F",
+    "#",
+    "Model.pt",
+    "model.pt",
+]
 
 
 def every_name(outputs: Path) -> None:
