@@ -26,6 +26,7 @@ from holdfast.store.local.links import MOST_LINKS
 from holdfast.store.local.side_files import side_files
 from holdfast.store.manifest import Kind, Manifest
 from holdfast.store.marks import refuse_if_known
+from holdfast.store.names import ManifestName
 from holdfast.store.needed import (
     Needed,
     asked_for,
@@ -271,6 +272,26 @@ def _prove_absent(store: Store, workspace: Workspace, view: View, key: Key) -> N
         store.confirm_healthy()
 
 
+def _not_held(
+    store: Store,
+    names: tuple[ManifestName, ...],
+    target: Target,
+    excluded: frozenset[str],
+    manifest: Manifest | None,
+    warnings: list[str],
+) -> Restored:
+    """The generation does not hold the path, unless it leads through one of its links.
+
+    Raises:
+        Corrupt, StoreUnreadable: it may be in another that cannot be read now.
+    """
+    key, prefix = target.artifact, target.prefix
+    through = None if manifest is None else leads_through(key, manifest, prefix)
+    if through is None:
+        refuse_if_hidden(store, names, key, prefix, excluded, manifest, warnings)
+    return Restored(key.join(prefix), Outcome.ABSENT, warnings=tuple(warnings), through=through)
+
+
 def restore_artifact(
     store: Store,
     workspace: Workspace,
@@ -314,8 +335,7 @@ def restore_artifact(
             shown = "no whole one" if names else "none"
             raise StoreUnreadable(errno.EIO, f"this workspace has seen generations of it, and the store shows {shown}", str(key))
         if manifest is None:
-            refuse_if_hidden(store, names, key, prefix, frozenset(excluded), None, warnings)
-            return Restored(target.artifact.join(prefix), Outcome.ABSENT, warnings=tuple(warnings))
+            return _not_held(store, names, target, frozenset(excluded), None, warnings)
         record = replace(record, passed=choice.passed or record.passed)
         owned = owned_below(store, view, key, coverage)
         asked = asked_for(key, manifest, prefix, owned, warnings)
@@ -324,10 +344,7 @@ def restore_artifact(
             skip_base = True  # what came after the base may hold it
             continue
         if nothing and prefix not in manifest.folders:
-            through = leads_through(key, manifest, prefix)
-            if through is None:
-                refuse_if_hidden(store, names, key, prefix, frozenset(excluded), manifest, warnings)
-            return Restored(key.join(prefix), Outcome.ABSENT, warnings=tuple(warnings), through=through)
+            return _not_held(store, names, target, frozenset(excluded), manifest, warnings)
         if (out := links_out(workspace, key, asked.links)) is not None:
             record = _excluding(workspace, key, record, manifest, out, wish, excluded, warnings)
             fell_back = True
