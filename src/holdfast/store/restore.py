@@ -25,7 +25,7 @@ from holdfast.store.keys import Key, printable, within
 from holdfast.store.local.side_files import side_files
 from holdfast.store.manifest import Kind, Manifest
 from holdfast.store.marks import refuse_if_known
-from holdfast.store.needed import Needed, asked_for, in_places, join_here, links_out, missing_above, needed, written_to
+from holdfast.store.needed import Needed, asked_for, in_places, join_here, links_out, missing_above, needed, say_torn, written_to
 from holdfast.store.outcomes import Outcome, Restored
 from holdfast.store.plain import plain_outcome, restore_plain
 from holdfast.store.progress import Progress
@@ -329,6 +329,7 @@ def restore_artifact(
         if appeared is None:
             continue  # a folder appeared where nothing was: decide again, with what is in it
         made.update(missing)
+        say_torn(key, manifest, need.files, warnings)
         # 5. The base: this workspace now stands on that generation.
         kept = {p: h for p, h in after.here.items() if p not in appeared}
         after = replace(after, here=_refreshed(workspace, key, kept, {*new, *joined.values()}), links=after.links - set(appeared))
