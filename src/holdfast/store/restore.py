@@ -36,6 +36,7 @@ from holdfast.store.needed import (
     links_out,
     missing_above,
     needed,
+    say_torn,
     written_to,
 )
 from holdfast.store.outcomes import Outcome, Restored
@@ -386,6 +387,7 @@ def restore_artifact(
         if appeared is None:
             continue  # a folder appeared where nothing was: decide again, with what is in it
         made.update(missing)
+        say_torn(key, manifest, need.files, warnings)
         # 5. The base: this workspace now stands on that generation.
         kept = {p: h for p, h in after.here.items() if p not in appeared}
         after = replace(after, here=_refreshed(workspace, key, kept, {*new, *joined.values()}), links=after.links - set(appeared))
