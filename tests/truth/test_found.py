@@ -75,6 +75,16 @@ _FOUND = {
             _CHECK,
         ],
     ),
+    "a mode that changed while a large file waits to be sent is seen": (
+        True,
+        [
+            _RUN,
+            Move(1, "sparse", {"path": "run/sparse.bin", "seed": 1, "size": 4_000_000, "pieces": 0}),
+            _backup("run"),
+            Move(1, "mode", {"path": "run/sparse.bin", "mode": 0o600}),
+            _CHECK,
+        ],
+    ),
 }
 
 

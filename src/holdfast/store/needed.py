@@ -119,7 +119,8 @@ def needed(workspace: Workspace, key: Key, prefix: str, asked: Asked, record: Re
     above = folders_above((*(r.path for r in files), *links)) if went_on else asked.folders.keys()
     folders = {p: f for p, f in asked.folders.items() if p in above and missing(p)}
     if here.exists:
-        folders = {p: f for p, f in folders.items() if not workspace.has(key.join(p))}
+        aside = here.broken  # what can be seen below is seen through a link
+        folders = {p: f for p, f in folders.items() if any(within(p, b) for b in aside) or not workspace.has(key.join(p))}
     return Needed(here, others, "", files, links, folders)
 
 

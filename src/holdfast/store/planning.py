@@ -300,11 +300,11 @@ def _hard_links(
     leader = {path: group[0] for group in snapshot.hard_links for path in group}
     for group in () if base is None else base.hard_links:
         unseen = [p for p in group if not _looked_at(snapshot, p)]
-        if len(unseen) == len(group):
-            groups.setdefault(group[0], []).extend(unseen)
         for path in (p for p in group if unseen and p in snapshot.found and p not in unseen):
             others = [p for p in unseen if _is_same(p, path, snapshot, inherit, here)]
             groups.setdefault(leader.setdefault(path, path), [path]).extend(others)
+        if unseen:
+            groups.setdefault(unseen[0], []).extend(unseen)
     return list(groups.values())
 
 

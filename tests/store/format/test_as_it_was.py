@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.store.choose import Prefer
+from holdfast.store.keys import Key
 from holdfast.store.outcomes import Outcome
-from tests.support import Machine, Rig
+from holdfast.store.restore import ensure
+from tests.support import Machine, Rig, make_database, rows_in
 
 LARGE = bytes(range(256)) * 5000  # 1.28 MB: beyond what travels in tars
 #: 2255-01-01 and 1955-11-05, with nanoseconds.
@@ -37,6 +41,10 @@ def picture(root: Path) -> Picture:
             found[path] = ("file", place.read_bytes(), mode, at)
     groups = {path: tuple(group) for group in names.values() if len(group) > 1 for path in group}
     return {path: (*what, groups.get(path, ())) for path, what in found.items()}
+
+
+def files(seen: Picture) -> Picture:
+    return {path: what for path, what in seen.items() if what[0] == "file"}
 
 
 def put(place: Path, content: bytes = b"x", mode: int = 0o644, at: int | None = None) -> Path:
@@ -74,7 +82,7 @@ class Tree:
         key: The artifact.
         also: Other artifacts that are backed up before it.
         kept: By path, the text of a link where it is not the one that it had.
-        touched: Modes or times that are kept otherwise, by path.
+        masked: By path, the mode that is kept where it is not the one that it had.
     """
 
     make: Callable[[Path], object]
@@ -88,8 +96,8 @@ class Tree:
         for path, target in self.kept.items():
             after[path] = ("link", target, ())
         for path, mode in self.masked.items():
-            kind, _, at, group = after[path]
-            after[path] = (kind, mode, at, group)
+            *rest, _, at, group = after[path]
+            after[path] = (*rest, mode, at, group)
         return after
 
 
@@ -127,7 +135,7 @@ def every_mode(outputs: Path) -> None:
     for mode in (0o400, 0o000, 0o755, 0o644, 0o444, 0o200, 0o777, 0o7):
         put(outputs / f"d/file {mode:o}", b"%o" % mode, mode)
         put(outputs / f"d/large {mode:o}", LARGE + b"%o" % mode, mode)
-    put(outputs / "d/setuid", b"x", 0o4755)
+    put(outputs / "d/file 4755", b"x", 0o4755)
     for mode in (0o700, 0o555, 0o1777, 0o755, 0o000, 0o2770):
         put(outputs / f"d/full {mode:o}/x", b"x")
         put(outputs / f"d/full {mode:o}/sub/x", b"x")
@@ -135,44 +143,33 @@ def every_mode(outputs: Path) -> None:
             folder(outputs / "d" / place, mode, FAR)
 
 
+NAMES = ["ümlaut", "ümlaut", " leading", "trailing ", "trailing.", "a:b*c?d<e>f|g\\h", "new\nline", "tab\t", "@000001-00000001", "x" * 255, "é" * 127, "日本語", "🎉", "small-files", "x.sparse.tar", "x (1)", "-", "~", "%2F", "#", "Model.pt", "model.pt"]
+
+
 def every_name(outputs: Path) -> None:
-    names = [
-        "ümlaut",
-        "u\u0308mlaut",
-        " leading",
-        "trailing ",
-        "trailing.",
-        "a:b*c?d<e>f|g\\h",
-        "new\nline",
-        "tab\t",
-        "@000001-00000001",
-    ]
-    names += [
-        "x" * 255,
-        "é" * 127,
-        "日本語",
-        "🎉",
-        "small-files",
-        "x.sparse.tar",
-        "x (1)",
-        "-",
-        "~",
-        "%2F",
-        "#",
-        "Model.pt",
-        "model.pt",
-    ]
-    for name in names:
+    for name in NAMES:
         put(outputs / "d" / name, name.encode())
-        put(outputs / "d" / f"in/{name}/x", LARGE + name.encode())
+        put(outputs / "d" / f"in/{name}/x", name.encode())
         link(outputs / "d/links" / name, f"../{name}")
         folder(outputs / "d/folders" / name, 0o750, LONG_AGO)
+    for name in NAMES[:4]:
+        put(outputs / "d" / f"large/{name}", LARGE + name.encode())
 
 
 def only_folders(outputs: Path) -> None:
     folder(outputs / "d/a/b/c", 0o700, FAR)
     folder(outputs / "d/a/b", 0o711, 5)
     folder(outputs / "d", 0o750, LONG_AGO)
+
+
+def everything(outputs: Path) -> None:
+    everything_hard(outputs)
+    only_folders(outputs / "f")
+    put(outputs / "d/deep/inner/x", at=FAR)
+    put(outputs / "d/deep/inner/sub/y", at=LONG_AGO)
+    link(outputs / "d/deep/l", "inner/x")
+    for place, at in (("inner/sub", 5), ("inner", 6), ("er", 7), ("", 8)):
+        folder(outputs / "d/deep" / place, 0o755, at)
 
 
 def holes(outputs: Path) -> None:
@@ -213,7 +210,7 @@ TREES = {
     "times": Tree(every_time),
     "modes": Tree(
         every_mode,
-        masked={f"{kind} {mode:o}": mode & 0o777 for kind in ("full", "empty") for mode in (0o1777, 0o2770)},
+        masked={f"{kind} {mode:o}": mode & 0o777 for kind in ("full", "empty") for mode in (0o1777, 0o2770)} | {"file 4755": 0o755},
     ),
     "names": Tree(every_name),
     "empty folders": Tree(only_folders),
@@ -221,38 +218,29 @@ TREES = {
     "a file by itself": Tree(lambda outputs: put(outputs / "d", LARGE, 0o750, FAR)),
     "a small file by itself": Tree(lambda outputs: put(outputs / "d", b"x", 0o400, LONG_AGO)),
     "holes": Tree(holes),
-    "outputs themselves": Tree(lambda outputs: (everything_hard(outputs), only_folders(outputs / "f")), "outputs"),
-    "artifacts inside": Tree(
-        lambda outputs: (
-            everything_hard(outputs),
-            only_folders(outputs / "d"),
-            put(outputs / "d/deep/inner/x", at=5),
-            link(outputs / "d/deep/l", "inner/x"),
-        ),
-        also=("outputs/d/deep/inner", "outputs/d/deep/er/three"),
-    ),
+    "outputs themselves": Tree(everything, "outputs"),
+    "artifacts inside": Tree(everything, also=("outputs/d/deep/inner", "outputs/d/deep/l")),
 }
+#: Those of which something depends on where the project lies.
+ALIASED = [what for what in TREES if "link" in what or what in ("to another artifact", "dangling", "upwards", "odd spellings")]
 
 
-def masked(before: Picture) -> Picture:
-    return before
-
-
-@pytest.mark.parametrize("aliased", [False, True], ids=["", "through-a-link"])
 @pytest.mark.parametrize("what", TREES)
-def test_a_tree_comes_back_as_it_was(rig: Rig, tmp_path: Path, what: str, aliased: bool) -> None:
-    tree = TREES[what]
-    if aliased:
-        if not what.endswith(("links", "s", "links", "link", "artifact")):
-            return
-        (tmp_path / "machine-1").mkdir()
-        (tmp_path / "alias").symlink_to("machine-1")
-        machine = Machine(tmp_path / "alias", rig.drive)
-        rig.machine()
-    else:
-        machine = rig.machine()
+def test_a_tree_comes_back_as_it_was(rig: Rig, what: str) -> None:
+    comes_back(rig, TREES[what], rig.machine())
+
+
+@pytest.mark.parametrize("what", ALIASED)
+def test_a_tree_of_a_project_that_is_reached_through_a_link_comes_back_as_it_was(rig: Rig, what: str) -> None:
+    real, alias = rig.folder / "disk/proj", rig.folder / "content"
+    real.mkdir(parents=True)
+    alias.symlink_to("disk")
+    comes_back(rig, TREES[what], Machine(alias / "proj", rig.drive), real / "outputs")
+
+
+def comes_back(rig: Rig, tree: Tree, machine: Machine, outputs: Path | None = None) -> None:
     machine.outputs.mkdir()
-    tree.make(machine.outputs)
+    tree.make(outputs or machine.outputs)
     before = picture(machine.root / tree.key)
     for key in (*tree.also, tree.key):
         done = machine.keeper().backup(key)
@@ -275,6 +263,350 @@ def test_a_tree_comes_back_as_it_was(rig: Rig, tmp_path: Path, what: str, aliase
     assert picture(other.root / tree.key) == expected
 
     third = rig.machine()
-    result = third.keep.restore(tree.key, to=tmp_path / "there")
+    result = third.keep.restore(tree.key, to=rig.folder / "there")
     assert result.outcome is Outcome.RESTORED, result
-    assert picture(tmp_path / "there" / tree.key) == expected
+    assert picture(rig.folder / "there" / tree.key) == expected
+
+
+# -- what alone makes a generation -----------------------------------------------------------------------------------------
+
+
+def test_a_time_or_a_mode_alone_makes_a_manifest_and_sends_no_payload(rig: Rig) -> None:
+    machine, counting = rig.counted()
+    for name, content in (("small", b"x"), ("large", LARGE)):
+        put(machine.outputs / "d" / name, content, at=LONG_AGO)
+    assert machine.keep.backup("outputs/d")
+    changes: list[Callable[[Path], object]] = [
+        lambda place: os.utime(place, ns=(5, 5)),
+        lambda place: os.utime(place, ns=(5, 6)),
+        lambda place: os.chmod(place, 0o600),
+        lambda place: os.utime(place, ns=(FAR, FAR)),
+    ]
+    for change in changes:
+        for name in ("small", "large"):
+            change(machine.outputs / "d" / name)
+            counting.paths.clear()
+            (result,) = machine.keeper().backup("outputs/d").results
+            assert not result.unchanged
+            created = [
+                path for operation, path in counting.paths if operation == "create" and not path.startswith("holdfast-probe")
+            ]
+            assert [path.partition("/")[0] for path in created] == ["generations"], created
+    other = rig.machine()
+    assert other.keep.ensure("outputs/d")
+    assert picture(other.outputs / "d") == picture(machine.outputs / "d")
+
+
+def test_a_folders_time_alone_makes_no_generation_and_its_mode_makes_one(rig: Rig) -> None:
+    machine, counting = rig.counted()
+    put(machine.outputs / "d/sub/x")
+    assert machine.keep.backup("outputs/d")
+    for place in ("d", "d/sub"):
+        os.utime(machine.outputs / place, ns=(5, 5))
+    counting.paths.clear()
+    (result,) = machine.keeper().backup("outputs/d").results
+    assert result.unchanged
+    assert not [path for operation, path in counting.paths if operation == "create"]
+    os.chmod(machine.outputs / "d/sub", 0o700)
+    (result,) = machine.keeper().backup("outputs/d").results
+    assert not result.unchanged
+
+
+# -- hard links over several backups ---------------------------------------------------------------------------------------
+
+
+def same(*places: Path) -> bool:
+    return len({os.lstat(place).st_ino for place in places}) == 1
+
+
+@dataclass(frozen=True)
+class Later:
+    """What happens to the names of one file between two backups, and what may be sent for it: nothing, or payload."""
+
+    change: Callable[[Path], object]
+    sent: bool = False
+    again: str = "outputs/d"
+
+
+def removed(name: str) -> Callable[[Path], object]:
+    return lambda d: (d / name).unlink()
+
+
+def replaced(name: str, content: bytes = b"another") -> Callable[[Path], object]:
+    def change(d: Path) -> None:
+        (d / name).unlink()
+        put(d / name, content)
+
+    return change
+
+
+def to_outside(d: Path) -> None:
+    twin(d / "a", d.parent / "e")
+
+
+def all_anew(d: Path) -> None:
+    put(d / "a", b"all of them")
+
+
+LATER = {
+    "the first name removed": Later(removed("a")),
+    "another name removed": Later(removed("sub/b")),
+    "the first name replaced": Later(replaced("a"), sent=True),
+    "another name replaced": Later(replaced("sub/b"), sent=True),
+    "replaced by a large one": Later(replaced("a", LARGE[::-1]), sent=True),
+    "a new name": Later(lambda d: twin(d / "a", d / "new")),
+    "a new name for the only one that is left": Later(lambda d: (removed("a")(d), removed("c")(d), twin(d / "sub/b", d / "new"))),
+    "a name in place of another file": Later(lambda d: (removed("other")(d), twin(d / "a", d / "other"))),
+    "a name moved": Later(lambda d: (d / "a").rename(d / "z")),
+    "all of them moved": Later(lambda d: [(d / name).rename(d / f"{name[0]}{name[0]}") for name in ("a", "sub/b", "c")], sent=True),
+    "written through one name": Later(all_anew, sent=True),
+    "a name in another artifact": Later(to_outside),
+    "no more than copies": Later(lambda d: replaced("a", (d / "c").read_bytes())(d)),
+    "another group": Later(lambda d: twin(d / "other", d / "other too")),
+}
+
+
+@pytest.mark.parametrize("content", [b"small", LARGE], ids=["small", "large"])
+@pytest.mark.parametrize("what", LATER)
+def test_names_of_one_file_that_come_and_go_come_back_so(rig: Rig, what: str, content: bytes) -> None:
+    machine = rig.machine()
+    d = machine.outputs / "d"
+    put(d / "other", b"other")
+    for name in ("sub/b", "c"):
+        twin(d / "a" if (d / "a").exists() else put(d / "a", content), d / name)
+    assert machine.keep.backup("outputs/d")
+    payloads = rig.payloads()
+    LATER[what].change(d)
+    assert machine.keeper().backup("outputs/d")
+    assert (rig.payloads() != payloads) == LATER[what].sent
+    for number in range(10):  # so that tars are merged, of what these names share too
+        put(d / f"{what} {number}", b"%d" % number)
+        assert machine.keeper().backup("outputs/d")
+    assert machine.keeper().verify() == []
+    other = rig.machine()
+    assert other.keep.ensure("outputs/d").outcome is Outcome.RESTORED
+    assert picture(other.outputs / "d") == picture(d)
+    assert all(r.unchanged for r in other.keeper().backup("outputs/d").results)
+
+
+@pytest.mark.parametrize("content", [b"small", LARGE], ids=["small", "large"])
+def test_a_backup_of_one_name_keeps_the_group_while_all_are_the_same(rig: Rig, content: bytes) -> None:
+    machine = rig.machine()
+    d = machine.outputs / "d"
+    twin(put(d / "a", content), d / "sub/b")
+    twin(d / "a", d / "sub/c")
+    assert machine.keep.backup("outputs/d")
+    for path in ("outputs/d/a", "outputs/d/sub/b", "outputs/d/sub"):
+        assert all(r.unchanged for r in machine.keeper().backup(path).results), path
+    put(d / "sub/new", b"new")
+    assert machine.keeper().backup("outputs/d/sub/new")
+    assert machine.keeper().backup("outputs/d/sub")
+    other = rig.machine()
+    assert other.keep.ensure("outputs/d")
+    assert picture(other.outputs / "d") == picture(d)
+    put(d / "a", content[::-1])  # through one name into all
+    assert machine.keeper().backup("outputs/d/a")
+    other = rig.machine()
+    assert other.keep.ensure("outputs/d")
+    assert other.read("outputs/d/a") == content[::-1]
+    assert other.read("outputs/d/sub/b") == content  # nobody looked at it
+    assert same(other.outputs / "d/sub/b", other.outputs / "d/sub/c")
+    assert machine.keeper().backup("outputs/d")
+    other = rig.machine()
+    assert other.keep.ensure("outputs/d")
+    assert picture(other.outputs / "d") == picture(d)
+
+
+def test_names_of_which_one_cannot_be_kept_do_not_stop_the_backup(rig: Rig) -> None:
+    machine = rig.machine()
+    d = machine.outputs / "d"
+    make_database(d / "a.db", rows=3)
+    make_database(d / "b.db", rows=5)
+    assert machine.keep.backup("outputs/d")
+    (d / "b.db").unlink()
+    twin(d / "a.db", d / "b.db")
+    os.truncate(d / "a.db", 0)
+    put(d / "new")
+    result = machine.keeper().backup("outputs/d")
+    assert sorted(result.results[0].refused) == ["a.db", "b.db"]
+    assert result.results[0].generation is not None
+    assert all(r.unchanged for r in machine.keeper().backup("outputs/d").results)
+    other = rig.machine()
+    assert other.keep.ensure("outputs/d")
+    assert (rows_in(other.outputs / "d/a.db"), rows_in(other.outputs / "d/b.db")) == (3, 5)
+
+
+def test_a_name_whose_own_payload_is_lost_is_not_dropped(rig: Rig) -> None:
+    machine = rig.machine()
+    d = machine.outputs / "d"
+    for name in ("a", "b"):
+        put(d / name, LARGE)
+    assert machine.keep.backup("outputs/d")
+    (d / "b").unlink()
+    twin(d / "a", d / "b")
+    assert machine.keeper().backup("outputs/d")
+    for name in ("a", "b"):
+        (payload,) = [p for p in rig.payloads() if p.name.startswith(f"{name}@")][-1:]
+        payload.unlink()
+        assert machine.keeper().backup("outputs/d")
+        other = rig.machine()
+        assert other.keep.ensure("outputs/d")
+        assert files(picture(other.outputs / "d")) == files(picture(d))
+
+
+@pytest.mark.parametrize("content", [b"small", LARGE], ids=["small", "large"])
+def test_a_name_that_is_missing_here_becomes_another_name_of_what_is_here(rig: Rig, content: bytes) -> None:
+    machine = rig.machine()
+    d = machine.outputs / "d"
+    twin(put(d / "a", content, at=LONG_AGO), d / "sub/b")
+    assert machine.keep.backup("outputs/d")
+    for first, second in (("a", "sub/b"), ("sub/b", "a")):
+        other = rig.machine()
+        assert other.keep.ensure(f"outputs/d/{first}").outcome is Outcome.RESTORED
+        assert other.keeper().ensure("outputs/d").outcome is Outcome.RESTORED
+        assert same(other.outputs / "d" / first, other.outputs / "d" / second)
+        assert files(picture(other.outputs / "d")) == files(picture(d))
+        assert all(r.unchanged for r in other.keeper().backup("outputs/d").results)
+
+
+# -- restores of which a part is here already ------------------------------------------------------------------------------
+
+
+def test_folders_that_a_restore_made_have_their_times_and_others_are_left(rig: Rig) -> None:
+    machine = rig.machine()
+    d = machine.outputs / "d"
+    for path in ("here/a", "made/b", "made/deep/c", "inner/x", "inner/sub/y"):
+        put(d / path)
+    for number, path in enumerate(("here", "made/deep", "made", "inner/sub", "inner", "")):
+        folder(d / path, 0o750, LONG_AGO + number)
+    assert machine.keep.backup("outputs/d/inner")
+    assert machine.keeper().backup("outputs/d")
+    other = rig.machine()
+    put(other.outputs / "d/here/own")
+    before = os.lstat(other.outputs / "d")
+    assert other.keep.ensure("outputs/d").outcome is Outcome.RESTORED
+    found, expected = picture(other.outputs / "d"), picture(d)
+    for path in ("made", "made/deep", "inner", "inner/sub"):
+        assert found[path] == expected[path], path
+    assert found["here"][1] == 0o755
+    assert stat.S_IMODE(os.lstat(other.outputs / "d").st_mode) == stat.S_IMODE(before.st_mode)
+
+
+def test_a_part_of_a_tree_brings_the_folders_above_it_as_they_were(rig: Rig) -> None:
+    machine = rig.machine()
+    d = machine.outputs / "d"
+    put(d / "sub/deep/a")
+    put(d / "sub/b")
+    for number, path in enumerate(("sub/deep", "sub", "")):
+        folder(d / path, 0o710, LONG_AGO + number)
+    assert machine.keep.backup("outputs/d")
+    for part in ("sub/deep/a", "sub/deep"):
+        other = rig.machine()
+        assert other.keep.ensure(f"outputs/d/{part}").outcome is Outcome.RESTORED
+        found, expected = picture(other.outputs / "d"), picture(d)
+        for path in (".", "sub", "sub/deep", "sub/deep/a"):
+            assert found[path] == expected[path], (part, path)
+
+
+def test_a_folder_that_work_here_removed_does_not_come_back_empty(rig: Rig) -> None:
+    machine = rig.machine()
+    d = machine.outputs / "d"
+    for step in (1, 2):
+        put(d / f"step-{step}/weights", b"%d" % step)
+    put(d / "state", b"1")
+    assert machine.keep.backup("outputs/d")
+    other = rig.machine()
+    assert other.keep.ensure("outputs/d").outcome is Outcome.RESTORED
+    (other.outputs / "d/step-1/weights").unlink()
+    (other.outputs / "d/step-1").rmdir()
+    put(other.outputs / "d/state", b"2, and no step 1")
+    assert other.keeper().ensure("outputs/d").outcome is Outcome.LOCAL
+    assert not (other.outputs / "d/step-1").exists()
+
+
+def test_a_workspace_without_memory_drops_no_folder_and_no_link_of_the_store(rig: Rig) -> None:
+    machine = rig.machine()
+    d = machine.outputs / "d"
+    folder(d / "a/b", 0o700, LONG_AGO)
+    link(d / "l", "a")
+    assert machine.keep.backup("outputs/d")
+    other = rig.machine()
+    put(other.outputs / "d/new")
+    assert other.keep.backup("outputs/d")
+    third = rig.machine()
+    assert third.keep.ensure("outputs/d")
+    assert set(picture(third.outputs / "d")) == {".", "a", "a/b", "l", "new"}
+
+
+def test_what_was_a_folder_and_becomes_something_else_is_kept_as_that(rig: Rig) -> None:
+    machine = rig.machine()
+    d = machine.outputs / "d"
+    put(d / "a")
+    link(d / "l", "a")
+    put(machine.outputs / "e")
+    assert machine.keep.backup("outputs/d")
+    others = [rig.machine() for _ in range(2)]
+    for other in others:
+        assert other.keep.ensure("outputs/d/a")
+    makes: list[Callable[[Path], object]] = [lambda place: link(place, "e"), lambda place: put(place, b"a file")]
+    for other, make in zip(others, makes, strict=True):  # neither has ever had the link
+        shutil.rmtree(other.outputs / "d")
+        make(other.outputs / "d")
+        assert other.keeper().backup("outputs/d")
+        fresh = rig.machine()
+        assert fresh.keep.ensure("outputs/d")
+        assert picture(fresh.outputs / "d") == picture(other.outputs / "d")
+
+
+# -- links in the way ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("inside", ["file", "folder", "link"])
+def test_nothing_is_written_through_a_link_that_is_here(rig: Rig, inside: str) -> None:
+    machine = rig.machine()
+    sub = machine.outputs / "d/sub"
+    makes: dict[str, Callable[[Path], object]] = {"file": put, "folder": folder, "link": lambda place: link(place, "../a")}
+    makes[inside](sub / "x")
+    put(machine.outputs / "d/a")
+    assert machine.keep.backup("outputs/d")
+    outside = rig.folder / "outside"
+    outside.mkdir()
+    other = rig.machine()
+    link(other.outputs / "d/sub", outside)
+    result = other.keep.ensure("outputs/d")
+    assert result.outcome is Outcome.DIFFERS
+    assert "sub here is no folder" in result.error
+    assert list(outside.iterdir()) == []
+    result = ensure(other.keep.store, other.keep.workspace, Key("outputs/d"), prefer=Prefer.LOCAL)
+    assert result.outcome is Outcome.MERGED
+    assert (other.outputs / "d/a").exists()
+    assert list(outside.iterdir()) == []
+    put(outside / "x", b"mine")
+    result = ensure(other.keep.store, other.keep.workspace, Key("outputs/d"), prefer=Prefer.STORE)
+    assert result.outcome in (Outcome.RESTORED, Outcome.LOCAL), result
+    assert outside.is_dir()
+    assert (outside / "x").read_bytes() == b"mine"
+    assert not (other.outputs / "d/sub").is_symlink()
+    assert os.path.lexists(other.outputs / "d/sub/x")
+
+
+def test_a_link_whose_place_an_artifact_needs_is_not_made_and_said(rig: Rig) -> None:
+    machine = rig.machine()
+    d = machine.outputs / "d"
+    put(d / "sub/inner/x")
+    put(d / "a")
+    assert machine.keep.backup("outputs/d/sub/inner")
+    assert machine.keeper().backup("outputs/d")
+    (d / "sub").rename(machine.outputs / "big")
+    link(d / "sub", "../big")
+    print([(r.error, r.refused) for r in machine.keeper().backup("outputs/d").results])
+    other = rig.machine()
+    result = other.keep.ensure("outputs/d")
+    assert result.outcome is Outcome.RESTORED
+    assert any("the symbolic link" in w for w in result.warnings)
+    assert (other.outputs / "d/sub/inner/x").read_bytes() == b"x"
+    assert not (other.outputs / "d/sub").is_symlink()
+    result = rig.machine().keep.restore("outputs/d", to=rig.folder / "there")
+    assert result.outcome is Outcome.RESTORED
+    assert (rig.folder / "there/outputs/d/sub/inner/x").read_bytes() == b"x"
+    assert not (rig.folder / "there/outputs/big").exists()

@@ -83,7 +83,7 @@ DUCKDB = FileKind(
     Treatment.WITH_LOG,
     locked=True,
     worth="without its `.wal` opens without an error and lacks what was committed last",
-    whole="neither it nor its `.wal` moved while both were copied, and it is as long as its header says",
+    whole="neither it nor its `.wal` moved while both were copied, and its blocks are there",
     advice="`CHECKPOINT` and close the connection before the last backup",
     never_empty=(".duckdb",),
 )
@@ -225,7 +225,7 @@ HDF5 = FileKind(
     Treatment.REST,
     worth="does not open, or holds parts of two states",
     whole="it is as long as its head says, it is not marked as being written, and no program has it open for writing",
-    advice="close the file before the backup; `flush()` alone is not enough",
+    advice="close the file before the backup; `flush()` alone is not enough, and what was not flushed is in no copy",
     never_empty=(".h5", ".hdf5", ".nc"),
 )
 LANCE = FileKind(
