@@ -114,7 +114,7 @@ class Workspace:
             with local_errors():
                 problem = kept_target(str(place), key, self.places)[1]
             if problem:
-                raise OutsideOutputs(f"{key}: {problem}; give the real path")
+                raise OutsideOutputs(f"{key}: {problem}; follow it (drive.follow in config/paths.yaml), or put the real file there")
         return key
 
     def _through_links(self, key: Key) -> Key:
