@@ -130,7 +130,7 @@ def _wandb(folder: Path) -> int:
 
 
 def _wandb_records(data: bytes) -> Iterator[bytes]:
-    """leveldb's log format behind a head of 7 bytes: what wandb's own reader, which is not in Python any more, takes (core/pkg/leveldb)."""
+    """leveldb's log format behind a head of 7 bytes, as wandb's own reader takes it, which is not in Python any more."""
     at, parts = 7, b""
     while at + 7 <= len(data):
         if (1 << 15) - at % (1 << 15) < 7:

@@ -368,9 +368,7 @@ def _write(place: Path, data: bytes) -> None:
 @program("torch.save, in place", "torch")
 def _torch_save(folder: Path, size: Size) -> Step:
     torch = import_module("torch")
-    return lambda number: torch.save(
-        {"n": number, "w": torch.from_numpy(_full(size, number)), "m": number}, folder / "last.pt"
-    )
+    return lambda number: torch.save({"n": number, "w": torch.from_numpy(_full(size, number)), "m": number}, folder / "last.pt")
 
 
 @program("Parquet, rewritten in place", "pyarrow")

@@ -56,7 +56,7 @@ def is_complete(workspace: Workspace, key: Key) -> bool:
     if not is_folder(found):
         base = None if owner is None else workspace.record(owner).base
         file = None if owner is None or base is None else base.files.get(owner.relative(key))
-        if is_database(place) or (file is not None and file.sqlite):
+        if (file is not None and file.sqlite) or workspace.read(is_database, place):
             return judge(place) is not Health.BROKEN
         return found.st_size > 0 or not promises_database(key.name) or bool(side_files(place))
     inner = [k for k in known if k != key and key.covers(k)]
@@ -154,7 +154,7 @@ def decisive(
             if path == prefix:
                 return f"{named} here is something else than what the store has there, and"
             continue
-        if record.sqlite or is_database(place):
+        if record.sqlite or workspace.read(is_database, place):
             return f"the database {named} here"
         if workspace.read(is_checkpoint, str(place)):
             return f"the checkpoint {named} here"

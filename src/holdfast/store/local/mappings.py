@@ -33,5 +33,5 @@ class Mapped:
             self._paths.add(path)
 
     def has(self, place: str, found: os.stat_result) -> bool:
-        """Whether a file is among them. On btrfs and overlayfs a mapping shows another device than `stat`, so the path counts as well."""
+        """Whether a file is among them. On btrfs and overlayfs a mapping shows another device than `stat`: the path counts."""
         return (found.st_dev, found.st_ino) in self._inodes or os.fsencode(os.path.realpath(place)) in self._paths
