@@ -1,4 +1,4 @@
-"""What was called safe and was not, or was blocked though nothing was wrong: each test is a kind, with its neighbours in a table."""
+"""What was called safe and was not, or was blocked though nothing was wrong: each kind with its neighbours in a table."""
 
 from __future__ import annotations
 

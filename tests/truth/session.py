@@ -144,8 +144,7 @@ class Session:
                         yield time.monotonic() + move.args["seconds"]
                     else:
                         getattr(self, f"_{move.verb}")(**move.args)
-                    self.violations = [v for v in self.violations if not any(text in v.kind for text in self._ignored)]
-                    if self.violations:
+                    if self._held_against():
                         break
             except Exception as error:  # noqa: BLE001 - a session ends here, and says so
                 self.violations.append(Violation("an exception", "", f"{type(error).__name__}: {error}"))
@@ -154,6 +153,11 @@ class Session:
                     hands.do("let_go", {})
                 self._detach()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _held_against(self) -> bool:
+        """Whether anything was found that is not to be passed over."""
+        self.violations = [v for v in self.violations if not any(text in v.kind for text in self._ignored)]
+        return bool(self.violations)
 
     # -- hands -----------------------------------------------------------------------------------------------------------
 
@@ -206,6 +210,7 @@ class Session:
         self, paths: list[str], progress: float | None = None, during: Iterable[tuple[int, str, dict[str, Any]]] = ()
     ) -> None:
         """Back up what of it is here, while jobs go on working."""
+        self._stored = None
         told = []
         for who, verb, args in during:
             job = self._hands[who]
@@ -226,14 +231,16 @@ class Session:
         self._ever |= set(self.paths())
 
     def _ensure(self, path: str) -> None:
-        """What is here stays as it is."""
+        """What is here stays as it is; what is missing may come back."""
         before = self._here()
         with contextlib.suppress(HoldfastError):
             self.keep.ensure(f"outputs/{path}" if path else "outputs")
         after = self._here()
-        for place in sorted(before.keys() | after.keys()):
-            if before.get(place) != after.get(place):
-                self.violations.append(Violation("ensure changed what is here", place, f"{before.get(place)} {after.get(place)}"))
+        for place, entry in before.items():
+            telling = ("kind", "mode", "hash", "to") + (("mtime_ns",) if entry["kind"] != "folder" else ())
+            now = after.get(place, {})
+            if any(entry.get(name) != now.get(name) for name in telling):
+                self.violations.append(Violation("ensure changed what is here", place, f"{entry} {now}"))
 
     def _flush(self) -> None:
         with contextlib.suppress(NotBackedUp):
@@ -306,6 +313,7 @@ class Session:
         for hands in self._hands:
             hands.do("let_go", {})
         self.databases.clear()
+        self._stored = None
         if news:
             for folder in self.folders():
                 with contextlib.suppress(OSError):
@@ -320,7 +328,7 @@ class Session:
                 row = said.row_of(path)
                 if said.safe or not (path in said.named or (row is not None and not row.safe)):
                     self.violations.append(Violation(f"calm, and {what} is not named", path, said.word))
-            if self.violations:
+            if self._held_against():
                 return
             self._mend(left)
             said = self._calm_backup(whole=whole)
@@ -332,11 +340,16 @@ class Session:
         self.counts.calm += 1
         # What was folded into the last backup of outputs has every time; what is backed up by itself leaves out the folders above.
         self._stored = self._judge(
-            said, self.drive, Terms(self._ever, self._accepted, folder_times=news and not left, calm=True, torn=self._torn)
+            said,
+            self.drive,
+            Terms(self._ever, self._accepted, folder_times=news and not left, calm=self._whole(whole), torn=self._torn),
         )
 
+    def _whole(self, whole: bool) -> list[str]:
+        return [""] if whole else sorted(os.listdir(self.outputs))
+
     def _calm_backup(self, *, whole: bool) -> Said:
-        self._backup([""] if whole else sorted(os.listdir(self.outputs)))
+        self._backup(self._whole(whole))
         self._flush()
         return self._said()
 
@@ -368,9 +381,11 @@ class Session:
         """On a new machine something writes before anybody asks. Only after a calm moment, whose store is known."""
         if self._stored is None or not any(within(p, under) for p in self._stored if p):
             return
-        fresh = self._new_machine()
-        answer = self._crew.beyond.restored(fresh, self.drive, f"outputs/{under}" if under else "outputs", first)
+        fresh, drive = self._new_machine(), self._folder / f"drive-{self._number}"
+        shutil.copytree(self.drive, drive)
+        answer = self._crew.beyond.restored(fresh, drive, f"outputs/{under}" if under else "outputs", first)
         shutil.rmtree(fresh.parent, ignore_errors=True)
+        shutil.rmtree(drive, ignore_errors=True)
         self.counts.fresh += 1
         self.counts.fresh_true += answer["true"]
         self.violations += judge_fresh(
@@ -387,14 +402,12 @@ class Session:
 
 
 def _named(row: Any) -> Collection[str]:
-    """What a row names as not safe, below outputs: whatever of its fields is a mapping or a sequence of paths below its key."""
+    """What a row names as not safe, below outputs. An older version names nothing."""
     found: list[str] = []
-    for name in ("refused", "torn", "unproven", "unprovable", "outside"):
-        value = getattr(row, name, ())
-        found += [str(v) for v in value] if isinstance(value, Mapping | list | tuple | frozenset | set) else []
-    key = str(row.key)
-    whole = [p if p.startswith("outputs") else f"{key}/{p}" if p else key for p in found]
-    return [p.removeprefix("outputs").removeprefix("/") for p in whole]
+    for name in ("refused", "torn"):
+        found += list(getattr(row, name, ()))
+    key = str(row.key).removeprefix("outputs").removeprefix("/")
+    return [f"{key}/{p}".strip("/") for p in found]
 
 
 def follow(sessions: Iterable[Session], at_once: int = 4) -> Iterator[Session]:

@@ -33,9 +33,58 @@ def _calm(*, whole: bool = True, news: bool = False) -> Move:
 _RUN = Move(0, "make_folder", {"path": "run"})
 _CHECK = Move(KEEPER, "check", {"flush": True})
 
+_MODEL = "run/Model.bin"
+
 #: What was wrong, whether in the background, and the moves.
 _FOUND = {
-    "an artifact that waits to be sent is not taken into the one above it": (True, [_RUN, _backup("run"), _write("run/out.txt"), _calm()]),
+    "an artifact that waits to be sent is not taken into the one above it": (
+        True,
+        [_RUN, _backup("run"), _write("run/out.txt"), _calm()],
+    ),
+    "names of one file that are backed up one by one come back as one file": (
+        True,
+        [
+            _RUN,
+            _write(_MODEL),
+            _backup(""),
+            Move(1, "hard_link", {"path": _MODEL, "to": "same.bin"}),
+            _CHECK,
+            Move(1, "rename", {"path": "same.bin", "to": "other.bin"}),
+            _calm(whole=False, news=True),
+        ],
+    ),
+    "names of one file that were backed up together stay one file when one of them is backed up by itself": (
+        False,
+        [
+            _RUN,
+            _write(_MODEL),
+            Move(1, "hard_link", {"path": _MODEL, "to": "same.bin"}),
+            _backup(""),
+            _write("x.bin"),
+            _calm(whole=False),
+        ],
+    ),
+    "a mode that changed under one name of a file is seen": (
+        True,
+        [
+            _RUN,
+            _write(_MODEL),
+            _backup(""),
+            Move(2, "hard_link", {"path": _MODEL, "to": "run/same.bin"}),
+            Move(2, "mode", {"path": _MODEL, "mode": 0o640}),
+            _CHECK,
+        ],
+    ),
+    "a mode that changed while a large file waits to be sent is seen": (
+        True,
+        [
+            _RUN,
+            Move(1, "sparse", {"path": "run/sparse.bin", "seed": 1, "size": 4_000_000, "pieces": 0}),
+            _backup("run"),
+            Move(1, "mode", {"path": "run/sparse.bin", "mode": 0o600}),
+            _CHECK,
+        ],
+    ),
 }
 
 

@@ -19,7 +19,7 @@ from holdfast.store.lineage import find_heads
 from holdfast.store.manifest import Manifest, parse
 from holdfast.store.names import CommitId, ManifestName, key_code
 from holdfast.store.outcomes import BackedUp
-from holdfast.store.planning import Line, agrees, ancestors_of, plan_content, plan_line
+from holdfast.store.planning import Line, agrees, ancestors_of, plan_content, plan_line, sound_groups
 from holdfast.store.progress import Progress, Silent
 from holdfast.store.records import Here, Intent, Record, Signature, looked_at
 from holdfast.store.room import give_back, giving_back, refuse_if_full
@@ -171,7 +171,7 @@ def commit(
             tars=tars,
             folders=content.folders,
             links=content.links,
-            hard_links=content.hard_links,
+            hard_links=sound_groups(content.hard_links, files),
         )
         data = manifest.encoded
         with giving_back(store, sending):

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from holdfast.errors import Corrupt, StoreUnreadable
 from holdfast.store.coverage import Coverage
-from holdfast.store.keys import Key, within
-from holdfast.store.lineage import ancestry, descent, find_heads
+from holdfast.store.keys import Key, printable, within
+from holdfast.store.lineage import ancestry, descent, find_heads, rank
 from holdfast.store.manifest import Manifest
 from holdfast.store.names import CommitId, ManifestName, mark
 from holdfast.store.records import Record
@@ -107,15 +107,60 @@ def choose(
         log.warning(
             "%s: a fork: taking %s, beside it stand %s; `holdfast history` shows them", heads[0].key, heads[0].commit, others
         )
-    return _not_torn(store, names, heads[0], excluded, warnings) if heads else Choice(None)
+    return _not_torn(store, names, heads, excluded, warnings) if heads else Choice(None)
 
 
 def _not_torn(
-    store: Store, names: tuple[ManifestName, ...], head: Manifest, excluded: frozenset[str], warnings: list[str]
+    store: Store, names: tuple[ManifestName, ...], heads: list[Manifest], excluded: frozenset[str], warnings: list[str]
 ) -> Choice:
-    """The head, or where files of it are torn, the newest generation of its line of which none is."""
-    if not head.torn:
+    """The best head, or where files of it are torn, the newest generation of which none is: of its line, or of a fork."""
+    head = heads[0]
+    manifest, passed = newest_not_torn(store, names, heads, excluded)
+    if manifest is head:
         return Choice(head)
+    path, why = min(head.torn.items())
+    text = f"{head.key.join(path)}: in generation {head.commit} it is {printable(why)}; "
+    if manifest is None:
+        text += "every older generation has a torn file too"
+    else:
+        text += f"taking {manifest.commit}, which has no torn file (`holdfast restore {head.key} --generation {head.commit.id}` "
+        text += "takes the torn one)"
+    if text not in warnings:
+        warnings.append(text)
+        log.warning("%s", text)
+    return Choice(manifest or head, passed)
+
+
+def newest_not_torn(
+    store: Store, names: tuple[ManifestName, ...], heads: list[Manifest], excluded: frozenset[str] = frozenset()
+) -> tuple[Manifest | None, tuple[CommitId, ...]]:
+    """The best generation without a torn file, None where every one has some, and what of its own line was passed over for it.
+
+    Costs nothing where the best head has none.
+
+    Args:
+        store: The store.
+        names: Every manifest name of the artifact.
+        heads: Its heads, best first.
+        excluded: Ids that are proven damaged.
+    """
+    best: Manifest | None = None
+    passed: tuple[CommitId, ...] = ()
+    for head in heads:
+        if best is not None and rank(best) > rank(head):  # nothing below a head ranks above it
+            continue
+        found, over = _below(store, names, head, excluded)
+        if found is not None and (best is None or rank(found) > rank(best)):
+            best, passed = found, over
+    return best, passed
+
+
+def _below(
+    store: Store, names: tuple[ManifestName, ...], head: Manifest, excluded: frozenset[str]
+) -> tuple[Manifest | None, tuple[CommitId, ...]]:
+    """The newest generation of a head's line that has no torn file, and the newest of those above it."""
+    if not head.torn:
+        return head, ()
     line = ancestry([head.commit.id], descent(names, {head.commit.id: head.ancestors}))
     passed = [head.commit]
     for name in sorted((n for n in names if n.commit.id in line), key=lambda n: n.commit, reverse=True):
@@ -123,17 +168,9 @@ def _not_torn(
         if generation is None or generation.state is not State.WHOLE or generation.manifest is None:
             continue
         if not generation.manifest.torn:
-            path, why = min(head.torn.items())
-            text = (
-                f"{head.key.join(path)}: in generation {head.commit} it is {why}; taking {name.commit}, which has no torn file "
-                f"(`holdfast restore {head.key} --generation {head.commit.id}` takes the torn one)"
-            )
-            if text not in warnings:
-                warnings.append(text)
-                log.warning("%s", text)
-            return Choice(generation.manifest, tuple(passed[:MAX_PASSED]))
+            return generation.manifest, tuple(passed[:MAX_PASSED])
         passed.append(name.commit)
-    return Choice(head)
+    return None, ()
 
 
 def _named_generation(store: Store, names: tuple[ManifestName, ...], wanted: str, excluded: frozenset[str]) -> Manifest | None:

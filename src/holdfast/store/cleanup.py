@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from holdfast.errors import StoreNotFound
 from holdfast.store.attached import Attached
+from holdfast.store.choose import newest_not_torn
 from holdfast.store.keys import Key
 from holdfast.store.lineage import ancestry
 from holdfast.store.names import GENERATIONS, SESSIONS, parse_payload_name
@@ -85,19 +86,21 @@ def prune_store(
 
 
 def _plan_forks(store: Store, key: Key, damaged: frozenset[str]) -> PrunePlan:
-    """Everything that is not the default head and not one of its ancestors."""
+    """Everything that is not the default head and not one of its ancestors. What `ensure` takes because that head is torn stays."""
     names = store.look_wider(store.relist()).of(key)
     heads = store.heads(names, damaged)
     if len(heads) < 2:
         return PrunePlan()
     generations = [store.examine(n) for n in names]
-    line = {heads[0].commit.id} | ancestry([heads[0].commit.id], parents_of(generations))
+    taken = newest_not_torn(store, names, heads, damaged)[0] or heads[0]
+    kept = {heads[0].commit.id, taken.commit.id}
+    line = kept | ancestry(kept, parents_of(generations))
     others = [g for g in generations if g.name.commit.id not in line and g.state is State.WHOLE]
-    kept = [g.manifest for g in generations if g not in others]
-    if any(m is None for m in kept):
+    left = [g.manifest for g in generations if g not in others]
+    if any(m is None for m in left):
         log.warning("%s: a manifest cannot be read and may name any payload, so only manifests are removed", key)
         return PrunePlan(tuple(g.name for g in others))
-    named = {p for m in kept if m is not None for p in m.payloads()}
+    named = {p for m in left if m is not None for p in m.payloads()}
     freed = {p for g in others if g.manifest is not None for p in g.manifest.own_payloads()} - named
     return PrunePlan(tuple(g.name for g in others), tuple(sorted(freed)))
 

@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from holdfast.errors import Corrupt, HoldfastError, LocalError
@@ -16,11 +16,12 @@ from holdfast.store.coverage import Coverage, DirectoryTest, Target, artifacts, 
 from holdfast.store.fetch import fetch
 from holdfast.store.format.entries import FolderRecord
 from holdfast.store.keys import Key
+from holdfast.store.needed import asked_for, links_out
 from holdfast.store.outcomes import Outcome, Restored
 from holdfast.store.progress import Progress
 from holdfast.store.publish import make_links, settle_folders
 from holdfast.store.records import Record
-from holdfast.store.restore import describe, look, part
+from holdfast.store.restore import describe, look
 from holdfast.store.store import Store
 from holdfast.store.view import View
 from holdfast.store.workspace import Workspace
@@ -56,14 +57,17 @@ def extract(
             wanted = generation if one == coverage.own or coverage.own is None else None
             inside = coverage if one == coverage.own else cover(one.artifact, known, lambda _: True)
             results.append(_gather(store, workspace, view, inside, one, wanted, scratch, number, progress, late))
+        made = scratch / "tree" / key.value
         for place in make_links(late.links, scratch / "tree"):
             log.warning("%s: a link is not made, because an artifact lies in its place", place)
-        settle_folders(late.folders)
+        settle_folders({place: _movable(f) if place == made else f for place, f in late.folders.items()})
         found = [r for r in results if r.outcome is Outcome.RESTORED]
         if not found:
             return Restored(key, Outcome.ABSENT, error=f"{key}: not in the store; `holdfast history {key}` lists what is")
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.rename(scratch / "tree" / key.value, target)
+        os.rename(made, target)
+        if made in late.folders:
+            settle_folders({target: late.folders[made]})
         warnings = tuple(w for r in found for w in r.warnings)
         return Restored(
             key, Outcome.RESTORED, found[0].generation, "", warnings, sum(r.files for r in found), sum(r.size for r in found)
@@ -74,6 +78,11 @@ def extract(
         return Restored(key, Outcome.FAILED, error=f"{target}: {error.strerror}")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _movable(folder: FolderRecord) -> FolderRecord:
+    """A folder that is moved has to be writable until it is where it belongs (rename(2))."""
+    return replace(folder, mode=None)
 
 
 @dataclass
@@ -107,14 +116,16 @@ def _gather(
             refuse_if_hidden(store, names, key, target.prefix, frozenset(excluded), None, warnings)
             return Restored(key, Outcome.ABSENT)
         inner = owned_below(store, view, key, coverage)
-        wanted = part(manifest.files, target.prefix, inner)
-        links, folders = part(manifest.links, target.prefix, inner), part(manifest.folders, target.prefix, inner)
+        asked = asked_for(key, manifest, target.prefix, inner, warnings)
+        wanted, links, folders = asked.files, asked.links, asked.folders
         if not wanted and not links and target.prefix and target.prefix not in manifest.folders:
             refuse_if_hidden(store, names, key, target.prefix, frozenset(excluded), manifest, warnings)
             return Restored(key, Outcome.ABSENT)
         folder = scratch / f"{number}-{len(excluded)}"
         folder.mkdir()
         try:
+            if (out := links_out(workspace, key, links)) is not None:
+                raise out
             fetched = fetch(store, manifest, wanted.values(), folder, progress)
         except Corrupt as damage:
             if generation is not None:

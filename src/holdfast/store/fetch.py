@@ -6,14 +6,15 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import IO
 
 from blake3 import blake3
 
 from holdfast.errors import Corrupt, HoldfastError, LocalError, StoreUnreadable
 from holdfast.store.backend import CHUNK_BYTES
-from holdfast.store.format.entries import FileRecord
+from holdfast.store.format.entries import FileRecord, Piece
 from holdfast.store.format.sparse import unpack
 from holdfast.store.keys import printable
 from holdfast.store.manifest import Manifest, Tar
@@ -150,37 +151,61 @@ def _unpack_sparse(tar: Path, record: FileRecord, target: Path, key: str) -> Non
 
 def _fetch_pieces(store: Store, record: FileRecord, target: Path, progress: Progress, key: str) -> None:
     """A file that is parts of payloads, one after the other. A payload has no hash of its own, so the file's own decides."""
-    for _ in range(_READS):
-        hasher = blake3()
-        with open(target, "wb") as handle:
-            for chunk in read_pieces(store, record, key):
-                hasher.update(chunk)
-                handle.write(chunk)
-                progress.advance(len(chunk))
-        if hasher.hexdigest() == record.blake3:
-            return
-        progress.advance(-record.size)
+    with open(target, "xb+") as handle:
+        for _ in range(_READS):
+            if assemble(store, record, handle, progress, key) == record.blake3:
+                return
+            progress.advance(-record.size)
     store.confirm_healthy()
     raise Corrupt(f"{key}: {printable(record.path)} is damaged: the hash of its pieces does not match")
 
 
-def read_pieces(store: Store, record: FileRecord, key: str) -> Iterator[bytes]:
-    """The content of a file that is kept in pieces. Raises as `fetch`; its hash is for the caller to check."""
+def assemble(store: Store, record: FileRecord, handle: IO[bytes], progress: Progress, key: str) -> str:
+    """Put a file together that is kept in pieces, in an open local file. Each payload is read once, however its pieces lie.
+
+    Gives the hash of what came out, for the caller to check. Raises as `fetch`.
+    """
+    by_payload: dict[str, list[tuple[Piece, int]]] = {}
+    at = 0
     for piece in record.pieces:
-        where = store.locate(piece.payload, piece.size)
+        by_payload.setdefault(piece.payload, []).append((piece, at))
+        at += piece.length
+    handle.truncate(0)
+    handle.truncate(record.size)
+    for payload, parts in by_payload.items():
+        size = parts[0][0].size
+        where = store.locate(payload, size)
         if where is None:
             store.confirm_healthy()
-            raise Corrupt(f"{key}: the payload {printable(piece.payload)} is missing or short (expected {piece.size} bytes)")
-        at, end = 0, piece.offset + piece.length
-        for chunk in store.backend.read(where):
-            part = chunk[max(piece.offset - at, 0) : max(end - at, 0)]
-            at += len(chunk)
-            if part:
-                yield part
-            if at >= end:
-                break
-        if at < end:
-            raise StoreUnreadable(errno.EIO, f"only {at} of {end} bytes can be read", printable(where))
+            raise Corrupt(f"{key}: the payload {printable(payload)} is missing or short (expected {size} bytes)")
+        _scatter(store.backend.read(where), parts, handle, progress, where)
+    handle.seek(0)
+    hasher = blake3()
+    while chunk := handle.read(CHUNK_BYTES):
+        hasher.update(chunk)
+    return hasher.hexdigest()
+
+
+def _scatter(chunks: Iterable[bytes], parts: list[tuple[Piece, int]], handle: IO[bytes], progress: Progress, where: str) -> None:
+    """Write the pieces of one payload to where they belong, as it is read."""
+    rest = sorted(parts, key=lambda part: part[0].offset, reverse=True)
+    under_way: list[tuple[Piece, int]] = []
+    start = 0
+    for chunk in chunks:
+        end = start + len(chunk)
+        while rest and rest[-1][0].offset < end:
+            under_way.append(rest.pop())
+        for piece, at in under_way:
+            part = chunk[max(piece.offset - start, 0) : piece.offset + piece.length - start]
+            handle.seek(at + max(start - piece.offset, 0))
+            handle.write(part)
+            progress.advance(len(part))
+        under_way = [(piece, at) for piece, at in under_way if piece.offset + piece.length > end]
+        start = end
+        if not rest and not under_way:
+            return
+    if under_way or any(piece.length for piece, _ in rest):
+        raise StoreUnreadable(errno.EIO, f"only {start} bytes of it can be read", printable(where))
 
 
 def fetch_tar_members(

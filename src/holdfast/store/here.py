@@ -73,8 +73,12 @@ def _all_here(workspace: Workspace, key: Key, prefix: str, inner: list[Key]) -> 
     record = workspace.record(key)
     if record.base is None:
         return False
+
+    def asked(path: str) -> bool:
+        return within(path, prefix) and not any(k != key and k.covers(key.join(path)) for k in inner)
+
     for path, file in record.base.files.items():
-        if not within(path, prefix) or any(k != key and k.covers(key.join(path)) for k in inner):
+        if not asked(path):
             continue
         place = workspace.local(key.join(path))
         if path not in record.here or not is_file(lstat_or_none(place)):
@@ -82,9 +86,9 @@ def _all_here(workspace: Workspace, key: Key, prefix: str, inner: list[Key]) -> 
         if file.sqlite and judge(place) is Health.BROKEN:
             return False
     for path in record.base.links:
-        if within(path, prefix) and (path not in record.links or not is_link(lstat_or_none(workspace.local(key.join(path))))):
+        if asked(path) and (path not in record.links or not is_link(lstat_or_none(workspace.local(key.join(path))))):
             return False
-    return all(workspace.has_folder(key.join(f)) for f in record.base.folders if within(f, prefix))
+    return all(workspace.has_folder(key.join(f)) for f in record.base.folders if asked(f))
 
 
 def look_here(
@@ -94,8 +98,12 @@ def look_here(
     wanted: Mapping[str, FileRecord],
     record: Record,
     links: Mapping[str, str] | None = None,
+    folders: Iterable[str] = (),
 ) -> LocalPart:
-    """Compare what is here with the wanted files and links: by remembered hash where the signature allows, else by content."""
+    """Compare what is here with the wanted files and links: by remembered hash where the signature allows, else by content.
+
+    Of the folders only those count in which another of them should lie.
+    """
     place, links = workspace.local(key.join(prefix)), links or {}
     found = lstat_or_none(place)
     if found is None:
@@ -109,8 +117,15 @@ def look_here(
     if not single and not os.listdir(place):
         return LocalPart()
     equal: dict[str, Here] = {}
-    above = {f for f in folders_above([*wanted, *links]) if within(f, prefix)}
-    blocked = tuple(sorted(f for f in above if not workspace.has_folder(key.join(f)) and workspace.has(key.join(f))))
+    above = {f for f in folders_above([*wanted, *links, *folders]) if within(f, prefix)}
+    blocked: tuple[str, ...] = ()
+    for folder in sorted(above):
+        reached = folders_above([folder]).isdisjoint(blocked)
+        if reached and not workspace.has_folder(key.join(folder)) and workspace.has(key.join(folder)):
+            blocked = (*blocked, folder)
+    if blocked:  # what can be seen below is seen through a link, and lies elsewhere
+        wanted = {path: file for path, file in wanted.items() if folders_above([path]).isdisjoint(blocked)}
+        links = {path: target for path, target in links.items() if folders_above([path]).isdisjoint(blocked)}
     differing, broken = list(blocked), []
     for path, file in wanted.items():
         local = workspace.local(key.join(path))

@@ -404,12 +404,14 @@ def _checked(
         raise Corrupt(f"the file {printable(path)} is too large for a tar")
     if sparse is not None and (payload is None or sqlite):
         raise Corrupt(f"the file {printable(path)} is sparse and has no payload of its own")
-    if named is not None and (_relative(named) == path or pieces):
+    if named is not None and _relative(named) == path:
         raise Corrupt(f"the file {printable(path)} is named for itself")
     if len(_text(torn)) > MAX_REASON:
         raise Corrupt(f"the file {printable(path)} has too long a reason for being torn")
     parts = tuple(Piece(_payload(p), _size(whole), _size(offset), _size(length)) for p, whole, offset, length in pieces)
-    if parts and (sum(p.length for p in parts) != size or any(p.offset + p.length > p.size for p in parts)):
+    beyond = any(p.offset + p.length > p.size for p in parts)
+    two_sizes = len({(p.payload, p.size) for p in parts}) > len({p.payload for p in parts})
+    if parts and (sum(p.length for p in parts) != size or beyond or two_sizes):
         raise Corrupt(f"the pieces of the file {printable(path)} do not make it up")
     return FileRecord(
         path,

@@ -5,7 +5,7 @@ A commit is base + what changed here - what was here and is gone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -76,7 +76,7 @@ def plan_line(
         others = tuple(h for h in heads if h.commit.id not in line)
         children = {i for i in lost if i in named and base.commit.id in ancestry([i], parents)}
         above = [named[i].commit.sequence for i in children]
-        if record.chosen:
+        if record.chosen or adopted:  # what is here now is the newest, whatever it was made from
             above += [h.commit.sequence for h in others]
         return Line(base, base, adopted, others, max([base.commit.sequence, *above]) + 1, fresh=False)
     if failed and base is None:
@@ -127,7 +127,7 @@ class Content:
         gone: Paths of base that were here and are gone.
         folders: Every folder.
         links: Symbolic links.
-        hard_links: Groups of paths that are one file.
+        hard_links: Groups of paths that are one file; `sound_groups` of them, once all hashes are known, is what a manifest says.
         unchanged: The parent already is all this.
     """
 
@@ -140,7 +140,7 @@ class Content:
     gone: tuple[str, ...]
     folders: Mapping[str, FolderRecord]
     links: Mapping[str, str]
-    hard_links: tuple[tuple[str, ...], ...]
+    hard_links: Sequence[Sequence[str]]
     unchanged: bool
 
 
@@ -188,8 +188,9 @@ def plan_content(
         merged = tuple(plan_merge(live, sum(snapshot.staged[p].size for p in packed), MAX_TARS))
     files = {*inherit, *send, *same}
     links = _links(snapshot, base, links_here, files)
-    folders = _folders(snapshot, base, here, {*files, *links})
-    hard_links = _hard_links(snapshot, base, files)
+    partial = line.adopted or (base is not None and any(p not in here for p in base.files))
+    folders = _folders(snapshot, base, {*files, *links}, partial=partial)
+    hard_links = _hard_links(snapshot, base, inherit, here)
     unchanged = (
         base is not None
         and base is line.parent
@@ -198,7 +199,7 @@ def plan_content(
         and not gone
         and base.kind is snapshot.kind
         and base.links == links
-        and _are_as_in(base, inherit, folders, hard_links)
+        and _are_as_in(base, inherit, folders, sound_groups(hard_links, inherit))
     )
     alone = tuple(p for p in send if p not in packed)
     tars = {} if base is None else base.tars
@@ -270,6 +271,8 @@ def _as_found(record: FileRecord, snapshot: Snapshot, path: str) -> FileRecord:
 
 def _links(snapshot: Snapshot, base: Manifest | None, links_here: frozenset[str], files: Collection[str]) -> dict[str, str]:
     """Links here within scope, and the base's that this workspace never had or did not look at."""
+    if snapshot.kind is not Kind.DIRECTORY:
+        return dict(snapshot.links)
     kept = {}
     for path, target in {} if base is None else base.links.items():
         stays = any(within(path, not_kept) for not_kept in snapshot.not_kept)
@@ -280,21 +283,62 @@ def _links(snapshot: Snapshot, base: Manifest | None, links_here: frozenset[str]
     return {**kept, **snapshot.links}
 
 
-def _folders(snapshot: Snapshot, base: Manifest | None, here: Mapping[str, Here], held: Set[str]) -> dict[str, FolderRecord]:
+def _folders(snapshot: Snapshot, base: Manifest | None, held: Set[str], *, partial: bool) -> dict[str, FolderRecord]:
     """Folders here, and the base's where this workspace never had all of the base; never where something else is."""
     if snapshot.kind is not Kind.DIRECTORY:
         return {}
-    partial = base is not None and any(p not in here for p in base.files)
     before = {} if base is None else base.folders
     kept = {f: r for f, r in before.items() if partial or not snapshot.covers(f) or any(within(f, n) for n in snapshot.not_kept)}
     return {f: r for f, r in {**kept, **snapshot.folders}.items() if held.isdisjoint({f, *folders_above([f])})}
 
 
-def _hard_links(snapshot: Snapshot, base: Manifest | None, files: Collection[str]) -> tuple[tuple[str, ...], ...]:
-    """Groups here, and the base's of which nothing was looked at."""
-    kept = [g for g in (() if base is None else base.hard_links) if not any(snapshot.covers(p) for p in g)]
-    groups = [tuple(p for p in g if p in files) for g in (*kept, *snapshot.hard_links)]
-    return tuple(sorted(g for g in groups if len(g) > 1))
+def _hard_links(
+    snapshot: Snapshot, base: Manifest | None, inherit: Mapping[str, FileRecord], here: Mapping[str, Here]
+) -> list[list[str]]:
+    """Groups here, with those of their names in the base that were not looked at and are still the same file."""
+    groups = {group[0]: list(group) for group in snapshot.hard_links}
+    leader = {path: group[0] for group in snapshot.hard_links for path in group}
+    for group in () if base is None else base.hard_links:
+        unseen = [p for p in group if not _looked_at(snapshot, p)]
+        for path in (p for p in group if unseen and p in snapshot.found and p not in unseen):
+            others = [p for p in unseen if _is_same(p, path, snapshot, inherit, here)]
+            groups.setdefault(leader.setdefault(path, path), [path]).extend(others)
+        if unseen:
+            groups.setdefault(unseen[0], []).extend(unseen)
+    return list(groups.values())
+
+
+def _looked_at(snapshot: Snapshot, path: str) -> bool:
+    return snapshot.covers(path) and not any(within(path, n) for n in snapshot.not_kept)
+
+
+def _is_same(path: str, seen: str, snapshot: Snapshot, inherit: Mapping[str, FileRecord], here: Mapping[str, Here]) -> bool:
+    """Whether a name that was not looked at was the file that another is when it was, and what is known of both is the same."""
+    known, found = here.get(path), snapshot.found[seen]
+    if known is None or found.links < 2 or known.signature.inode != found.signature.inode:
+        return False
+    one, other = inherit.get(path), inherit.get(seen)
+    if one is None or other is None:
+        return False
+    return (one.size, one.blake3, one.mode, one.mtime_ns) == (other.size, other.blake3, other.mode, other.mtime_ns)
+
+
+def sound_groups(groups: Iterable[Iterable[str]], files: Mapping[str, FileRecord]) -> tuple[tuple[str, ...], ...]:
+    """Hard links as a manifest may name them: each path once, only its files, and of one content.
+
+    Names of one file may have other content where one of them could not be looked at, or not be kept.
+    """
+    taken: set[str] = set()
+    sound = []
+    for group in groups:
+        by_content: dict[tuple[int, str], list[str]] = {}
+        for path in dict.fromkeys(group):
+            if path in files and path not in taken:
+                by_content.setdefault((files[path].size, files[path].blake3), []).append(path)
+        found = [sorted(same) for same in by_content.values() if len(same) > 1]
+        taken.update(path for same in found for path in same)
+        sound += [tuple(same) for same in found]
+    return tuple(sorted(sound))
 
 
 def ancestors_of(parent: Manifest | None, present: Iterable[str], voided: Iterable[CommitId] = ()) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from holdfast.errors import LocalError
 from holdfast.store.format.entries import FolderRecord
+from holdfast.store.keys import folders_above
 from holdfast.store.platform import fsync_folder
 
 
@@ -97,12 +98,16 @@ def make_links(links: Mapping[str, str], root: Path) -> tuple[str, ...]:
     Raises:
         LocalError: the disk refuses.
     """
-    appeared = []
+    appeared, made = [], set[str]()
     for path, target in sorted(links.items()):
         place = root / path if path else root
+        if not made.isdisjoint(folders_above([path])):  # another artifact's link, where this one has a folder
+            appeared.append(path)
+            continue
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             os.symlink(target, place)
+            made.add(path)
         except FileExistsError:
             appeared.append(path)
         except OSError as error:
@@ -111,9 +116,17 @@ def make_links(links: Mapping[str, str], root: Path) -> tuple[str, ...]:
 
 
 def settle_folders(folders: Mapping[Path, FolderRecord]) -> None:
-    """Give folders that a restore made their times and modes: the deepest first, and after everything that lies in them."""
+    """Give folders that a restore made their times and modes: the deepest first, and after everything that lies in them.
+
+    What is no folder any more is left alone.
+
+    Raises:
+        LocalError: the disk refuses.
+    """
     for place, folder in sorted(folders.items(), key=lambda item: len(item[0].parts), reverse=True):
         try:
+            if not stat.S_ISDIR(os.lstat(place).st_mode):
+                continue
             if folder.mtime_ns is not None:
                 os.utime(place, ns=(folder.mtime_ns, folder.mtime_ns))
             if folder.mode is not None:

@@ -6,25 +6,26 @@ read from top to bottom.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 from holdfast.errors import Corrupt, HoldfastError, LocalError, StoreUnreadable
 from holdfast.store.choose import Prefer, Wish, choose, owned_below, refuse_if_hidden
 from holdfast.store.coverage import Coverage, DirectoryTest, Target, artifacts, cover
 from holdfast.store.fetch import fetch
 from holdfast.store.format.entries import FileRecord, FolderRecord
-from holdfast.store.here import LocalPart, decisive, foreign, is_complete, look_here
+from holdfast.store.here import is_complete
 from holdfast.store.keys import Key, printable, within
 from holdfast.store.local.side_files import side_files
 from holdfast.store.manifest import Kind, Manifest
 from holdfast.store.marks import refuse_if_known
+from holdfast.store.needed import Needed, asked_for, in_places, join_here, links_out, missing_above, needed, written_to
 from holdfast.store.outcomes import Outcome, Restored
 from holdfast.store.plain import plain_outcome, restore_plain
 from holdfast.store.progress import Progress
@@ -279,37 +280,27 @@ def restore_artifact(
             return Restored(target.artifact.join(prefix), Outcome.ABSENT, warnings=tuple(warnings))
         record = replace(record, passed=choice.passed or record.passed)
         owned = owned_below(store, view, key, coverage)
-        wanted = part(manifest.files, prefix, owned)
-        links, folders = part(manifest.links, prefix, owned), part(manifest.folders, prefix, owned)
-        nothing = not wanted and not links and prefix
+        asked = asked_for(key, manifest, prefix, owned, warnings)
+        nothing = not asked.files and not asked.links and prefix
         if nothing and base is not None and manifest.commit == base.commit and not skip_base:
             skip_base = True  # what came after the base may hold it
             continue
         if nothing and prefix not in manifest.folders:
             refuse_if_hidden(store, names, key, prefix, frozenset(excluded), manifest, warnings)
             return Restored(key.join(prefix), Outcome.ABSENT, warnings=tuple(warnings))
-        _refuse_links_out(workspace, key, links)
-        now = time.time()
+        if (out := links_out(workspace, key, asked.links)) is not None:
+            record = _excluding(workspace, key, record, manifest, out, wish, excluded, warnings)
+            fell_back = True
+            continue
         # 2. What is needed: a directory that is partly here gets what is missing; what is here stays.
-        here = LocalPart() if wish.replace_here else look_here(workspace, key, prefix, wanted, record, links)
+        now = time.time()
+        need = needed(workspace, key, prefix, asked, record, wish)
+        here, others = need.here, need.others
         if base is not None and manifest.commit != base.commit:
             _refuse_mixture(key.join(prefix), base, manifest, in_use, here.differing if fell_back else (), warnings)
-        others = foreign(record, here)
-        if others and wish.prefer is Prefer.STORE:
-            left = tuple(p for p in here.differing if p not in others)
-            here, others = replace(here, differing=left, blocked=(), broken=(*here.broken, *others)), ()
-        elif others and wish.prefer is Prefer.NEITHER and (why := decisive(workspace, key, prefix, manifest.files, here, others)):
-            return _differs(key.join(prefix), manifest, why, warnings)
-        # Where work went on here, what came from the store and is gone was removed by that work.
-        went_on = bool(here.differing) and not others
-        stays = {*here.equal, *here.differing, *(p for p in (*record.here, *record.links) if went_on)}
-        needed = [r for p, r in wanted.items() if p not in stays and not any(within(p, b) for b in here.blocked)]
-        needed_links = {
-            p: t
-            for p, t in links.items()
-            if p not in here.same_links and p not in stays and not any(within(p, b) for b in here.blocked)
-        }
-        if not needed and not needed_links and here.exists and not _lacks_folder(workspace, key, folders):
+        if need.why:
+            return _differs(key.join(prefix), manifest, need.why, warnings)
+        if need.nothing:
             outcome = Outcome.MERGED if others else Outcome.LOCAL
             if others and workspace.has_failed(key):
                 outcome = Outcome.LOCAL  # made anew because it could not be restored: that descends from nothing
@@ -317,66 +308,61 @@ def restore_artifact(
                 after = _record_after(record, manifest, here.equal, here.same_links, wish, prefix, now)
                 _remember(workspace, key, after, record)
             return Restored(key.join(prefix), outcome, manifest.commit.id, warnings=_said(key, prefix, manifest, others, warnings))
-        workspace.refuse_links({key.join(p).parents()[0] for p in (*(r.path for r in needed), *needed_links)})
+        workspace.refuse_links(written_to(key, need))
         # 3. Fetched into a temporary, hashed as it goes. Proven damage: the generation before, all of it, said aloud.
         folder = workspace.temporary() / "tree"
         folder.mkdir()
         try:
-            fetched = fetch(store, manifest, needed, folder, progress)
+            joined = join_here(workspace, key, manifest, need, folder)
+            fetched = fetch(store, manifest, [r for r in need.files if r.path not in joined], folder, progress)
         except Corrupt as damage:
-            excluded.add(manifest.commit.id)
+            record = _excluding(workspace, key, record, manifest, damage, wish, excluded, warnings)
             fell_back = True
-            if wish.generation is not None:
-                raise
-            record = replace(record, damaged=frozenset(excluded))
-            workspace.save(key, record)
-            warnings.append(f"{damage}; going back a generation from {manifest.commit}")
-            log.warning("%s", warnings[-1])
             continue
         # 4. Published without replacing anything that appeared meanwhile. Links come last: nothing is written through one.
-        new = _here_of(workspace, fetched, manifest.files)
-        linked = here.same_links | needed_links.keys()
-        after = _record_after(record, manifest, {**here.equal, **new}, linked, wish, prefix, now)
+        new = {**_here_of(workspace, fetched, manifest.files), **{p: here.equal[first] for p, first in joined.items()}}
+        fetched |= {path: folder / path for path in joined}
+        after = _record_after(record, manifest, {**here.equal, **new}, here.same_links | need.links.keys(), wish, prefix, now)
         workspace.publishing(key, Publication(after, inodes(fetched)))
-        missing = _missing_folders(workspace, key, prefix, manifest)
-        appeared = _publish(workspace, key, prefix, manifest, folder, fetched, needed_links, folders, here, wish)
+        missing = in_places(workspace, key, {**missing_above(workspace, key, prefix, manifest.folders), **need.folders})
+        appeared = _publish(workspace, key, prefix, manifest, folder, fetched, need, wish)
         if appeared is None:
             continue  # a folder appeared where nothing was: decide again, with what is in it
-        made.update({place: f for place, f in missing.items() if place.is_dir()})
+        made.update(missing)
         # 5. The base: this workspace now stands on that generation.
         kept = {p: h for p, h in after.here.items() if p not in appeared}
-        after = replace(after, here=_refreshed(workspace, key, kept, new), links=after.links - set(appeared))
+        after = replace(after, here=_refreshed(workspace, key, kept, {*new, *joined.values()}), links=after.links - set(appeared))
         workspace.published(key, after)
-        size = sum(r.size for r in needed)
-        log.info("%s: restored from generation %s (%d files, %d bytes)", key.join(prefix), manifest.commit, len(needed), size)
+        size = sum(r.size for r in need.files)
+        log.info("%s: restored from generation %s (%d files, %d bytes)", key.join(prefix), manifest.commit, len(need.files), size)
         for path in appeared:
             warnings.append(f"{key.join(path)} appeared during the restore; the local file was kept")
             log.warning("%s", warnings[-1])
-        came = len(needed) + len(needed_links) - len(appeared)
+        came = len(need.files) + len(need.links) - len(appeared)
         outcome = Outcome.MERGED if others else Outcome.RESTORED if came or not appeared else Outcome.LOCAL
         said = _said(key, prefix, manifest, others, warnings)
-        return Restored(key.join(prefix), outcome, manifest.commit.id, "", said, len(needed), size)
+        return Restored(key.join(prefix), outcome, manifest.commit.id, "", said, len(need.files), size)
 
 
-_Part = TypeVar("_Part")
-
-
-def part(held: Mapping[str, _Part], prefix: str, owned: tuple[str, ...]) -> dict[str, _Part]:
-    """What of a generation is asked for: below the prefix, and not owned by an artifact further down."""
-    return {p: value for p, value in held.items() if within(p, prefix) and not any(within(p, o) for o in owned)}
-
-
-def _refuse_links_out(workspace: Workspace, key: Key, links: Mapping[str, str]) -> None:
-    """A link in a manifest stays inside the outputs of this workspace, or the manifest was not written for it.
-
-    Raises:
-        Corrupt: one leads out.
-    """
-    deepest = len(workspace.outputs.parts)
-    for path, target in links.items():
-        up = sum(part == ".." for part in target.split("/"))
-        if len(key.join(path).parts) - 1 - up < deepest:
-            raise Corrupt(f"{key.join(path)}: the link leads out of {workspace.outputs}/, to {printable(target)}")
+def _excluding(
+    workspace: Workspace,
+    key: Key,
+    record: Record,
+    manifest: Manifest,
+    damage: Corrupt,
+    wish: Wish,
+    excluded: set[str],
+    warnings: list[str],
+) -> Record:
+    """The record once a generation is proven damaged. Raises the damage where that very generation was asked for."""
+    if wish.generation is not None:
+        raise damage
+    excluded.add(manifest.commit.id)
+    record = replace(record, damaged=frozenset(excluded))
+    workspace.save(key, record)
+    warnings.append(f"{damage}; going back a generation from {manifest.commit}")
+    log.warning("%s", warnings[-1])
+    return record
 
 
 def _differs(key: Key, manifest: Manifest, why: str, warnings: list[str]) -> Restored:
@@ -397,19 +383,6 @@ def _said(key: Key, prefix: str, manifest: Manifest, others: tuple[str, ...], wa
         log.warning("%s", text)
         return (*warnings, text)
     return tuple(warnings)
-
-
-def _lacks_folder(workspace: Workspace, key: Key, folders: Iterable[str]) -> bool:
-    return any(lstat_or_none(workspace.local(key.join(f))) is None for f in folders)
-
-
-def _missing_folders(workspace: Workspace, key: Key, prefix: str, manifest: Manifest) -> dict[Path, FolderRecord]:
-    """The folders that the restore is about to make, those above the prefix included."""
-    return {
-        workspace.local(key.join(path)): folder
-        for path, folder in manifest.folders.items()
-        if (within(path, prefix) or within(prefix, path)) and lstat_or_none(workspace.local(key.join(path))) is None
-    }
 
 
 def _refuse_mixture(
@@ -434,10 +407,10 @@ def _here_of(workspace: Workspace, fetched: Mapping[str, Path], files: Mapping[s
     return {p: Here(files[p].blake3, Signature.of(os.lstat(t)), proven and not files[p].sqlite) for p, t in fetched.items()}
 
 
-def _refreshed(workspace: Workspace, key: Key, kept: Mapping[str, Here], new: Mapping[str, Here]) -> dict[str, Here]:
+def _refreshed(workspace: Workspace, key: Key, kept: Mapping[str, Here], moved: Set[str]) -> dict[str, Here]:
     """Publishing moves ctimes, so the signatures of what was published are taken once more."""
     result = dict(kept)
-    for path in new.keys() & kept.keys():
+    for path in moved & kept.keys():
         found = lstat_or_none(workspace.local(key.join(path)))
         if found is not None:
             result[path] = refreshed(kept[path], found)
@@ -494,6 +467,12 @@ def _in_use(workspace: Workspace, key: Key, record: Record) -> dict[str, str]:
     return {p: h.blake3 for p, h in record.here.items() if lstat_or_none(workspace.local(key.join(p))) is not None}
 
 
+def _at_first(folder: FolderRecord) -> FolderRecord:
+    """The folder as it is published: where its mode would stand in the way of what is still to come, that is set at the end."""
+    bars = folder.mode is not None and folder.mode & 0o700 != 0o700
+    return replace(folder, mode=None) if bars else folder
+
+
 def _publish(
     workspace: Workspace,
     key: Key,
@@ -501,9 +480,7 @@ def _publish(
     manifest: Manifest,
     folder: Path,
     fetched: Mapping[str, Path],
-    links: Mapping[str, str],
-    folders: Mapping[str, FolderRecord],
-    here: LocalPart,
+    need: Needed,
     wish: Wish,
 ) -> tuple[str, ...] | None:
     """Put what was fetched in place, then the links.
@@ -515,25 +492,23 @@ def _publish(
     if wish.replace_here and lstat_or_none(place) is not None:
         is_database = prefix in manifest.files and manifest.files[prefix].sqlite
         workspace.set_aside(place, *(side_files(place) if is_database else ()))
-    for path in here.broken:
+    for path in need.here.broken:
         broken = workspace.local(key.join(path))
         workspace.set_aside(broken, *side_files(broken))
-    if tree and not here.exists:
+    if tree and not need.here.exists:
         with local_errors():
-            for path in folders:
+            for path in need.folders:
                 (folder / path).mkdir(parents=True, exist_ok=True)
             (folder / prefix).mkdir(parents=True, exist_ok=True)
-        make_links(links, folder)
-        settle_folders({folder / p: FolderRecord(p, None, f.mtime_ns) for p, f in folders.items()})
+        make_links(need.links, folder)
+        settle_folders({folder / p: _at_first(f) for p, f in need.folders.items()})
         return () if publish_tree(folder / prefix if prefix else folder, place) else None
     for path in fetched:
         # Side files without their database are another database's: SQLite must never replay them into this one.
         stale = side_files(workspace.local(key.join(path))) if manifest.files[path].sqlite else []
         if stale and lstat_or_none(workspace.local(key.join(path))) is None:
             workspace.set_aside(*stale)
-    for path in folders:
-        place = workspace.local(key.join(path))
-        if lstat_or_none(place) is None:
-            with local_errors():
-                place.mkdir(parents=True)
-    return (*publish_files(fetched, workspace.local(key)), *make_links(links, workspace.local(key)))
+    for path in need.folders:
+        with local_errors(), contextlib.suppress(FileExistsError):
+            workspace.local(key.join(path)).mkdir(parents=True)
+    return (*publish_files(fetched, workspace.local(key)), *make_links(need.links, workspace.local(key)))

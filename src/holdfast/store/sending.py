@@ -205,7 +205,7 @@ class Sending:
 
 
 def was_rewritten(staged: Staged) -> bool:
-    """True where a hard link shows that its original was written to. Another file in its place is a copy that the guard made before."""
+    """True where a hard link shows that its original was written to. Another file in its place is the guard's copy."""
     assert staged.source is not None
     assert staged.linked is not None
     found = lstat_or_none(staged.source)
@@ -238,8 +238,8 @@ def _record(staged: Staged) -> FileRecord:
     )
 
 
-#: Descriptors of hard links whose original somebody opened for writing meanwhile. That may be a library in this process, and closing
-#: one would drop its locks, so they stay open for as long as it may be so.
+#: Descriptors of hard links whose original somebody opened for writing meanwhile. That may be a library in this process, and
+#: closing one would drop its locks, so they stay open for as long as it may be so.
 _left_open: list[int] = []
 
 

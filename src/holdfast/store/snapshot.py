@@ -305,12 +305,12 @@ class _Taking:
 
     def run(self, scope: tuple[str, ...], owned: tuple[str, ...], force: frozenset[str]) -> Snapshot:
         found, self._owned = self._found, owned
-        also = {path: group[0] for group in found.hard_links for path in group[1:]}
+        also = {path: first for group in found.hard_links for path in group if path != (first := self._first(group))}
         changed = [p for p, f in found.files.items() if p not in also and not self._is_unchanged(p, f, forced=p in force)]
         if changed:
             self._look_into(changed, force)
         for path, first in also.items():
-            self._also(path, first, found.files[path])
+            self._also(path, first, found.files[path], forced=path in force)
         groups = together(self._files)
         for group in groups:
             self._of_one_moment(group)
@@ -384,7 +384,7 @@ class _Taking:
         inside = {p for group in groups for p in group.members(self._files)}
         moved = {}
         for path, staged in self._staged.items():
-            if path in inside or staged.torn or staged.sqlite or staged.same_as is not None or staged.member is not None:
+            if path in inside or staged.torn or staged.sqlite or self._files[path].links > 1:  # other names share its copy
                 continue
             found = lstat_or_none(self._workspace.local(self._key.join(path)))
             now = None if found is None or not is_file(found) else Found.of(found)
@@ -518,17 +518,21 @@ class _Taking:
                 sparse=captured.sparse,
             )
 
-    def _also(self, path: str, first: str, file: Found) -> None:
+    def _first(self, group: tuple[str, ...]) -> str:
+        """The name under which a file of several is looked into: one that the store has, so that a new name costs nothing."""
+        return next((p for p in group if p in self._known.files and p in self._known.here), group[0])
+
+    def _also(self, path: str, first: str, file: Found, *, forced: bool) -> None:
         """Another name of a file that was taken: it is what that one is."""
         known, base = self._known.here.get(path), self._known.files.get(path)
         taken, kept = self._staged.get(first), self._kept.get(first)
         if first in self._refused:
             self._refused[path] = self._refused[first]
-        elif taken is not None and (base is None or known is None or taken.blake3 is None or taken.blake3 != base.blake3):
+        elif taken is not None and (forced or base is None or known is None or taken.blake3 is None or taken.blake3 != base.blake3):
             self._staged[path] = replace(taken, path=path, member=first)
         elif taken is not None and base is not None:
             self._kept[path] = taken.as_here(base.blake3)
-        elif kept is not None and base is not None and known is not None and base.blake3 == kept.blake3:
+        elif kept is not None and not forced and base is not None and known is not None and base.blake3 == kept.blake3:
             self._kept[path] = kept
         elif kept is not None:
             size, now = file.signature.size, kept.signature.mtime_ns

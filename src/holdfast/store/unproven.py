@@ -13,8 +13,8 @@ from holdfast.store.workspace import Workspace
 def changed_unseen(workspace: Workspace, key: Key, paths: Iterable[str], record: Record) -> set[str]:
     """Those of the paths whose content is not that of the base, although their signature is.
 
-    Costs nothing for a file whose signature proves its content: one that was at rest when it was taken, and that nobody had mapped. Of
-    any other the content is read, once where it rests by now, and every time where a program holds it open for writing.
+    Costs nothing for a file whose signature proves its content: one that was at rest when it was taken, and that nobody had
+    mapped. Any other is read, once where it rests by now, and every time where a program holds it open for writing.
 
     Args:
         workspace: Where they lie.
@@ -25,14 +25,22 @@ def changed_unseen(workspace: Workspace, key: Key, paths: Iterable[str], record:
     Raises:
         LocalError: they cannot be looked at.
     """
-    wanted = []
+    wanted, follow = [], workspace.keeping.follow
     for path in paths:
         known, base = record.here[path], record.base.files.get(path) if record.base else None
         if base is None or known.trusted or workspace.proven.get((key, path)) == known:
             continue
-        place = str(workspace.local(key.join(path)))
-        sparse = base.sparse is not None
-        wanted.append(Wanted(path, place, known.signature, base=base.blake3, base_sparse=sparse, was_database=base.sqlite))
+        wanted.append(
+            Wanted(
+                path,
+                str(workspace.local(key.join(path))),
+                known.signature,
+                base=base.blake3,
+                base_sparse=base.sparse is not None,
+                was_database=base.sqlite,
+                followed=key.join(path) in follow,
+            )
+        )
     if not wanted:
         return set()
     with workspace.scratch() as folder:

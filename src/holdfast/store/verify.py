@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from blake3 import blake3
 
 from holdfast.errors import Corrupt, StoreNotFound
-from holdfast.store.fetch import read_pieces
+from holdfast.store.fetch import assemble
 from holdfast.store.format.entries import FileRecord
 from holdfast.store.keys import Key, printable
 from holdfast.store.names import ManifestName
@@ -118,10 +118,9 @@ def _compare_pieces(store: Store, record: FileRecord, contents: Mapping[str, _Co
     for piece in record.pieces:
         if (problem := contents[piece.payload].problem) or contents[piece.payload].size != piece.size:
             return problem or f"has {contents[piece.payload].size} bytes instead of {piece.size}"
-    hasher = blake3()
-    for chunk in read_pieces(store, record, record.path):
-        hasher.update(chunk)
-    return "" if hasher.hexdigest() == record.blake3 else "is damaged: its hash does not match"
+    with local_errors(), tempfile.TemporaryFile() as scratch:
+        whole = assemble(store, record, scratch, Silent(), record.path)
+    return "" if whole == record.blake3 else "or another of its payloads is damaged: the hash of the pieces does not match"
 
 
 def _compare_member(content: _Content, record: FileRecord) -> str:

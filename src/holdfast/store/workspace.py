@@ -71,7 +71,8 @@ class Workspace:
         self.outputs = Key.parse(outputs)
         # Beside the real outputs, so that hard links and renames stay on one file system when outputs is a link.
         place = self.root / self.outputs.value
-        self._outputs = real_path(place) if place.is_symlink() else place
+        self._real = real_path(place)  # of which the project may be reached through a link as well
+        self._outputs = self._real if place.is_symlink() else place
         self._beside = self._outputs.parent
         # Several projects may link to outputs on one disk; each remembers by itself.
         mark = f"-{blake3(str(self.root).encode()).hexdigest(length=4)}" if place.is_symlink() else ""
@@ -145,7 +146,7 @@ class Workspace:
     @property
     def places(self) -> Outputs:
         """Where outputs lie on this machine."""
-        return Outputs(self.outputs, self.root / self.outputs.value, self._outputs)
+        return Outputs(self.outputs, self.root / self.outputs.value, self._real)
 
     @property
     def keeping(self) -> Keeping:

@@ -9,7 +9,11 @@ from holdfast.errors import Corrupt
 from holdfast.store.keys import Key, check_component, printable
 
 _NS = 1_000_000_000
-_TIME = re.compile(r"(-?)(0|[1-9][0-9]{0,11})\.([0-9]{9})")
+_TIME = re.compile(r"(-?)(0|[1-9][0-9]{0,18})\.([0-9]{9})")
+#: As far as Linux counts, in seconds before and after 1970.
+_MAX_SECONDS = 1 << 63
+#: Linux takes no longer target of a symbolic link (PATH_MAX, with a NUL at its end).
+_MAX_TARGET_BYTES = 4095
 #: Longest reason that a manifest gives for a torn file.
 MAX_REASON = 200
 
@@ -103,10 +107,10 @@ def time_text(ns: int) -> str:
 def time_of_text(text: str) -> int:
     """The nanoseconds that `time_text` wrote. Raises Corrupt for anything else."""
     found = _TIME.fullmatch(text)
-    ns = 0 if found is None else int(found[2]) * _NS + int(found[3])
-    if found is None or (found[1] and not ns):
+    ns = 0 if found is None else int(f"{found[1]}{found[2]}{found[3]}")
+    if found is None or (found[1] and not ns) or not -_MAX_SECONDS * _NS <= ns < _MAX_SECONDS * _NS:
         raise Corrupt(f"{printable(text)[:40]} is not a time")
-    return -ns if found[1] else ns
+    return ns
 
 
 def check_target(holder: Key, target: str) -> str | None:
@@ -126,4 +130,6 @@ def check_target(holder: Key, target: str) -> str | None:
     problem = next((p for p in map(check_component, parts[up:]) if p is not None), None)
     if problem is not None:
         return f"leads to a path that {problem}"
+    if len(target.encode()) > _MAX_TARGET_BYTES:
+        return f"leads to a path of more than {_MAX_TARGET_BYTES} bytes"
     return "leads out of the outputs" if up > len(holder.parts) - 2 else None

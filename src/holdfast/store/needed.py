@@ -1,0 +1,169 @@
+"""What of a generation a restore has to bring: what is asked for, what of it is here, and what is missing."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+from holdfast.errors import Corrupt
+from holdfast.store.choose import Prefer, Wish
+from holdfast.store.format.entries import FileRecord, FolderRecord
+from holdfast.store.here import LocalPart, decisive, foreign, look_here
+from holdfast.store.keys import Key, folders_above, printable, within
+from holdfast.store.manifest import Manifest
+from holdfast.store.records import Record, Signature
+from holdfast.store.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+_Part = TypeVar("_Part")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a generation holds of what is asked for, by path below the artifact."""
+
+    files: Mapping[str, FileRecord]
+    links: Mapping[str, str]
+    folders: Mapping[str, FolderRecord]
+
+
+def asked_for(key: Key, manifest: Manifest, prefix: str, owned: tuple[str, ...], warnings: list[str]) -> Asked:
+    """What of a generation is asked for: at and below the prefix, and not owned by an artifact further down.
+
+    A symbolic link in whose place a folder of such an artifact comes is not made, which is said.
+    """
+    links = _part(manifest.links, prefix, owned)
+    for path in [p for p in links if any(within(o, p) for o in owned)]:
+        del links[path]
+        text = f"{key.join(path)}: the symbolic link of generation {manifest.commit} is not made, because an artifact lies below it"
+        if text not in warnings:
+            warnings.append(text)
+            log.warning("%s", text)
+    return Asked(_part(manifest.files, prefix, owned), links, _part(manifest.folders, prefix, owned))
+
+
+def _part(held: Mapping[str, _Part], prefix: str, owned: tuple[str, ...]) -> dict[str, _Part]:
+    return {p: value for p, value in held.items() if within(p, prefix) and not any(within(p, o) for o in owned)}
+
+
+def links_out(workspace: Workspace, key: Key, links: Mapping[str, str]) -> Corrupt | None:
+    """What is wrong with links that lead out of the outputs of this workspace: a manifest was forged, or written for others."""
+    deepest = len(workspace.outputs.parts)
+    for path, target in links.items():
+        up = sum(part == ".." for part in target.split("/"))
+        if len(key.join(path).parts) - 1 - up < deepest:
+            return Corrupt(f"{key.join(path)}: the link leads out of {workspace.outputs}/, to {printable(target)}")
+    return None
+
+
+@dataclass(frozen=True)
+class Needed:
+    """What is missing.
+
+    Args:
+        here: What is here.
+        others: What differs here and nobody got from the store; it stays.
+        why: Why nothing is done until somebody says which side counts; empty where nothing stands against it.
+        files: To be fetched.
+        links: To be made, with their targets.
+        folders: To be made.
+    """
+
+    here: LocalPart
+    others: tuple[str, ...] = ()
+    why: str = ""
+    files: tuple[FileRecord, ...] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
+    folders: Mapping[str, FolderRecord] = field(default_factory=dict)
+
+    @property
+    def nothing(self) -> bool:
+        """All of it is here, as far as it is to come."""
+        return self.here.exists and not (self.files or self.links or self.folders)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All that is missing."""
+        return (*(r.path for r in self.files), *self.links, *self.folders)
+
+
+def needed(workspace: Workspace, key: Key, prefix: str, asked: Asked, record: Record, wish: Wish) -> Needed:
+    """What a restore has to bring. A directory that is partly here gets what is missing; what is here stays.
+
+    Raises:
+        LocalError: what is here cannot be looked at.
+    """
+    here = LocalPart()
+    if not wish.replace_here:
+        here = look_here(workspace, key, prefix, asked.files, record, asked.links, asked.folders)
+    others = foreign(record, here)
+    if others and wish.prefer is Prefer.STORE:
+        left = tuple(p for p in here.differing if p not in others)
+        here, others = replace(here, differing=left, blocked=(), broken=(*here.broken, *others)), ()
+    elif others and wish.prefer is Prefer.NEITHER and (why := decisive(workspace, key, prefix, asked.files, here, others)):
+        return Needed(here, others, why)
+    # Where work went on here, what came from the store and is gone was removed by that work.
+    went_on = bool(here.differing) and not others
+    stays = {*here.equal, *here.differing, *here.same_links, *(p for p in (*record.here, *record.links) if went_on)}
+
+    def missing(path: str) -> bool:
+        return path not in stays and not any(within(path, b) for b in here.blocked)
+
+    files = tuple(r for p, r in asked.files.items() if missing(p))
+    links = {p: target for p, target in asked.links.items() if missing(p)}
+    above = folders_above((*(r.path for r in files), *links)) if went_on else asked.folders.keys()
+    folders = {p: f for p, f in asked.folders.items() if p in above and missing(p)}
+    if here.exists:
+        aside = here.broken  # what can be seen below is seen through a link
+        folders = {p: f for p, f in folders.items() if any(within(p, b) for b in aside) or not workspace.has(key.join(p))}
+    return Needed(here, others, "", files, links, folders)
+
+
+def written_to(key: Key, need: Needed) -> set[Key]:
+    """The folders that something is put into. What is moved aside first is in nobody's way."""
+    found: set[Key] = set()
+    for path in need.paths:
+        aside = next((b for b in need.here.broken if within(path, b)), path)
+        found.update(key.join(aside).parents()[:1])
+    return found
+
+
+def join_here(workspace: Workspace, key: Key, manifest: Manifest, need: Needed, folder: Path) -> dict[str, str]:
+    """Missing files that are another name of a file that is here: path to the path of that one. They are linked into `folder`."""
+    wanted, joined = {r.path for r in need.files}, {}
+    for group in manifest.hard_links if need.here.equal else ():
+        first = next((p for p in group if p in need.here.equal), None)
+        if first is None:
+            continue
+        for path in group:
+            if path in wanted and _link(workspace.local(key.join(first)), folder / path, need.here.equal[first].signature):
+                joined[path] = first
+    return joined
+
+
+def _link(place: Path, temporary: Path, seen: Signature) -> bool:
+    """Another name for a file that is here, unless it has changed since it was seen or the file system cannot."""
+    try:
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        os.link(place, temporary, follow_symlinks=False)
+        if seen.same_content(Signature.of(os.lstat(temporary))):
+            return True
+        temporary.unlink()
+    except OSError:
+        return False
+    return False
+
+
+def missing_above(workspace: Workspace, key: Key, prefix: str, folders: Mapping[str, FolderRecord]) -> dict[str, FolderRecord]:
+    """The folders above a part that a restore is about to make."""
+    return {p: f for p, f in folders.items() if p != prefix and within(prefix, p) and not workspace.has(key.join(p))}
+
+
+def in_places(workspace: Workspace, key: Key, folders: Mapping[str, FolderRecord]) -> dict[Path, FolderRecord]:
+    """The same by where they lie."""
+    return {workspace.local(key.join(path)): folder for path, folder in folders.items()}
