@@ -44,7 +44,7 @@ def lmdb_torn(content: Content) -> str:
 
 
 def duckdb_torn(content: Content) -> str:
-    """All blocks are there that the newer of its two headers counts, but for free ones, which a checkpoint may cut off.
+    """All blocks are there that the newer of its two headers counts, but for free ones, which may be cut off.
 
     Nothing is told where the numbers cannot be a header's, as in an encrypted one, or the list of free blocks is a long one.
     Source: duckdb/storage/storage_info.hpp, `DatabaseHeader`: checksum, iteration, meta block, free list, block count, block size,
