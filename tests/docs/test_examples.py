@@ -45,7 +45,10 @@ EXPECTED = {
 }
 
 #: What a page's examples print on the second machine, where it shows that they went on.
-SECOND = {"docs/hpo-checkpoints.md": "of 5 - went on", "docs/what-is-kept.md": "latest is step-200.bin 0o100640\nTrue [('scratch.tmp',)]"}
+SECOND = {
+    "docs/hpo-checkpoints.md": "of 5 - went on",
+    "docs/what-is-kept.md": "latest is step-200.bin 0o100640\nTrue [('scratch.tmp',)]",
+}
 
 COMMAND = typer.main.get_command(app)
 

@@ -13,10 +13,11 @@ from tests.live.writers import PROGRAMS
 PAGE = Path(__file__).parents[2] / "docs" / "files-in-use-measured.md"
 HEAD = """# Files in use, measured
 
-Real programs that write all the time, each in a process of its own, and `holdfast` in another, which backs up at random moments. Every generation was
-restored and opened with the program's own library. "A state it had" is one that the program had written completely; "named" means that the
-generation says of a file that it is torn, or that the backup refused it by name, so that it is not called safe; "wrong" would be neither.
-Programs write as fast as they can, which is harder than any training. Made by `python -m tests.live --backups {backups}`.
+Real programs that write all the time, each in a process of its own, and `holdfast` in another, which backs up at random moments.
+Every generation was restored and opened with the program's own library. "A state it had" is one that the program had written
+completely; "named" means that the generation says of a file that it is torn, or that the backup refused it by name, so that it is
+not called safe; "wrong" would be neither. Programs write as fast as they can, which is harder than any training: of what never
+rests no copy is whole, unless its library or its format makes one so. Made by `python -m tests.live --backups {backups}`.
 
 """
 
@@ -56,22 +57,9 @@ def main() -> None:
 
 
 def _versions() -> list[str]:
-    packages = (
-        "numpy",
-        "lmdb",
-        "duckdb",
-        "h5py",
-        "zarr",
-        "torch",
-        "tensorboardX",
-        "wandb",
-        "mlflow",
-        "optuna",
-        "joblib",
-        "safetensors",
-    )
+    packages = ("numpy", "lmdb", "duckdb", "h5py", "zarr", "torch", "tensorboardX", "wandb", "mlflow", "optuna", "joblib")
     found = []
-    for package in (*packages, "pyarrow", "plyvel", "rocksdict", "pylance"):
+    for package in (*packages, "safetensors", "pyarrow", "plyvel", "rocksdict", "pylance"):
         try:
             found.append(f"{package} {version(package)}")
         except ModuleNotFoundError:

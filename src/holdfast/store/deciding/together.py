@@ -32,7 +32,8 @@ class Together:
         why: What is said of it then.
         kinds: It is one only if a file in it is of such a kind; empty where names are enough.
         appended: Nothing in it is written twice, and what a file names was written before it: what came meanwhile is added.
-        rest_seconds: Nothing in it was written for so long: its program writes one file after the other, and no file says which are done.
+        rest_seconds: Nothing in it may have been written for so long: its program writes one file after the other, and none says
+            which are done.
     """
 
     scope: tuple[str, ...]
@@ -69,13 +70,8 @@ def together(paths: Collection[str]) -> list[Together]:
     names: dict[str, set[str]] = {}
     for path in paths:
         names.setdefault(_folder(path), set()).add(_name(path))
-    found = [
-        Together(
-            (path.removesuffix(_LOG), path), path.removesuffix(_LOG), "written to between its file and its log", _DATABASE_KINDS
-        )
-        for path in paths
-        if path.endswith(_LOG) and path.removesuffix(_LOG) in paths
-    ]
+    pairs = ((p.removesuffix(_LOG), p) for p in paths if p.endswith(_LOG) and p.removesuffix(_LOG) in paths)
+    found = [Together(pair, pair[0], "written to between its file and its log", _DATABASE_KINDS) for pair in pairs]
     roots: list[str] = []
     for folder in sorted(names):
         inside = names[folder]

@@ -46,8 +46,8 @@ SPOOL = "spool.tar"
 #: Two writes closer than the kernel's clock tick (at most 10 ms on Linux) can leave one mtime.
 _TICK_NS = 50_000_000
 _TRIES = 3
-#: A mapped file is at rest if nothing is written to it for so long. A program that fills one is held up by the disk now and then, and
-#: what lies there until it goes on is the same at two looks, and half of one state.
+#: A mapped file is at rest if nothing is written to it for so long. A program that fills one is held up by the disk now and then,
+#: and what lies there until it goes on is the same at two looks, and half of one state.
 _MAPPED_REST_SECONDS = 0.25
 _READ = os.O_RDONLY | NO_BLOCK | BINARY
 #: What is said of a file that its program has not closed.

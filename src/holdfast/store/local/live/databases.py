@@ -44,7 +44,7 @@ def lmdb_torn(content: Content) -> str:
 
 
 def duckdb_torn(content: Content) -> str:
-    """All blocks are there that the newer of its two headers counts, but for free ones, which a checkpoint may cut off.
+    """All blocks are there that the newer of its two headers counts, but for free ones, which may be cut off.
 
     Nothing is told where the numbers cannot be a header's, as in an encrypted one, or the list of free blocks is a long one.
     Source: duckdb/storage/storage_info.hpp, `DatabaseHeader`: checksum, iteration, meta block, free list, block count, block size,
@@ -66,7 +66,7 @@ def duckdb_torn(content: Content) -> str:
 def _duckdb_free(content: Content, pointer: int, size: int) -> set[int]:
     """The free blocks: behind a pointer to the next part, their number, and each of them.
 
-    Source: duckdb's metadata_manager.cpp (a block is 64 parts behind its checksum) and single_file_block_manager.cpp, `LoadFreeList`.
+    Source: duckdb's metadata_manager.cpp (a block is 64 parts behind its checksum), single_file_block_manager.cpp, `LoadFreeList`.
     """
     if pointer == _DUCKDB_NO_BLOCK:
         return set()

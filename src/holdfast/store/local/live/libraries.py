@@ -72,7 +72,13 @@ def _lmdb(place: Path, target: Path) -> str:
             tempfile.TemporaryDirectory(dir=target.parent) as folder,
         ):
             made = Path(folder) / "data.mdb"
-            environment.copy(str(made) if single else folder)  # a copy is of the same form as its original
+            copying = str(made) if single else folder  # a copy is of the same form as its original
+            try:
+                # Page by page: the other way waits for the writer's lock, so for as long as a transaction is open.
+                environment.copy(copying, compact=True)
+            except lmdb.Error:  # it has pages that nothing leads to
+                made.unlink(missing_ok=True)
+                environment.copy(copying)
             os.rename(made, target)
     except (lmdb.Error, OSError) as error:
         return f"a mixture: LMDB could not copy it ({error})"
