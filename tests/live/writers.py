@@ -111,7 +111,7 @@ def _memmap_rests(folder: Path, size: Size) -> Step:
 
     def step(number: int) -> None:
         inner(number)
-        time.sleep(0.3)
+        time.sleep(1)
 
     return step
 
