@@ -361,6 +361,10 @@ class Forge:
             **other,
         }
 
+    def body_2(self, key: str, number: int, files: Sequence[Mapping[str, Any]], **other: Any) -> dict[str, Any]:
+        """The same in format 2."""
+        return self.body(key, number, files, **{"format": 2, "links": [], "hard_links": [], **other})
+
     def place(self, key: str, number: int, parent: str | None = None) -> Path:
         """Where the manifest of a generation lies."""
         above = parent or (commit_id(number - 1) if number > 1 else "0" * 8)

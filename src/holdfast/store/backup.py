@@ -388,7 +388,8 @@ def _unchanged(
         parent,
         here,
         record.copied,
-        chosen=record.chosen,
+        # What is here without memory, and is an older generation, is what somebody goes on from: the newest from then on.
+        chosen=record.chosen or (line.adopted and bool(line.others)),
         damaged=record.damaged,
         looked=_of_what_is_held(looked, parent.files),
         links=_links_here(Record() if line.adopted else record, snapshot, parent.links),

@@ -98,16 +98,20 @@ def choose(
         if generation.state is State.NEWER:  # going back behind a newer version's work in silence would look like success
             raise StoreUnreadable(errno.EPROTONOSUPPORT, generation.problem, store.backend.location)
         newer, head = generation.name.commit, heads[0]
-        text = f"{head.key}: generation {newer} is not whole ({generation.problem}); going back to {head.commit}"
-        if text not in warnings:
-            warnings.append(text)
-            log.warning("%s", text)
+        say(warnings, f"{head.key}: generation {newer} is not whole ({generation.problem}); going back to {head.commit}")
     if len(heads) > 1:
         others = ", ".join(str(h.commit) for h in heads[1:])
         log.warning(
             "%s: a fork: taking %s, beside it stand %s; `holdfast history` shows them", heads[0].key, heads[0].commit, others
         )
     return _not_torn(store, names, heads, excluded, warnings) if heads else Choice(None)
+
+
+def say(warnings: list[str], text: str) -> None:
+    """A warning, once: logged, and for the result."""
+    if text not in warnings:
+        warnings.append(text)
+        log.warning("%s", text)
 
 
 def _not_torn(
@@ -119,15 +123,12 @@ def _not_torn(
     if manifest is head:
         return Choice(head)
     path, why = min(head.torn.items())
-    text = f"{head.key.join(path)}: in generation {head.commit} it is {printable(why)}; "
-    if manifest is None:
-        text += "every older generation has a torn file too"
-    else:
-        text += f"taking {manifest.commit}, which has no torn file (`holdfast restore {head.key} --generation {head.commit.id}` "
-        text += "takes the torn one)"
-    if text not in warnings:
-        warnings.append(text)
-        log.warning("%s", text)
+    if manifest is not None:
+        say(
+            warnings,
+            f"{head.key.join(path)}: in generation {head.commit} it is {printable(why)}; taking {manifest.commit}, which has no "
+            f"torn file (`holdfast restore {head.key} --generation {head.commit.id}` takes the torn one)",
+        )
     return Choice(manifest or head, passed)
 
 

@@ -16,7 +16,7 @@ from holdfast.store.coverage import Coverage, DirectoryTest, Target, artifacts, 
 from holdfast.store.fetch import fetch
 from holdfast.store.format.entries import FolderRecord
 from holdfast.store.keys import Key
-from holdfast.store.needed import asked_for, links_out
+from holdfast.store.needed import asked_for, links_out, say_torn
 from holdfast.store.outcomes import Outcome, Restored
 from holdfast.store.progress import Progress
 from holdfast.store.publish import make_links, settle_folders
@@ -134,6 +134,7 @@ def _gather(
             warnings.append(f"{damage}; going back a generation from {manifest.commit}")
             log.warning("%s", warnings[-1])
             continue
+        say_torn(key, manifest, wanted.values(), warnings)
         tree = scratch / "tree"
         for path, file in fetched.items():
             place = tree / key.join(path).value

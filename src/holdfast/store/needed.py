@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from holdfast.errors import Corrupt
-from holdfast.store.choose import Prefer, Wish
+from holdfast.store.choose import Prefer, Wish, say
 from holdfast.store.format.entries import FileRecord, FolderRecord
 from holdfast.store.here import LocalPart, decisive, foreign, look_here
 from holdfast.store.keys import Key, folders_above, printable, within
+from holdfast.store.local.links import joined
 from holdfast.store.manifest import Manifest
 from holdfast.store.records import Record, Signature
 from holdfast.store.workspace import Workspace
-
-log = logging.getLogger(__name__)
 
 _Part = TypeVar("_Part")
 
@@ -40,15 +38,24 @@ def asked_for(key: Key, manifest: Manifest, prefix: str, owned: tuple[str, ...],
     links = _part(manifest.links, prefix, owned)
     for path in [p for p in links if any(within(o, p) for o in owned)]:
         del links[path]
-        text = f"{key.join(path)}: the symbolic link of generation {manifest.commit} is not made, because an artifact lies below it"
-        if text not in warnings:
-            warnings.append(text)
-            log.warning("%s", text)
+        say(
+            warnings,
+            f"{key.join(path)}: the symbolic link of generation {manifest.commit} is not made, because an artifact lies below it",
+        )
     return Asked(_part(manifest.files, prefix, owned), links, _part(manifest.folders, prefix, owned))
 
 
 def _part(held: Mapping[str, _Part], prefix: str, owned: tuple[str, ...]) -> dict[str, _Part]:
     return {p: value for p, value in held.items() if within(p, prefix) and not any(within(p, o) for o in owned)}
+
+
+def leads_through(key: Key, manifest: Manifest, prefix: str) -> tuple[Key, Key] | None:
+    """Where a path leads through a symbolic link of a generation: that link, and the path that is meant then."""
+    for above in sorted(folders_above([prefix])):
+        if above in manifest.links:
+            link = key.join(above)
+            return link, joined(link, manifest.links[above]).join(prefix[len(above) + 1 :])
+    return None
 
 
 def links_out(workspace: Workspace, key: Key, links: Mapping[str, str]) -> Corrupt | None:
@@ -122,6 +129,12 @@ def needed(workspace: Workspace, key: Key, prefix: str, asked: Asked, record: Re
         aside = here.broken  # what can be seen below is seen through a link
         folders = {p: f for p, f in folders.items() if any(within(p, b) for b in aside) or not workspace.has(key.join(p))}
     return Needed(here, others, "", files, links, folders)
+
+
+def say_torn(key: Key, manifest: Manifest, files: Iterable[FileRecord], warnings: list[str]) -> None:
+    """Files that come back as they were, which is not whole."""
+    for record in sorted((r for r in files if r.torn), key=lambda r: r.path):
+        say(warnings, f"{key.join(record.path)}: it is {printable(record.torn)}, as generation {manifest.commit} has it")
 
 
 def written_to(key: Key, need: Needed) -> set[Key]:

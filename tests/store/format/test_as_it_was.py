@@ -143,7 +143,21 @@ def every_mode(outputs: Path) -> None:
             folder(outputs / "d" / place, mode, FAR)
 
 
-NAMES = ["ümlaut", "ümlaut", " leading", "trailing ", "trailing.", "a:b*c?d<e>f|g\\h", "new\nline", "tab\t", "@000001-00000001", "x" * 255, "é" * 127, "日本語", "🎉", "small-files", "x.sparse.tar", "x (1)", "-", "~", "%2F", "#", "Model.pt", "model.pt"]
+NAMES = [
+    " leading",
+    "trailing ",
+    "trailing.",
+    "a:b*c?d<e>f|g\\h",
+    "new\nline",
+    "tab\t",
+    "ümlaut",
+    "u\u0308mlaut",
+    "é" * 127,
+    "x" * 255,
+]
+NAMES.extend(
+    ("日本語", "🎉", "small-files", "x.sparse.tar", "x (1)", "@000001-00000001", "-", "~", "%2F", "#", "Model.pt", "model.pt")
+)
 
 
 def every_name(outputs: Path) -> None:
@@ -321,11 +335,10 @@ def same(*places: Path) -> bool:
 
 @dataclass(frozen=True)
 class Later:
-    """What happens to the names of one file between two backups, and what may be sent for it: nothing, or payload."""
+    """What happens to the names of one file between two backups, and whether payload is sent for it."""
 
     change: Callable[[Path], object]
     sent: bool = False
-    again: str = "outputs/d"
 
 
 def removed(name: str) -> Callable[[Path], object]:
@@ -379,14 +392,25 @@ def test_names_of_one_file_that_come_and_go_come_back_so(rig: Rig, what: str, co
     LATER[what].change(d)
     assert machine.keeper().backup("outputs/d")
     assert (rig.payloads() != payloads) == LATER[what].sent
-    for number in range(10):  # so that tars are merged, of what these names share too
-        put(d / f"{what} {number}", b"%d" % number)
+    other = rig.machine()
+    assert other.keep.ensure("outputs/d").outcome is Outcome.RESTORED
+    assert picture(other.outputs / "d") == picture(d)
+    assert all(r.unchanged for r in other.keeper().backup("outputs/d").results)
+
+
+def test_names_of_one_file_come_back_so_after_their_tars_were_merged(rig: Rig) -> None:
+    machine = rig.machine()
+    d = machine.outputs / "d"
+    for number in range(20):
+        twin(put(d / f"a {number}", b"a %d" % number), d / f"b {number}")
+        twin(d / f"a {number}", d / f"c {number}")
+        if number > 5:
+            (d / f"{'abc'[number % 3]} {number - 5}").unlink()
         assert machine.keeper().backup("outputs/d")
     assert machine.keeper().verify() == []
     other = rig.machine()
     assert other.keep.ensure("outputs/d").outcome is Outcome.RESTORED
     assert picture(other.outputs / "d") == picture(d)
-    assert all(r.unchanged for r in other.keeper().backup("outputs/d").results)
 
 
 @pytest.mark.parametrize("content", [b"small", LARGE], ids=["small", "large"])
@@ -538,24 +562,25 @@ def test_a_workspace_without_memory_drops_no_folder_and_no_link_of_the_store(rig
     assert set(picture(third.outputs / "d")) == {".", "a", "a/b", "l", "new"}
 
 
-def test_what_was_a_folder_and_becomes_something_else_is_kept_as_that(rig: Rig) -> None:
+@pytest.mark.parametrize("becomes", ["link", "file"])
+def test_what_was_a_folder_and_becomes_something_else_is_kept_as_that(rig: Rig, becomes: str) -> None:
     machine = rig.machine()
     d = machine.outputs / "d"
     put(d / "a")
     link(d / "l", "a")
     put(machine.outputs / "e")
     assert machine.keep.backup("outputs/d")
-    others = [rig.machine() for _ in range(2)]
-    for other in others:
-        assert other.keep.ensure("outputs/d/a")
-    makes: list[Callable[[Path], object]] = [lambda place: link(place, "e"), lambda place: put(place, b"a file")]
-    for other, make in zip(others, makes, strict=True):  # neither has ever had the link
-        shutil.rmtree(other.outputs / "d")
-        make(other.outputs / "d")
-        assert other.keeper().backup("outputs/d")
-        fresh = rig.machine()
-        assert fresh.keep.ensure("outputs/d")
-        assert picture(fresh.outputs / "d") == picture(other.outputs / "d")
+    other = rig.machine()
+    assert other.keep.ensure("outputs/d/a")  # it never has the link
+    shutil.rmtree(other.outputs / "d")
+    if becomes == "link":
+        link(other.outputs / "d", "e")
+    else:
+        put(other.outputs / "d", b"a file")
+    assert other.keeper().backup("outputs/d")
+    fresh = rig.machine()
+    assert fresh.keep.ensure("outputs/d")
+    assert picture(fresh.outputs / "d") == picture(other.outputs / "d")
 
 
 # -- links in the way ------------------------------------------------------------------------------------------------------
@@ -599,7 +624,7 @@ def test_a_link_whose_place_an_artifact_needs_is_not_made_and_said(rig: Rig) -> 
     assert machine.keeper().backup("outputs/d")
     (d / "sub").rename(machine.outputs / "big")
     link(d / "sub", "../big")
-    print([(r.error, r.refused) for r in machine.keeper().backup("outputs/d").results])
+    machine.keeper().backup("outputs/d")  # not true: the artifact inside is not where it was
     other = rig.machine()
     result = other.keep.ensure("outputs/d")
     assert result.outcome is Outcome.RESTORED

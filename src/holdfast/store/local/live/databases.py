@@ -66,7 +66,7 @@ def duckdb_torn(content: Content) -> str:
 def _duckdb_free(content: Content, pointer: int, size: int) -> set[int]:
     """The free blocks: behind a pointer to the next part, their number, and each of them.
 
-    Source: duckdb's metadata_manager.cpp (a block is 64 parts behind its checksum), single_file_block_manager.cpp (`LoadFreeList`).
+    Source: duckdb's metadata_manager.cpp (a block is 64 parts behind its checksum), single_file_block_manager.cpp, `LoadFreeList`.
     """
     if pointer == _DUCKDB_NO_BLOCK:
         return set()
