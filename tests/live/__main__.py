@@ -34,7 +34,8 @@ def main() -> None:
     options = parser.parse_args()
     chosen = [n for n in PROGRAMS if not options.programs or any(p.lower() in n.lower() for p in options.programs)]
     names = installed(chosen)
-    results = []
+    results: list[Result] = []
+    text = ""
     for name in names:
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             bench, result = Bench(Path(folder), [name], options.size, options.seed), Result(name)
@@ -46,14 +47,17 @@ def main() -> None:
         print(table([result]).splitlines()[-1], flush=True)
         for one in result.wrong[:3]:
             print(f"    WRONG {one}", flush=True)
-    text = HEAD.format(backups=options.backups) + table(results)
-    missing = sorted(set(chosen) - set(names))
+        text = _page(results, sorted(set(chosen) - set(names)), options.backups)
+        if options.write:
+            PAGE.write_text(text, encoding="utf-8")
+    print(text)
+
+
+def _page(results: list[Result], missing: list[str], backups: int) -> str:
+    text = HEAD.format(backups=backups) + table(results)
     if missing:
         text += f"\nNot installed here: {', '.join(missing)}.\n"
-    text += "\nVersions: " + ", ".join(_versions()) + ".\n"
-    print(text)
-    if options.write:
-        PAGE.write_text(text, encoding="utf-8")
+    return text + "\nVersions: " + ", ".join(_versions()) + ".\n"
 
 
 def _versions() -> list[str]:

@@ -32,7 +32,7 @@ class Size:
     Args:
         numbers: Of 8 bytes, in an array.
         bulk: Bytes that a database or a log has from the beginning.
-        pause: Seconds between two states.
+        pause: Seconds between two states. Not none: a log of a million records takes its judge minutes.
     """
 
     numbers: int
@@ -41,7 +41,7 @@ class Size:
 
 
 SHORT = Size(256 << 10, 2 << 20, 0.02)
-LONG = Size(1 << 20, 60 << 20, 0.0)
+LONG = Size(1 << 20, 60 << 20, 0.001)
 
 
 class Beat:
@@ -111,7 +111,7 @@ def _memmap_rests(folder: Path, size: Size) -> Step:
 
     def step(number: int) -> None:
         inner(number)
-        time.sleep(0.3)
+        time.sleep(1)
 
     return step
 

@@ -1,4 +1,4 @@
-"""Locks that a database keeps beside its data are in no generation, and are not missed; a file that only has such a name is kept."""
+"""Locks that a database keeps beside its data are in no generation, and not missed; a file that only has such a name is kept."""
 
 from __future__ import annotations
 

@@ -356,6 +356,8 @@ class _Capturing:
                 return self._database(wanted, place)
             if wanted.was_database and wanted.signature.size == 0 and promises_database(place.name):
                 raise Refused(0, "it should be a database and is empty; the last good version is kept", wanted.place)
+            if wanted.signature.size == 0 and promises_database(place.name) and side_files(place):
+                raise Refused(0, "no transaction of it is finished yet; back up again after the first commit", wanted.place)
             if wanted.was_database:
                 raise Refused(0, "it should be a database and is damaged; the last good version is kept", wanted.place)
             if wanted.unknown and wanted.signature.size == 0 and promises_database(place.name):

@@ -170,7 +170,7 @@ NPY = FileKind(
     "`93 NUMPY` at the start",
     Treatment.REST,
     worth="does not open, or, of a mapped one, holds parts of two states",
-    whole="it is as long as shape and type in its head say, and no program maps it for writing",
+    whole="it is as long as shape and type in its head say, and nothing is written through a mapping of it for a quarter of a second",
     advice="back up after the save; of a mapped array call `flush()` and delete it first",
     never_empty=(".npy",),
 )
@@ -247,7 +247,7 @@ ZARR = FileKind(
     Treatment.REST,
     in_place=False,
     worth="opens, and holds parts of two states; what is missing reads as the fill value",
-    whole="no file of the array came, went or changed while it was copied",
+    whole="no file of it came, went or changed while it was copied, nor in the quarter of a second before",
     advice="back up between writes",
 )
 ONNX = FileKind(
@@ -450,7 +450,7 @@ UNMARKED = (
         "a program that has it mapped for writing",
         Treatment.REST,
         worth="holds parts of two states, and nothing tells so",
-        whole="no program has it mapped for writing",
+        whole="nothing is written to it for a quarter of a second",
         advice="`flush()` and delete the array, then back up",
     ),
     FileKind(
