@@ -93,7 +93,7 @@ def test_a_script_that_never_backs_up_is_told_that_it_is_not_safe_at_the_end(pro
 
 
 BEHIND_A_LINK = f"""{STEPS}
-outside = Path(os.environ["NOTES"]) / "scratch"
+outside = Path.cwd() / "scratch"
 outside.mkdir(exist_ok=True)
 run = outputs / "run"
 keep.ensure(run)

@@ -90,7 +90,7 @@ class Report:
     def held(self) -> bool:
         """Something was killed, no loss was larger than status had said, and the outputs are those of an uninterrupted run.
 
-        And all of them is kept: what a link leads to outside of outputs survives a drill, whose machines share a disk, and no other.
+        And all of them is kept: what status names at the end would not come back on a machine that is really another.
         """
         return bool(self.kills) and all(k.within for k in self.kills) and not self.difference and not self.ending.named
 
