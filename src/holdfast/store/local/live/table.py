@@ -170,7 +170,7 @@ NPY = FileKind(
     "`93 NUMPY` at the start",
     Treatment.REST,
     worth="does not open, or, of a mapped one, holds parts of two states",
-    whole="it is as long as shape and type in its head say, and nothing is written through a mapping of it for a quarter of a second",
+    whole="it is as long as shape and type in its head say, and nothing is written through a mapping for a quarter of a second",
     advice="back up after the save; of a mapped array call `flush()` and delete it first",
     never_empty=(".npy",),
 )
