@@ -94,7 +94,7 @@ class Session:
         crew: The processes.
         moves: What to do; each is asked for when it is due, so that it can look at what is here.
         background: The keeper sends in the background.
-        ignored: Kinds of violations that have one of these in them are passed over.
+        only: Kinds of violations that have none of these in them are passed over; empty for none.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Session:
         moves: Callable[[Session], Iterable[Move]],
         *,
         background: bool = True,
-        ignored: tuple[str, ...] = (),
+        only: tuple[str, ...] = (),
     ) -> None:
         self.root = folder / PROJECT
         self.outputs = self.root / "outputs"
@@ -115,7 +115,7 @@ class Session:
         self._crew = crew
         self._moves = moves
         self._background = background
-        self._ignored = ignored
+        self._only = only
         self.log: list[Move] = []
         self.errors: list[str] = []
         self.violations: list[Violation] = []
@@ -156,7 +156,7 @@ class Session:
 
     def _held_against(self) -> bool:
         """Whether anything was found that is not to be passed over."""
-        self.violations = [v for v in self.violations if not any(text in v.kind for text in self._ignored)]
+        self.violations = [v for v in self.violations if not self._only or any(text in v.kind for text in self._only)]
         return bool(self.violations)
 
     # -- hands -----------------------------------------------------------------------------------------------------------

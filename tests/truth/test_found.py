@@ -57,6 +57,10 @@ _FOUND = {
             _calm(whole=False, news=True),
         ],
     ),
+    "a new name of a file that is backed up by itself comes back as that file": (
+        False,
+        [_RUN, _write(_MODEL), _backup(""), Move(1, "hard_link", {"path": _MODEL, "to": "same.bin"}), _calm(whole=False)],
+    ),
     "names of one file that were backed up together stay one file when one of them is backed up by itself": (
         False,
         [
