@@ -40,11 +40,15 @@ EXPECTED = {
     "docs/hpo-checkpoints.md": {"run": 2},
     "docs/pipeline.md": {"checked, not run": 2},
     "docs/rescue.md": {"run": 1, "checked, not run": 1},
+    "docs/what-is-kept.md": {"run": 2},
     "docs/your-own-notebook.md": {"run": 11},
 }
 
 #: What a page's examples print on the second machine, where it shows that they went on.
-SECOND = {"docs/hpo-checkpoints.md": "of 5 - went on"}
+SECOND = {
+    "docs/hpo-checkpoints.md": "of 5 - went on",
+    "docs/what-is-kept.md": "latest is step-200.bin 0o100640\nTrue [('scratch.tmp',)]",
+}
 
 COMMAND = typer.main.get_command(app)
 

@@ -43,6 +43,7 @@ class Project:
 
     def write(self, script: str, name: str = "train.py") -> Path:
         place = self.root / name
+        place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(script)
         return place
 

@@ -92,6 +92,37 @@ def test_a_script_that_never_backs_up_is_told_that_it_is_not_safe_at_the_end(pro
     assert any("NOT SAFE" in line for line in lines(report)[-2:])
 
 
+BEHIND_A_LINK = f"""{STEPS}
+outside = Path.cwd() / "scratch"
+outside.mkdir(exist_ok=True)
+run = outputs / "run"
+keep.ensure(run)
+run.mkdir(parents=True, exist_ok=True)
+if not os.path.lexists(run / "checkpoints"):
+    (run / "checkpoints").symlink_to(outside)
+for step in range(8):
+    path = run / "checkpoints" / f"step-{{step}}"
+    if not path.exists():
+        work(step)
+        path.write_text(str(step))
+        (run / "notes.txt").write_text(str(step))
+        keep.backup(run, wait=0)
+"""
+
+
+@pytest.mark.parametrize("followed", [False, True])
+def test_a_script_that_writes_through_a_link_out_of_outputs_is_told_unless_the_link_is_followed(
+    project: Project, followed: bool
+) -> None:
+    project.write(BEHIND_A_LINK)
+    if followed:
+        project.write("drive:\n  follow: [outputs/run/checkpoints]\n", "config/paths.yaml")
+    report = project.drill(kills=1)
+    named = [line for line in lines(report) if line.strip().startswith("not kept outputs/run/checkpoints")]
+    assert bool(named) is not followed
+    assert report.held is followed, lines(report)
+
+
 def test_a_script_whose_outputs_depend_on_its_starts_is_found_out_and_the_file_named(project: Project) -> None:
     project.write(f'{GOOD}\n(outputs / "starts").write_text(str(starts)); keep.backup("outputs/starts")\n')
     report = project.drill()

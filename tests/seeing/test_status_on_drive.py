@@ -33,6 +33,10 @@ FIELDS = {
     "debris",
     "progress",
     "error",
+    "refused",
+    "torn",
+    "accepted",
+    "left_out",
 }
 
 

@@ -35,7 +35,7 @@ class Drive:
     def __call__(self, operation: str, path: str) -> None:
         if operation == "create":
             self.reached.set()
-            assert self.going.wait(60)
+            assert self.going.wait(300)
             time.sleep(self.seconds)
             if self.once:
                 raise self.once.pop()

@@ -7,9 +7,11 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 
 from tests.truth.dice import WEIGHTS
-from tests.truth.running import Found, Outcome, run, shrink
+from tests.truth.faults import FAULTS, Fault
+from tests.truth.running import Found, Outcome, replay, run, shrink
 from tests.truth.session import Counts, Crew
 
 
@@ -23,7 +25,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only", nargs="*", default=None, metavar="MOVE", help="moves that count; backup, check and rest always do"
     )
-    parser.add_argument("--ignore", nargs="*", default=(), metavar="TEXT", help="kinds of violations to pass over")
+    parser.add_argument("--faults", action="store_true", help="the five faults, each by its own moves and by loaded dice")
     parser.add_argument("--shrink", type=float, default=0.0, help="seconds to spend on each that is found")
     parser.add_argument("--show", type=int, default=3, help="so many of each kind are shown with their moves")
     parser.add_argument("--first", action="store_true", help="end with the first that is found")
@@ -35,6 +37,8 @@ def main() -> int:
     """Run them, print what was looked at, and give 1 where anything contradicts status."""
     given = _arguments()
     begun = time.monotonic()
+    if given.faults:
+        return _faults(given)
     if given.jobs > 1:
         outcome_counts, kinds, texts = _side_by_side(given)
     else:
@@ -72,15 +76,35 @@ def _here(given: argparse.Namespace) -> Outcome:
 
     seeds = range(given.seed, given.seed + given.sessions)
     if not given.first:
-        return run(seeds, weights=weights, at_once=given.at_once, until=until, ignored=tuple(given.ignore), say=say)
+        return run(seeds, weights=weights, at_once=given.at_once, until=until, say=say)
     total = Outcome()
     for seed in seeds:
-        outcome = run([seed], weights=weights, until=until, ignored=tuple(given.ignore), say=say)
+        outcome = run([seed], weights=weights, until=until, say=say)
         total.counts.add(outcome.counts)
         total.found += outcome.found
         if total.found:
             break
     return total
+
+
+def _faults(given: argparse.Namespace) -> int:
+    """Whether each is found by its moves, and after how many random sessions: with dice that are loaded for it, and without."""
+    found, crew = 0, Crew()
+    for name, fault in FAULTS.items():
+        directed = [v for v in replay(fault.moves, crew, background=True) if any(k in v.kind for k in fault.kinds)]
+        tried = [_seeds_until(fault, weights, given) for weights in (fault.weights, None)]
+        found += bool(directed) + sum(t is not None for t in tried)
+        words = [f"after {t} sessions" if t else f"not in {given.sessions} sessions" for t in tried]
+        print(f"{name}: {directed[0] if directed else 'not found'}; loaded dice: {words[0]}; plain dice: {words[1]}", flush=True)
+    crew.end()
+    return 1 if found else 0
+
+
+def _seeds_until(fault: Fault, weights: Mapping[str, float] | None, given: argparse.Namespace) -> int | None:
+    for number, seed in enumerate(range(given.seed, given.seed + given.sessions), 1):
+        if run([seed], weights=weights, only=fault.kinds).found:
+            return number
+    return None
 
 
 def _side_by_side(given: argparse.Namespace) -> tuple[Counts, dict[str, int], list[str]]:
@@ -100,7 +124,6 @@ def _side_by_side(given: argparse.Namespace) -> tuple[Counts, dict[str, int], li
         ]
         command += ["--at-once", str(given.at_once), "--shrink", str(given.shrink), "--show", str(given.show)]
         command += [] if given.minutes is None else ["--minutes", str(given.minutes)]
-        command += ["--ignore", *given.ignore] if given.ignore else []
         command += [] if given.only is None else ["--only", *given.only]
         processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
     for process in processes:

@@ -83,14 +83,14 @@ class Terms:
         ever: Paths that were here at any time: they may come back.
         accepted: Paths that the user gave up.
         folder_times: They were recorded last, so they come back too.
-        calm: Nothing happened since the backup: nothing else may come back.
+        calm: What was backed up last, of a calm session: nothing else may come back below these.
         torn: Paths that were torn at any time.
     """
 
     ever: Collection[str] = ()
     accepted: Collection[str] = ()
     folder_times: bool = False
-    calm: bool = False
+    calm: Collection[str] = ()
     torn: Collection[str] = ()
 
 
@@ -156,10 +156,14 @@ def differences(said: Said, here: Inventory, back: Inventory, terms: Terms) -> I
         elif came["kind"] != entry["kind"]:
             yield Difference(f"{_kind(entry)} came back as {_kind(came)}", path, is_file=entry["kind"] == "file")
         else:
-            yield from _same_kind(path, entry, came, terms)
+            # SQLite makes files beside a database in WAL mode also where it only reads, and removes them.
+            holds_database = any(e.get("database") and p.rpartition("/")[0] == path for p, e in here.items())
+            yield from _same_kind(path, entry, came, folder_times=terms.folder_times and not holds_database)
     yield from _hard_links(said, here, back)
-    for path in sorted(back.keys() - here.keys()) if terms.calm else ():
+    for path in sorted(back.keys() - here.keys()):
         row = said.row_of(path)
+        if not any(within(path, c) for c in terms.calm):
+            continue
         if path not in _above_gone(said) and not (row is not None and row.gone):
             yield Difference("something came back that was removed", path, is_file=False)
     for path in sorted(back.keys() - here.keys() - set(terms.ever)):
@@ -176,7 +180,7 @@ def _kind(entry: Entry) -> str:
     return "a database" if entry.get("database") else f"a {entry['kind']}"
 
 
-def _same_kind(path: str, entry: Entry, came: Entry, terms: Terms) -> Iterator[Difference]:
+def _same_kind(path: str, entry: Entry, came: Entry, *, folder_times: bool) -> Iterator[Difference]:
     kind, is_file = _kind(entry), entry["kind"] == "file"
     if entry["kind"] == "link":
         if came["to"] != entry["to"] or came["out"]:
@@ -188,7 +192,7 @@ def _same_kind(path: str, entry: Entry, came: Entry, terms: Terms) -> Iterator[D
         yield Difference(f"{kind} has another content", path, f"{entry['size']} bytes were {came['size']}")
     if came["mode"] & 0o777 != entry["mode"] & 0o777:
         yield Difference(f"{kind} has another mode", path, f"{entry['mode']:o} is {came['mode']:o}", is_file)
-    if (is_file or terms.folder_times) and came["mtime_ns"] != entry["mtime_ns"]:
+    if (is_file or folder_times) and came["mtime_ns"] != entry["mtime_ns"]:
         yield Difference(f"{kind} has another time", path, f"{entry['mtime_ns']} is {came['mtime_ns']}", is_file)
 
 

@@ -59,7 +59,7 @@ def run(
     weights: Mapping[str, float] | None = None,
     at_once: int = 4,
     until: float | None = None,
-    ignored: tuple[str, ...] = (),
+    only: tuple[str, ...] = (),
     say: Callable[[Found], None] = lambda found: None,
 ) -> Outcome:
     """Run a session for each seed.
@@ -69,7 +69,7 @@ def run(
         weights: Of moves that count otherwise than in `WEIGHTS`.
         at_once: Sessions that go on while another rests.
         until: Begin none after that, `time.monotonic`.
-        ignored: Kinds of violations that have one of these in them are passed over.
+        only: Kinds of violations that have none of these in them are passed over; empty for none.
         say: Is told of each that is found.
     """
     outcome, dices = Outcome(), {}
@@ -82,7 +82,7 @@ def run(
                 if until is not None and time.monotonic() > until:
                     return
                 dice = Dice(seed, weights)
-                session = Session(Path(folder) / str(seed), crew, dice, background=dice.background, ignored=ignored)
+                session = Session(Path(folder) / str(seed), crew, dice, background=dice.background, only=only)
                 dices[id(session)] = (seed, dice)
                 yield session
 

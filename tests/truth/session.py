@@ -94,7 +94,7 @@ class Session:
         crew: The processes.
         moves: What to do; each is asked for when it is due, so that it can look at what is here.
         background: The keeper sends in the background.
-        ignored: Kinds of violations that have one of these in them are passed over.
+        only: Kinds of violations that have none of these in them are passed over; empty for none.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Session:
         moves: Callable[[Session], Iterable[Move]],
         *,
         background: bool = True,
-        ignored: tuple[str, ...] = (),
+        only: tuple[str, ...] = (),
     ) -> None:
         self.root = folder / PROJECT
         self.outputs = self.root / "outputs"
@@ -115,7 +115,7 @@ class Session:
         self._crew = crew
         self._moves = moves
         self._background = background
-        self._ignored = ignored
+        self._only = only
         self.log: list[Move] = []
         self.errors: list[str] = []
         self.violations: list[Violation] = []
@@ -156,7 +156,7 @@ class Session:
 
     def _held_against(self) -> bool:
         """Whether anything was found that is not to be passed over."""
-        self.violations = [v for v in self.violations if not any(text in v.kind for text in self._ignored)]
+        self.violations = [v for v in self.violations if not self._only or any(text in v.kind for text in self._only)]
         return bool(self.violations)
 
     # -- hands -----------------------------------------------------------------------------------------------------------
@@ -210,6 +210,7 @@ class Session:
         self, paths: list[str], progress: float | None = None, during: Iterable[tuple[int, str, dict[str, Any]]] = ()
     ) -> None:
         """Back up what of it is here, while jobs go on working."""
+        self._stored = None
         told = []
         for who, verb, args in during:
             job = self._hands[who]
@@ -230,14 +231,16 @@ class Session:
         self._ever |= set(self.paths())
 
     def _ensure(self, path: str) -> None:
-        """What is here stays as it is."""
+        """What is here stays as it is; what is missing may come back."""
         before = self._here()
         with contextlib.suppress(HoldfastError):
             self.keep.ensure(f"outputs/{path}" if path else "outputs")
         after = self._here()
-        for place in sorted(before.keys() | after.keys()):
-            if before.get(place) != after.get(place):
-                self.violations.append(Violation("ensure changed what is here", place, f"{before.get(place)} {after.get(place)}"))
+        for place, entry in before.items():
+            telling = ("kind", "mode", "hash", "to") + (("mtime_ns",) if entry["kind"] != "folder" else ())
+            now = after.get(place, {})
+            if any(entry.get(name) != now.get(name) for name in telling):
+                self.violations.append(Violation("ensure changed what is here", place, f"{entry} {now}"))
 
     def _flush(self) -> None:
         with contextlib.suppress(NotBackedUp):
@@ -337,11 +340,16 @@ class Session:
         self.counts.calm += 1
         # What was folded into the last backup of outputs has every time; what is backed up by itself leaves out the folders above.
         self._stored = self._judge(
-            said, self.drive, Terms(self._ever, self._accepted, folder_times=news and not left, calm=True, torn=self._torn)
+            said,
+            self.drive,
+            Terms(self._ever, self._accepted, folder_times=news and not left, calm=self._whole(whole), torn=self._torn),
         )
 
+    def _whole(self, whole: bool) -> list[str]:
+        return [""] if whole else sorted(os.listdir(self.outputs))
+
     def _calm_backup(self, *, whole: bool) -> Said:
-        self._backup([""] if whole else sorted(os.listdir(self.outputs)))
+        self._backup(self._whole(whole))
         self._flush()
         return self._said()
 
@@ -373,9 +381,11 @@ class Session:
         """On a new machine something writes before anybody asks. Only after a calm moment, whose store is known."""
         if self._stored is None or not any(within(p, under) for p in self._stored if p):
             return
-        fresh = self._new_machine()
-        answer = self._crew.beyond.restored(fresh, self.drive, f"outputs/{under}" if under else "outputs", first)
+        fresh, drive = self._new_machine(), self._folder / f"drive-{self._number}"
+        shutil.copytree(self.drive, drive)
+        answer = self._crew.beyond.restored(fresh, drive, f"outputs/{under}" if under else "outputs", first)
         shutil.rmtree(fresh.parent, ignore_errors=True)
+        shutil.rmtree(drive, ignore_errors=True)
         self.counts.fresh += 1
         self.counts.fresh_true += answer["true"]
         self.violations += judge_fresh(

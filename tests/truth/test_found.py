@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.session.background import Background
+from tests.support import Rig
 from tests.truth.running import replay
 from tests.truth.session import KEEPER, Crew, Move
 
@@ -53,6 +57,10 @@ _FOUND = {
             _calm(whole=False, news=True),
         ],
     ),
+    "a new name of a file that is backed up by itself comes back as that file": (
+        False,
+        [_RUN, _write(_MODEL), _backup(""), Move(1, "hard_link", {"path": _MODEL, "to": "same.bin"}), _calm(whole=False)],
+    ),
     "names of one file that were backed up together stay one file when one of them is backed up by itself": (
         False,
         [
@@ -75,6 +83,16 @@ _FOUND = {
             _CHECK,
         ],
     ),
+    "a mode that changed while a large file waits to be sent is seen": (
+        True,
+        [
+            _RUN,
+            Move(1, "sparse", {"path": "run/sparse.bin", "seed": 1, "size": 4_000_000, "pieces": 0}),
+            _backup("run"),
+            Move(1, "mode", {"path": "run/sparse.bin", "mode": 0o600}),
+            _CHECK,
+        ],
+    ),
 }
 
 
@@ -82,3 +100,35 @@ _FOUND = {
 def test_status_tells_the_truth_of_what_was_found(name: str, crew: Crew) -> None:
     background, moves = _FOUND[name]
     assert replay(moves, crew, background=background) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda place: place.chmod(0o600),
+        lambda place: os.utime(place, ns=(0, 1_000_000_001)),
+        lambda place: os.link(place, place.with_name("other.bin")),
+        lambda place: (os.link(place, place.with_name("other.bin")), place.with_name("other.bin").unlink()),
+    ],
+    ids=["mode", "time", "name", "name that went"],
+)
+@pytest.mark.parametrize("size", [60, 1_300_000])
+def test_what_changed_of_a_file_but_its_content_while_it_waits_goes_with_it(
+    rig: Rig, size: int, change: Callable[[Path], object]
+) -> None:
+    background = Background(rig)
+    place = background.machine.write("outputs/run/w.bin", bytes(size))
+    background.machine.write("outputs/other.txt", "other")
+    background.hold()
+    background.keeper.backup("outputs/other.txt")
+    assert background.drive.reached.wait(30)  # it is being sent, and what comes now waits
+    background.keeper.backup("outputs/run")
+    change(place)
+    background.keeper.backup("outputs/run")
+    background.drive.going.set()
+    background.keeper.flush(30)
+    assert background.keeper.status().sight.verdict.title == "SAFE"
+    fresh = rig.machine()
+    assert fresh.keeper().ensure("outputs")
+    came, was = (fresh.root / "outputs/run/w.bin").stat(), place.stat()
+    assert (came.st_mode, came.st_mtime_ns, came.st_nlink) == (was.st_mode, was.st_mtime_ns, was.st_nlink)

@@ -17,11 +17,13 @@ class Shown:
         seconds: Work that it said would be lost at the most; None where it could not tell.
         safe: It said that nothing would be lost.
         words: Its one line.
+        named: What it named as in outputs and not kept, one line each.
     """
 
     seconds: float | None
     safe: bool
     words: str
+    named: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

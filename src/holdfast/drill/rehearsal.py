@@ -115,6 +115,7 @@ class _Drill:
 
     def __init__(self, config: Config, wish: Wish, place: Path, telling: Telling) -> None:
         self._outputs = config.outputs
+        self._follow = config.follow
         self._wish = wish
         self._place = place
         self._telling = telling
@@ -269,7 +270,7 @@ class _Drill:
         return self.machine.run(until, tick)
 
     def _take(self, root: Path) -> dict[str, File]:
-        return without(take(root, self._outputs), self._wish.ignored)
+        return without(take(root, self._outputs, self._follow), self._wish.ignored)
 
     def _compare(self, wanted: Inventory, got: Inventory) -> Difference:
         varying = self._wish.varying
@@ -285,7 +286,8 @@ class _Drill:
         except StoreError as error:
             return Shown(None, safe=False, words=f"it could not be told ({error.strerror or error})")
         verdict = status.sight.verdict
-        return Shown(bound(status), safe=verdict.tone is Tone.SAFE, words=f"{verdict.title}: {verdict.text}")
+        named = tuple(text for row in status if row.here != "no" for text in row.named)
+        return Shown(bound(status), verdict.tone is Tone.SAFE, f"{verdict.title}: {verdict.text}", named)
 
     @property
     def _named(self) -> str:

@@ -88,8 +88,11 @@ class Report:
 
     @property
     def held(self) -> bool:
-        """Something was killed, no loss was larger than status had said, and the outputs are those of an uninterrupted run."""
-        return bool(self.kills) and all(k.within for k in self.kills) and not self.difference
+        """Something was killed, no loss was larger than status had said, and the outputs are those of an uninterrupted run.
+
+        And all of them is kept: what status names at the end would not come back on a machine that is really another.
+        """
+        return bool(self.kills) and all(k.within for k in self.kills) and not self.difference and not self.ending.named
 
     @property
     def repeated(self) -> float:
@@ -106,6 +109,7 @@ class Report:
         problems += (
             [f"the outputs differ from those of an uninterrupted run: {_counts(self.difference)}"] if self.difference else []
         )
+        problems += [f"{many(len(self.ending.named), 'path')} in outputs would not come back whole"] if self.ending.named else []
         if problems:
             return f"NOT HELD: {', and '.join(problems)}"
         lost = [k for k in self.kills if k.loss]
@@ -142,6 +146,7 @@ def lines(report: Report) -> list[str]:
         said.append(
             f"  restless {_named(report.restless)}: a start with nothing to do changes that too; --ignore GLOB leaves it out"
         )
+    said += [f"  not kept {printable(text)}" for text in report.ending.named[:MOST_NAMED]]
     said += [f"  at last  {printable(report.ending.words)}", f"  seed     {report.seed}"]
     return said
 
@@ -181,6 +186,7 @@ def as_json(report: Report, root: str) -> dict[str, Any]:
         "left_in_store": report.left_in_store,
         "restless": list(report.restless),
         "ending": report.ending.words,
+        "not_kept": list(report.ending.named),
         "seed": report.seed,
     }
 

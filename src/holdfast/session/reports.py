@@ -316,12 +316,11 @@ def time_of(text: str) -> float | None:
 def _differs(workspace: Workspace, key: Key, path: str, found: Found, record: Record) -> bool:
     """As the next backup would see it. A live database counts as changed while it has side files."""
     known, base = record.here.get(path), record.base.files.get(path) if record.base else None
-    if known is None:
+    # A mode can change unseen by the signature: dropping a hard link moves the ctime as well, and it is taken anew then.
+    if known is None or (base is not None and base.mode != found.mode):
         return True
-    if known.signature != found.signature:
-        same_mode = base is not None and base.mode == found.mode
-        if not same_mode or not _is_other_name(workspace, workspace.local(key.join(path)), known):
-            return True
+    if known.signature != found.signature and not _is_other_name(workspace, workspace.local(key.join(path)), known):
+        return True
     return base is not None and base.sqlite and bool(side_files(workspace.local(key.join(path))))
 
 

@@ -51,13 +51,16 @@ def is_complete(workspace: Workspace, key: Key) -> bool:
     found = lstat_or_none(place)
     if found is None:
         return False
+    if is_link(found):
+        target = workspace.leads_to(key)
+        return target is None or is_complete(workspace, target)
     known = workspace.known_keys()
     owner = next((k for k in (key, *key.parents()) if k in known), None)
     if not is_folder(found):
         base = None if owner is None else workspace.record(owner).base
         file = None if owner is None or base is None else base.files.get(owner.relative(key))
-        if is_database(place) or (file is not None and file.sqlite):
-            return judge(place) is not Health.BROKEN
+        if workspace.read(is_database, place) or (file is not None and file.sqlite):
+            return workspace.read(judge, place) is not Health.BROKEN
         return found.st_size > 0 or not promises_database(key.name) or bool(side_files(place))
     inner = [k for k in known if k != key and key.covers(k)]
     if owner is None:
@@ -83,7 +86,7 @@ def _all_here(workspace: Workspace, key: Key, prefix: str, inner: list[Key]) -> 
         place = workspace.local(key.join(path))
         if path not in record.here or not is_file(lstat_or_none(place)):
             return False
-        if file.sqlite and judge(place) is Health.BROKEN:
+        if file.sqlite and workspace.read(judge, place) is Health.BROKEN:
             return False
     for path in record.base.links:
         if asked(path) and (path not in record.links or not is_link(lstat_or_none(workspace.local(key.join(path))))):
@@ -134,7 +137,7 @@ def look_here(
             continue
         if not is_file(status):
             differing.append(path)
-        elif file.sqlite and judge(local) is Health.BROKEN:
+        elif file.sqlite and workspace.read(judge, local) is Health.BROKEN:
             broken.append(path)
         else:
             here = _compare(workspace, local, status, file, record.here.get(path))
@@ -169,7 +172,7 @@ def decisive(
             if path == prefix:
                 return f"{named} here is something else than what the store has there, and"
             continue
-        if record.sqlite or is_database(place):
+        if record.sqlite or workspace.read(is_database, place):
             return f"the database {named} here"
         if workspace.read(is_checkpoint, str(place)):
             return f"the checkpoint {named} here"

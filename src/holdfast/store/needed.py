@@ -13,6 +13,7 @@ from holdfast.store.choose import Prefer, Wish, say
 from holdfast.store.format.entries import FileRecord, FolderRecord
 from holdfast.store.here import LocalPart, decisive, foreign, look_here
 from holdfast.store.keys import Key, folders_above, printable, within
+from holdfast.store.local.links import joined
 from holdfast.store.manifest import Manifest
 from holdfast.store.records import Record, Signature
 from holdfast.store.workspace import Workspace
@@ -46,6 +47,15 @@ def asked_for(key: Key, manifest: Manifest, prefix: str, owned: tuple[str, ...],
 
 def _part(held: Mapping[str, _Part], prefix: str, owned: tuple[str, ...]) -> dict[str, _Part]:
     return {p: value for p, value in held.items() if within(p, prefix) and not any(within(p, o) for o in owned)}
+
+
+def leads_through(key: Key, manifest: Manifest, prefix: str) -> tuple[Key, Key] | None:
+    """Where a path leads through a symbolic link of a generation: that link, and the path that is meant then."""
+    for above in sorted(folders_above([prefix])):
+        if above in manifest.links:
+            link = key.join(above)
+            return link, joined(link, manifest.links[above]).join(prefix[len(above) + 1 :])
+    return None
 
 
 def links_out(workspace: Workspace, key: Key, links: Mapping[str, str]) -> Corrupt | None:

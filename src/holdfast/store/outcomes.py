@@ -38,6 +38,7 @@ class Restored:
         warnings: One line each: a fallback, a difference that was left alone.
         files: Files fetched.
         size: Bytes fetched.
+        through: The path leads through a symbolic link of the generation: that link, and the path that is meant then.
     """
 
     key: Key
@@ -47,6 +48,7 @@ class Restored:
     warnings: tuple[str, ...] = ()
     files: int = 0
     size: int = 0
+    through: tuple[Key, Key] | None = None
 
     def __bool__(self) -> bool:
         return bool(self.outcome)

@@ -77,7 +77,7 @@ def restore_plain(store: Store, workspace: Workspace, key: Key, *, replace_here:
     if not files:
         return Restored(key, Outcome.ABSENT, error=f"{key}: the store has no plain file or folder there")
     place = workspace.local(key)
-    of_database = single and (is_database(files[""]) or is_database(place))
+    of_database = single and (is_database(files[""]) or workspace.read(is_database, place))
     if replace_here and lstat_or_none(place) is not None:
         workspace.set_aside(place, *(side_files(place) if of_database else ()))
     if not found.is_folder:

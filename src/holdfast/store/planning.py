@@ -295,7 +295,7 @@ def _folders(snapshot: Snapshot, base: Manifest | None, held: Set[str], *, parti
 def _hard_links(
     snapshot: Snapshot, base: Manifest | None, inherit: Mapping[str, FileRecord], here: Mapping[str, Here]
 ) -> list[list[str]]:
-    """Groups here, with those of their names in the base that were not looked at and are still the same file."""
+    """Groups here, with those of their names that were not looked at and are still the same file."""
     groups = {group[0]: list(group) for group in snapshot.hard_links}
     leader = {path: group[0] for group in snapshot.hard_links for path in group}
     for group in () if base is None else base.hard_links:
@@ -305,6 +305,11 @@ def _hard_links(
             groups.setdefault(leader.setdefault(path, path), [path]).extend(others)
         if unseen:
             groups.setdefault(unseen[0], []).extend(unseen)
+    several = {found.signature.inode: path for path, found in snapshot.found.items() if found.links > 1}
+    for path in inherit if several else ():
+        seen = None if _looked_at(snapshot, path) or path not in here else several.get(here[path].signature.inode)
+        if seen is not None and _is_same(path, seen, snapshot, inherit, here):
+            groups.setdefault(leader.get(seen, seen), [seen]).append(path)
     return list(groups.values())
 
 
@@ -317,10 +322,13 @@ def _is_same(path: str, seen: str, snapshot: Snapshot, inherit: Mapping[str, Fil
     known, found = here.get(path), snapshot.found[seen]
     if known is None or found.links < 2 or known.signature.inode != found.signature.inode:
         return False
-    one, other = inherit.get(path), inherit.get(seen)
-    if one is None or other is None:
+    one, other, new = inherit.get(path), inherit.get(seen), snapshot.staged.get(seen)
+    if one is None:
         return False
-    return (one.size, one.blake3, one.mode, one.mtime_ns) == (other.size, other.blake3, other.mode, other.mtime_ns)
+    mine = (one.size, one.blake3, one.mode, one.mtime_ns)
+    if other is not None:
+        return mine == (other.size, other.blake3, other.mode, other.mtime_ns)
+    return new is not None and mine == (new.size, new.blake3, new.mode, new.here.mtime_ns)
 
 
 def sound_groups(groups: Iterable[Iterable[str]], files: Mapping[str, FileRecord]) -> tuple[tuple[str, ...], ...]:

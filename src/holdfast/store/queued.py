@@ -18,7 +18,7 @@ from holdfast.store.format.entries import FileRecord
 from holdfast.store.keys import within
 from holdfast.store.local.capture import SPOOL
 from holdfast.store.manifest import Kind
-from holdfast.store.records import Record
+from holdfast.store.records import Here, Record
 from holdfast.store.snapshot import Known, Snapshot, Staged, spooled
 from holdfast.store.tars import TarWriter
 
@@ -84,8 +84,9 @@ def merge(older: Queued, newer: Queued, new_folder: Callable[[], Path]) -> Queue
         new_folder: Makes an empty folder in the queue, for small files of many that are packed together.
     """
     old, new = older.snapshot, newer.snapshot
-    # What the newer one found as the older one has it is still the older one's to send.
-    staged = {**_beside(old.staged, new), **{p: old.staged[p] for p in new.kept if p in old.staged}, **new.staged}
+    # What the newer one found as the older one has it is still the older one's to send, as it looked to the newer one.
+    found_again = {p: _seen_again(old.staged[p], h, new.found[p].mode) for p, h in new.kept.items() if p in old.staged}
+    staged = {**_beside(old.staged, new), **found_again, **new.staged}
     kept = {**_beside(old.kept, new), **{p: h for p, h in new.kept.items() if p not in old.staged}}
     owned = new.owned if "" in new.scope else tuple(sorted({*old.owned, *new.owned}))
     merged = Snapshot(
@@ -117,6 +118,11 @@ def merge(older: Queued, newer: Queued, new_folder: Callable[[], Path]) -> Queue
         progress=older.request.progress if newer.request.progress is None else newer.request.progress,
     )
     return Queued(request, merged, folders, min(older.since, newer.since))
+
+
+def _seen_again(staged: Staged, here: Here, mode: int) -> Staged:
+    """The same content, whose mode, time or names may have changed since it was taken."""
+    return replace(staged, here=here.signature, mode=mode, proven=here.trusted)
 
 
 def _drop(old: Snapshot, merged: Snapshot) -> None:

@@ -22,10 +22,23 @@ from holdfast.store.fetch import fetch
 from holdfast.store.format.entries import FileRecord, FolderRecord
 from holdfast.store.here import is_complete
 from holdfast.store.keys import Key, printable, within
+from holdfast.store.local.links import MOST_LINKS
 from holdfast.store.local.side_files import side_files
 from holdfast.store.manifest import Kind, Manifest
 from holdfast.store.marks import refuse_if_known
-from holdfast.store.needed import Needed, asked_for, in_places, join_here, links_out, missing_above, needed, say_torn, written_to
+from holdfast.store.names import ManifestName
+from holdfast.store.needed import (
+    Needed,
+    asked_for,
+    in_places,
+    join_here,
+    leads_through,
+    links_out,
+    missing_above,
+    needed,
+    say_torn,
+    written_to,
+)
 from holdfast.store.outcomes import Outcome, Restored
 from holdfast.store.plain import plain_outcome, restore_plain
 from holdfast.store.progress import Progress
@@ -34,7 +47,7 @@ from holdfast.store.records import Here, Publication, Record, Signature
 from holdfast.store.room import telling_room
 from holdfast.store.store import Store, first_error
 from holdfast.store.view import Presence, View
-from holdfast.store.workspace import STATE_FOLDER, Workspace, is_file, local_errors, lstat_or_none, refreshed
+from holdfast.store.workspace import STATE_FOLDER, Workspace, is_file, is_link, local_errors, lstat_or_none, refreshed
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +80,7 @@ def ensure(
             here = lstat_or_none(workspace.local(key)) is not None
             return Restored(key, Outcome.LOCAL if here else Outcome.ABSENT)
         with workspace.lock():
-            result = _each(store, workspace, look(store, workspace), key, Wish(prefer=prefer), progress)
+            result = _following(store, workspace, look(store, workspace), key, Wish(prefer=prefer), progress)
             if result.outcome in (Outcome.RESTORED, Outcome.MERGED, Outcome.ABSENT):
                 workspace.forgive(key)
     except HoldfastError as error:
@@ -99,7 +112,7 @@ def restore(
                 if plain.outcome is Outcome.ABSENT:
                     look(store, workspace)  # absent is only what is missing from a store that is healthy afterwards
                 return plain
-            return _each(store, workspace, view, key, wish, progress)
+            return _following(store, workspace, view, key, wish, progress)
     except HoldfastError as error:
         return Restored(key, Outcome.FAILED, error=describe(key, error))
 
@@ -156,6 +169,30 @@ def _remember_failure(workspace: Workspace, key: Key) -> None:
         log.warning("%s: that its restore failed could not be remembered (%s)", key, error)
 
 
+def _following(
+    store: Store, workspace: Workspace, view: View, key: Key, wish: Wish, progress: Progress | None, links: int = MOST_LINKS
+) -> Restored:
+    """Restore a path, and what it leads to where it is a symbolic link, or leads through one that the store has."""
+    result = _each(store, workspace, view, key, wish, progress)
+    then: Key | None = None
+    if result.through is not None:
+        link, then = result.through
+        made = _each(store, workspace, view, link, wish, progress)
+        if not made:
+            return replace(made, key=key)
+    elif result and is_link(lstat_or_none(workspace.local(key))):
+        then = workspace.leads_to(key)
+    if then is None or (result and is_complete(workspace, then)):
+        return result
+    if not links:
+        raise LocalError(errno.ELOOP, f"it leads through more than {MOST_LINKS} symbolic links", str(key))
+    target = _following(store, workspace, view, then, replace(wish, generation=None, replace_here=False), progress, links - 1)
+    if result and target.outcome is Outcome.ABSENT:  # a link that leads nowhere, as it did when it was backed up
+        return result
+    came = Outcome.RESTORED in (result.outcome, target.outcome) and target
+    return replace(target, key=key, outcome=Outcome.RESTORED if came else target.outcome)
+
+
 def _each(store: Store, workspace: Workspace, view: View, key: Key, wish: Wish, progress: Progress | None) -> Restored:
     """Restore the artifact that owns the path, then those below it; the worst outcome is the answer."""
     known = artifacts(store, view, workspace)
@@ -191,6 +228,9 @@ def _all(
             inner_wish = wish if coverage.own is None else replace(wish, generation=None)
             results.append(restore_artifact(store, workspace, view, below, Target(inner, ""), inner_wish, progress, made))
     present = [r for r in results if r.outcome is not Outcome.ABSENT]
+    leading = next((r for r in results if r.through is not None), None)
+    if not present and leading is not None:
+        return leading
     if not present:
         answer = _not_in_store(store, workspace, view, key, wish)
         return replace(answer, warnings=(*answer.warnings, *(w for r in results for w in r.warnings)))
@@ -231,6 +271,26 @@ def _prove_absent(store: Store, workspace: Workspace, view: View, key: Key) -> N
         store.refuse_incomplete()
         refuse_if_known(store, key, (k for k in artifacts(store, view, workspace) if view.of(k)))
         store.confirm_healthy()
+
+
+def _not_held(
+    store: Store,
+    names: tuple[ManifestName, ...],
+    target: Target,
+    excluded: frozenset[str],
+    manifest: Manifest | None,
+    warnings: list[str],
+) -> Restored:
+    """The generation does not hold the path, unless it leads through one of its links.
+
+    Raises:
+        Corrupt, StoreUnreadable: it may be in another that cannot be read now.
+    """
+    key, prefix = target.artifact, target.prefix
+    through = None if manifest is None else leads_through(key, manifest, prefix)
+    if through is None:
+        refuse_if_hidden(store, names, key, prefix, excluded, manifest, warnings)
+    return Restored(key.join(prefix), Outcome.ABSENT, warnings=tuple(warnings), through=through)
 
 
 def restore_artifact(
@@ -276,8 +336,7 @@ def restore_artifact(
             shown = "no whole one" if names else "none"
             raise StoreUnreadable(errno.EIO, f"this workspace has seen generations of it, and the store shows {shown}", str(key))
         if manifest is None:
-            refuse_if_hidden(store, names, key, prefix, frozenset(excluded), None, warnings)
-            return Restored(target.artifact.join(prefix), Outcome.ABSENT, warnings=tuple(warnings))
+            return _not_held(store, names, target, frozenset(excluded), None, warnings)
         record = replace(record, passed=choice.passed or record.passed)
         owned = owned_below(store, view, key, coverage)
         asked = asked_for(key, manifest, prefix, owned, warnings)
@@ -286,8 +345,7 @@ def restore_artifact(
             skip_base = True  # what came after the base may hold it
             continue
         if nothing and prefix not in manifest.folders:
-            refuse_if_hidden(store, names, key, prefix, frozenset(excluded), manifest, warnings)
-            return Restored(key.join(prefix), Outcome.ABSENT, warnings=tuple(warnings))
+            return _not_held(store, names, target, frozenset(excluded), manifest, warnings)
         if (out := links_out(workspace, key, asked.links)) is not None:
             record = _excluding(workspace, key, record, manifest, out, wish, excluded, warnings)
             fell_back = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,9 +13,12 @@ from holdfast.store.format.entries import FolderRecord
 from holdfast.store.keys import MAX_DEPTH, Key, check_component, folders_above, within
 from holdfast.store.local.keeping import Keeping
 from holdfast.store.local.links import Outputs, kept_target
-from holdfast.store.local.side_files import is_side_file
+from holdfast.store.local.side_files import is_lock, may_be_side_file, which_hold_no_data
 from holdfast.store.records import Signature
 from holdfast.store.workspace import Workspace
+
+#: Which of some files hold nothing that a copy would need.
+Asking = Callable[[tuple[str, ...]], tuple[bool, ...]]
 
 _TOO_DEEP = f"lies deeper than {MAX_DEPTH} folders"
 
@@ -87,6 +90,7 @@ def scan(
     owned: tuple[str, ...] = (),
     *,
     strict: bool = False,
+    asking: Asking = which_hold_no_data,
 ) -> Scan:
     """Walk what lies below `root` within `scope`, leaving out what inner artifacts own.
 
@@ -98,6 +102,7 @@ def scan(
         scope: Relative paths to walk; the empty one is all.
         owned: Relative paths that belong to inner artifacts.
         strict: A folder that may not be listed is an error, not a name that is refused.
+        asking: Opens files that are called like side files. The walk itself opens none.
 
     Raises:
         LocalError: a folder cannot be listed.
@@ -107,6 +112,7 @@ def scan(
         for prefix in scope:
             if not prefix or not walk.is_left_out_above(prefix):
                 walk.visit(prefix, f"{root}/{prefix}" if prefix else str(root))
+        walk.settle(asking)
         for above in {"", *folders_above(scope)} if walk.has_taken_anything and scope != ("",) else ():
             walk.folders[above] = _folder(above, os.lstat(root / above if above else root))
     except OSError as error:
@@ -117,8 +123,12 @@ def scan(
 def walk(
     workspace: Workspace, key: Key, scope: tuple[str, ...] = ("",), owned: tuple[str, ...] = (), *, strict: bool = False
 ) -> Scan:
-    """`scan` of an artifact, or of a part of it, as the workspace has it."""
-    return scan(workspace.local(key), key, workspace.places, workspace.keeping, scope, owned, strict=strict)
+    """`scan` of an artifact, or of a part of it, as the workspace has it. Files are opened only where its reader does."""
+
+    def asking(places: tuple[str, ...]) -> tuple[bool, ...]:
+        return workspace.read(which_hold_no_data, places)
+
+    return scan(workspace.local(key), key, workspace.places, workspace.keeping, scope, owned, strict=strict, asking=asking)
 
 
 class _Walk:
@@ -140,6 +150,7 @@ class _Walk:
         self.links: dict[str, str] = {}
         self.refused: dict[str, str] = {}
         self.left_out: list[str] = []
+        self._in_doubt: dict[str, str] = {}
 
     @property
     def has_taken_anything(self) -> bool:
@@ -174,9 +185,25 @@ class _Walk:
             self._link(path, place)
         elif not stat.S_ISREG(found.st_mode):
             self._refuse(path, f"is {_kind(found.st_mode)}, which holds no file")
-        elif not is_side_file(Path(place)):
+        elif is_lock(Path(place), found):
+            self._belongs_to_a_database(path)
+        else:
             self.files[path] = Found.of(found)
-        elif path in self._scope:
+            if may_be_side_file(Path(place)):
+                self._in_doubt[path] = place
+
+    def settle(self, asking: Asking) -> None:
+        """Take out what turns out to be a side file."""
+        if not self._in_doubt:
+            return
+        for path, holds_none in zip(self._in_doubt, asking(tuple(self._in_doubt.values())), strict=True):
+            if holds_none:
+                del self.files[path]
+                self._belongs_to_a_database(path)
+
+    def _belongs_to_a_database(self, path: str) -> None:
+        """It is nothing by itself: its library makes it anew, or the copy of the database holds what it says."""
+        if path in self._scope:
             self._refuse(path, "is a side file of a database, which never travels alone; back up the database")
 
     def _refuse(self, path: str, why: str) -> None:

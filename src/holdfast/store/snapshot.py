@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from blake3 import blake3
 
 from holdfast.errors import LocalError, Refused
 from holdfast.store.backend import CHUNK_BYTES
+from holdfast.store.deciding.together import Together, together, with_logs
 from holdfast.store.format.entries import FileRecord, FolderRecord
 from holdfast.store.keys import Key, printable, within
 from holdfast.store.local.capture import SMALL_FILE, SPOOL, Captured, Terms, Wanted, capture
@@ -25,7 +27,14 @@ from holdfast.store.manifest import Kind
 from holdfast.store.records import Here, Record, Signature
 from holdfast.store.scan import Found, Scan, walk
 from holdfast.store.tars import read_members
-from holdfast.store.workspace import Workspace
+from holdfast.store.workspace import Workspace, is_file, lstat_or_none
+
+#: So often files that belong together are looked at again, and what moved is taken again.
+_TAKES = 4
+#: So many bytes are copied a second time because they changed while others were copied.
+_CHEAP_BYTES = 64 << 20
+#: Copied in one state by its library, whatever moves.
+_OWN_COPY = ("LMDB",)
 
 
 @dataclass(frozen=True)
@@ -191,7 +200,7 @@ def take(
         LocalError: something cannot be read, or the local disk is full.
         Refused: the artifact itself is neither a regular file nor a directory nor a link that is kept.
     """
-    root = workspace.local(key)
+    root, scope = workspace.local(key), with_logs(scope)
     found = walk(workspace, key, scope, owned)
     if "" in found.refused:
         raise Refused(errno.EINVAL, f"it {found.refused['']}; nothing was backed up", printable(str(root)))
@@ -289,16 +298,24 @@ class _Taking:
         self._kept: dict[str, Here] = {}
         self._staged: dict[str, Staged] = {}
         self._refused: dict[str, str] = dict(found.refused)
+        self._files = dict(found.files)
+        self._kinds: dict[str, str] = {}
+        self._owned: tuple[str, ...] = ()
+        self._taken_twice = False
 
     def run(self, scope: tuple[str, ...], owned: tuple[str, ...], force: frozenset[str]) -> Snapshot:
-        found = self._found
+        found, self._owned = self._found, owned
         also = {path: first for group in found.hard_links for path in group if path != (first := self._first(group))}
         changed = [p for p, f in found.files.items() if p not in also and not self._is_unchanged(p, f, forced=p in force)]
         if changed:
             self._look_into(changed, force)
         for path, first in also.items():
             self._also(path, first, found.files[path], forced=path in force)
-        present = {p: f for p, f in found.files.items() if p in self._kept or p in self._staged or p in self._refused}
+        groups = together(self._files)
+        for group in groups:
+            self._of_one_moment(group)
+        self._once_more(groups)
+        present = {p: f for p, f in self._files.items() if p in self._kept or p in self._staged or p in self._refused}
         return Snapshot(
             self._key,
             self._kind(),
@@ -311,6 +328,7 @@ class _Taking:
             self._staged,
             self._refused,
             found.left_out,
+            merged=self._taken_twice,
         )
 
     def _kind(self) -> Kind:
@@ -327,19 +345,108 @@ class _Taking:
         base, known = self._known.files.get(path), self._known.here.get(path)
         if base is None or known is None or not known.trusted or base.sqlite or forced or known.signature != file.signature:
             return False
+        if base.torn:  # it may have been so beside others only
+            return False
         self._kept[path] = known
         return True
 
-    def _look_into(self, paths: list[str], force: frozenset[str]) -> None:
+    def _of_one_moment(self, group: Together) -> None:
+        """Take what moved again, until all of it is as it was at one moment, or the head is named as torn."""
+        members = group.members(self._files)
+        if all(p in self._kept for p in members) or not group.kinds_fit(self._kinds.get(p, "") for p in members):
+            return
+        for _ in range(_TAKES):
+            taken = {p: s for p in group.members(self._files) if (s := self._taken(p)) is not None}
+            lost = group.appended and any(p not in taken and p not in self._refused for p in group.members(self._files))
+            if group.rest_seconds:
+                written = max((s.mtime_ns for p, s in taken.items() if p in self._staged), default=0)
+                time.sleep(min(max(written / 1e9 + group.rest_seconds - time.time(), 0), group.rest_seconds))
+            now = walk(self._workspace, self._key, group.scope, self._owned).files
+            signatures = {p: f.signature for p, f in now.items() if p not in self._refused}
+            again, gone = group.moved(taken, signatures)
+            if lost:
+                again, gone = [p for p in group.members(signatures) if p not in taken], [p for p in taken if p not in now]
+            for path in (*gone, *again):
+                self._drop(path)
+            if not again and not gone:
+                return
+            self._files.update({p: now[p] for p in again})
+            self._look_into(again, frozenset(), anew=True)
+            if group.appended and not lost:
+                return
+        self._mark(group.head, group.why)
+
+    def _once_more(self, groups: Iterable[Together]) -> None:
+        """Take again, once, what was written to while others were copied, so that files that belong together are of one moment.
+
+        What grows, what cannot be had whole and what its library copies is left as it is, and so is what takes long.
+        """
+        inside = {p for group in groups for p in group.members(self._files)}
+        moved = {}
+        for path, staged in self._staged.items():
+            if path in inside or staged.torn or staged.sqlite or self._files[path].links > 1:  # other names share its copy
+                continue
+            found = lstat_or_none(self._workspace.local(self._key.join(path)))
+            now = None if found is None or not is_file(found) else Found.of(found)
+            if now is None or now.signature.same_content(staged.here) or self._kinds.get(path) in _OWN_COPY:
+                continue
+            same_file = now.signature.inode == staged.here.inode
+            if not same_file or (staged.linked is None and now.signature.size <= staged.here.size):
+                moved[path] = now
+        if not moved or sum(found.signature.size for found in moved.values()) > _CHEAP_BYTES:
+            return
+        before = {p: self._staged[p] for p in moved}
+        files = {p: self._files[p] for p in moved}
+        self._files.update(moved)
+        self._look_into(list(moved), frozenset(), anew=True)
+        for path, staged in before.items():
+            again = self._staged.get(path)
+            if path not in self._kept and (again is None or again.torn):  # the first copy was whole
+                self._refused.pop(path, None)
+                self._staged[path], self._files[path] = staged, files[path]
+            elif again is not staged and staged.source is not None:
+                staged.source.unlink(missing_ok=True)
+
+    def _taken(self, path: str) -> Signature | None:
+        """What a file looked like when it was copied or found unchanged."""
+        if path in self._staged:
+            return self._staged[path].here
+        return self._kept[path].signature if path in self._kept else None
+
+    def _drop(self, path: str) -> None:
+        """Forget what was taken of a path."""
+        staged = self._staged.pop(path, None)
+        if staged is not None and staged.source is not None:
+            staged.source.unlink(missing_ok=True)
+        self._kept.pop(path, None)
+        self._refused.pop(path, None)
+        self._files.pop(path, None)
+
+    def _mark(self, path: str, why: str) -> None:
+        """Name a file as torn. One that is unchanged is taken for it, because a base's record is never changed."""
+        if path in self._kept:
+            self._drop_kept(path)
+        staged = self._staged.get(path)
+        if staged is not None and not staged.torn:
+            self._staged[path] = replace(staged, torn=why, proven=False)
+
+    def _drop_kept(self, path: str) -> None:
+        self._kept.pop(path)
+        self._look_into([path], frozenset({path}), anew=True)
+
+    def _look_into(self, paths: list[str], force: frozenset[str], *, anew: bool = False) -> None:
         device, proof = self._workspace.proof_at(self._folder)
         links = not self._waits or self._guard is not None
+        folder = self._folder
+        if anew:
+            folder, self._taken_twice = self._workspace.new_folder(self._folder), True
         wanted = tuple(self._wanted(path, forced=path in force) for path in paths)
         large = any(one.signature.size > SMALL_FILE for one in wanted)
-        terms = Terms(str(self._folder), {device: proof}, links, self._waiting() if large else 0)
+        terms = Terms(str(folder), {device: proof}, links, self._waiting() if large else 0)
         again = []
         for one, captured in zip(wanted, self._captured(wanted, terms), strict=True):
             source = Path(captured.source)
-            if captured.linked and self._waits and not (self._guard is not None and self._guard.hold(source)):
+            if captured.linked and self._waits and not self._is_held(captured, source):
                 source.unlink(missing_ok=True)  # nobody would see it change
                 again.append(replace(one, copied=True))
             else:
@@ -349,13 +456,24 @@ class _Taking:
             for one, captured in zip(again, self._captured(tuple(again), terms), strict=True):
                 self._take(one, captured, terms)
 
+    def _is_held(self, captured: Captured, source: Path) -> bool:
+        """Whether a hard link is guarded, and was still what was described when that began."""
+        if self._guard is None or not self._guard.hold(source):
+            return False
+        found = lstat_or_none(source)
+        now = None if found is None else Signature.of(found)
+        if now is not None and now.same_content(captured.here) and now.size == captured.size:
+            return True
+        self._guard.release(source)
+        return False
+
     def _captured(self, wanted: tuple[Wanted, ...], terms: Terms) -> list[Captured]:
         size = sum(one.signature.size for one in wanted)
         return self._workspace.read(capture, wanted, terms, size=size)
 
     def _wanted(self, path: str, *, forced: bool) -> Wanted:
-        file, base, known = self._found.files[path], self._known.files.get(path), self._known.here.get(path)
-        comparable = base is not None and known is not None and not forced
+        file, base, known = self._files[path], self._known.files.get(path), self._known.here.get(path)
+        comparable = base is not None and not base.torn and known is not None and not forced
         same_size = base is not None and base.size == file.signature.size
         return Wanted(
             path,
@@ -373,18 +491,21 @@ class _Taking:
 
     def _take(self, wanted: Wanted, captured: Captured, terms: Terms) -> None:
         path, base = wanted.path, self._known.files.get(wanted.path)
+        self._kinds[path] = captured.kind
         if captured.refused:
+            self._staged.pop(path, None)
             self._refused[path] = captured.refused
         elif captured.gone and not path:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), wanted.place)
         elif captured.same and base is not None:
+            self._staged.pop(path, None)
             self._kept[path] = Here(base.blake3, captured.here, captured.proven)
         elif not captured.gone:  # gone between the walk and the look: the same as if it had gone just before
             source = Path(captured.source) if captured.source else None
             self._staged[path] = Staged(
                 path,
                 captured.size,
-                self._found.files[path].mode,
+                self._files[path].mode,
                 captured.blake3 or None,
                 captured.sqlite,
                 source,

@@ -23,7 +23,7 @@ from holdfast.store import records
 from holdfast.store.deciding.ignore import Rules
 from holdfast.store.keys import Key, printable
 from holdfast.store.local.keeping import IGNORE_FILE, Keeping
-from holdfast.store.local.links import Outputs, kept_target
+from holdfast.store.local.links import MOST_LINKS, Outputs, joined, kept_target
 from holdfast.store.local.proofs import Proof, Proofs
 from holdfast.store.local.reading import InProcess, Reader
 from holdfast.store.names import decode_key, key_code
@@ -108,14 +108,39 @@ class Workspace:
         key = Key.parse(pure.as_posix())
         if not self.outputs.covers(key):
             raise OutsideOutputs(f"{shown}: not below {self.outputs}/ of {self.root}; only what is there is kept")
-        self.refuse_links([key], only_above=True, following=True)
+        key = self._through_links(key)
         place = self.local(key)
         if is_link(lstat_or_none(place)) and key not in self._follow:
             with local_errors():
                 problem = kept_target(str(place), key, self.places)[1]
             if problem:
-                raise OutsideOutputs(f"{key}: {problem}; give the real path")
+                raise OutsideOutputs(f"{key}: {problem}; follow it (drive.follow in config/paths.yaml), or put the real file there")
         return key
+
+    def _through_links(self, key: Key) -> Key:
+        """The key of the same place where no folder on the way to it is a symbolic link that stays inside outputs.
+
+        Raises:
+            OutsideOutputs: a link on the way leads out, or they go round.
+        """
+        for _ in range(MOST_LINKS):
+            on_the_way = [k for k in reversed(key.parents()) if self.outputs.covers(k) and k != self.outputs]
+            link = next((k for k in on_the_way if k not in self._follow and is_link(lstat_or_none(self.local(k)))), None)
+            if link is None:
+                return key
+            with local_errors():
+                target, problem = kept_target(str(self.local(link)), link, self.places)
+            if problem:
+                break
+            key = joined(link, target).join(link.relative(key))
+        self.refuse_links([key], only_above=True, following=True)
+        return key
+
+    def leads_to(self, key: Key) -> Key | None:
+        """Where a symbolic link that is here leads in the end; None where that is no other place in outputs."""
+        with local_errors():
+            found = self.places.key_of(os.path.realpath(self.local(key)))
+        return None if found == key else found
 
     def refuse_links(self, keys: Iterable[Key], *, only_above: bool = False, following: bool = False) -> None:
         """Return where none of these, and no folder on the way to them below outputs, is a symbolic link.

@@ -1,7 +1,11 @@
-"""Folders on a disk and in memory, and a process that reads files."""
+"""Folders on a disk and in memory, and a process that reads files.
+
+By hand, on another file system: `HOLDFAST_PLACE=/mnt/overlay pytest tests/store/local`.
+"""
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +15,9 @@ import pytest
 from holdfast.store.local.apart import Apart
 from holdfast.store.local.proofs import Proofs
 
+#: A tmpfs, where leases tell of everything on every machine.
+MEMORY = os.environ.get("HOLDFAST_PLACE", "/dev/shm")
+
 
 @pytest.fixture(params=["disk", "memory"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
@@ -18,7 +25,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     if request.param == "disk":
         yield tmp_path
     else:
-        with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
             yield Path(folder)
 
 

@@ -51,7 +51,7 @@ def test_holes_stay_holes_and_count_as_zeros(place: Path, length: int | None, *,
     assert copied.size == len(content)
     assert copied.blake3 == (blake3(content).hexdigest() if hashing else None)
     assert target.read_bytes() == content
-    assert on_disk(target) <= on_disk(file)
+    assert on_disk(target) <= on_disk(file) + 4 * MIB, "xfs sets some aside for a file that grows"
 
 
 def test_random_files_are_copied_byte_for_byte(place: Path, seeded: Callable[[int], Random]) -> None:

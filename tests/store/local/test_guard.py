@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import gc
 import logging
+import mmap
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +20,7 @@ import pytest
 from holdfast.store.local.guard import Guard
 from holdfast.store.local.proofs import Proof, Proofs
 from tests.store.local import far
+from tests.store.local.conftest import MEMORY
 
 OLD = b"old" * 1_000_000
 
@@ -31,10 +35,8 @@ def guard(proofs: Proofs) -> Iterator[Guard]:
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """On a tmpfs, where leases tell of everything on every machine; `test_where_leases_do_not_tell` is about the others."""
-    import tempfile
-
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+    """On a tmpfs, because the disk may be one where nothing can be held."""
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         yield Path(folder)
 
 
@@ -105,8 +107,6 @@ def test_what_replaces_the_original_or_only_reads_it_costs_no_copy(guard: Guard,
 
 
 def test_what_somebody_has_open_for_writing_or_mapped_is_not_held(guard: Guard, place: Path) -> None:
-    import mmap
-
     original, link = linked(place)
     with original.open("r+b") as writer:
         assert not guard.hold(link)
@@ -249,7 +249,21 @@ def test_where_leases_do_not_tell_or_nobody_knows_nothing_is_held(place: Path) -
         guard.close()
 
 
-def test_its_process_ends_with_ours_and_what_is_forked_holds_nothing(tmp_path: Path) -> None:
+def test_where_only_proc_tells_a_mapped_file_is_not_held(place: Path) -> None:
+    """As on overlayfs, where the lease is granted although somebody has the file mapped."""
+    original, link = linked(place)
+    proofs = Proofs(lambda function, folder: (os.stat(place).st_dev, Proof(leases=True, proc_tells=True)))
+    proofs.learn(place)
+    guard = Guard(proofs)
+    with original.open("rb") as reader, mmap.mmap(reader.fileno(), 0, prot=mmap.PROT_READ):
+        assert not guard.hold(link), "a mapping that only reads may be made writable"
+    assert guard.hold(link)
+    rewrite(original)
+    assert link.read_bytes() == OLD
+    guard.close()
+
+
+def test_its_process_ends_with_ours_and_what_is_forked_holds_nothing() -> None:
     script = """
 import os, sys, time
 from pathlib import Path
@@ -274,10 +288,8 @@ print(guard._child.pid, flush=True)
 if len(sys.argv) > 2:
     time.sleep(600)
 """
-    import tempfile
-
     for killed in ([], ["killed"]):
-        with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
             command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script, folder, *killed]
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=far.ENVIRONMENT) as parent:
                 assert parent.stdout is not None
@@ -286,3 +298,17 @@ if len(sys.argv) > 2:
                     parent.kill()
                 assert parent.wait() == (-9 if killed else 0)
                 far.wait_for(lambda pid=pid: not far.running(pid))
+
+
+def test_one_that_is_forgotten_leaves_no_process(guard: Guard, proofs: Proofs, place: Path) -> None:
+    _, link = linked(place)
+    forgotten = Guard(proofs)
+    assert forgotten.hold(link)
+    assert forgotten._child is not None
+    pid = forgotten._child.pid
+    before = len(os.listdir("/proc/self/fd"))
+    del forgotten
+    gc.collect()
+    assert not far.alive(pid)
+    assert len(os.listdir("/proc/self/fd")) == before - 2
+    assert guard.hold(link)

@@ -44,10 +44,6 @@ class Apart:
         self._used = 0.0
         self._ended = threading.Event()
 
-    def __del__(self) -> None:
-        if self._child is not None:
-            self._child.end()
-
     def call(self, function: Callable[..., T], *args: object, seconds: float) -> T:
         """Call a function over there.
 

@@ -25,9 +25,11 @@ from holdfast.store.local.leases import somebody_writes
 from holdfast.store.local.live import libraries
 from holdfast.store.local.live.kind import FileKind, Treatment
 from holdfast.store.local.live.kinds import recognise
+from holdfast.store.local.live.table import DUCKDB
 from holdfast.store.local.live.torn import torn, whole_prefix
+from holdfast.store.local.mappings import Mapped, shared_mappings
 from holdfast.store.local.pinned import hash_raw, is_database
-from holdfast.store.local.proofs import NOTHING, Look, Proof, age, arm, trusted, worth_arming
+from holdfast.store.local.proofs import NOTHING, Look, Proof, age, arm, nobody_writes, trusted, worth_arming
 from holdfast.store.local.side_files import promises_database, side_files
 from holdfast.store.local.space import refuse_copy
 from holdfast.store.manifest import MAX_TAR_MEMBER
@@ -44,7 +46,13 @@ SPOOL = "spool.tar"
 #: Two writes closer than the kernel's clock tick (at most 10 ms on Linux) can leave one mtime.
 _TICK_NS = 50_000_000
 _TRIES = 3
+#: A mapped file is at rest if nothing is written to it for so long. A program that fills one is held up by the disk now and then,
+#: and what lies there until it goes on is the same at two looks, and half of one state.
+_MAPPED_REST_SECONDS = 0.25
 _READ = os.O_RDONLY | NO_BLOCK | BINARY
+#: What is said of a file that its program has not closed.
+_OPEN = "open for writing: what its program keeps in memory is missing, and parts of two states may lie in it"
+_WITHOUT_LOG = "a database without its log, which lies beside it: back up the folder in which both are"
 #: What is said of a copy that nobody can vouch for.
 WRITTEN_TO = "a mixture: it was written to while it was copied"
 
@@ -144,7 +152,7 @@ def capture(wanted: tuple[Wanted, ...], terms: Terms) -> list[Captured]:
     """
     capturing = _Capturing(terms)
     try:
-        return [capturing.take(one) for one in wanted]
+        return capturing.settled([capturing.take(one) for one in wanted])
     finally:
         capturing.close()
 
@@ -168,19 +176,19 @@ class Looked:
 
 def look_again(wanted: tuple[Wanted, ...], terms: Terms) -> list[Looked]:
     """Whether files still have the content of the base. Copies none but databases, which nothing else tells."""
-    found = []
+    found, mappings = [], _Mappings(terms)
     for one in wanted:
         try:
-            found.append(_look_at_database(one, terms) if one.was_database else _look_at(one, terms))
+            found.append(_look_at_database(one, terms) if one.was_database else _look_at(one, terms, mappings))
         except (OSError, Refused):
             found.append(Looked(one.path, False, False, one.signature))
     return found
 
 
-def _look_at(wanted: Wanted, terms: Terms) -> Looked:
+def _look_at(wanted: Wanted, terms: Terms, mappings: _Mappings) -> Looked:
     descriptor = os.open(wanted.place, _READ if wanted.followed else _READ | NO_FOLLOW)
     try:
-        seen = _begin(wanted, descriptor, terms)
+        seen = _begin(wanted, descriptor, terms, mappings)
         same = _hashes_as(seen, wanted)
         return Looked(wanted.path, same, seen.proven(seen.now()), seen.before)
     finally:
@@ -263,31 +271,47 @@ class _Seen:
     kind: FileKind | None
     writing: bool | None
     proof: Proof
+    unmapped: bool
     taken_ns: int
     armed: bool
 
     @property
     def quiet(self) -> bool:
         """Nobody has it open for writing or mapped, so that a change would move its times."""
-        return self.writing is False and self.proof.lease_tells
+        return nobody_writes(self.proof, writing=self.writing, unmapped=self.unmapped)
 
     def now(self) -> Signature:
         return Signature.of(os.fstat(self.descriptor))
 
     def proven(self, after: Signature) -> bool:
-        look = Look(age(self.before, self.taken_ns), self.before, self.writing, self.armed, after)
+        look = Look(self.unmapped, age(self.before, self.taken_ns), self.before, self.writing, self.armed, after)
         return trusted(look, self.proof)
 
 
-def _begin(wanted: Wanted, descriptor: int, terms: Terms) -> _Seen:
+class _Mappings:
+    """What was mapped before the first of several files was looked into: one look for all, where leases do not tell it."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.at_ns = time.time_ns()
+        wanted = any(proof.leases and proof.proc_tells and not proof.lease_tells for proof in terms.proofs.values())
+        self._mapped = shared_mappings() if wanted else None
+
+    def exclude(self, place: str, found: os.stat_result) -> bool:
+        """True where nobody had a file mapped."""
+        return self._mapped is not None and not _is_mapped(place, found, self._mapped)
+
+
+def _begin(wanted: Wanted, descriptor: int, terms: Terms, mappings: _Mappings) -> _Seen:
     """Signature, then lease or arming: the order in which a look proves something (`proofs`)."""
     found = os.fstat(descriptor)
     proof = terms.proofs.get(found.st_dev, NOTHING)
-    taken, before = time.time_ns(), Signature.of(found)
+    unmapped = mappings.exclude(wanted.place, found)
+    taken, before = mappings.at_ns if unmapped else time.time_ns(), Signature.of(found)
     writing = somebody_writes(descriptor)
-    armed = found.st_size > SMALL_FILE and worth_arming(age(before, taken), writing=writing, proof=proof) and arm(descriptor)
+    worth = found.st_size > SMALL_FILE and worth_arming(proof, age(before, taken), writing=writing, unmapped=unmapped)
+    armed = worth and arm(descriptor)
     kind = recognise(os.path.basename(wanted.place), _Open(descriptor, found.st_size))
-    return _Seen(wanted, descriptor, before, found, kind, writing, proof, taken, armed)
+    return _Seen(wanted, descriptor, before, found, kind, writing, proof, unmapped, taken, armed)
 
 
 class _Capturing:
@@ -298,11 +322,32 @@ class _Capturing:
         self._folder = Path(terms.folder)
         self._spool: TarWriter | None = None
         self._taken = terms.waiting
+        self._mappings = _Mappings(terms)
         self._number = 0
+        self._open: dict[str, tuple[Wanted, os.stat_result]] = {}
 
     def close(self) -> None:
         if self._spool is not None:
             self._spool.close()
+
+    def settled(self, captured: list[Captured]) -> list[Captured]:
+        """The same, with those named that a program fills through a mapping."""
+        mapped = shared_mappings() if self._open else None
+        at_rest = {p: w for p, (w, found) in self._open.items() if mapped is not None and _is_mapped(w.place, found, mapped)}
+        if not at_rest:
+            return captured
+        time.sleep(_MAPPED_REST_SECONDS)
+        return [self._still(one, at_rest[one.path]) if one.path in at_rest else one for one in captured]
+
+    def _still(self, captured: Captured, wanted: Wanted) -> Captured:
+        if captured.refused or captured.gone or captured.torn or captured.linked:
+            return captured
+        try:
+            hashed = captured.blake3 or hash_content(captured.source, sparse=captured.sparse)
+            now = hash_content(wanted.place, sparse=captured.sparse)
+        except OSError:
+            return captured  # gone by now; it was a file of one moment
+        return captured if now == hashed else replace(captured, torn=WRITTEN_TO, proven=False)
 
     def take(self, wanted: Wanted) -> Captured:
         place = Path(wanted.place)
@@ -311,6 +356,8 @@ class _Capturing:
                 return self._database(wanted, place)
             if wanted.was_database and wanted.signature.size == 0 and promises_database(place.name):
                 raise Refused(0, "it should be a database and is empty; the last good version is kept", wanted.place)
+            if wanted.signature.size == 0 and promises_database(place.name) and side_files(place):
+                raise Refused(0, "no transaction of it is finished yet; back up again after the first commit", wanted.place)
             if wanted.was_database:
                 raise Refused(0, "it should be a database and is damaged; the last good version is kept", wanted.place)
             if wanted.unknown and wanted.signature.size == 0 and promises_database(place.name):
@@ -345,12 +392,17 @@ class _Capturing:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             return Captured(wanted.path, gone=True)
-        seen = _begin(wanted, descriptor, self._terms)
+        seen = _begin(wanted, descriptor, self._terms, self._mappings)
         kind = seen.kind
         if kind is not None and kind.treatment is Treatment.LIBRARY and seen.writing is not False:
             return self._by_library(seen, place)
+        if seen.writing and found.st_size > 0 and (kind is None or kind.treatment is Treatment.REST):
+            self._open[wanted.path] = (wanted, found)
         captured = self._small(seen) if found.st_size <= SMALL_FILE else self._large(seen, place)
-        return replace(captured, kind="" if kind is None else kind.name)
+        if kind is None:
+            return captured
+        why = captured.torn or _unfinished(seen, kind, place)
+        return replace(captured, kind=kind.name, torn=why, proven=captured.proven and not why)
 
     # -- small files: in memory ------------------------------------------------------------------------------------------
 
@@ -521,6 +573,19 @@ class _Bytes:
 
 def _torn(kind: FileKind | None, content: _Open | _Bytes) -> str:
     return "" if kind is None else torn(kind, content)
+
+
+def _is_mapped(place: str, found: os.stat_result, mapped: Mapped) -> bool:
+    return mapped.holds(found.st_ino, os.path.realpath(place))
+
+
+def _unfinished(seen: _Seen, kind: FileKind, place: Path) -> str:
+    """Why a file that is whole by its format is not all that its program has written."""
+    if kind.name in libraries.WHOLE_WHEN_CLOSED and seen.writing:
+        return _OPEN
+    log = Path(f"{place}.wal")
+    alone = kind is DUCKDB and seen.wanted.alone and log.exists() and log.stat().st_size > 0
+    return _WITHOUT_LOG if alone else ""
 
 
 def _regions(descriptor: int, found: os.stat_result) -> tuple[Region, ...] | None:

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
 
 from holdfast.errors import LocalError
@@ -61,7 +62,7 @@ except BaseException as error:
 child.serve(reading, writing, setup["parent"], service)
 """
 
-_alive: set[Child] = set()
+_alive: weakref.WeakSet[Child] = weakref.WeakSet()
 #: Killed, and not gone yet.
 _lingering: list[subprocess.Popen[bytes]] = []
 
@@ -99,7 +100,9 @@ class Pipe:
                 rest = rest[os.write(self.writing, rest) :]
             except BlockingIOError:
                 self._wait(self.writing, select.POLLOUT, until)
-            except BrokenPipeError as error:
+            except OSError as error:
+                if error.errno not in (errno.EPIPE, errno.EBADF):  # EBADF: ended meanwhile by another thread, as at exit
+                    raise
                 raise Gone from error
 
     def receive(self, until: float | None = None) -> bytes:
@@ -127,12 +130,18 @@ class Pipe:
             except BlockingIOError:
                 self._wait(self.reading, select.POLLIN, until)
                 continue
+            except OSError as error:
+                if error.errno != errno.EBADF:
+                    raise
+                raise Gone from error
             if not piece:
                 raise Gone
             data += piece
         return bytes(data)
 
     def _wait(self, descriptor: int, event: int, until: float | None) -> None:
+        if descriptor < 0:
+            raise Gone
         poll = select.poll()
         poll.register(descriptor, event)
         while True:
@@ -146,7 +155,7 @@ class Pipe:
 
 
 class Child:
-    """One process of our own. Not for two threads at a time.
+    """One process of our own, ended when nobody knows it any more. Not for two threads at a time.
 
     Args:
         entry: `module:function` of ours; the function gets a `Pipe` and returns when there is nothing more to do.
@@ -155,9 +164,11 @@ class Child:
         LocalError: it could not be started.
     """
 
+    _ours = False
+
     def __init__(self, entry: str) -> None:
         _lingering[:] = [process for process in _lingering if process.poll() is None]
-        package = sys.modules["holdfast"]  # not imported: whatever it offers stands above this
+        package = sys.modules[__name__.partition(".")[0]]
         setup = {
             "path": [os.path.abspath(place) for place in sys.path],
             "file": package.__file__,
@@ -167,16 +178,19 @@ class Child:
         }
         reading, answers = os.pipe()
         requests, writing = os.pipe()
-        self.pipe = Pipe(reading, writing, self.lives)
         try:
-            self._process = _spawn(requests, answers)
-            _alive.add(self)
+            process = _spawn(requests, answers)
         except (OSError, RuntimeError) as error:  # RuntimeError: Python 3.12 and newer start nothing once the interpreter ends
-            self.pipe.close()
+            os.close(reading)
+            os.close(writing)
             raise LocalError(getattr(error, "errno", None), f"no process could be started to read files in ({error})") from error
         finally:
             os.close(requests)
             os.close(answers)
+        self._process = process
+        self.pipe = Pipe(reading, writing, lambda: process.poll() is None)
+        self._ours = True
+        _alive.add(self)
         until = time.monotonic() + START_SECONDS
         try:
             self.pipe.send(pickle.dumps(setup), until)
@@ -189,7 +203,8 @@ class Child:
             raise
         if refusal:
             self.end()
-            raise LocalError(errno.ECHILD, f"the process to read files in did not start ({pickle.loads(refusal)})")  # noqa: S301 - from our own process
+            told = pickle.loads(refusal)  # noqa: S301 - from our own process
+            raise LocalError(errno.ECHILD, f"the process to read files in did not start ({told})")
 
     @property
     def pid(self) -> int:
@@ -206,13 +221,13 @@ class Child:
 
     def lives(self) -> bool:
         """Whether it runs, and is ours: a forked process has none."""
-        return self in _alive and self._process.poll() is None
+        return self._ours and self._process.poll() is None
 
     def end(self) -> None:
         """End it at once. One in a call that hangs is left behind, and taken off the system's list later."""
-        if self not in _alive:
+        if not self._ours:
             return
-        _alive.discard(self)
+        self._ours = False
         self.pipe.close()
         self._process.kill()
         try:
@@ -222,9 +237,13 @@ class Child:
 
     def forget(self) -> None:
         """In a forked process: it belongs to the one that started it."""
-        _alive.discard(self)
-        self.pipe.close()
+        if self._ours:
+            self._ours = False
+            self.pipe.close()
         self._process.returncode = 0  # so that Popen neither waits nor warns
+
+    def __del__(self) -> None:
+        self.end()
 
 
 def _spawn(requests: int, answers: int) -> subprocess.Popen[bytes]:

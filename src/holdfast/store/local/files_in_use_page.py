@@ -46,7 +46,9 @@ _FOOT = """\
 - **At rest**: copied and looked at again. Where it moved, again; its end is checked by its own format.
 
 Files that their owner holds under a lock (*Locked* in the tables) are read in a process of their own: to open and close one within
-your program would drop its lock.
+your program would drop its lock. Their lock files hold no data and are in no backup.
+
+[What this came to with real programs](files-in-use-measured.md) that write all the time.
 """
 
 _HOW = {

@@ -38,7 +38,8 @@ class Guard:
     If it has become a copy meanwhile, that is what has to be read.
 
     Args:
-        proofs: Whether leases tell of mappings where a link lies. Where they do not (overlayfs), or nobody knows, nothing is held.
+        proofs: Whether leases tell of mappings where a link lies. Where they do not (overlayfs), all processes are looked at; where
+            nobody knows, nothing is held.
     """
 
     def __init__(self, proofs: Proofs) -> None:
@@ -46,10 +47,6 @@ class Guard:
         self._lock = ProcessLock()
         self._child: Child | None = None
         self._held: dict[Path, int] = {}
-
-    def __del__(self) -> None:
-        if self._child is not None:
-            self._child.end()  # which does nothing in a forked process
 
     def hold(self, link: Path) -> bool:
         """Hold a hard link as it is from now on.
@@ -66,11 +63,11 @@ class Guard:
         except FileNotFoundError:
             return False
         proof = self._proofs.of(found.st_dev)
-        if not (proof.leases and proof.lease_tells):
+        if not (proof.leases and (proof.lease_tells or proof.proc_tells)):
             return False
         with self._lock:
             try:
-                held = self._ask("hold", link, start=True)
+                held = self._ask("hold" if proof.lease_tells else "hold unmapped", link, start=True)
             except LocalError as error:
                 log.warning("%s; copies that wait are made at once", error.line)
                 return False
@@ -82,9 +79,13 @@ class Guard:
         """Whether what lies under a link is what lay there when `hold` came back true; false also where nobody can tell."""
         with self._lock:
             inode = self._held.get(link)
+            if inode is None:
+                return False
+            held = self._ask("holds", link) is True
             try:
-                # Only a copy that was found good takes the place of a link, and what it replaces is open until then.
-                return inode is not None and (os.lstat(link).st_ino != inode or self._ask("holds", link) is True)
+                # Only a copy that was found good takes the place of a link, and what it replaces is open until then. It may happen
+                # while the question is asked.
+                return os.lstat(link).st_ino != inode or held
             except FileNotFoundError:
                 return False
 

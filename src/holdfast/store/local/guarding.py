@@ -20,6 +20,7 @@ from pathlib import Path
 from holdfast.store.local import leases
 from holdfast.store.local.child import Pipe
 from holdfast.store.local.copying import clone, copy
+from holdfast.store.local.mappings import shared_mappings
 from holdfast.store.platform import NO_BLOCK, NO_FOLLOW
 from holdfast.store.records import Signature
 
@@ -88,7 +89,10 @@ class Guarding:
 
     def _answer(self) -> None:
         what, link = pickle.loads(self._pipe.receive())  # noqa: S301 - from the process that started us
-        answer = {"hold": self._hold, "holds": self._holds, "release": self._release}[what](link)
+        if what == "hold unmapped":
+            answer = self._hold(link) and self._is_unmapped(link)
+        else:
+            answer = {"hold": self._hold, "holds": self._holds, "release": self._release}[what](link)
         said, self._said = self._said, []
         self._pipe.send(pickle.dumps((answer, said)))
 
@@ -108,6 +112,14 @@ class Guarding:
             return False
         self._held[link] = _Held(Path(link), descriptor, Signature.of(found))
         return True
+
+    def _is_unmapped(self, link: str) -> bool:
+        """Looked at after the lease was taken: whoever maps the file later has to open it for writing, and waits."""
+        mapped = shared_mappings()
+        if mapped is not None and not mapped.holds(self._held[link].before.inode, link):
+            return True
+        self._release(link)
+        return False
 
     def _holds(self, link: str) -> bool:
         """A link that somebody waits for is still as it was, until its copy is there or given up."""

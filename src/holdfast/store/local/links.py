@@ -10,6 +10,9 @@ from holdfast.store.format.entries import check_target
 from holdfast.store.keys import Key, printable
 from holdfast.store.platform import real_path
 
+#: As the kernel's own limit (path_resolution(7)).
+MOST_LINKS = 40
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -56,6 +59,17 @@ def kept_target(place: str, holder: Key, outputs: Outputs) -> tuple[str, str]:
     target = os.path.relpath(key.value, holder.value.rpartition("/")[0] or ".")
     problem = check_target(holder, target)
     return ("", f"is a symbolic link that {problem}") if problem is not None else (target, "")
+
+
+def joined(link: Key, target: str) -> Key:
+    """The key that a link's target names, as it is kept."""
+    parts = list(link.parts[:-1])
+    for part in target.split("/"):
+        if part == "..":
+            parts.pop()
+        elif part != ".":
+            parts.append(part)
+    return Key("/".join(parts))
 
 
 def _lexical(folder: str, text: str) -> str:

@@ -5,7 +5,8 @@ further writes to the page move nothing until it has been written back. So equal
 has the file mapped. Two things help, and what they are worth on a file system is found out by trying them there once:
 
 - a **lease** (`leases.somebody_writes`). Where it is granted, nobody has the file open for writing, and where leases tell of
-  mappings, nobody has it mapped either. The first write of whoever comes later moves the times.
+  mappings, nobody has it mapped either; elsewhere (overlayfs) /proc can tell it (`mappings`). The first write of whoever comes
+  later moves the times.
 - **arming** (`arm`): `fsync` writes all dirty pages back and protects them again, so that the next write to any of them moves the
   times.
 
@@ -19,7 +20,8 @@ rule                                          ext4          overlayfs     btrfs 
 no arming, at rest for 10 ms                  955 of 993    1037 of 1064  999 of 1038   957 of 1002
 arming, then signature, at rest for 10 ms     0 of 188      5 of 192      2 of 211      0 of 192
 signature, then arming, at rest for 10 ms     11 of 7501    1 of 7927     1 of 4206     64 of 4283
-signature, then arming, at rest for 100 ms    0 of 1800     0 of 2204     0 of 2575     0 of 2418
+signature, then arming, at rest for 100 ms    0 of 2745     0 of 3448     0 of 3249     0 of 3080
+signature, then arming, at rest for 400 ms    0 of 1081     0 of 1012     0 of 747      0 of 858
 ============================================  ============  ============  ============  ============
 
 The second row: a page is written again after `fsync` has passed it and before the signature is taken. The third: a write has moved
@@ -48,11 +50,12 @@ from typing import Any
 
 from holdfast.errors import HoldfastError
 from holdfast.store.local.leases import somebody_writes
+from holdfast.store.local.mappings import shared_mappings
 from holdfast.store.records import RACY_NS, Signature
 
 #: What was armed counts only if the file had been at rest for so long before: longer than a write stands still in the kernel
-#: between moving the times and making its page writable. On two busy processors, with `fsync` taking up to 1.3 s, that was 21 ms; a
-#: full journal on a slow disk can take seconds.
+#: between moving the times and making its page writable. Of 950,000 writes that moved the times, beside one who called `fsync` all
+#: the time and on two busy processors, the slowest came to its end 115 ms later; a full journal on a slow disk can take seconds.
 ARMED_NS = 30_000_000_000
 #: A time of change that no file of ours has: 2001-09-09.
 _LONG_AGO_NS = 1_000_000_000_000_000_000
@@ -68,12 +71,14 @@ class Proof:
         fsync_arms: After `fsync` through a read-only descriptor the next write moves it again.
         leases: Read leases are granted to us, and refused while somebody has the file open for writing.
         lease_tells: They are refused for a writable mapping of which no descriptor is left, too.
+        proc_tells: `mappings` shows such a mapping.
     """
 
     maps_move_times: bool = False
     fsync_arms: bool = False
     leases: bool = False
     lease_tells: bool = False
+    proc_tells: bool = False
 
 
 #: What is known of a device that nobody could try.
@@ -85,13 +90,15 @@ class Look:
     """What was seen when a file was hashed, in this order.
 
     Args:
-        age_ns: `age` of the first signature by then.
+        unmapped: `mappings` showed that nobody had it mapped as shared. One look, before the signatures or after, may be for many.
+        age_ns: `age` of the first signature by then, or when `mappings` were looked at if that was before.
         before: The first signature.
         writing: What `somebody_writes` said after that.
         armed: `arm` was called after that, before the first byte was read, and came to its end.
         after: The signature after the last byte.
     """
 
+    unmapped: bool
     age_ns: int
     before: Signature
     writing: bool | None
@@ -108,13 +115,19 @@ def trusted(look: Look, proof: Proof) -> bool:
     """True where the same signature, whenever it is seen again, proves that the file has the content that was hashed."""
     if look.before != look.after or not proof.maps_move_times or look.age_ns < RACY_NS:
         return False
-    nobody = look.writing is False and proof.lease_tells
-    return nobody or (look.armed and proof.fsync_arms and look.age_ns >= ARMED_NS)
+    return nobody_writes(proof, writing=look.writing, unmapped=look.unmapped) or (
+        look.armed and proof.fsync_arms and look.age_ns >= ARMED_NS
+    )
 
 
-def worth_arming(age_ns: int, *, writing: bool | None, proof: Proof) -> bool:
+def nobody_writes(proof: Proof, *, writing: bool | None, unmapped: bool) -> bool:
+    """Nobody could write to the file without opening it anew."""
+    return writing is False and proof.leases and (proof.lease_tells or (proof.proc_tells and unmapped))
+
+
+def worth_arming(proof: Proof, age_ns: int, *, writing: bool | None, unmapped: bool) -> bool:
     """True where a look can be trusted if it is armed, and not otherwise. `fsync` of what was just written can take long."""
-    unproven = writing is not False or not proof.lease_tells
+    unproven = not nobody_writes(proof, writing=writing, unmapped=unmapped)
     return unproven and proof.maps_move_times and proof.fsync_arms and age_ns >= ARMED_NS
 
 
@@ -159,17 +172,19 @@ def probe(folder: Path) -> tuple[int, Proof]:
             os.close(writer)
             writer = -1
             tells = somebody_writes(reader)
+            shown = shared_mappings()
             moves = _moves(reader, memory)
             os.fsync(reader)
             arms = _moves(reader, memory)
         granted = somebody_writes(reader)
         leases = refused is True and granted is False
-        device = os.fstat(reader).st_dev
+        device, inode = os.fstat(reader).st_dev, os.fstat(reader).st_ino
     finally:
         os.close(reader)
         if writer >= 0:
             os.close(writer)
-    return device, Proof(moves, moves and arms, leases, leases and tells is True)
+    proc_tells = shown is not None and inode in shown.inodes
+    return device, Proof(moves, moves and arms, leases, leases and tells is True, proc_tells)
 
 
 def _moves(descriptor: int, memory: Any) -> bool:

@@ -1,4 +1,4 @@
-"""SQLite's side files: what it keeps beside a database, and would replay, write over or delete.
+"""Side files: what SQLite keeps beside a database, and would replay, write over or delete; and locks of other libraries.
 
 They are known by what they hold, because anybody may call a file `notes-journal`.
 """
@@ -13,6 +13,10 @@ from pathlib import Path
 from holdfast.store.local.pinned import is_database, peek
 
 SIDE_SUFFIXES = ("-wal", "-shm", "-journal")
+#: Behind the name of an LMDB that is one file: its lock.
+LMDB_LOCK_SUFFIX = "-lock"
+#: In each of the two first pages of an LMDB (lmdb's mdb.c, `MDB_MAGIC`).
+LMDB_MARK = b"\xde\xc0\xef\xbe"
 #: Names that promise a database, so that an empty file under one of them is looked at twice.
 DATABASE_SUFFIXES = (".db", ".sqlite", ".sqlite3", ".db3")
 #: https://www.sqlite.org/fileformat.html, "The Rollback Journal" and "The Write-Ahead Log".
@@ -66,6 +70,40 @@ def is_side_file(place: Path) -> bool:
     if found.st_size == 0:
         return look is _Look.ITS_OWN or (look is _Look.BLANK and promises_database(database.name))
     return False
+
+
+def may_be_side_file(place: Path) -> bool:
+    """True where the name is that of a side file or a lock, and what it would belong to is beside it. Opens nothing."""
+    beside = next((place.name.removesuffix(s) for s in (*SIDE_SUFFIXES, LMDB_LOCK_SUFFIX) if place.name.endswith(s)), "")
+    return bool(beside) and _is_regular(place.with_name(beside))
+
+
+def which_hold_no_data(places: tuple[str, ...]) -> tuple[bool, ...]:
+    """Of each file that `may_be_side_file` says yes to, whether it is one. Opens them, so it runs where a `Reader` runs it."""
+    return tuple(_is_lmdb_lock(Path(p)) if p.endswith(LMDB_LOCK_SUFFIX) else is_side_file(Path(p)) for p in places)
+
+
+def is_lock(place: Path, found: os.stat_result) -> bool:
+    """True for a lock that a database keeps beside its data, by its name and what is beside it. Opens nothing."""
+    if place.name == "lock.mdb":
+        return _is_regular(place.with_name("data.mdb"))
+    return place.name == "LOCK" and found.st_size == 0 and _is_regular(place.with_name("CURRENT"))
+
+
+def _is_lmdb_lock(place: Path) -> bool:
+    """Beside an environment that is one file (`subdir=False`)."""
+    try:
+        head = peek(place.with_name(place.name.removesuffix(LMDB_LOCK_SUFFIX)), 20)
+    except OSError:
+        return False
+    return head[:8] == bytes(8) and head[16:20] == LMDB_MARK
+
+
+def _is_regular(place: Path) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(place).st_mode)
+    except OSError:
+        return False
 
 
 def side_files(database: Path) -> list[Path]:

@@ -8,6 +8,7 @@ _LMDB_NO_PAGE = (1 << 64) - 1
 #: Where DuckDB's two headers lie, and where its blocks begin (storage_info.hpp: three sectors of 4,096 bytes).
 _DUCKDB_HEADERS = (4096, 8192)
 _DUCKDB_BLOCKS = 12288
+_DUCKDB_NO_BLOCK = (1 << 64) - 1
 
 
 def sqlite_torn(content: Content) -> str:
@@ -43,11 +44,11 @@ def lmdb_torn(content: Content) -> str:
 
 
 def duckdb_torn(content: Content) -> str:
-    """All blocks that the newer of its two headers counts are there.
+    """All blocks are there that the newer of its two headers counts, but for free ones, which may be cut off.
 
-    Nothing is told where the numbers cannot be a header's, as in an encrypted one.
+    Nothing is told where the numbers cannot be a header's, as in an encrypted one, or the list of free blocks is a long one.
     Source: duckdb/storage/storage_info.hpp, `DatabaseHeader`: checksum, iteration, meta block, free list, block count, block size,
-    each 8 bytes.
+    each 8 bytes; of a pointer to a block the upper 8 bits are its place in there (`MetaBlockPointer`).
     """
     heads = [exact(content, at, 48) for at in _DUCKDB_HEADERS]
     newest = max(heads, key=lambda head: little(head[8:16]))
@@ -55,8 +56,27 @@ def duckdb_torn(content: Content) -> str:
     if not 1 << 14 <= size <= 1 << 18 or size & (size - 1) or count > 1 << 40:
         raise Untold
     if _DUCKDB_BLOCKS + count * size > content.size:
-        raise EndsEarly
+        free = _duckdb_free(content, little(newest[24:32]), size)
+        used = next((block + 1 for block in reversed(range(count)) if block not in free), 0)
+        if _DUCKDB_BLOCKS + used * size > content.size:
+            raise EndsEarly
     return ""
+
+
+def _duckdb_free(content: Content, pointer: int, size: int) -> set[int]:
+    """The free blocks: behind a pointer to the next part, their number, and each of them.
+
+    Source: duckdb's metadata_manager.cpp (a block is 64 parts behind its checksum), single_file_block_manager.cpp, `LoadFreeList`.
+    """
+    if pointer == _DUCKDB_NO_BLOCK:
+        return set()
+    part = (size - 8) // 64 // 8 * 8
+    at = _DUCKDB_BLOCKS + (pointer & ((1 << 56) - 1)) * size + 8 + (pointer >> 56) * part
+    data = exact(content, at, part)
+    count = little(data[8:16])
+    if 16 + 8 * count > part:
+        raise Untold
+    return {little(data[16 + 8 * n : 24 + 8 * n]) for n in range(count)}
 
 
 def level_torn(content: Content) -> str:

@@ -83,7 +83,7 @@ DUCKDB = FileKind(
     Treatment.WITH_LOG,
     locked=True,
     worth="without its `.wal` opens without an error and lacks what was committed last",
-    whole="neither it nor its `.wal` moved while both were copied, and it is as long as its header says",
+    whole="neither it nor its `.wal` moved while both were copied, and its blocks are there",
     advice="`CHECKPOINT` and close the connection before the last backup",
     never_empty=(".duckdb",),
 )
@@ -170,7 +170,7 @@ NPY = FileKind(
     "`93 NUMPY` at the start",
     Treatment.REST,
     worth="does not open, or, of a mapped one, holds parts of two states",
-    whole="it is as long as shape and type in its head say, and no program maps it for writing",
+    whole="it is as long as shape and type in its head say, and nothing is written through a mapping for a quarter of a second",
     advice="back up after the save; of a mapped array call `flush()` and delete it first",
     never_empty=(".npy",),
 )
@@ -225,7 +225,7 @@ HDF5 = FileKind(
     Treatment.REST,
     worth="does not open, or holds parts of two states",
     whole="it is as long as its head says, it is not marked as being written, and no program has it open for writing",
-    advice="close the file before the backup; `flush()` alone is not enough",
+    advice="close the file before the backup; `flush()` alone is not enough, and what was not flushed is in no copy",
     never_empty=(".h5", ".hdf5", ".nc"),
 )
 LANCE = FileKind(
@@ -247,7 +247,7 @@ ZARR = FileKind(
     Treatment.REST,
     in_place=False,
     worth="opens, and holds parts of two states; what is missing reads as the fill value",
-    whole="no file of the array came, went or changed while it was copied",
+    whole="no file of it came, went or changed while it was copied, nor in the quarter of a second before",
     advice="back up between writes",
 )
 ONNX = FileKind(
@@ -450,7 +450,7 @@ UNMARKED = (
         "a program that has it mapped for writing",
         Treatment.REST,
         worth="holds parts of two states, and nothing tells so",
-        whole="no program has it mapped for writing",
+        whole="nothing is written to it for a quarter of a second",
         advice="`flush()` and delete the array, then back up",
     ),
     FileKind(
