@@ -13,7 +13,7 @@ SIZE = 1_200_000
 
 def in_pieces(forge: Forge, key: str, number: int) -> dict[str, bytes]:
     """A generation with a file in pieces, two names of it, and a plain file. Gives the content by path."""
-    payloads = [bytes((seed * 7 + i // 3) % 256 for i in range(SIZE)) for seed in (1, 2, 3)]
+    payloads = [(bytes(range(seed, 251)) * 5000)[:SIZE] for seed in (1, 2, 3)]
     sent = []
     for at, data in enumerate(payloads, start=1):
         attempt = "" if at == 1 else f"-{at}"
