@@ -60,6 +60,7 @@ def run(
     at_once: int = 4,
     until: float | None = None,
     only: tuple[str, ...] = (),
+    stops: bool = True,
     say: Callable[[Found], None] = lambda found: None,
 ) -> Outcome:
     """Run a session for each seed.
@@ -70,6 +71,7 @@ def run(
         at_once: Sessions that go on while another rests.
         until: Begin none after that, `time.monotonic`.
         only: Kinds of violations that have none of these in them are passed over; empty for none.
+        stops: A session ends with the first violation that is not passed over.
         say: Is told of each that is found.
     """
     outcome, dices = Outcome(), {}
@@ -82,7 +84,7 @@ def run(
                 if until is not None and time.monotonic() > until:
                     return
                 dice = Dice(seed, weights)
-                session = Session(Path(folder) / str(seed), crew, dice, background=dice.background, only=only)
+                session = Session(Path(folder) / str(seed), crew, dice, background=dice.background, only=only, stops=stops)
                 dices[id(session)] = (seed, dice)
                 yield session
 

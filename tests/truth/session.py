@@ -95,6 +95,7 @@ class Session:
         moves: What to do; each is asked for when it is due, so that it can look at what is here.
         background: The keeper sends in the background.
         only: Kinds of violations that have none of these in them are passed over; empty for none.
+        stops: It ends with the first violation.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class Session:
         *,
         background: bool = True,
         only: tuple[str, ...] = (),
+        stops: bool = True,
     ) -> None:
         self.root = folder / PROJECT
         self.outputs = self.root / "outputs"
@@ -116,6 +118,7 @@ class Session:
         self._moves = moves
         self._background = background
         self._only = only
+        self._stops = stops
         self.log: list[Move] = []
         self.errors: list[str] = []
         self.violations: list[Violation] = []
@@ -144,7 +147,7 @@ class Session:
                         yield time.monotonic() + move.args["seconds"]
                     else:
                         getattr(self, f"_{move.verb}")(**move.args)
-                    if self._held_against():
+                    if self._held_against() and self._stops:
                         break
             except Exception as error:  # noqa: BLE001 - a session ends here, and says so
                 self.violations.append(Violation("an exception", "", f"{type(error).__name__}: {error}"))
@@ -328,7 +331,7 @@ class Session:
                 row = said.row_of(path)
                 if said.safe or not (path in said.named or (row is not None and not row.safe)):
                     self.violations.append(Violation(f"calm, and {what} is not named", path, said.word))
-            if self._held_against():
+            if self._held_against() and self._stops:
                 return
             self._mend(left)
             said = self._calm_backup(whole=whole)
