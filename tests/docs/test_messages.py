@@ -15,12 +15,11 @@ PAGE = "docs/messages.md"
 
 #: Log calls that pass on the text of an error or of a result: those texts are looked for where they are made.
 PASSING_ON = {
-    ("session/exit.py", "error"): 1,
+    ("session/background/exit.py", "error"): 1,
     ("session/functions.py", "error"): 2,
     ("session/keeper.py", "result.error"): 1,
     ("session/keeper.py", "result.problem()"): 1,
-    ("session/worker.py", "result.error"): 1,
-    ("session/worker.py", "text"): 1,
+    ("session/background/worker.py", "text"): 3,
 }
 
 #: Texts of errors that no person sees as they are, by their longest fragment, with the reason.

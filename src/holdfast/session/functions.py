@@ -8,8 +8,8 @@ from pathlib import Path, PurePath
 
 from holdfast.errors import HoldfastError
 from holdfast.session.attach import open_keeper
-from holdfast.session.doctor.patience import Patience
 from holdfast.session.background.exit import flush_at_exit
+from holdfast.session.doctor.patience import Patience
 from holdfast.session.keeper import Keeper
 from holdfast.session.seeing.notebook import Notebook, find_notebook
 from holdfast.store.progress import Progress

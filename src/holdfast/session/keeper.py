@@ -10,6 +10,8 @@ from pathlib import Path, PurePath
 
 from holdfast.errors import HoldfastError, NotBackedUp, NotRestored, StoreError, UsageError
 from holdfast.session import reports
+from holdfast.session.background.waiting import Queue
+from holdfast.session.background.worker import Worker
 from holdfast.session.backups import Backups
 from holdfast.session.config import Config
 from holdfast.session.environment import Environment, without_store
@@ -22,8 +24,6 @@ from holdfast.session.seeing.sight import Where
 from holdfast.session.seeing.status import Status
 from holdfast.session.seeing.welcome import Welcome
 from holdfast.session.stake import AtStake
-from holdfast.session.background.waiting import Queue
-from holdfast.session.background.worker import Worker
 from holdfast.store.backend import Durability, Space
 from holdfast.store.choose import Wish
 from holdfast.store.cleanup import Pruned, prune_store

@@ -17,7 +17,16 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from holdfast.errors import AnotherSession, HoldfastError, LocalError, NotBackedUp, Refused, StoreError, StoreUnreachable, WorkspaceBusy
+from holdfast.errors import (
+    AnotherSession,
+    HoldfastError,
+    LocalError,
+    NotBackedUp,
+    Refused,
+    StoreError,
+    StoreUnreachable,
+    WorkspaceBusy,
+)
 from holdfast.session.background.failures import Failure, Failures, places
 from holdfast.session.background.line import Line
 from holdfast.session.background.waiting import Queue
@@ -360,7 +369,7 @@ class Worker:
             self._changed.notify_all()
 
     def _merged_or_said(self, older: Queued, newer: Queued) -> Queued:
-        """One of two. Where that cannot be, a copy is gone: the older one is sent, as far as it stands, and the newer one failed."""
+        """One of two. Where that cannot be, a copy is gone: the older one is sent, as far as it stands; the newer one failed."""
         try:
             with local_errors():
                 return self._merged(older, newer)

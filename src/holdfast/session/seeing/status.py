@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import overload
 
+from holdfast.session.background.waiting import Queue
 from holdfast.session.reports import ArtifactStatus
 from holdfast.session.seeing import page, terminal, verdict
 from holdfast.session.seeing.sight import Sight, Tone
-from holdfast.session.background.waiting import Queue
 from holdfast.store.backend import Space
 
 

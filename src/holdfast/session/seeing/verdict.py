@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 
+from holdfast.session.background.waiting import Queue
 from holdfast.session.reports import ArtifactStatus, time_of
 from holdfast.session.seeing.sight import Fact, Line, Sight, Tone, Verdict
-from holdfast.session.background.waiting import Queue
 from holdfast.store.amounts import ago, duration, many, size
 from holdfast.store.backend import Durability, Space
 
@@ -72,7 +72,10 @@ def queued(queue: Queue, now: float) -> list[Fact]:
         since = f"{many(len(queue.waiting), 'backup')}, the oldest since {duration(max(0.0, now - queue.since))}{_taking(queue)}"
         why = f"; nothing can be sent now, and it is tried again: {queue.trouble}" if queue.trouble else ""
         facts.append(Fact("to be sent", since + why, Tone.BAD if queue.trouble else Tone.UPLOADING))
-    facts += [Fact("not sent yet", f"{text}; it is tried again, and the others are sent meanwhile", Tone.BAD) for _, text in queue.troubles]
+    facts += [
+        Fact("not sent yet", f"{text}; it is tried again, and the others are sent meanwhile", Tone.BAD)
+        for _, text in queue.troubles
+    ]
     return facts + [Fact("failed", text, Tone.BAD) for _, text in queue.errors]
 
 
