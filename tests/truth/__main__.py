@@ -94,7 +94,7 @@ def _faults(given: argparse.Namespace) -> int:
     found, crew = 0, Crew()
     plain = run(range(given.seed, given.seed + given.sessions), stops=False)
     for name, fault in FAULTS.items():
-        directed = [v for v in replay(fault.moves, crew, background=True) if _is_of(fault, v)]
+        directed = [v for v in replay(fault.moves, crew, background=True, stops=False) if _is_of(fault, v)]
         tried = _loaded(fault, given), _first(fault, plain, given)
         found += bool(directed) + sum(t is not None for t in tried)
         words = [f"in session {t}" if t else f"not in {given.sessions} sessions" for t in tried]

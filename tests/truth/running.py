@@ -101,11 +101,11 @@ def run(
     return outcome
 
 
-def replay(moves: Sequence[Move], crew: Crew, *, background: bool) -> list[Violation]:
-    """Do these moves, and no others."""
+def replay(moves: Sequence[Move], crew: Crew, *, background: bool, stops: bool = True) -> list[Violation]:
+    """Do these moves, and no others, to the end or to the first violation."""
     logging.getLogger("holdfast").setLevel(logging.CRITICAL + 1)
     with tempfile.TemporaryDirectory(prefix="holdfast-truth-") as folder:
-        session = Session(Path(folder) / "replay", crew, lambda _: moves, background=background)
+        session = Session(Path(folder) / "replay", crew, lambda _: moves, background=background, stops=stops)
         for _ in follow([session], 1):
             pass
     return session.violations

@@ -125,7 +125,6 @@ class Session:
         self.counts = Counts(sessions=1)
         self.databases: set[str] = set()
         self._ever: set[str] = set()
-        self._torn: set[str] = set()
         self._accepted: list[str] = []
         self._number = 0
         self._stored: Inventory | None = None
@@ -167,8 +166,6 @@ class Session:
     def _make(self, move: Move) -> None:
         if move.verb in ("database_open", "database_connect"):
             self.databases.add(move.args["path"])
-        if move.verb == "write_half":
-            self._torn.add(move.args["path"])
         self.errors.append(self._hands[move.who].do(move.verb, dict(move.args)))
         self._ever |= set(self.paths())
 
@@ -275,10 +272,13 @@ class Session:
             self._flush()
         said = self._said()
         drive = self.drive
-        if not flush:
-            drive = self._folder / f"drive-{self._number}"
-            shutil.copytree(self.drive, drive)
-        self._judge(said, drive, Terms(self._ever, self._accepted, torn=self._torn))
+        if not flush and said.safe:
+            drive = self._folder / f"drive-{self._number}"  # nothing may arrive from now on
+            with contextlib.suppress(shutil.Error):  # a sign of life may come and go
+                shutil.copytree(self.drive, drive)
+        elif not flush:
+            self._flush()  # whatever arrives still, no more may be lost than was said
+        self._judge(said, drive, Terms(self._ever, self._accepted))
 
     def _judge(self, said: Said, drive: Path, terms: Terms) -> Inventory:
         here, answer = self._here(), self._vanish(drive)
@@ -345,7 +345,7 @@ class Session:
         self._stored = self._judge(
             said,
             self.drive,
-            Terms(self._ever, self._accepted, folder_times=news and not left, calm=self._whole(whole), torn=self._torn),
+            Terms(self._ever, self._accepted, folder_times=news and not left, calm=self._whole(whole)),
         )
 
     def _whole(self, whole: bool) -> list[str]:
