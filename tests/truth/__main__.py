@@ -7,12 +7,14 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 
 from tests.truth.dice import WEIGHTS
 from tests.truth.faults import FAULTS, Fault
+from tests.truth.judging import Violation
 from tests.truth.running import Found, Outcome, replay, run, shrink
 from tests.truth.session import Counts, Crew
+
+_BATCH = 8
 
 
 def _arguments() -> argparse.Namespace:
@@ -90,21 +92,32 @@ def _here(given: argparse.Namespace) -> Outcome:
 def _faults(given: argparse.Namespace) -> int:
     """Whether each is found by its moves, and after how many random sessions: with dice that are loaded for it, and without."""
     found, crew = 0, Crew()
+    plain = run(range(given.seed, given.seed + given.sessions), stops=False)
     for name, fault in FAULTS.items():
-        directed = [v for v in replay(fault.moves, crew, background=True) if any(k in v.kind for k in fault.kinds)]
-        tried = [_seeds_until(fault, weights, given) for weights in (fault.weights, None)]
+        directed = [v for v in replay(fault.moves, crew, background=True, stops=False) if _is_of(fault, v)]
+        tried = _loaded(fault, given), _first(fault, plain, given)
         found += bool(directed) + sum(t is not None for t in tried)
-        words = [f"after {t} sessions" if t else f"not in {given.sessions} sessions" for t in tried]
+        words = [f"in session {t}" if t else f"not in {given.sessions} sessions" for t in tried]
         print(f"{name}: {directed[0] if directed else 'not found'}; loaded dice: {words[0]}; plain dice: {words[1]}", flush=True)
     crew.end()
     return 1 if found else 0
 
 
-def _seeds_until(fault: Fault, weights: Mapping[str, float] | None, given: argparse.Namespace) -> int | None:
-    for number, seed in enumerate(range(given.seed, given.seed + given.sessions), 1):
-        if run([seed], weights=weights, only=fault.kinds).found:
+def _loaded(fault: Fault, given: argparse.Namespace) -> int | None:
+    for seed in range(given.seed, given.seed + given.sessions, _BATCH):
+        seeds = range(seed, min(seed + _BATCH, given.seed + given.sessions))
+        if number := _first(fault, run(seeds, weights=fault.weights, stops=False, at_once=_BATCH), given):
             return number
     return None
+
+
+def _first(fault: Fault, outcome: Outcome, given: argparse.Namespace) -> int | None:
+    seeds = [f.seed for f in outcome.found if any(_is_of(fault, v) for v in f.violations)]
+    return min(seeds) - given.seed + 1 if seeds else None
+
+
+def _is_of(fault: Fault, violation: Violation) -> bool:
+    return any(kind in str(violation) for kind in fault.kinds)
 
 
 def _side_by_side(given: argparse.Namespace) -> tuple[Counts, dict[str, int], list[str]]:

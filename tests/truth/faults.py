@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tests.truth.dice import WEIGHTS
 from tests.truth.session import KEEPER, Move
 
 
@@ -51,7 +52,17 @@ def _mapped(*, bare: bool) -> list[Move]:
     return [*mapped, *rested, _poke(3), _BACKUP, _move("unmap", hold="m"), _BACKUP, _CHECK]
 
 
-_MAPPING = {"map": 25.0, "poke": 40.0, "map_flush": 10.0, "rest": 8.0, "truncate": 0.0, "put_back": 0.0}
+_MAPPING = {
+    **dict.fromkeys(WEIGHTS, 0.0),
+    "write": 3.0,
+    "map": 8.0,
+    "poke": 30.0,
+    "map_flush": 3.0,
+    "unmap": 2.0,
+    "rest": 8.0,
+    "backup": 25.0,
+    "check": 6.0,
+}
 _LINKS = {"link": 15.0, "link_out": 5.0, "special": 2.0}
 
 FAULTS: Mapping[str, Fault] = {
@@ -108,6 +119,6 @@ FAULTS: Mapping[str, Fault] = {
     "5 notes under the name of a side file": Fault(
         [_RUN, _write("run/lab", 0), _move("write", path="run/lab-journal", kind="lines", seed=1, size=200), _CALM],
         {"notes": 20.0},
-        ("a file is lost",),
+        ("-journal", "-wal", "-shm"),
     ),
 }

@@ -84,14 +84,12 @@ class Terms:
         accepted: Paths that the user gave up.
         folder_times: They were recorded last, so they come back too.
         calm: What was backed up last, of a calm session: nothing else may come back below these.
-        torn: Paths that were torn at any time.
     """
 
     ever: Collection[str] = ()
     accepted: Collection[str] = ()
     folder_times: bool = False
     calm: Collection[str] = ()
-    torn: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -114,11 +112,10 @@ def judge(said: Said, here: Inventory, back: Inventory, terms: Terms) -> list[Vi
     found = list(differences(said, here, back, terms))
     if said.safe:
         return [Violation(f"SAFE, and {d.what}", d.path, d.detail) for d in found]
-    torn = [p for p in terms.torn if said.row_of(p) is not None]
-    return list(_not_safe(said, found, {row.path for p in torn if (row := said.row_of(p)) is not None}))
+    return list(_not_safe(said, found))
 
 
-def _not_safe(said: Said, found: list[Difference], passed: Collection[str]) -> Iterator[Violation]:
+def _not_safe(said: Said, found: list[Difference]) -> Iterator[Violation]:
     lost: dict[Row, list[Difference]] = {}
     for one in found:
         row = said.row_of(one.path)
@@ -136,9 +133,7 @@ def _not_safe(said: Said, found: list[Difference], passed: Collection[str]) -> I
         paths = sorted({d.path for d in those})
         if len(paths) > row.files:
             text = f"{len(paths)} for {row.files} said: " + ", ".join(f"{d.path} ({d.what})" for d in those[:8])
-            torn = row.path in passed
-            kind = "more files lost than its row says" + (", an older generation came because of a torn file" if torn else "")
-            yield Violation(kind, row.path, text)
+            yield Violation("more files lost than its row says", row.path, text)
 
 
 def differences(said: Said, here: Inventory, back: Inventory, terms: Terms) -> Iterator[Difference]:

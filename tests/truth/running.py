@@ -60,6 +60,7 @@ def run(
     at_once: int = 4,
     until: float | None = None,
     only: tuple[str, ...] = (),
+    stops: bool = True,
     say: Callable[[Found], None] = lambda found: None,
 ) -> Outcome:
     """Run a session for each seed.
@@ -70,6 +71,7 @@ def run(
         at_once: Sessions that go on while another rests.
         until: Begin none after that, `time.monotonic`.
         only: Kinds of violations that have none of these in them are passed over; empty for none.
+        stops: A session ends with the first violation that is not passed over.
         say: Is told of each that is found.
     """
     outcome, dices = Outcome(), {}
@@ -82,7 +84,7 @@ def run(
                 if until is not None and time.monotonic() > until:
                     return
                 dice = Dice(seed, weights)
-                session = Session(Path(folder) / str(seed), crew, dice, background=dice.background, only=only)
+                session = Session(Path(folder) / str(seed), crew, dice, background=dice.background, only=only, stops=stops)
                 dices[id(session)] = (seed, dice)
                 yield session
 
@@ -99,11 +101,11 @@ def run(
     return outcome
 
 
-def replay(moves: Sequence[Move], crew: Crew, *, background: bool) -> list[Violation]:
-    """Do these moves, and no others."""
+def replay(moves: Sequence[Move], crew: Crew, *, background: bool, stops: bool = True) -> list[Violation]:
+    """Do these moves, and no others, to the end or to the first violation."""
     logging.getLogger("holdfast").setLevel(logging.CRITICAL + 1)
     with tempfile.TemporaryDirectory(prefix="holdfast-truth-") as folder:
-        session = Session(Path(folder) / "replay", crew, lambda _: moves, background=background)
+        session = Session(Path(folder) / "replay", crew, lambda _: moves, background=background, stops=stops)
         for _ in follow([session], 1):
             pass
     return session.violations

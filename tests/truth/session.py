@@ -95,6 +95,7 @@ class Session:
         moves: What to do; each is asked for when it is due, so that it can look at what is here.
         background: The keeper sends in the background.
         only: Kinds of violations that have none of these in them are passed over; empty for none.
+        stops: It ends with the first violation.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class Session:
         *,
         background: bool = True,
         only: tuple[str, ...] = (),
+        stops: bool = True,
     ) -> None:
         self.root = folder / PROJECT
         self.outputs = self.root / "outputs"
@@ -116,13 +118,13 @@ class Session:
         self._moves = moves
         self._background = background
         self._only = only
+        self._stops = stops
         self.log: list[Move] = []
         self.errors: list[str] = []
         self.violations: list[Violation] = []
         self.counts = Counts(sessions=1)
         self.databases: set[str] = set()
         self._ever: set[str] = set()
-        self._torn: set[str] = set()
         self._accepted: list[str] = []
         self._number = 0
         self._stored: Inventory | None = None
@@ -144,7 +146,7 @@ class Session:
                         yield time.monotonic() + move.args["seconds"]
                     else:
                         getattr(self, f"_{move.verb}")(**move.args)
-                    if self._held_against():
+                    if self._held_against() and self._stops:
                         break
             except Exception as error:  # noqa: BLE001 - a session ends here, and says so
                 self.violations.append(Violation("an exception", "", f"{type(error).__name__}: {error}"))
@@ -164,8 +166,6 @@ class Session:
     def _make(self, move: Move) -> None:
         if move.verb in ("database_open", "database_connect"):
             self.databases.add(move.args["path"])
-        if move.verb == "write_half":
-            self._torn.add(move.args["path"])
         self.errors.append(self._hands[move.who].do(move.verb, dict(move.args)))
         self._ever |= set(self.paths())
 
@@ -272,10 +272,13 @@ class Session:
             self._flush()
         said = self._said()
         drive = self.drive
-        if not flush:
-            drive = self._folder / f"drive-{self._number}"
-            shutil.copytree(self.drive, drive)
-        self._judge(said, drive, Terms(self._ever, self._accepted, torn=self._torn))
+        if not flush and said.safe:
+            drive = self._folder / f"drive-{self._number}"  # nothing may arrive from now on
+            with contextlib.suppress(shutil.Error):  # a sign of life may come and go
+                shutil.copytree(self.drive, drive)
+        elif not flush:
+            self._flush()  # whatever arrives still, no more may be lost than was said
+        self._judge(said, drive, Terms(self._ever, self._accepted))
 
     def _judge(self, said: Said, drive: Path, terms: Terms) -> Inventory:
         here, answer = self._here(), self._vanish(drive)
@@ -328,7 +331,7 @@ class Session:
                 row = said.row_of(path)
                 if said.safe or not (path in said.named or (row is not None and not row.safe)):
                     self.violations.append(Violation(f"calm, and {what} is not named", path, said.word))
-            if self._held_against():
+            if self._held_against() and self._stops:
                 return
             self._mend(left)
             said = self._calm_backup(whole=whole)
@@ -342,7 +345,7 @@ class Session:
         self._stored = self._judge(
             said,
             self.drive,
-            Terms(self._ever, self._accepted, folder_times=news and not left, calm=self._whole(whole), torn=self._torn),
+            Terms(self._ever, self._accepted, folder_times=news and not left, calm=self._whole(whole)),
         )
 
     def _whole(self, whole: bool) -> list[str]:

@@ -72,6 +72,32 @@ _FOUND = {
             _calm(whole=False),
         ],
     ),
+    "beside a torn file, what a fresh machine passes over with it counts as not safe": (
+        False,
+        [
+            _RUN,
+            _write("run/old.bin"),
+            _backup(""),
+            Move(0, "write_half", {"path": "run/arrays.npz", "kind": "zip", "seed": 1, "size": 900}),
+            _write("run/new.bin"),
+            Move(0, "mode", {"path": "run/old.bin", "mode": 0o600}),
+            _backup(""),
+            _CHECK,
+        ],
+    ),
+    "once a torn file is gone, what a fresh machine passes over with it is still not safe": (
+        False,
+        [
+            _RUN,
+            _write("run/old.bin"),
+            _backup(""),
+            Move(0, "write_half", {"path": "run/arrays.npz", "kind": "zip", "seed": 1, "size": 900}),
+            _write("run/new.bin"),
+            _backup(""),
+            Move(0, "delete", {"path": "run/arrays.npz"}),
+            _CHECK,
+        ],
+    ),
     "a mode that changed under one name of a file is seen": (
         True,
         [

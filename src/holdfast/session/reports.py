@@ -273,21 +273,28 @@ def _damaged_above(names: Iterable[ManifestName], head: Manifest | None, record:
 
 
 def _newest_confirmed(store: Store, view: View, base: Manifest) -> Manifest | None:
-    """The base, or the nearest before it in its line, that is known to be safe."""
-    line = (base.commit.id, *base.ancestors)
+    """The base, or the nearest before it in its line, that is known to be safe.
+
+    One with a torn file only where no other is: a fresh machine passes it over, with all that it holds besides.
+    """
+    line, newest = (base.commit.id, *base.ancestors), None
     for name in sorted(view.of(base.key), key=lambda n: n.commit, reverse=True):
         if name.commit.id in line:
             generation = store.examine(name)
             whole = generation.manifest if generation.state is State.WHOLE else None
             if whole is not None and store.durability(whole) is Durability.CONFIRMED:
-                return whole
-    return None
+                if not whole.torn:
+                    return whole
+                newest = newest or whole
+    return newest
 
 
 def _same(base: Manifest | None, safe: Manifest | None, path: str) -> bool:
     held = base.files.get(path) if base is not None else None
     kept = safe.files.get(path) if safe is not None else None
-    return held is not None and kept is not None and held.blake3 == kept.blake3
+    if held is None or kept is None or (held.blake3, held.mode) != (kept.blake3, kept.mode):
+        return False
+    return None in (held.mtime_ns, kept.mtime_ns) or held.mtime_ns == kept.mtime_ns
 
 
 def _age(
