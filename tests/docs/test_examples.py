@@ -180,7 +180,11 @@ def test_an_example_that_is_too_heavy_names_what_exists_with_arguments_that_fit(
         if called is None:
             continue
         given = [inspect.Parameter.empty] * (len(node.args) + _is_method(node.func, keeper, _made(tree, names)))
-        inspect.signature(called).bind(*given, **{k.arg: None for k in node.keywords if k.arg})
+        try:
+            signature = inspect.signature(called)
+        except ValueError:  # some of Python's own functions do not say theirs (os.utime)
+            continue
+        signature.bind(*given, **{k.arg: None for k in node.keywords if k.arg})
         checked += 1
     assert checked, f"{block.where}: nothing in it could be checked"
 

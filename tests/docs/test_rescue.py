@@ -15,7 +15,9 @@ import pytest
 from holdfast.store.format.sparse import archive, survey
 from holdfast.store.keys import Key
 from holdfast.store.names import CommitId, ManifestName, key_code, payload_folder, payload_names
+from tests.bad_input.support import Forge
 from tests.docs.pages import blocks
+from tests.store.format.pieces import in_pieces
 from tests.support import Machine, Rig, age, make_database, read_tree, rows_in
 
 
@@ -167,3 +169,39 @@ def test_a_sparse_file_comes_back_with_its_holes(rig: Rig, machine: Machine, ver
     rescued, told = rescue(rig)
     assert rescued == {found if single else "outputs/d/x": b"x"}
     assert f"passed over: {manifest.name}" in told
+
+
+def test_links_hard_links_empty_folders_and_times_come_back(rig: Rig, machine: Machine) -> None:
+    for name in ("first", "big"):
+        place = machine.write(f"outputs/d/{name}", name * (1 if name == "first" else 400_000))
+        os.link(place, machine.outputs / f"d/a {name}")
+        os.utime(place, ns=(-5, -1_500_000_000))
+    assert machine.keep.backup("outputs/d")
+    for name in ("first", "big"):  # what is left is kept under the name that is gone
+        (machine.outputs / f"d/a {name}").unlink()
+    (machine.outputs / "d/mypath/deep").mkdir(parents=True)
+    (machine.outputs / "d/last").symlink_to("mypath")
+    machine.write("outputs/e/x", "x")
+    (machine.outputs / "to d").symlink_to(machine.outputs / "d/first")
+    assert all(machine.keeper().backup("outputs/d", "outputs/e", "outputs/to d").results)
+    rescued, told = rescue(rig)
+    assert rescued == {f"outputs/{path}": content for path, content in machine.tree().items()}
+    assert "passed over" not in told
+    target = rig.folder / "rescued/outputs"
+    assert (target / "d/mypath/deep").is_dir()
+    assert os.readlink(target / "d/last") == "mypath"
+    assert os.readlink(target / "to d") == "d/first"
+    assert os.lstat(target / "d/first").st_mtime_ns == -1_500_000_000
+
+
+def test_a_file_in_pieces_is_put_together_and_a_torn_one_is_named(rig: Rig) -> None:
+    made = in_pieces(Forge(rig.store), "outputs/d", 1)
+    rescued, _ = rescue(rig)
+    assert rescued == {f"outputs/d/{path}": content for path, content in made.items()}
+    torn = Forge(rig.store)
+    record = torn.file("outputs/d", "m.pt", b"x", 2)
+    torn.plant("outputs/d", 2, torn.body_2("outputs/d", 2, [{**record, "torn": "a zip without its end record"}]))
+    assert "not whole: outputs/d m.pt is a zip without its end record" in rescue(rig)[1]
+    (payload,) = [p for p in rig.payloads() if p.name.startswith("large@000001-00000001-2")]
+    payload.write_bytes(payload.read_bytes()[:-1])
+    assert "passed over: outputs~d@000001" in rescue(rig)[1]

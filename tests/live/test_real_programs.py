@@ -11,7 +11,7 @@ from tests.live.watching import Bench, Result, installed, table
 
 #: What is tried each time: a kind of treatment each, all at once. `python -m tests.live` tries the others, one after the other.
 OFTEN = (
-    *("numpy.memmap", "LMDB, one file", "LMDB, writemap and map_async", "h5py, flushed", "zarr 3"),
+    *("numpy.memmap", "LMDB, one file", "h5py, flushed", "zarr 3"),
     *("DuckDB, a checkpoint now and then", "SQLite, WAL, two writers", "jsonl, appended", "log that never rests"),
     "safetensors, rewritten in place",
 )

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from holdfast.session.background.waiting import Queue
 from holdfast.session.reports import ArtifactStatus
 from holdfast.session.seeing.sight import Line, Tone
 from holdfast.session.seeing.verdict import MOST_LINES, fold, tone
@@ -19,6 +20,7 @@ from tests.seeing.samples import (
     GIB,
     MIB,
     NEVER,
+    NOW,
     SAFE,
     STALE,
     STATUSES,
@@ -176,3 +178,43 @@ def test_a_status_is_a_sequence_of_artifacts() -> None:
     assert (len(found), found[0], found[-1:], list(found)) == (2, SAFE, (NEVER,), [SAFE, NEVER])
     assert NEVER in found
     assert not status()
+
+
+def test_what_waits_is_said_with_the_room_that_its_copies_take_here() -> None:
+    waiting = (SAFE.key, ELSEWHERE.key)
+    found = status(CHANGED, queue=Queue(waiting, NOW - 3, files=4, size=3 * GIB // 2, linked=7 * MIB)).sight.facts
+    assert [f.text for f in found if f.name == "to be sent"] == [
+        "2 backups, the oldest since 3 s; 1.5 GiB of copies here and 7.0 MiB shared with outputs"
+    ]
+    found = status(CHANGED, queue=Queue(waiting[:1], NOW - 3, trouble="it is dead", size=MIB)).sight.facts
+    assert [(f.text, f.tone) for f in found if f.name == "to be sent"] == [
+        (
+            "1 backup, the oldest since 3 s; 1.0 MiB of copies here; nothing can be sent now, and it is tried again: it is dead",
+            Tone.BAD,
+        )
+    ]
+
+
+def test_what_fails_by_itself_is_named_beside_what_is_sent() -> None:
+    queue = Queue((SAFE.key, CHANGED.key), NOW - 3, troubles=((CHANGED.key, f"{CHANGED.key}: File name too long"),))
+    facts = {f.name: f for f in status(SAFE, CHANGED, queue=queue).sight.facts}
+    assert facts["to be sent"].tone is Tone.UPLOADING
+    assert facts["not sent yet"].tone is Tone.BAD
+    assert f"{CHANGED.key}: File name too long" in facts["not sent yet"].text
+
+
+@pytest.mark.parametrize("rows", [(), (SAFE,), (SAFE, STALE), (UNTOLD,), (UPLOADING,)])
+def test_nothing_is_called_safe_while_a_backup_came_to_nothing(rows: tuple[ArtifactStatus, ...]) -> None:
+    found = status(*rows, queue=Queue(errors=((SAFE.key, "outputs/log: it is being written to without a pause"),)))
+    assert not found.safe
+    assert (found.sight.verdict.tone, found.sight.verdict.title) == (Tone.BAD, "NOT SAFE")
+    assert [f.text for f in found.sight.facts if f.name == "failed"] == ["outputs/log: it is being written to without a pause"]
+
+
+def test_nothing_is_called_safe_while_a_copy_with_work_in_it_waits() -> None:
+    assert status(SAFE, queue=Queue((SAFE.key,), NOW - 1)).safe, "what is in the store as it is needs no file sent"
+    found = status(SAFE, queue=Queue((SAFE.key,), NOW - 1, files=2))
+    assert not found.safe
+    assert found.sight.verdict.title == "UPLOADING"
+    assert found.sight.verdict.text == "2 files in copies that wait to be sent: keep this machine until they have arrived"
+    assert status(CHANGED, queue=Queue((SAFE.key,), NOW - 1, files=2)).sight.verdict == status(CHANGED).sight.verdict

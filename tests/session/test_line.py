@@ -1,89 +1,141 @@
-"""Who waits in the background, and for how long: one that fails by itself holds up no other."""
+"""Where copies wait: first in, first out, each with its own pauses, and one for all where the store cannot be seen."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from holdfast.session.background.failures import Failure, Failures, places
 from holdfast.session.background.line import Line
 from holdfast.store.backup import Request
 from holdfast.store.keys import Key
 from holdfast.store.queued import Queued
 
-
-def copy(name: str, folder: str = "/nowhere") -> Queued:
-    return Queued.about(Request(Key(f"outputs/{name}")), Path(folder))
+PAUSES = (2.0, 5.0, 10.0)
 
 
-def newer(older: Queued, later: Queued) -> Queued:
-    return later
+def copy(name: str, folder: str = "") -> Queued:
+    return Queued.about(Request(Key(f"outputs/{name}")), Path(folder or name))
 
 
-def names(line: Line) -> list[str]:
-    return [q.request.artifact.name for q in line]
+def joined(older: Queued, newer: Queued) -> Queued:
+    return Queued(newer.request, newer.snapshot, (*older.folders, *newer.folders), older.since)
 
 
-def line_of(*waiting: str) -> Line:
-    line = Line((1.0, 10.0))
-    for name in waiting:
-        line.add(copy(name), newer)
-    return line
+def line(*names: str) -> Line:
+    made = Line(PAUSES)
+    for name in names:
+        made.add(copy(name), joined)
+    return made
 
 
-def test_one_that_fails_goes_to_the_back_and_the_others_go_on() -> None:
-    line = line_of("a", "b", "c")
-    assert line.next(0.0) is not None
-    assert line.failed("it is broken", 0.0, newer) == 1.0
-    assert names(line) == ["b", "c", "a"]
-    for name in ("b", "c"):
-        sent = line.next(0.0)
-        assert sent is not None
-        assert sent.request.artifact.name == name
-        line.done()
-    assert line.next(0.5) is None
-    assert (line.due(), line.trouble, line.troubles) == (1.0, "", ((Key("outputs/a"), "it is broken"),))
-    assert line.next(1.0) is not None
+def taken(made: Line, now: float) -> str | None:
+    queued = made.next(now)
+    return None if queued is None else queued.request.artifact.name
 
 
-def test_its_pauses_grow_and_those_of_others_do_not() -> None:
-    line = line_of("a", "b")
-    line.next(0.0)
-    line.failed("broken", 0.0, newer)
-    line.next(0.0)
-    assert line.failed("b is broken, too", 0.0, newer) == 1.0
-    line.next(1.0)
-    assert line.failed("broken", 1.0, newer) == 10.0
-    assert line.next(1.0) is not None
+def test_the_first_in_is_the_first_out() -> None:
+    made, order = line("a", "b", "c"), []
+    while (name := taken(made, 0)) is not None:
+        order.append(name)
+        made.done()
+    assert order == ["a", "b", "c"]
+    assert not made
+    assert made.due() is None
 
 
-def test_where_the_store_cannot_be_seen_all_wait_and_the_order_stays() -> None:
-    line = line_of("a", "b")
-    line.next(0.0)
-    assert line.rest("the mount is dead", 0.0, newer) == 1.0
-    assert (names(line), line.trouble, line.troubles) == (["a", "b"], "the mount is dead", ())
-    assert line.next(0.9) is None
-    line.seen()
-    assert line.trouble == ""
-    assert line.next(0.9) is not None
+def test_one_that_fails_waits_longer_each_time_while_the_others_go_on() -> None:
+    made = line("a", "b", "c")
+    assert taken(made, 0) == "a"
+    assert made.failed("why", 0, joined) == 2
+    assert taken(made, 0) == "b"
+    made.done()
+    assert taken(made, 0) == "c"
+    made.done()
+    assert (taken(made, 1), made.due()) == (None, 2)
+    for number, pause in enumerate((5.0, 10.0, 10.0)):
+        assert taken(made, 100 * (number + 1)) == "a"
+        assert made.failed("why", 0, joined) == pause
+    assert made.troubles == ((Key("outputs/a"), "why"),)
+    assert made.trouble == ""
 
 
-def test_what_is_backed_up_again_waits_as_one_in_its_place_also_while_it_is_sent() -> None:
-    line = line_of("a", "b")
-    line.add(copy("a", "/later"), newer)
-    assert names(line) == ["a", "b"]
-    line.next(0.0)
-    line.add(copy("a", "/last"), newer)
-    line.failed("broken", 0.0, newer)
-    assert names(line) == ["b", "a"]
-    assert [q.folders for q in line.of(Key("outputs/a"))] == [(Path("/last"),)]
+def test_one_that_failed_is_behind_those_that_came_meanwhile() -> None:
+    made = line("a", "b")
+    taken(made, 0)
+    made.failed("", 0, joined)
+    made.add(copy("c"), joined)
+    order = []
+    while (name := taken(made, 50)) is not None:
+        order.append(name)
+        made.done()
+    assert order == ["b", "a", "c"]
 
 
-def test_whoever_is_in_a_hurry_is_told_when_all_were_tried() -> None:
-    line = line_of("a", "b")
-    mark = line.hurry()
-    assert not line.tried_since(mark)
-    line.next(0.0)
-    line.failed("broken", 0.0, newer)
-    assert not line.tried_since(mark)
-    line.next(0.0)
-    line.done()
-    assert line.tried_since(mark)
+def test_a_store_that_cannot_be_seen_is_asked_once_for_all_and_blames_nobody() -> None:
+    made = line("a", "b", "c")
+    assert taken(made, 0) == "a"
+    assert made.rest("dead", 0, joined) == 2
+    assert (taken(made, 1.9), made.trouble, made.troubles) == (None, "dead", ())
+    assert taken(made, 2) == "a", "it is still the first"
+    assert made.rest("dead", 2, joined) == 5
+    assert taken(made, 7) == "a"
+    made.seen()
+    assert made.trouble == ""
+    made.done()
+    assert taken(made, 7) == "b"
+
+
+def test_what_is_put_again_keeps_its_place_and_its_pause() -> None:
+    made = line("a", "b")
+    taken(made, 0)
+    made.failed("why", 0, joined)
+    made.add(copy("a", "newer"), joined)
+    assert taken(made, 0) == "b"
+    made.done()
+    assert taken(made, 1) is None
+    queued = made.next(2)
+    assert queued is not None
+    assert queued.folders == (Path("a"), Path("newer"))
+
+
+def test_what_came_while_it_was_sent_is_one_with_it_where_that_fails() -> None:
+    for fails in (Line.failed, Line.rest):
+        made = line("a")
+        taken(made, 0)
+        made.add(copy("a", "newer"), joined)
+        assert len(made.of(Key("outputs/a"))) == 2
+        fails(made, "why", 0, joined)
+        (one,) = made
+        assert one.folders == (Path("a"), Path("newer"))
+
+
+def test_in_a_hurry_everybody_is_tried_and_it_is_known_when_everybody_was() -> None:
+    made = line("a", "b")
+    taken(made, 0)
+    made.failed("why", 0, joined)
+    mark = made.hurry()
+    assert not made.tried_since(mark)
+    assert taken(made, 0) == "b"
+    made.failed("why", 0, joined)
+    assert taken(made, 0) == "a"
+    assert not made.tried_since(mark)
+    made.failed("why", 0, joined)
+    assert made.tried_since(mark)
+    mark = made.hurry()
+    taken(made, 0)
+    made.rest("dead", 0, joined)
+    assert made.tried_since(mark), "the others would meet the same store"
+
+
+def test_a_failure_stands_until_what_it_was_about_is_held() -> None:
+    folder, file = Request(Key("outputs/d")), Request(Key("outputs/d"), ("x",))
+    found = Failures()
+    found.add(Failure(folder.artifact, places(file), "of x"))
+    found.add(Failure(folder.artifact, places(file), "again of x"))
+    assert found.texts == ((folder.artifact, "again of x"),)
+    found.held(Request(folder.artifact, ("y",)), ())
+    found.held(folder, [Key("outputs/d/x")])
+    found.held(Request(folder.artifact, inner=("x",)), ())
+    assert found.texts
+    found.held(folder, [Key("outputs/d/y")])
+    assert not found.texts

@@ -524,3 +524,18 @@ def test_a_worker_asks_for_confirmation_by_itself(background: Background) -> Non
     machine.write("outputs/a", "a")
     keeper.backup("outputs/a", wait=0)
     assert keeper.awaited() == []
+
+
+def test_the_room_that_copies_take_here_is_told(background: Background) -> None:
+    machine, keeper = background.machine, background.keeper
+    background.drive.dies()
+    machine.write("outputs/small", os.urandom(20_000))
+    large = machine.write("outputs/large", os.urandom(2_000_000))
+    assert keeper.backup("outputs/small", "outputs/large")
+    assert (keeper.queue.files, keeper.queue.size + keeper.queue.linked) == (2, 2_020_000)
+    assert keeper.queue.size >= 20_000
+    large.unlink()
+    assert (keeper.queue.size, keeper.queue.linked) == (2_020_000, 0), "what a link alone keeps takes room"
+    background.drive.lives()
+    keeper.flush()
+    assert (keeper.queue.files, keeper.queue.size, keeper.queue.linked) == (0, 0, 0)

@@ -136,6 +136,9 @@ def commit(
             refuse_if_full(store, sending.size, awaited)
             with giving_back(store, sending):
                 files, tars = sending.run()
+                # 6. Flush, and check that every length arrived.
+                store.backend.flush()
+                _check_lengths(store, sending.sent)
         except Corrupt as damage:
             # A tar of the base that was to be merged is rotten. Nothing of that base is referred to any more.
             if record.base is None or record.base.commit.id in record.damaged:
@@ -143,15 +146,10 @@ def commit(
             log.warning("%s: %s; sending again what is here", key, damage)
             record = replace(record, damaged=record.damaged | {record.base.commit.id})
             continue
-        # 6. Flush, and check that every length arrived.
-        with giving_back(store, sending):
-            store.backend.flush()
-            _check_lengths(store, sending.sent)
         # 7. A linked file that was rewritten meanwhile voids the commit: no generation is ever mixed.
         rewritten = _rewritten(snapshot)
         if rewritten:
-            give_back(store, sending)
-            log.warning("%s: %s changed while it was sent; sending a copy of it instead", key, printable(rewritten[0]))
+            _take_back(store, sending, key, rewritten)
             record = replace(record, copied=record.copied | set(rewritten))
             continue
         # 8. The manifest, last: from here on the generation exists.
@@ -174,10 +172,9 @@ def commit(
             hard_links=sound_groups(content.hard_links, files),
         )
         data = manifest.encoded
-        with giving_back(store, sending):
+        with giving_back(store, sending, manifest.name.path):
             _prove(manifest)
             store.backend.check()
-        with giving_back(store, sending, manifest.name.path):
             store.backend.create(manifest.name.path, lambda: (data,))  # noqa: B023 - called before the loop goes on
         store.backend.flush()
         _check_lengths(store, {manifest.name.path: len(data)})
@@ -228,6 +225,11 @@ def _take_anew(
     if "" in snapshot.refused:
         raise Refused(errno.EINVAL, f"{snapshot.refused['']}; nothing was backed up", str(key))
     return snapshot
+
+
+def _take_back(store: Store, sending: Sending, key: Key, rewritten: list[str]) -> None:
+    give_back(store, sending)
+    log.warning("%s: %s changed while it was sent; sending a copy of it instead", key, printable(rewritten[0]))
 
 
 def _prove(manifest: Manifest) -> None:

@@ -1,4 +1,4 @@
-"""Space in the store: refused where it is not enough, said clearly when it runs out on the way, given back by what fails.
+"""Space in the store: refused where it is not enough, said clearly where it runs out, given back by an attempt that fails.
 
 On Drive the mount tells the account's quota (ct#6051), and a full one may take writes in silence and upload nothing (ct#5325). So
 what does not fit is refused by what the mount tells, whether writing would work or not.
@@ -21,13 +21,12 @@ from holdfast.store.store import Store
 
 log = logging.getLogger(__name__)
 
+_UNTOUCHED = "the earlier generations are untouched"
 _MEND = (
     "make space (what lies in Drive's trash counts until it is emptied; `holdfast prune` removes what newer backups make needless) "
-    "and back up again; the earlier generations are untouched"
+    f"and back up again; {_UNTOUCHED}"
 )
-_MEND_FOLDER = (
-    "make space (`holdfast prune` removes what newer ones make needless) and back up again; the earlier generations are untouched"
-)
+_MEND_FOLDER = f"make space (`holdfast prune` removes what newer backups make needless) and back up again; {_UNTOUCHED}"
 
 
 def refuse_if_full(store: Store, needed: int, awaited: int) -> None:
@@ -62,7 +61,7 @@ def telling_room(store: Store, needed: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def giving_back(store: Store, sending: Sending, manifest: str | None = None) -> Iterator[None]:
-    """Where an attempt fails, take back what it sent: nobody will ever refer to it, and each further one would leave as much again.
+    """Where an attempt fails, take back what it sent: nobody will refer to it, and each further attempt would leave as much again.
 
     Not after a hang, which is not asked a second time. What a kill leaves behind, prune finds.
 
@@ -131,12 +130,11 @@ def _explained(store: Store, error: StoreFull, needed: int, sent: int) -> StoreF
     elif _on_drive(store):
         why = (
             f"the drive refuses {size(needed)} as over quota though {size(space.free)} are free: Drive limits how many files "
-            "one may make in a time; wait an hour and back up again; the earlier generations are untouched"
+            f"one may make in a time; wait an hour and back up again; {_UNTOUCHED}"
         )
     else:
         why = (
             f"the folder refuses {size(needed)} ({error.strerror}) though {size(space.free)} are free: a quota, or a limit of that "
-            "disk on the number of files or on the size of one; make room there, or take another folder; the earlier generations "
-            "are untouched"
+            f"disk on the number of files or on the size of one; make room there, or take another folder; {_UNTOUCHED}"
         )
     return StoreFull(error.errno, why, store.backend.location)

@@ -13,7 +13,7 @@ from holdfast.store.format.entries import FolderRecord
 from holdfast.store.keys import MAX_DEPTH, Key, check_component, folders_above, within
 from holdfast.store.local.keeping import Keeping
 from holdfast.store.local.links import Outputs, kept_target
-from holdfast.store.local.side_files import is_lock, may_be_side_file, which_hold_no_data
+from holdfast.store.local.side_files import LOCK_NAMES, SIDE_NAMES, is_lock, may_be_side_file, which_hold_no_data
 from holdfast.store.records import Signature
 from holdfast.store.workspace import Workspace
 
@@ -185,11 +185,11 @@ class _Walk:
             self._link(path, place)
         elif not stat.S_ISREG(found.st_mode):
             self._refuse(path, f"is {_kind(found.st_mode)}, which holds no file")
-        elif is_lock(Path(place), found):
+        elif place.endswith(LOCK_NAMES) and is_lock(Path(place), found):
             self._belongs_to_a_database(path)
         else:
             self.files[path] = Found.of(found)
-            if may_be_side_file(Path(place)):
+            if place.endswith(SIDE_NAMES) and may_be_side_file(Path(place)):
                 self._in_doubt[path] = place
 
     def settle(self, asking: Asking) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from blake3 import blake3
 
 from holdfast.errors import Corrupt, StoreNotFound
 from holdfast.store.fetch import assemble
-from holdfast.store.format.entries import FileRecord
+from holdfast.store.format.entries import FileRecord, Sparse
+from holdfast.store.format.sparse import check
 from holdfast.store.keys import Key, printable
 from holdfast.store.names import ManifestName
 from holdfast.store.progress import Progress, Silent
@@ -63,12 +64,21 @@ def _wanted(name: ManifestName, keys: tuple[Key, ...]) -> bool:
 
 @dataclass(frozen=True)
 class _Content:
-    """What really lies at one payload path. `members` maps the regular members of a tar to length and hash."""
+    """What really lies at one payload path.
+
+    Args:
+        problem: Why it is nothing.
+        size: Bytes.
+        blake3: Its hash.
+        members: Of a tar, its regular members with length and hash.
+        sparse: Of a file with holes, its length and hash; or why it is none.
+    """
 
     problem: str = ""
     size: int = -1
     blake3: str = ""
     members: Mapping[str, tuple[int, str]] | None = None
+    sparse: tuple[int, str] | str = ""
 
 
 def _generation(store: Store, name: ManifestName, contents: dict[str, _Content], progress: Progress) -> list[Damage]:
@@ -77,10 +87,11 @@ def _generation(store: Store, name: ManifestName, contents: dict[str, _Content],
     if manifest is None:
         return [Damage(name.key, str(name.commit), name.path, generation.problem)]
     todo = [(p, s) for p, s in manifest.payloads().items() if p not in contents]
+    holes = {r.payload: r.size for r in manifest.files.values() if r.sparse is not None}
     progress.begin("verifying", f"{manifest.key} {name.commit}", len(todo), sum(s for _, s in todo))
     try:
         for path, size in todo:
-            contents[path] = _read(store, path, size, path in manifest.tars, progress)
+            contents[path] = _read(store, path, size, path in manifest.tars, holes.get(path), progress)
             progress.file_done()
     finally:
         progress.end()
@@ -90,7 +101,7 @@ def _generation(store: Store, name: ManifestName, contents: dict[str, _Content],
         if record.pieces:
             payload, problem = record.pieces[0].payload, _compare_pieces(store, record, contents)
         elif record.payload is not None and record.sparse is not None:
-            payload, problem = record.payload, _compare(contents[record.payload], record.sparse.size, record.sparse.blake3)
+            payload, problem = record.payload, _compare_sparse(contents[record.payload], record, record.sparse)
         elif record.payload is not None:
             payload, problem = record.payload, _compare(contents[record.payload], record.size, record.blake3)
         else:
@@ -123,6 +134,13 @@ def _compare_pieces(store: Store, record: FileRecord, contents: Mapping[str, _Co
     return "" if whole == record.blake3 else "or another of its payloads is damaged: the hash of the pieces does not match"
 
 
+def _compare_sparse(content: _Content, record: FileRecord, claimed: Sparse) -> str:
+    problem = _compare(content, claimed.size, claimed.blake3)
+    if problem or content.sparse == (record.size, record.blake3):
+        return problem
+    return content.sparse if isinstance(content.sparse, str) and content.sparse else "holds a file of other content"
+
+
 def _compare_member(content: _Content, record: FileRecord) -> str:
     found = (content.members or {}).get(record.member)
     if found is None:
@@ -130,7 +148,7 @@ def _compare_member(content: _Content, record: FileRecord) -> str:
     return "" if found == (record.size, record.blake3) else "holds it with other content"
 
 
-def _read(store: Store, path: str, size: int, is_tar: bool, progress: Progress) -> _Content:
+def _read(store: Store, path: str, size: int, is_tar: bool, holes: int | None, progress: Progress) -> _Content:
     where = store.locate(path, size)
     if where is None:
         store.confirm_healthy()
@@ -140,18 +158,32 @@ def _read(store: Store, path: str, size: int, is_tar: bool, progress: Progress) 
             return _Content("is missing")
     hasher, length = blake3(), 0
     with tempfile.TemporaryFile() as scratch:
-        for chunk in store.backend.read(where):
-            hasher.update(chunk)
-            length += len(chunk)
-            progress.advance(len(chunk))
-            if is_tar:
-                with local_errors():
-                    scratch.write(chunk)
+
+        def chunks() -> Iterator[bytes]:
+            nonlocal length
+            for chunk in store.backend.read(where):
+                hasher.update(chunk)
+                length += len(chunk)
+                progress.advance(len(chunk))
+                if is_tar:
+                    with local_errors():
+                        scratch.write(chunk)
+                yield chunk
+
         members: Mapping[str, tuple[int, str]] | None = None
+        sparse: tuple[int, str] | str = ""
         problem = ""
+        rest = chunks()
+        if holes is not None:
+            try:
+                sparse = (holes, check(rest, holes))
+            except Corrupt as error:
+                sparse = str(error)
+        for _ in rest:
+            pass
         if is_tar:
             try:
                 members = hash_members(scratch)
             except Corrupt as error:
                 problem = str(error)
-    return _Content(problem, length, hasher.hexdigest(), members)
+    return _Content(problem, length, hasher.hexdigest(), members, sparse)

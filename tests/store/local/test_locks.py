@@ -97,3 +97,23 @@ def test_a_library_that_hangs_costs_its_file_and_says_so(tmp_path: Path, monkeyp
     finally:
         libraries._apart().close()
         libraries._apart.cache_clear()
+
+
+@pytest.mark.parametrize("options", [{}, {"writemap": True, "map_async": True}, {"subdir": False}])
+def test_an_environment_that_is_open_and_rests_is_safe_once_it_is_backed_up(rig: Rig, options: dict[str, bool]) -> None:
+    machine = rig.machine()
+    place = machine.outputs / "run" / "env"
+    place.parent.mkdir(parents=True)
+    with lmdb.open(str(place), map_size=64 << 20, **options) as environment:
+        for number in range(3):
+            with environment.begin(write=True) as transaction:
+                for at in range(500):
+                    transaction.put(b"%d" % (at * 7 % 500), b"%d" % number * 600)
+        assert machine.keep.backup("outputs/run")
+        assert machine.keep.status().safe
+        assert machine.keep.backup("outputs/run").results[0].unchanged
+        with environment.begin(write=True) as transaction:
+            transaction.put(b"1", b"more")
+        assert not machine.keep.status().safe
+        assert machine.keep.backup("outputs/run")
+        assert machine.keep.status().safe

@@ -1,8 +1,7 @@
 """The line in which copies wait: who is next, and who has to wait after a failure. Pure, with the time as an argument.
 
 Each artifact has its own state. One whose attempt failed goes to the back and waits its own pause while the others go on. Only
-where the store as a whole could not be seen does the line rest, so that a dead drive is asked once, and not once for each that
-waits.
+where the store as a whole could not be seen does the line rest, so that a dead drive is asked once for all that waits.
 """
 
 from __future__ import annotations

@@ -398,7 +398,7 @@ class Worker:
             self._changed.notify_all()
 
     def _merged_or_said(self, older: Queued, newer: Queued) -> Queued:
-        """One of two. Where that cannot be, a copy is gone: the older is sent, as far as it stands, and the newer one failed."""
+        """One of two. Where that cannot be, a copy is gone: the older one is sent, as far as it stands; the newer one failed."""
         try:
             with local_errors():
                 return self._merged(older, newer)

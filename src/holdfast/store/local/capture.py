@@ -189,6 +189,8 @@ def _look_at(wanted: Wanted, terms: Terms, mappings: _Mappings) -> Looked:
     descriptor = os.open(wanted.place, _READ if wanted.followed else _READ | NO_FOLLOW)
     try:
         seen = _begin(wanted, descriptor, terms, mappings)
+        if seen.kind is not None and seen.kind.treatment is Treatment.LIBRARY and seen.writing is not False:
+            return Looked(wanted.path, _library_hashes_as(seen, Path(wanted.place), Path(terms.folder)), False, seen.before)
         same = _hashes_as(seen, wanted)
         return Looked(wanted.path, same, seen.proven(seen.now()), seen.before)
     finally:
@@ -619,6 +621,15 @@ def _hashes_as(seen: _Seen, wanted: Wanted) -> bool:
     size = seen.before.size
     hashed = digest(seen.descriptor, size, survey(seen.descriptor, size)) if wanted.base_sparse else _hash(seen.descriptor, size)
     return hashed == wanted.base and seen.now() == seen.before
+
+
+def _library_hashes_as(seen: _Seen, place: Path, folder: Path) -> bool:
+    """Whether a copy by its library is what the base has: the file itself is another while a program has it open."""
+    target = folder / "library"
+    try:
+        return not libraries.copy(seen.kind, place, target) and hash_content(str(target)) == seen.wanted.base
+    finally:
+        target.unlink(missing_ok=True)
 
 
 def _link(place: Path, target: Path, seen: _Seen) -> Signature | None:

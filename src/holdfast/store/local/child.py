@@ -100,7 +100,9 @@ class Pipe:
                 rest = rest[os.write(self.writing, rest) :]
             except BlockingIOError:
                 self._wait(self.writing, select.POLLOUT, until)
-            except BrokenPipeError as error:
+            except OSError as error:
+                if error.errno not in (errno.EPIPE, errno.EBADF):  # EBADF: ended meanwhile by another thread, as at exit
+                    raise
                 raise Gone from error
 
     def receive(self, until: float | None = None) -> bytes:
@@ -128,12 +130,18 @@ class Pipe:
             except BlockingIOError:
                 self._wait(self.reading, select.POLLIN, until)
                 continue
+            except OSError as error:
+                if error.errno != errno.EBADF:
+                    raise
+                raise Gone from error
             if not piece:
                 raise Gone
             data += piece
         return bytes(data)
 
     def _wait(self, descriptor: int, event: int, until: float | None) -> None:
+        if descriptor < 0:
+            raise Gone
         poll = select.poll()
         poll.register(descriptor, event)
         while True:

@@ -15,6 +15,9 @@ from holdfast.store.local.pinned import is_database, peek
 SIDE_SUFFIXES = ("-wal", "-shm", "-journal")
 #: Behind the name of an LMDB that is one file: its lock.
 LMDB_LOCK_SUFFIX = "-lock"
+#: How names of such files end.
+SIDE_NAMES = (*SIDE_SUFFIXES, LMDB_LOCK_SUFFIX)
+LOCK_NAMES = ("lock.mdb", "LOCK")
 #: In each of the two first pages of an LMDB (lmdb's mdb.c, `MDB_MAGIC`).
 LMDB_MARK = b"\xde\xc0\xef\xbe"
 #: Names that promise a database, so that an empty file under one of them is looked at twice.
@@ -74,7 +77,7 @@ def is_side_file(place: Path) -> bool:
 
 def may_be_side_file(place: Path) -> bool:
     """True where the name is that of a side file or a lock, and what it would belong to is beside it. Opens nothing."""
-    beside = next((place.name.removesuffix(s) for s in (*SIDE_SUFFIXES, LMDB_LOCK_SUFFIX) if place.name.endswith(s)), "")
+    beside = next((place.name.removesuffix(s) for s in SIDE_NAMES if place.name.endswith(s)), "")
     return bool(beside) and _is_regular(place.with_name(beside))
 
 

@@ -15,7 +15,7 @@ from holdfast.store.amounts import size
 
 #: So much of a disk stays free, whichever is less: a disk that is full stops the job that the copies are to save.
 SPARE_BYTES, SPARE_SHARE = 1 << 30, 0.05
-#: Of what would be free without them, the copies that wait may take this share: the job has to write its next checkpoint too.
+#: Of what would be free without them, the copies that wait may take this share: the job writes its next checkpoint beside them.
 MAX_WAITING = 0.5
 #: Copies of so many bytes are taken also where little is left, as long as they are within their share.
 SMALL_COPY = 16 << 20
