@@ -7,6 +7,7 @@ import functools
 import os
 import shutil
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -27,7 +28,6 @@ from holdfast.store.workspace import STATE_FOLDER, Workspace
 ARTIFACT = "outputs/run"
 #: One transfer at a time keeps every call in the main thread, so that the n-th call is the same one in every run.
 CONFIG = "drive:\n  backup_base_dir: proj\n  parallel: 1\n"
-_BLOBS = Path("cloud") / "contents"
 
 #: Path below a folder to content; a folder without content ends in a slash.
 Tree = Mapping[str, bytes]
@@ -61,7 +61,7 @@ class Site:
 
     def copy(self, target: Path) -> None:
         """Keep a copy of everything, all of it stored."""
-        shutil.copytree(self.folder, target, symlinks=True)
+        copy_tree(self.folder, target)
 
     def close(self) -> None:
         """It is not used any more."""
@@ -144,7 +144,7 @@ class MountedSite(Site):
     def copy(self, target: Path) -> None:
         self.settle()
         self.close()
-        shutil.copytree(self.folder, target, symlinks=True)
+        copy_tree(self.folder, target)
         self.begin()
 
     def disconnect(self, after: float) -> None:
@@ -191,15 +191,14 @@ def _become_cli(arguments: list[str], log: Path) -> NoReturn:
 
 
 def copy_site(template: Path, live: Path) -> None:
-    """A copy to work on. What a cloud holds as contents is never changed, so links are enough."""
+    """A copy to work on."""
 
-    def link_or_copy(source: str, target: str) -> None:
-        if Path(source).parent == template / _BLOBS:
-            os.link(source, target)
-        else:
-            shutil.copy2(source, target)
+    copy_tree(template, live)
 
-    shutil.copytree(template, live, symlinks=True, copy_function=link_or_copy)
+
+def copy_tree(source: Path, target: Path) -> None:
+    """A copy with links, hard links, holes, modes and times, which `shutil` has not all."""
+    subprocess.run(["cp", "-a", str(source), str(target)], check=True)
 
 
 def write_tree(root: Path, files: Tree) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from holdfast.store.backend import Durability
 from holdfast.store.coverage import DirectoryTest, artifacts, cover
-from holdfast.store.keys import Key, within
+from holdfast.store.keys import Key, folders_above
 from holdfast.store.local.capture import hash_content
 from holdfast.store.local.side_files import side_files
 from holdfast.store.manifest import Manifest
@@ -353,7 +353,9 @@ def _untracked(workspace: Workspace, known: Iterable[Key], now: float) -> list[A
     owned = tuple(outputs.relative(k) for k in keys if outputs.covers(k))
     scan = walk(workspace, outputs, owned=owned, strict=True)
     refused, accepted = _refused(workspace, outputs, scan)
-    empty = [f for f in scan.folders if f and not any(within(p, f) for p in (*scan.files, *scan.links, *scan.folders) if p != f)]
+    # A folder is by itself only where nothing lies in it, what an artifact holds included.
+    inside = folders_above((*scan.files, *scan.links, *scan.folders, *refused, *scan.left_out, *owned))
+    empty = [f for f in scan.folders if f and f not in inside]
     groups: dict[str, list[str]] = {}
     for path in (*scan.files, *scan.links, *refused, *accepted, *scan.left_out, *empty):
         groups.setdefault(path.split("/")[0], []).append(path)

@@ -108,7 +108,7 @@ class Apart:
         self._child = Child(_ENTRY)
         self._ended = threading.Event()
         with contextlib.suppress(RuntimeError):  # the interpreter ends, and begins no thread any more
-            threading.Thread(target=self._watch, args=(self._child, self._ended), name="holdfast-apart", daemon=True).start()
+            threading.Thread(target=self._watch, args=(self._child, self._ended), name="holdfast: idle", daemon=True).start()
         return self._child
 
     def _watch(self, child: Child, ended: threading.Event) -> None:
