@@ -185,7 +185,8 @@ def test_it_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
 
 def test_a_forked_process_has_its_own() -> None:
     script = """
-import os, threading
+import os, threading, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside threads is what this is about
 from holdfast.store.local.apart import Apart
 from tests.store.local import far
 apart = Apart()
@@ -205,7 +206,7 @@ assert os.waitstatus_to_exitcode(status) == 7, status
 assert apart.call(os.getpid, seconds=60) == first
 print("good")
 """
-    assert run(script, PYTHONWARNINGS="ignore").endswith("good")
+    assert run(script).endswith("good")
 
 
 def test_it_runs_our_package_wherever_the_job_found_it_and_nothing_in_its_place(tmp_path: Path) -> None:

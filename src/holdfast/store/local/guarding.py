@@ -25,8 +25,8 @@ from holdfast.store.platform import NO_BLOCK, NO_FOLLOW
 from holdfast.store.records import Signature
 
 COPY_SUFFIX = ".guard"
-#: A copy is given up so long before the kernel would take the lease: then the writer has waited for nothing, but not longer.
-_SPARE_SECONDS = 5.0
+#: A copy is given up after this part of the time after which the kernel would take the lease.
+_PART = 0.9
 #: After so long it is clear how fast the disk is.
 _SURE_SECONDS = 2.0
 #: Left free on the disk for the job, bytes.
@@ -63,7 +63,7 @@ class Guarding:
         self._held: dict[str, _Held] = {}
         self._said: list[str] = []
         self._told_of_space = False
-        self._limit = max(leases.break_seconds() - _SPARE_SECONDS, 0.0)
+        self._limit = leases.break_seconds() * _PART
 
     def run(self) -> None:
         """Serve until the other side is gone (`Gone`)."""
