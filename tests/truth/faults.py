@@ -48,7 +48,7 @@ def _poke(seed: int) -> Move:
 
 def _mapped(*, bare: bool) -> list[Move]:
     mapped = [_RUN, _write("run/w.bin", 8192), _move("map", path="run/w.bin", hold="m", bare=bare)]
-    rested = [_poke(1), _move("flush", hold="m"), _poke(2), _keeper("rest", seconds=3.0), _BACKUP]
+    rested = [_poke(1), _move("flush", hold="m"), _poke(2), _keeper("rest", seconds=2.3), _BACKUP]
     return [*mapped, *rested, _poke(3), _BACKUP, _move("unmap", hold="m"), _BACKUP, _CHECK]
 
 

@@ -124,6 +124,7 @@ class Session:
         self.violations: list[Violation] = []
         self.counts = Counts(sessions=1)
         self.databases: set[str] = set()
+        self._were_databases: set[str] = set()
         self._ever: set[str] = set()
         self._accepted: list[str] = []
         self._number = 0
@@ -166,6 +167,7 @@ class Session:
     def _make(self, move: Move) -> None:
         if move.verb in ("database_open", "database_connect"):
             self.databases.add(move.args["path"])
+            self._were_databases.add(move.args["path"])
         self.errors.append(self._hands[move.who].do(move.verb, dict(move.args)))
         self._ever |= set(self.paths())
 
@@ -183,7 +185,9 @@ class Session:
 
     def is_database(self, path: str) -> bool:
         """True for a database and what SQLite keeps beside it."""
-        return any(path == d or (path.startswith(d) and path[len(d) :] in ("-wal", "-shm", "-journal")) for d in self.databases)
+        return any(
+            path == d or (path.startswith(d) and path[len(d) :] in ("-wal", "-shm", "-journal")) for d in self._were_databases
+        )
 
     def folders(self) -> list[str]:
         """Folders, not links to them; outputs itself first."""

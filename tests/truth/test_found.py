@@ -72,6 +72,17 @@ _FOUND = {
             _calm(whole=False),
         ],
     ),
+    "names of one sparse file in two artifacts are both known to be as they were": (
+        False,
+        [
+            _RUN,
+            _write("run/w.bin"),
+            _backup("run"),
+            Move(1, "sparse", {"path": "s.bin", "seed": 1, "size": 9_000_001, "pieces": 3}),
+            Move(1, "hard_link", {"path": "s.bin", "to": "run/s.bin"}),
+            _calm(),
+        ],
+    ),
     "beside a torn file, what a fresh machine passes over with it counts as not safe": (
         False,
         [

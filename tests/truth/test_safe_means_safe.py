@@ -11,7 +11,7 @@ from tests.truth.running import Outcome, replay, run
 from tests.truth.session import Crew
 
 #: So many in every run of the tests.
-SAMPLE = 5
+SAMPLE = 4
 #: So many in `make torture`.
 MANY = 3000
 
@@ -37,6 +37,7 @@ def test_safe_means_safe_in_a_sample_of_random_sessions() -> None:
 def test_safe_means_safe_in_thousands_of_random_sessions() -> None:
     outcome = run(range(10_001, 10_001 + MANY), at_once=8)
     print(outcome.counts, dict(outcome.kinds))
+    assert outcome.counts.not_safe  # and always SAFE would not be looked into either
     _holds(outcome)
 
 
@@ -44,5 +45,4 @@ def _holds(outcome: Outcome) -> None:
     assert not outcome.found, "\n".join(map(str, outcome.found))
     counts = outcome.counts
     assert counts.calm >= counts.sessions  # never SAFE would be no truth either
-    assert counts.safe > counts.calm_named
-    assert counts.not_safe
+    assert counts.safe >= counts.calm

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -326,12 +327,13 @@ def _differs(workspace: Workspace, key: Key, path: str, found: Found, record: Re
     # A mode can change unseen by the signature: dropping a hard link moves the ctime as well, and it is taken anew then.
     if known is None or (base is not None and base.mode != found.mode):
         return True
-    if known.signature != found.signature and not _is_other_name(workspace, workspace.local(key.join(path)), known):
+    sparse = base is not None and base.sparse is not None
+    if known.signature != found.signature and not _is_other_name(workspace, workspace.local(key.join(path)), known, sparse=sparse):
         return True
     return base is not None and base.sqlite and bool(side_files(workspace.local(key.join(path))))
 
 
-def _is_other_name(workspace: Workspace, place: Path, known: Here) -> bool:
+def _is_other_name(workspace: Workspace, place: Path, known: Here, *, sparse: bool) -> bool:
     """True where a file is unchanged but for its ctime, which a backup under another of its names moves.
 
     This is the one case in which status reads content, because no signature could ever tell for such a file.
@@ -340,7 +342,7 @@ def _is_other_name(workspace: Workspace, place: Path, known: Here) -> bool:
     if now is None or now.st_nlink == 1 or not known.signature.same_content(Signature.of(now)):
         return False
     with local_errors():
-        return workspace.read(hash_content, str(place), size=now.st_size) == known.blake3
+        return workspace.read(functools.partial(hash_content, sparse=sparse), str(place), size=now.st_size) == known.blake3
 
 
 def _untracked(workspace: Workspace, known: Iterable[Key], now: float) -> list[ArtifactStatus]:

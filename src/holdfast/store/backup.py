@@ -90,7 +90,7 @@ def commit(
     key, found = request.artifact, view.of(request.artifact)
     failed = workspace.has_failed(key)
     record, voided = _settle_intent(store, workspace, key, view)
-    before, now, outdated = workspace.looked(key, record), request.taken or clock(), taken
+    before, now, outdated, waited = workspace.looked(key, record), request.taken or clock(), taken, taken is not None
     for _ in range(_RESTARTS):
         # 1. What the store has, and what of the base is gone from it.
         examined = _Examined(store, found, record)
@@ -153,7 +153,8 @@ def commit(
             record = replace(record, copied=record.copied | set(rewritten))
             continue
         # 8. The manifest, last: from here on the generation exists.
-        counted = request.progress if request.progress is not None or line.parent is None else line.parent.progress
+        counts = request.progress if earlier is not None or not waited else None  # of other content nobody has counted
+        counted = counts if counts is not None or line.parent is None else line.parent.progress
         manifest = Manifest(
             store_id=view.store_id or "",
             key=key,
