@@ -187,18 +187,6 @@ def the_copies_and_the_files_are_gone(on: Background) -> Callable[[], None]:
     return lambda: os.rename(on.machine.root / "kept", on.machine.root / "outputs/bad")
 
 
-def a_link_is_in_its_place(on: Background) -> Callable[[], None]:
-    place, kept = on.machine.root / "outputs/bad", on.machine.root / "kept"
-    place.rename(kept)
-    place.symlink_to(kept)
-
-    def mend() -> None:
-        place.unlink()
-        kept.rename(place)
-
-    return mend
-
-
 def its_memory_cannot_be_written(on: Background) -> Callable[[], None]:
     place = on.machine.root / ".holdfast/intents/outputs~bad.json"
     place.mkdir()
@@ -208,7 +196,6 @@ def its_memory_cannot_be_written(on: Background) -> Callable[[], None]:
 
 OF_THIS_MACHINE: dict[str, tuple[Breaking, str]] = {
     "the copies and the files are gone": (the_copies_and_the_files_are_gone, "it vanished while it was read"),
-    "a link is in its place": (a_link_is_in_its_place, "goes through the symbolic link"),
     "its memory cannot be written": (its_memory_cannot_be_written, "irectory"),
 }
 
@@ -235,6 +222,18 @@ def test_what_cannot_pass_by_waiting_is_a_failure_of_that_artifact_until_it_is_b
     keeper.flush()
     assert not keeper.queue.errors
     it_arrived(rig)
+
+
+def test_a_copy_arrives_although_a_link_is_in_the_place_of_what_it_was_taken_of(rig: Rig, background: Background) -> None:
+    keeper = begin(background)
+    place, kept = background.machine.root / "outputs/bad", background.machine.root / "kept"
+    place.rename(kept)
+    place.symlink_to(kept)
+    background.drive.going.set()
+    keeper.flush()
+    the_others_arrived(background, rig)
+    it_arrived(rig)
+    assert not keeper.status().safe, "what the link leads to is not kept"
 
 
 def test_a_copy_that_is_gone_is_taken_again_of_what_is_here(rig: Rig, background: Background) -> None:

@@ -157,7 +157,7 @@ class Keeper:
         return self._differing.get(self.workspace.key(path))
 
     def _ensure(self, path: str | PurePath, prefer: str | None = None) -> Restored:
-        side = _SIDES.get(prefer)
+        side = next((side for said, side in _SIDES.items() if said == prefer), None)
         if side is None:
             raise UsageError(f'prefer is {prefer!r}; give "store" or "local", or leave it out')
         key = self.workspace.key(path)

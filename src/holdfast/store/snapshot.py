@@ -205,6 +205,7 @@ def take(
     if "" in found.refused:
         raise Refused(errno.EINVAL, f"it {found.refused['']}; nothing was backed up", printable(str(root)))
     try:
+        os.stat(root) if "" not in found.links else os.lstat(root)  # what is not there is no empty folder
         taking = _Taking(workspace, key, known, found, folder, guard, waits=waits, waiting=waiting, hash_all=hash_all)
         return taking.run(scope, owned, force)
     except FileNotFoundError as error:
