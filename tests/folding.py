@@ -107,7 +107,10 @@ class Folding:
         return 0
 
     def rename(self, old: str, new: str) -> int:
-        os.rename(self._at(old), self._at(new))
+        source, target = self._at(old), self._at(new)
+        if source == target:  # a name is given other capitals
+            target = f"{os.path.dirname(target)}/{os.path.basename(new)}"
+        os.rename(source, target)
         return 0
 
     def link(self, target: str, source: str) -> int:

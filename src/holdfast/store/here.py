@@ -116,12 +116,12 @@ def look_here(
     Of the folders only those count in which another of them should lie.
     """
     place, links, folders = workspace.local(key.join(prefix)), links or {}, tuple(folders)
+    if twins := twins_here(workspace, key, (prefix,)):
+        return LocalPart(True, twins=twins)
     found = lstat_or_none(place)
     if found is None:
         return LocalPart()
-    twins = twins_here(workspace, key, (prefix, *wanted, *links, *folders))
-    if prefix in twins:
-        return LocalPart(True, twins=twins)
+    twins = twins_here(workspace, key, (*wanted, *links, *folders))
     wanted, links = _without(twins, wanted), _without(twins, links)
     if set(links) == {prefix}:
         same = _has_link(workspace, key.join(prefix), links[prefix])

@@ -149,8 +149,11 @@ def _told_apart_nowhere(workspace: Workspace, paths: Collection[str], here: Loca
 
 def say_twins(key: Key, prefix: str, twins: Mapping[str, str]) -> str:
     """One line about what could not come because of its name."""
-    path, other = (prefix, twins[prefix]) if prefix in twins else min(twins.items())
-    more = f" (and {len(twins) - 1} more like it)" if len(twins) > 1 and prefix not in twins else ""
+    topmost = {p: o for p, o in twins.items() if twins.keys().isdisjoint(folders_above([p]))}
+    if prefix in twins:
+        topmost = {prefix: twins[prefix]}
+    path, other = min(topmost.items())
+    more = f" (and {len(topmost) - 1} more like it)" if len(topmost) > 1 else ""
     rest = "nothing was touched" if prefix in twins else "everything else is here"
     return (
         f"{key.join(path)}: this file system cannot tell its name from {printable(other or key.name)}, so it did not come{more}; "
