@@ -15,8 +15,9 @@ from holdfast.store.choose import Wish, choose, owned_below, refuse_if_hidden
 from holdfast.store.coverage import Coverage, DirectoryTest, Target, artifacts, cover
 from holdfast.store.fetch import fetch
 from holdfast.store.format.entries import FolderRecord
-from holdfast.store.keys import Key
-from holdfast.store.needed import asked_for, links_out, say_torn
+from holdfast.store.keys import Key, printable
+from holdfast.store.local.folding import how_names_fold, twins
+from holdfast.store.needed import Asked, asked_for, links_out, say_torn
 from holdfast.store.outcomes import Outcome, Restored
 from holdfast.store.progress import Progress
 from holdfast.store.publish import make_links, settle_folders
@@ -80,6 +81,19 @@ def extract(
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def _refuse_twins(key: Key, asked: Asked, folder: Path) -> None:
+    """Return unless two names that are asked for are one where they are to be put: what is restored here is whole.
+
+    Raises:
+        LocalError: they are.
+    """
+    paths = (*asked.files, *asked.links, *asked.folders)
+    fold = how_names_fold(folder) if twins(paths) else None
+    for path, other in sorted(twins(paths, fold).items()) if fold is not None else ():
+        why = f"the file system there cannot tell its name from {printable(other)}; choose a --to on another or take each by itself"
+        raise LocalError(errno.EEXIST, why, str(key.join(path)))
+
+
 def _movable(folder: FolderRecord) -> FolderRecord:
     """A folder that is moved has to be writable until it is where it belongs (rename(2))."""
     return replace(folder, mode=None)
@@ -123,6 +137,7 @@ def _gather(
             return Restored(key, Outcome.ABSENT)
         folder = scratch / f"{number}-{len(excluded)}"
         folder.mkdir()
+        _refuse_twins(key, asked, folder)
         try:
             if (out := links_out(workspace, key, links)) is not None:
                 raise out

@@ -91,7 +91,8 @@ def fetch(
     except HoldfastError:
         raise
     except FileExistsError as error:
-        raise LocalError(errno.EEXIST, "two names that this file system cannot tell apart", error.filename) from error
+        shown = manifest.key.join(os.path.relpath(error.filename, folder)) if error.filename else manifest.key
+        raise LocalError(errno.EEXIST, "two names that this file system cannot tell apart", str(shown)) from error
     except OSError as error:
         raise LocalError(error.errno, error.strerror, error.filename) from error
     finally:

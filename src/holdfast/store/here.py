@@ -7,10 +7,12 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from holdfast.store.format.entries import FileRecord
 from holdfast.store.keys import Key, folders_above, printable, within
 from holdfast.store.local.capture import hash_content, is_checkpoint
+from holdfast.store.local.folding import Names
 from holdfast.store.local.links import kept_target
 from holdfast.store.local.pinned import is_database
 from holdfast.store.local.side_files import promises_database, side_files
@@ -31,6 +33,7 @@ class LocalPart:
         differing: Paths at which something else is.
         blocked: Those among them where something stands in the way of a folder.
         broken: Databases that are empty, truncated or garbage, to be moved aside.
+        twins: Wanted paths that are here under another name only, which this file system cannot tell from it; and that name.
     """
 
     exists: bool = False
@@ -39,17 +42,20 @@ class LocalPart:
     differing: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
+    twins: Mapping[str, str] = field(default_factory=dict)
 
 
 def is_complete(workspace: Workspace, key: Key) -> bool:
     """True where what is remembered proves that the path is present as a whole, so that nobody needs to ask the store.
 
-    A file that is here is complete, unless it is or was a database and is broken, or is empty under a database's name. A
-    directory is complete where every file of its base was restored to or committed from this workspace and is still there.
+    A file that its folder lists by this very name is complete, unless it is or was a database and is broken, or is empty under
+    a database's name. A directory is complete where every file of its base was restored to or committed from this workspace and
+    is still there.
     """
     place = workspace.local(key)
     found = lstat_or_none(place)
-    if found is None:
+    names = workspace.names()
+    if found is None or twin_here(workspace, key, names) is not None:
         return False
     if is_link(found):
         target = workspace.leads_to(key)
@@ -69,10 +75,10 @@ def is_complete(workspace: Workspace, key: Key) -> bool:
     if base is None or base.kind is not Kind.DIRECTORY:
         return False
     prefix = owner.relative(key)
-    return all(_all_here(workspace, k, prefix if k == owner else "", inner) for k in (owner, *inner))
+    return all(_all_here(workspace, k, prefix if k == owner else "", inner, names) for k in (owner, *inner))
 
 
-def _all_here(workspace: Workspace, key: Key, prefix: str, inner: list[Key]) -> bool:
+def _all_here(workspace: Workspace, key: Key, prefix: str, inner: list[Key], names: Names) -> bool:
     record = workspace.record(key)
     if record.base is None:
         return False
@@ -80,6 +86,8 @@ def _all_here(workspace: Workspace, key: Key, prefix: str, inner: list[Key]) -> 
     def asked(path: str) -> bool:
         return within(path, prefix) and not any(k != key and k.covers(key.join(path)) for k in inner)
 
+    if any(twin_here(workspace, key.join(p), names) for p in (*record.base.files, *record.base.links, *record.base.folders)):
+        return False
     for path, file in record.base.files.items():
         if not asked(path):
             continue
@@ -107,10 +115,14 @@ def look_here(
 
     Of the folders only those count in which another of them should lie.
     """
-    place, links = workspace.local(key.join(prefix)), links or {}
+    place, links, folders = workspace.local(key.join(prefix)), links or {}, tuple(folders)
+    if twins := twins_here(workspace, key, (prefix,)):
+        return LocalPart(True, twins=twins)
     found = lstat_or_none(place)
     if found is None:
         return LocalPart()
+    twins = twins_here(workspace, key, (*wanted, *links, *folders))
+    wanted, links = _without(twins, wanted), _without(twins, links)
     if set(links) == {prefix}:
         same = _has_link(workspace, key.join(prefix), links[prefix])
         return LocalPart(True, same_links=frozenset(links) if same else frozenset(), differing=() if same else (prefix,))
@@ -120,12 +132,7 @@ def look_here(
     if not single and not os.listdir(place):
         return LocalPart()
     equal: dict[str, Here] = {}
-    above = {f for f in folders_above([*wanted, *links, *folders]) if within(f, prefix)}
-    blocked: tuple[str, ...] = ()
-    for folder in sorted(above):
-        reached = folders_above([folder]).isdisjoint(blocked)
-        if reached and not workspace.has_folder(key.join(folder)) and workspace.has(key.join(folder)):
-            blocked = (*blocked, folder)
+    blocked = _blocked(workspace, key, {f for f in folders_above([*wanted, *links, *folders]) if within(f, prefix)})
     if blocked:  # what can be seen below is seen through a link, and lies elsewhere
         wanted = {path: file for path, file in wanted.items() if folders_above([path]).isdisjoint(blocked)}
         links = {path: target for path, target in links.items() if folders_above([path]).isdisjoint(blocked)}
@@ -147,7 +154,46 @@ def look_here(
                 equal[path] = here
     same_links = frozenset(p for p, target in links.items() if _has_link(workspace, key.join(p), target))
     differing += [p for p in links if p not in same_links and lstat_or_none(workspace.local(key.join(p))) is not None]
-    return LocalPart(True, equal, same_links, tuple(differing), blocked, tuple(broken))
+    return LocalPart(True, equal, same_links, tuple(differing), blocked, tuple(broken), twins)
+
+
+def _blocked(workspace: Workspace, key: Key, folders: Iterable[str]) -> tuple[str, ...]:
+    """The topmost of these folders that cannot be made, because something else is there."""
+    blocked: tuple[str, ...] = ()
+    for folder in sorted(folders):
+        reached = folders_above([folder]).isdisjoint(blocked)
+        if reached and not workspace.has_folder(key.join(folder)) and workspace.has(key.join(folder)):
+            blocked = (*blocked, folder)
+    return blocked
+
+
+_Part = TypeVar("_Part")
+
+
+def _without(twins: Mapping[str, str], parts: Mapping[str, _Part]) -> Mapping[str, _Part]:
+    return {path: part for path, part in parts.items() if path not in twins} if twins else parts
+
+
+def twin_here(workspace: Workspace, key: Key, names: Names) -> Key | None:
+    """What is here in place of a path that is not, where the file system cannot tell the two names apart.
+
+    Raises:
+        LocalError: a folder cannot be listed.
+    """
+    path = workspace.outputs.relative(key)
+    with local_errors():
+        twin = names.twin(path)
+    return None if twin is None else workspace.outputs.join(twin[1] + path[len(twin[0]) :])
+
+
+def twins_here(workspace: Workspace, key: Key, paths: Iterable[str]) -> dict[str, str]:
+    """Those of an artifact's paths that are here under another name only, with that one."""
+    names, found = workspace.names(), {}
+    for path in paths:
+        other = twin_here(workspace, key.join(path), names)
+        if other is not None:
+            found[path] = key.relative(other) if key.covers(other) else other.value
+    return found
 
 
 def foreign(record: Record, here: LocalPart) -> tuple[str, ...]:

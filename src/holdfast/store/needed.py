@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -11,12 +11,14 @@ from typing import TypeVar
 from holdfast.errors import Corrupt
 from holdfast.store.choose import Prefer, Wish, say
 from holdfast.store.format.entries import FileRecord, FolderRecord
-from holdfast.store.here import LocalPart, decisive, foreign, look_here
+from holdfast.store.here import LocalPart, decisive, foreign, look_here, twins_here
 from holdfast.store.keys import Key, folders_above, printable, within
+from holdfast.store.local.folding import how_names_fold
+from holdfast.store.local.folding import twins as twins_of
 from holdfast.store.local.links import joined
 from holdfast.store.manifest import Manifest
 from holdfast.store.records import Record, Signature
-from holdfast.store.workspace import Workspace
+from holdfast.store.workspace import Workspace, local_errors
 
 _Part = TypeVar("_Part")
 
@@ -79,6 +81,7 @@ class Needed:
         files: To be fetched.
         links: To be made, with their targets.
         folders: To be made.
+        twins: What cannot come, because this file system cannot tell its name from another one: path to that one.
     """
 
     here: LocalPart
@@ -87,6 +90,7 @@ class Needed:
     files: tuple[FileRecord, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)
     folders: Mapping[str, FolderRecord] = field(default_factory=dict)
+    twins: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def nothing(self) -> bool:
@@ -105,7 +109,9 @@ def needed(workspace: Workspace, key: Key, prefix: str, asked: Asked, record: Re
     Raises:
         LocalError: what is here cannot be looked at.
     """
-    here = LocalPart()
+    here, paths = LocalPart(), (*asked.files, *asked.links, *asked.folders)
+    if wish.replace_here and (twins := twins_here(workspace, key, (prefix,))):
+        return Needed(LocalPart(True), twins=dict.fromkeys(paths, twins[prefix]))
     if not wish.replace_here:
         here = look_here(workspace, key, prefix, asked.files, record, asked.links, asked.folders)
     others = foreign(record, here)
@@ -116,7 +122,8 @@ def needed(workspace: Workspace, key: Key, prefix: str, asked: Asked, record: Re
         return Needed(here, others, why)
     # Where work went on here, what came from the store and is gone was removed by that work.
     went_on = bool(here.differing) and not others
-    stays = {*here.equal, *here.differing, *here.same_links, *(p for p in (*record.here, *record.links) if went_on)}
+    twins = {**_told_apart_nowhere(workspace, paths, here), **here.twins}
+    stays = {*here.equal, *here.differing, *here.same_links, *twins, *(p for p in (*record.here, *record.links) if went_on)}
 
     def missing(path: str) -> bool:
         return path not in stays and not any(within(path, b) for b in here.blocked)
@@ -128,7 +135,30 @@ def needed(workspace: Workspace, key: Key, prefix: str, asked: Asked, record: Re
     if here.exists:
         aside = here.broken  # what can be seen below is seen through a link
         folders = {p: f for p, f in folders.items() if any(within(p, b) for b in aside) or not workspace.has(key.join(p))}
-    return Needed(here, others, "", files, links, folders)
+    return Needed(here, others, "", files, links, folders, twins)
+
+
+def _told_apart_nowhere(workspace: Workspace, paths: Collection[str], here: LocalPart) -> dict[str, str]:
+    """Those of the paths that cannot stand beside another of them on this file system."""
+    if not twins_of(paths):
+        return {}
+    with local_errors():
+        fold = how_names_fold(workspace.temporary())
+    return {} if fold is None else twins_of(paths, fold, {*here.equal, *here.differing, *here.same_links})
+
+
+def say_twins(key: Key, prefix: str, twins: Mapping[str, str]) -> str:
+    """One line about what could not come because of its name."""
+    topmost = {p: o for p, o in twins.items() if twins.keys().isdisjoint(folders_above([p]))}
+    if prefix in twins:
+        topmost = {prefix: twins[prefix]}
+    path, other = min(topmost.items())
+    more = f" (and {len(topmost) - 1} more like it)" if len(topmost) > 1 else ""
+    rest = "nothing was touched" if prefix in twins else "everything else is here"
+    return (
+        f"{key.join(path)}: this file system cannot tell its name from {printable(other or key.name)}, so it did not come{more}; "
+        f"{rest}; `holdfast restore {key.join(path)} --to FOLDER` brings it elsewhere"
+    )
 
 
 def say_torn(key: Key, manifest: Manifest, files: Iterable[FileRecord], warnings: list[str]) -> None:

@@ -16,11 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from holdfast.errors import Corrupt, HoldfastError, LocalError, StoreUnreadable
-from holdfast.store.choose import Prefer, Wish, choose, owned_below, refuse_if_hidden
+from holdfast.store.choose import Prefer, Wish, choose, owned_below, refuse_if_hidden, say
 from holdfast.store.coverage import Coverage, DirectoryTest, Target, artifacts, cover
 from holdfast.store.fetch import fetch
 from holdfast.store.format.entries import FileRecord, FolderRecord
-from holdfast.store.here import is_complete
+from holdfast.store.here import is_complete, twins_here
 from holdfast.store.keys import Key, printable, within
 from holdfast.store.local.links import MOST_LINKS
 from holdfast.store.local.side_files import side_files
@@ -37,6 +37,7 @@ from holdfast.store.needed import (
     missing_above,
     needed,
     say_torn,
+    say_twins,
     written_to,
 )
 from holdfast.store.outcomes import Outcome, Restored
@@ -356,8 +357,8 @@ def restore_artifact(
         here, others = need.here, need.others
         if base is not None and manifest.commit != base.commit:
             _refuse_mixture(key.join(prefix), base, manifest, in_use, here.differing if fell_back else (), warnings)
-        if need.why:
-            return _differs(key.join(prefix), manifest, need.why, warnings)
+        if need.why or prefix in need.twins:
+            return _untouched(key, prefix, manifest, need, warnings)
         if need.nothing:
             outcome = Outcome.MERGED if others else Outcome.LOCAL
             if others and workspace.has_failed(key):
@@ -365,7 +366,8 @@ def restore_artifact(
             else:
                 after = _record_after(record, manifest, here.equal, here.same_links, wish, prefix, now)
                 _remember(workspace, key, after, record)
-            return Restored(key.join(prefix), outcome, manifest.commit.id, warnings=_said(key, prefix, manifest, others, warnings))
+            said = _said(key, prefix, manifest, others, warnings)
+            return _without_twins(Restored(key.join(prefix), outcome, manifest.commit.id, "", said), key, prefix, need.twins)
         workspace.refuse_links(written_to(key, need))
         # 3. Fetched into a temporary, hashed as it goes. Proven damage: the generation before, all of it, said aloud.
         folder = workspace.temporary() / "tree"
@@ -394,13 +396,39 @@ def restore_artifact(
         workspace.published(key, after)
         size = sum(r.size for r in need.files)
         log.info("%s: restored from generation %s (%d files, %d bytes)", key.join(prefix), manifest.commit, len(need.files), size)
-        for path in appeared:
-            warnings.append(f"{key.join(path)} appeared during the restore; the local file was kept")
-            log.warning("%s", warnings[-1])
-        came = len(need.files) + len(need.links) - len(appeared)
-        outcome = Outcome.MERGED if others else Outcome.RESTORED if came or not appeared else Outcome.LOCAL
-        said = _said(key, prefix, manifest, others, warnings)
-        return Restored(key.join(prefix), outcome, manifest.commit.id, "", said, len(need.files), size)
+        return _came(workspace, key, prefix, manifest, need, appeared, warnings)
+
+
+def _untouched(key: Key, prefix: str, manifest: Manifest, need: Needed, warnings: list[str]) -> Restored:
+    """The answer where nothing is done: somebody has to say which side counts, or no name is left for it here."""
+    if need.why:
+        return _differs(key.join(prefix), manifest, need.why, warnings)
+    return _without_twins(Restored(key.join(prefix), Outcome.LOCAL, manifest.commit.id), key, prefix, need.twins)
+
+
+def _came(
+    workspace: Workspace,
+    key: Key,
+    prefix: str,
+    manifest: Manifest,
+    need: Needed,
+    appeared: tuple[str, ...],
+    warnings: list[str],
+) -> Restored:
+    """The answer once what was needed is in place."""
+    twins = {**need.twins, **(twins_here(workspace, key, appeared) if appeared else {})}
+    for path in (p for p in appeared if p not in twins):
+        say(warnings, f"{key.join(path)} appeared during the restore; the local file was kept")
+    came = len(need.files) + len(need.links) - len(appeared)
+    outcome = Outcome.MERGED if need.others else Outcome.RESTORED if came or not appeared else Outcome.LOCAL
+    said, size = _said(key, prefix, manifest, need.others, warnings), sum(r.size for r in need.files)
+    result = Restored(key.join(prefix), outcome, manifest.commit.id, "", said, len(need.files), size)
+    return _without_twins(result, key, prefix, twins)
+
+
+def _without_twins(result: Restored, key: Key, prefix: str, twins: Mapping[str, str]) -> Restored:
+    """The answer where something could not come because this file system cannot tell its name from another: it is not true."""
+    return replace(result, outcome=Outcome.FAILED, error=say_twins(key, prefix, twins)) if twins else result
 
 
 def _excluding(

@@ -22,6 +22,7 @@ from holdfast.errors import Corrupt, HoldfastError, LocalError, OutsideOutputs, 
 from holdfast.store import records
 from holdfast.store.deciding.ignore import Rules
 from holdfast.store.keys import Key, printable
+from holdfast.store.local.folding import Names
 from holdfast.store.local.keeping import IGNORE_FILE, Keeping
 from holdfast.store.local.links import MOST_LINKS, Outputs, joined, kept_target
 from holdfast.store.local.proofs import Proof, Proofs
@@ -206,6 +207,10 @@ class Workspace:
         """Where a key lies on this machine."""
         relative = self.outputs.relative(key)
         return self._outputs / relative if relative else self._outputs
+
+    def names(self) -> Names:
+        """A fresh look at the names in outputs, by paths below them."""
+        return Names(str(self._outputs))
 
     def has_folder(self, key: Key) -> bool:
         """True where a folder is here under that key, or a link to one that is to be followed."""

@@ -15,6 +15,7 @@ from holdfast.store.choose import Prefer
 from holdfast.store.keys import Key
 from holdfast.store.outcomes import Outcome
 from holdfast.store.restore import ensure
+from tests.bad_input.support import Site, good
 from tests.support import Machine, Rig, make_database, rows_in
 
 LARGE = bytes(range(256)) * 5000  # 1.28 MB: beyond what travels in tars
@@ -635,3 +636,26 @@ def test_a_link_whose_place_an_artifact_needs_is_not_made_and_said(rig: Rig) -> 
     assert result.outcome is Outcome.RESTORED
     assert (rig.folder / "there/outputs/d/sub/inner/x").read_bytes() == b"x"
     assert not (rig.folder / "there/outputs/big").exists()
+
+
+# -- as a user whom modes bind ---------------------------------------------------------------------------------------------
+
+
+def test_folders_that_may_not_be_written_come_back_to_a_user_whom_modes_bind(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    machine = site.box()
+    d = machine.outputs / "d"
+    for path in ("read only/x", "read only/sub/y", "inner/deep/z", "a"):
+        put(d / path, mode=0o400)
+    link(d / "read only/l", "x")
+    for number, path in enumerate(("read only/sub", "read only", "inner/deep", "inner", "")):
+        folder(d / path, 0o555, LONG_AGO + number)
+    good(machine.run("backup", "outputs/d/inner/deep"))
+    good(machine.run("backup", "outputs/d"))
+    other = site.box()
+    good(other.denied("ensure", "outputs/d"))
+    assert picture(other.outputs / "d") == picture(d)
+    good(other.denied("restore", "outputs/d", "--to", "there"))
+    assert picture(other.root / "there/outputs/d") == picture(d)
+    again = good(other.denied("backup", "outputs/d", "--json")).rows()
+    assert [row["unchanged"] for row in again] == [True] * len(again)
