@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from holdfast.errors import HoldfastError, StoreError
+from holdfast.errors import HoldfastError, StoreError, WorkspaceBusy
 from holdfast.session.stake import AtStake, Ledger
 from holdfast.store.attached import Attached, confirm
 from holdfast.store.backend import Durability
@@ -30,6 +30,8 @@ from holdfast.store.workspace import Workspace, is_folder, lstat_or_none
 log = logging.getLogger(__name__)
 
 _ASK_EVERY_SECONDS = 1.0
+#: Who asks for a backup waits so long for a look at the store while another process of this workspace sends to it.
+_FIRST_LOOK_SECONDS = 5.0
 
 
 class Backups:
@@ -77,12 +79,12 @@ class Backups:
         self._ledger = before._ledger.over_another_mount({} if before._attached is None else before._attached.own)
 
     def first_look(self) -> View | None:
-        """What the store showed first in this session, or None where it cannot be seen."""
+        """What the store showed first in this session, or None where it cannot be seen, or another process is busy with it."""
         if self._attached is None:
             try:
-                with self.workspace.lock():
+                with self.workspace.lock(_FIRST_LOOK_SECONDS):
                     self.attach(look(self.store, self.workspace))
-            except StoreError as error:
+            except (StoreError, WorkspaceBusy) as error:
                 log.debug("the store cannot be seen now (%s)", error)
         return None if self._attached is None else self._attached.view
 

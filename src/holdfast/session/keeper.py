@@ -95,7 +95,8 @@ class Keeper:
         self._progress = progress or Silent()
         self._opening = opening
         self._backups = None if store is None else Backups(store, workspace)
-        self.worker = Worker(self._backups, lease=Lease(force)) if background and self._backups is not None else None
+        lease = Lease(force, workspace=workspace.identity)
+        self.worker = Worker(self._backups, lease=lease) if background and self._backups is not None else None
         self._said_no_store = False
         self._differing: dict[Key, Restored] = {}
 

@@ -1,4 +1,7 @@
-"""One writer: while a session works on an artifact, a lease in the store says so, and its beats say that the session lives.
+"""One writing workspace: while a session works on an artifact, a lease in the store says so, and its beats say that it lives.
+
+It keeps other machines out, and other project folders of this one. Sessions in one project folder are siblings: they share what they
+stand on, so each of them writes, one after the other, and what they hold they hold together.
 
 A lease is advice. It spares a second session hours that would end as a fork, and safety never depends on it: leases may be late,
 lost or lying, and what two sessions write is kept as two lines. So whatever goes wrong with a lease is no error.
@@ -13,17 +16,15 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import re
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from holdfast.errors import AnotherSession, HoldfastError, StoreNotFound
+from holdfast.session.process import Process
 from holdfast.store.amounts import ago
 from holdfast.store.backend import Backend
 from holdfast.store.keys import Key
@@ -47,47 +48,6 @@ _NAME = re.compile(r"(?P<session>[0-9a-f]{8})-(?P<beat>[0-9]{6,9})\.json")
 
 
 @dataclass(frozen=True)
-class Process:
-    """A process that can be told from every other one on its machine.
-
-    Args:
-        host: Name of the machine.
-        place: Which boot and which process namespace; only there a process number means anything. Empty where it cannot be told.
-        number: Process number.
-        born: When it started, in the kernel's ticks since boot: numbers are used again.
-    """
-
-    host: str
-    place: str
-    number: int
-    born: int
-
-    @classmethod
-    def this(cls) -> Process:
-        """The one that asks."""
-        place = ""
-        with contextlib.suppress(OSError):
-            boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-            place = f"{boot} {os.readlink('/proc/self/ns/pid')}"
-        return cls(socket.gethostname(), place, os.getpid(), _born(os.getpid()))
-
-    def lives(self, asked: Process) -> bool | None:
-        """Whether another process is alive; None where that cannot be told from here."""
-        if not self.place or self.place != asked.place:
-            return None
-        return asked.born != 0 and _born(asked.number) == asked.born
-
-
-def _born(number: int) -> int:
-    """Field 22 of `/proc/N/stat` (proc_pid_stat(5)); 0 where there is no such process. A zombie counts as none."""
-    try:
-        fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
-        return 0 if fields[0] in "ZX" else int(fields[19])
-    except (OSError, IndexError, ValueError):
-        return 0
-
-
-@dataclass(frozen=True)
 class Other:
     """What another session says of itself.
 
@@ -98,6 +58,7 @@ class Other:
         at: When it gave that beat, by its own clock, Unix seconds.
         keys: What it works on, and since when.
         forced: It was told to write beside others, so it keeps nobody from going on who was at work.
+        workspace: Which project folder of its machine it works in; empty where it does not say.
     """
 
     session: str
@@ -106,6 +67,7 @@ class Other:
     at: float
     keys: Mapping[Key, float]
     forced: bool
+    workspace: str = ""
 
     def since(self, key: Key) -> float | None:
         """When it began with an artifact at, above or below this one; None where it works on none."""
@@ -134,6 +96,7 @@ class Lease:
         process: What this session runs in; None for this one.
         clock: Monotonic seconds.
         wall: Unix seconds.
+        workspace: Which project folder of this machine it works in (`Workspace.identity`). Sessions in the same one are siblings.
     """
 
     force: bool = False
@@ -142,6 +105,7 @@ class Lease:
     process: Process | None = None
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
+    workspace: str = ""
     _session: str = field(default_factory=lambda: secrets.token_hex(4))
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _keys: dict[Key, float] = field(default_factory=dict)
@@ -240,14 +204,26 @@ class Lease:
             self.process = Process.this()
         return self.process
 
+    def _is_sibling(self, other: Other) -> bool:
+        """It works in the same project folder, so that what it writes is what this session stands on."""
+        return bool(self.workspace) and other.workspace == self.workspace and self._me().is_on_the_machine_of(other.process)
+
+    def _since(self, key: Key) -> tuple[float, str] | None:
+        """When this project folder began with an artifact, by the sibling that was first; None where it works on none there."""
+        siblings = [w.other for w in tuple(self._others.values()) if self._is_sibling(w.other) and self._is_alive(w)]
+        begun = [(since, o.session) for o in siblings if (since := o.since(key)) is not None]
+        mine = self._keys.get(key)
+        return min([*begun, *([(mine, self._session)] if mine is not None else [])], default=None)
+
     def _is_before(self, watched: _Watched, key: Key) -> bool:
-        """The other one is alive, works on this, and began before this session did."""
-        theirs, mine = watched.other.since(key), self._keys.get(key)
-        if theirs is None or not self._is_alive(watched):
+        """The other one is alive, works on this, is no sibling, and began before this project folder did."""
+        theirs = watched.other.since(key)
+        if theirs is None or self._is_sibling(watched.other) or not self._is_alive(watched):
             return False
+        mine = self._since(key)
         if mine is None or (self.force and not watched.other.forced):
             return True
-        return not watched.other.forced and (theirs, watched.other.session) < (mine, self._session)
+        return not watched.other.forced and (theirs, watched.other.session) < mine
 
     def _is_alive(self, watched: _Watched) -> bool:
         known = self._me().lives(watched.other.process)
@@ -310,6 +286,7 @@ class Lease:
             "born": me.born,
             "at": self.wall(),
             "forced": self.force,
+            "workspace": self.workspace,
             "keys": {k.value: t for k, t in self._keys.items()},
         }
         try:
@@ -332,7 +309,7 @@ def _read(backend: Backend, session: str, beat: int, path: str) -> Other | None:
         body = json.loads(text)
         process = Process(str(body["host"]), str(body["place"]), int(body["process"]), int(body["born"]))
         keys = {Key.parse(str(k)): float(t) for k, t in dict(body["keys"]).items()}
-        return Other(session, beat, process, float(body["at"]), keys, bool(body["forced"]))
+        return Other(session, beat, process, float(body["at"]), keys, bool(body["forced"]), str(body.get("workspace", "")))
     except (HoldfastError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         log.debug("%s is no lease (%s)", path, error)
         return None

@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from holdfast.errors import Corrupt, Refused, StoreNotFound, StoreUnreadable
+from holdfast.store.deciding.order import Stamp, Stamps, advanced, newest_is_theirs
 from holdfast.store.format.entries import FileRecord
 from holdfast.store.keys import Key, folders_above, printable, within
 from holdfast.store.lineage import find_heads
 from holdfast.store.manifest import Manifest, parse
 from holdfast.store.names import CommitId, ManifestName, key_code
 from holdfast.store.outcomes import BackedUp
+from holdfast.store.overtaken import in_order
 from holdfast.store.planning import Line, agrees, ancestors_of, plan_content, plan_line, sound_groups
 from holdfast.store.progress import Progress, Silent
 from holdfast.store.records import Here, Intent, Record, Signature, looked_at
@@ -99,10 +101,12 @@ def commit(
         held = record.base.files.values() if record.base else ()
         force = frozenset(r.path for r in held if not lost.isdisjoint((*r.places, r.tar or "")))
         hash_all = record.base is None and bool(found)
-        earlier = None if taken is None else settle(taken, record, force, hash_all=hash_all)
+        left = None if taken is None else in_order(taken, record)
+        earlier = None if left is None else settle(left, record, force, hash_all=hash_all)
         snapshot = earlier or _take_anew(workspace, request, record, force, outdated, hash_all=hash_all)
         taken, outdated = None, snapshot  # once is all: a round that starts over needs what is here now
         looked = _looked(before, snapshot, record, now)
+        stamps = _stamps(record, snapshot)
         # 3. Decide: what it descends from, what is taken over, what is sent.
         broken = {p for p in force if p not in snapshot.staged and not (snapshot.covers(p) and p in record.here)}
         line = plan_line(
@@ -120,7 +124,7 @@ def commit(
         content = plan_content(snapshot, line, here, owned=request.settled, lost_payloads=lost, links_here=links_here)
         if content.unchanged and line.parent is not None and examined.stands(line.parent):
             workspace.end(key)
-            return _unchanged(store, workspace, key, record, line, snapshot, looked)
+            return _unchanged(store, workspace, key, record, line, snapshot, looked, stamps)
         _say_fork(key, line, broken)
         # 4. Record the intent: a kill between manifest and base makes no fork with itself.
         store.backend.check()
@@ -128,7 +132,7 @@ def commit(
         id_ = CommitId(max(line.sequence, *(b.sequence + 1 for b in behind), 1), store.commit_id())
         name = ManifestName(key_code(key), id_, _parent_id(line))
         workspace.begin(
-            key, Intent(id_, name.file, _here_now(snapshot), voided, looked, _links_here(record, snapshot, content.links))
+            key, Intent(id_, name.file, _here_now(snapshot), voided, looked, _links_here(record, snapshot, content.links), stamps)
         )
         # 5. Send the payload in parallel, hashed as it goes.
         try:
@@ -154,6 +158,8 @@ def commit(
             continue
         # 8. The manifest, last: from here on the generation exists.
         counts = request.progress if earlier is not None or not waited else None  # of other content nobody has counted
+        if newest_is_theirs(snapshot.stamps, record.stamps) and record.base is not None and record.base.progress is not None:
+            counts = None  # who looked last has counted
         counted = counts if counts is not None or line.parent is None else line.parent.progress
         manifest = Manifest(
             store_id=view.store_id or "",
@@ -186,7 +192,7 @@ def commit(
             log.warning("%s: what generation %s refers to has gone meanwhile; sending it again", key, id_)
             continue
         # 9. The base: this workspace now stands on the new generation.
-        _remember(workspace, key, record, line, manifest, snapshot, looked)
+        _remember(workspace, key, record, line, manifest, snapshot, looked, stamps)
         workspace.end(key)
         workspace.forgive(key)
         size = sum(sending.sent.values())
@@ -321,7 +327,8 @@ def _settle_intent(store: Store, workspace: Workspace, key: Key, view: View) -> 
                 for path in intent.here.keys() & manifest.files.keys():
                     here[path] = _rebased(here.get(path), intent.here[path], manifest.files[path])
                 looked = intent.looked or record.looked
-                record = Record(manifest, here, record.copied, damaged=record.damaged, looked=looked, links=intent.links)
+                damaged, stamps = record.damaged, intent.stamps or record.stamps
+                record = Record(manifest, here, record.copied, damaged=damaged, looked=looked, links=intent.links, stamps=stamps)
                 workspace.save(key, record)
                 log.info("%s: the interrupted backup %s had been finished", key, intent.commit)
                 voided = ()
@@ -367,9 +374,16 @@ def _looked(before: Mapping[str, float], snapshot: Snapshot, record: Record, now
     kept = {
         path: at
         for path, at in before.items()
-        if any(within(path, r) for r in refused) or not any(within(path, s) for s in snapshot.scope)
+        if any(within(path, r) for r in refused) or not any(within(path, s) for s in snapshot.scope) or snapshot.is_overtaken(path)
     }
-    return {**kept, **dict.fromkeys(snapshot.scope, now), **refused}
+    return {**kept, **dict.fromkeys((s for s in snapshot.scope if not snapshot.is_overtaken(s)), now), **refused}
+
+
+def _stamps(record: Record, snapshot: Snapshot) -> dict[str, Stamp | None]:
+    """In which order what is here was looked at, once this is committed."""
+    base = () if record.base is None else record.base.files
+    held = {*base, *folders_above(base), *snapshot.found, *snapshot.folders}
+    return advanced(snapshot.stamps, record.stamps, snapshot.refused, held)
 
 
 def _of_what_is_held(looked: Mapping[str, float], files: Mapping[str, FileRecord]) -> Mapping[str, float]:
@@ -381,7 +395,14 @@ def _of_what_is_held(looked: Mapping[str, float], files: Mapping[str, FileRecord
 
 
 def _unchanged(
-    store: Store, workspace: Workspace, key: Key, record: Record, line: Line, snapshot: Snapshot, looked: Mapping[str, float]
+    store: Store,
+    workspace: Workspace,
+    key: Key,
+    record: Record,
+    line: Line,
+    snapshot: Snapshot,
+    looked: Mapping[str, float],
+    stamps: Stamps,
 ) -> BackedUp:
     """Nothing to send: remember what was learned on the way (signatures, an adopted base)."""
     parent = line.parent
@@ -397,6 +418,7 @@ def _unchanged(
         looked=_of_what_is_held(looked, parent.files),
         links=_links_here(Record() if line.adopted else record, snapshot, parent.links),
         passed=record.passed,
+        stamps=stamps,
     )
     if updated != record:
         workspace.save(key, updated)
@@ -431,12 +453,14 @@ def _remember(
     manifest: Manifest,
     snapshot: Snapshot,
     looked: Mapping[str, float],
+    stamps: Stamps,
 ) -> None:
     before = {} if line.adopted else {p: h for p, h in record.here.items() if p in manifest.files}
     here = {**before, **_learned(workspace, key, snapshot, manifest.files)}
     held = _of_what_is_held(looked, manifest.files)
     links = _links_here(Record() if line.adopted else record, snapshot, manifest.links)
-    workspace.save(key, Record(manifest, here, record.copied, damaged=record.damaged, looked=held, links=links))
+    damaged = record.damaged
+    workspace.save(key, Record(manifest, here, record.copied, damaged=damaged, looked=held, links=links, stamps=stamps))
 
 
 def _links_here(record: Record, snapshot: Snapshot, held: Iterable[str]) -> frozenset[str]:

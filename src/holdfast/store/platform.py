@@ -27,6 +27,10 @@ if sys.platform != "win32":
             raise
         return True
 
+    def unlock(handle: IO[bytes]) -> None:
+        """Give such a lock back, whoever else has the file open."""
+        fcntl.flock(handle, fcntl.LOCK_UN)
+
 else:
     import msvcrt
 
@@ -37,6 +41,10 @@ else:
         except OSError:
             return False
         return True
+
+    def unlock(handle: IO[bytes]) -> None:
+        """Give such a lock back, whoever else has the file open."""
+        msvcrt.locking(handle.fileno(), msvcrt.LK_UNLCK, 1)
 
 
 def fsync_folder(path: Path | str) -> None:

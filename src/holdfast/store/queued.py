@@ -102,6 +102,7 @@ def merge(older: Queued, newer: Queued, new_folder: Callable[[], Path]) -> Queue
         refused={**_beside(old.refused, new), **new.refused},
         left_out=tuple(sorted({*(p for p in old.left_out if not new.covers(p)), *new.left_out})),
         merged=True,
+        stamps={**_beside(old.stamps, new), **new.stamps},
     )
     folders = (*older.folders, *newer.folders)
     if len(merged.spools) > _MOST_SPOOLS:

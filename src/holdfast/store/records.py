@@ -16,6 +16,7 @@ from typing import Any
 from blake3 import blake3
 
 from holdfast.errors import Corrupt, LocalError
+from holdfast.store.deciding.order import Stamp, Stamps
 from holdfast.store.manifest import Manifest, parse
 from holdfast.store.names import CommitId, parse_manifest_name
 from holdfast.store.platform import fsync_folder
@@ -73,6 +74,7 @@ class Record:
             path counts. For people. Empty in a record that an older version wrote.
         links: Symbolic links of base that are or were in this workspace.
         passed: Generations with torn files that were passed over in favour of base. What follows base follows them too.
+        stamps: By path prefix, in which order the processes of this workspace looked at what base holds.
     """
 
     base: Manifest | None = None
@@ -83,6 +85,7 @@ class Record:
     looked: Mapping[str, float] = field(default_factory=dict)
     links: frozenset[str] = frozenset()
     passed: tuple[CommitId, ...] = ()
+    stamps: Stamps = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ class Intent:
         voided: Commits of this artifact that failed just before. The last write of one may have hung, and come through later.
         looked: As the record will have it.
         links: Symbolic links that it holds and that are or were here.
+        stamps: As the record will have them.
     """
 
     commit: CommitId
@@ -104,6 +108,7 @@ class Intent:
     voided: tuple[CommitId, ...] = ()
     looked: Mapping[str, float] = field(default_factory=dict)
     links: frozenset[str] = frozenset()
+    stamps: Stamps = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,7 @@ def write_sealed(path: Path, body: Mapping[str, Any]) -> None:
         LocalError: the local disk is full or denies access.
     """
     text = json.dumps(body, separators=(",", ":"), ensure_ascii=True)
-    temporary = path.with_name(path.name + ".new")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         with open(temporary, "wb") as handle:
             handle.write(f"{blake3(text.encode()).hexdigest()}\n{text}".encode())
@@ -174,6 +179,7 @@ def record_to_json(record: Record) -> dict[str, Any]:
         "looked": dict(record.looked),
         "links": sorted(record.links),
         "passed": [[v.sequence, v.id] for v in record.passed],
+        "stamps": _stamps_to_json(record.stamps),
     }
 
 
@@ -189,7 +195,8 @@ def record_from_json(body: Mapping[str, Any]) -> Record:
     looked = dict(body.get("looked", {}))
     links = frozenset(body.get("links", ()))
     passed = tuple(CommitId(sequence, id_) for sequence, id_ in body.get("passed", ()))
-    return Record(base, here, frozenset(body["copied"]), body["chosen"], frozenset(body["damaged"]), looked, links, passed)
+    damaged, stamps = frozenset(body["damaged"]), _stamps_from_json(body.get("stamps", {}))
+    return Record(base, here, frozenset(body["copied"]), body["chosen"], damaged, looked, links, passed, stamps)
 
 
 def intent_to_json(intent: Intent) -> dict[str, Any]:
@@ -202,6 +209,7 @@ def intent_to_json(intent: Intent) -> dict[str, Any]:
         "voided": [[v.sequence, v.id] for v in intent.voided],
         "looked": dict(intent.looked),
         "links": sorted(intent.links),
+        "stamps": _stamps_to_json(intent.stamps),
     }
 
 
@@ -210,7 +218,8 @@ def intent_from_json(body: Mapping[str, Any]) -> Intent:
     here = {path: _signature_from_json(row) for path, row in body["here"].items()}
     voided = tuple(CommitId(sequence, id_) for sequence, id_ in body.get("voided", ()))
     looked, links = dict(body.get("looked", {})), frozenset(body.get("links", ()))
-    return Intent(CommitId(body["sequence"], body["id"]), body["manifest"], here, voided, looked, links)
+    stamps = _stamps_from_json(body.get("stamps", {}))
+    return Intent(CommitId(body["sequence"], body["id"]), body["manifest"], here, voided, looked, links, stamps)
 
 
 def publication_to_json(publication: Publication) -> dict[str, Any]:
@@ -221,6 +230,14 @@ def publication_to_json(publication: Publication) -> dict[str, Any]:
 def publication_from_json(body: Mapping[str, Any]) -> Publication:
     """The publication that `publication_to_json` wrote."""
     return Publication(record_from_json(body["record"]), dict(body["targets"]))
+
+
+def _stamps_to_json(stamps: Stamps) -> dict[str, list[Any] | None]:
+    return {path: None if s is None else [s.count, s.begun, s.ended] for path, s in stamps.items()}
+
+
+def _stamps_from_json(body: Mapping[str, Any]) -> Stamps:
+    return {path: None if row is None else Stamp(str(row[0]), int(row[1]), int(row[2])) for path, row in body.items()}
 
 
 def _signature_to_json(signature: Signature) -> list[int]:

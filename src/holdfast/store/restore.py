@@ -541,6 +541,7 @@ def _record_after(
         looked=looked,
         links=links,
         passed=record.passed if wish.generation is None else (),
+        stamps=record.stamps,
     )
 
 

@@ -17,6 +17,7 @@ from blake3 import blake3
 
 from holdfast.errors import LocalError, Refused
 from holdfast.store.backend import CHUNK_BYTES
+from holdfast.store.deciding.order import Stamp, Stamps, Standing, standing
 from holdfast.store.deciding.together import Together, together, with_logs
 from holdfast.store.format.entries import FileRecord, FolderRecord
 from holdfast.store.keys import Key, printable, within
@@ -124,6 +125,8 @@ class Snapshot:
         refused: What cannot be kept, by name, with the reason.
         left_out: What patterns leave out.
         merged: Made of several, so that its tars may hold more than is staged.
+        stamps: By path prefix, when what is there was looked at.
+        later: Those of what was committed since, of which this is only what nobody has looked at later.
     """
 
     key: Key
@@ -138,6 +141,8 @@ class Snapshot:
     refused: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     merged: bool = False
+    stamps: Stamps = field(default_factory=dict)
+    later: Stamps = field(default_factory=dict)
 
     @property
     def not_kept(self) -> tuple[str, ...]:
@@ -161,10 +166,14 @@ class Snapshot:
                 staged.source.unlink(missing_ok=True)
 
     def covers(self, path: str) -> bool:
-        """True where the path was looked at."""
-        if any(within(path, prefix) for prefix in self.owned):
+        """True where the path was looked at, and by nobody later."""
+        if any(within(path, prefix) for prefix in self.owned) or self.is_overtaken(path):
             return False
         return any(within(path, prefix) for prefix in self.scope)
+
+    def is_overtaken(self, path: str) -> bool:
+        """True where another process looked at the path later, and has committed what it found."""
+        return bool(self.later) and standing(self.stamps, self.later, path) is Standing.OVERTAKEN
 
 
 def take(
@@ -201,13 +210,15 @@ def take(
         Refused: the artifact itself is neither a regular file nor a directory nor a link that is kept.
     """
     root, scope = workspace.local(key), with_logs(scope)
+    count, begun = workspace.turn()
     found = walk(workspace, key, scope, owned)
     if "" in found.refused:
         raise Refused(errno.EINVAL, f"it {found.refused['']}; nothing was backed up", printable(str(root)))
     try:
         os.stat(root) if "" not in found.links else os.lstat(root)  # what is not there is no empty folder
         taking = _Taking(workspace, key, known, found, folder, guard, waits=waits, waiting=waiting, hash_all=hash_all)
-        return taking.run(scope, owned, force)
+        snapshot = taking.run(scope, owned, force)
+        return replace(snapshot, stamps=dict.fromkeys(scope, Stamp(count, begun, workspace.turn()[1])))
     except FileNotFoundError as error:
         raise LocalError(errno.ENOENT, "it vanished while it was read", printable(str(root))) from error
     except (Refused, LocalError):

@@ -22,13 +22,15 @@ from holdfast.errors import Corrupt, HoldfastError, LocalError, OutsideOutputs, 
 from holdfast.store import records
 from holdfast.store.deciding.ignore import Rules
 from holdfast.store.keys import Key, printable
+from holdfast.store.local import locks
 from holdfast.store.local.folding import Names
 from holdfast.store.local.keeping import IGNORE_FILE, Keeping
 from holdfast.store.local.links import MOST_LINKS, Outputs, joined, kept_target
 from holdfast.store.local.proofs import Proof, Proofs
 from holdfast.store.local.reading import InProcess, Reader
 from holdfast.store.names import decode_key, key_code
-from holdfast.store.platform import real_path, try_lock
+from holdfast.store.local.turns import next_turn
+from holdfast.store.platform import real_path
 from holdfast.store.records import Here, Intent, Publication, Record, Signature
 from holdfast.store.view import View
 
@@ -38,6 +40,8 @@ T = TypeVar("T")
 
 #: A look into files has so long, and so much more for what they hold: a disk that is slower than this is not working.
 _READ_SECONDS, _READ_BYTES_PER_SECOND = 300.0, 1e6
+#: So long a process waits for others that make a folder for their copies, or sweep what ended ones left.
+_QUEUE_SECONDS = 30.0
 STATE_FOLDER = ".holdfast"
 ASIDE_FOLDER = "holdfast-aside"
 
@@ -83,13 +87,19 @@ class Workspace:
         self._records: dict[Key, tuple[Signature, Record]] = {}
         self._reader = reader or InProcess()
         self.proofs = Proofs(self.read)
-        self._scratch: Path | None = None
+        self._scratch: tuple[int, Path] | None = None  # a forked child needs its own
         #: What was found out of files whose signature proved nothing when they were last taken, for as long as this lives.
         self.proven: dict[tuple[Key, str], Here] = {}
         self._ignore = ignore
         self._rules: tuple[Signature | None, Rules] = (None, Rules.parse(b"", ignore))
         self._follow = frozenset(Key.parse(path) for path in follow)
         self._accept = tuple(Key.parse(path) for path in accept)
+
+    @property
+    def identity(self) -> str:
+        """Which project folder of this machine it is, for as long as the machine runs; empty where there is none."""
+        found = lstat_or_none(self._beside)
+        return "" if found is None else f"{found.st_dev:x}-{found.st_ino:x}{self._state.name}"
 
     # -- paths -------------------------------------------------------------------------------------------------------
 
@@ -250,35 +260,58 @@ class Workspace:
     # -- lock and scratch --------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, seconds: float | None = None) -> Iterator[None]:
         """Hold the workspace. The system drops the lock when the process dies, however it dies.
 
         What a killed run left in the scratch space is removed, and its finished publications are recorded.
+
+        Args:
+            seconds: How long to wait at the most, where that is less than `lock_seconds`.
 
         Raises:
             WorkspaceBusy: another process held it too long.
             LocalError: the folder beside outputs cannot be written.
         """
-        try:
-            self._make_state()
-            handle = open(self._state / "lock", "ab")  # noqa: SIM115 - closed below, together with the lock
-        except OSError as error:
-            raise LocalError(error.errno, error.strerror, str(self._state)) from error
-        with handle:
-            deadline = time.monotonic() + self._lock_seconds
-            told = False
-            while not try_lock(handle):
-                if time.monotonic() > deadline:
-                    raise WorkspaceBusy(
-                        errno.EBUSY, f"another process works here for more than {self._lock_seconds:g} s", str(self._state)
-                    )
-                if not told:
-                    log.info("waiting for another process that works in %s", self.root)
-                    told = True
-                time.sleep(0.05)
+        limit = self._lock_seconds if seconds is None else min(seconds, self._lock_seconds)
+        with self._in_turn(limit):
             self._finish_publications()
             shutil.rmtree(self._state / "tmp", ignore_errors=True)
             yield
+
+    @contextlib.contextmanager
+    def _in_turn(self, seconds: float) -> Iterator[None]:
+        """Hold the lock. Whoever waits holds a place in front of it, so that one who is busy lets others in between."""
+        until = time.monotonic() + seconds
+        try:
+            self._make_state()
+            front = locks.hold(self._state / "lock.next", seconds, self._say_waiting)
+            try:
+                left = max(0.0, until - time.monotonic())
+                handle = None if front is None else locks.hold(self._state / "lock", left, self._say_waiting)
+            finally:
+                if front is not None:
+                    locks.release(front)
+        except OSError as error:
+            raise LocalError(error.errno, error.strerror, str(self._state)) from error
+        if handle is None:
+            raise WorkspaceBusy(errno.EBUSY, f"another process works here for more than {seconds:g} s", str(self._state))
+        try:
+            yield
+        finally:
+            locks.release(handle)
+
+    def _say_waiting(self) -> None:
+        log.info("waiting for another process that works in %s", self.root)
+
+    def turn(self) -> tuple[str, int]:
+        """The next turn of the count that all processes of this workspace share: which count, and its number. No count: empty."""
+        try:
+            if not self._state.is_dir():
+                self._make_state()
+            return next_turn(self._state / "turns")
+        except OSError as error:
+            log.debug("the order of what is taken here cannot be told (%s)", error)
+            return "", 0
 
     def _make_state(self) -> None:
         for name in ("records", "intents", "publications"):
@@ -294,9 +327,9 @@ class Workspace:
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
         """An empty folder of this process's own on the file system of outputs, which needs no lock and is removed afterwards."""
-        if self._scratch is None or not self._scratch.is_dir():
-            self._scratch = self.queue_folder()
-        folder = self.new_folder(self._scratch)
+        if self._scratch is None or self._scratch[0] != os.getpid() or not self._scratch[1].is_dir():
+            self._scratch = (os.getpid(), self.queue_folder())
+        folder = self.new_folder(self._scratch[1])
         try:
             yield folder
         finally:
@@ -317,15 +350,17 @@ class Workspace:
         queues = self._state / "queue"
         with local_errors():
             self._make_state()
-            for left in sorted(queues.iterdir()) if queues.is_dir() else []:
-                with open(left / "owner", "ab") if left.is_dir() else contextlib.nullcontext() as owner:
-                    if owner is not None and not try_lock(owner):
-                        continue
-                shutil.rmtree(left, ignore_errors=True)
-            folder = self.new_folder(queues)
-            owner = open(folder / "owner", "ab")  # noqa: SIM115 - held as long as this workspace or its process lives
-            try_lock(owner)
-            weakref.finalize(self, owner.close)
+            # One at a time: what another process has just made has no owner yet.
+            with locks.holding(self._state / "queue.lock", _QUEUE_SECONDS) as alone:
+                for left in sorted(queues.iterdir()) if alone and queues.is_dir() else []:
+                    owner = locks.hold(left / "owner") if left.is_dir() else None
+                    if owner is not None:
+                        shutil.rmtree(left, ignore_errors=True)
+                        locks.release(owner)
+                folder = self.new_folder(queues)
+                owner = locks.hold(folder / "owner")
+                if owner is not None:
+                    weakref.finalize(self, locks.release, owner)  # held as long as this workspace or its process lives
         return folder
 
     def set_aside(self, *places: Path) -> Path:

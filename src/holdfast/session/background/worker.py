@@ -258,7 +258,7 @@ class Worker:
         self._guard, self._guarded = Guard(self._backups.workspace.proofs), set()
         self._line, self._failures, self._said = Line(self._retry), Failures(), set()
         self._taking, self._changed = threading.Lock(), threading.Condition()
-        self.lease = None if self.lease is None else Lease(self.lease.force)
+        self.lease = None if self.lease is None else Lease(self.lease.force, workspace=self.lease.workspace)
 
     def _start(self) -> None:
         with self._changed:
