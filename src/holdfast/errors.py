@@ -96,7 +96,12 @@ class NotBackedUp(HoldfastError, RuntimeError):
 
 
 class AnotherSession(HoldfastError, RuntimeError):
-    """Another live session works on the same artifact, and was there first. Its text says where it runs, and the ways on."""
+    """Another live session works on the same artifact, and was there first. Its text says where it runs, and the ways on.
+
+    `path` is what a process of the same project works on, where it is one; else empty.
+    """
+
+    path: str = ""
 
 
 class StageFailed(HoldfastError, RuntimeError):

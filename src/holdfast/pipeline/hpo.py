@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from holdfast.errors import ConfigurationError, MadeOtherwise, UsageError
+from holdfast.errors import AnotherSession, ConfigurationError, MadeOtherwise, UsageError
 from holdfast.pipeline.dataset import Dataset, open_dataset
 from holdfast.pipeline.device import resolve_device
 from holdfast.pipeline.experiment import explain
@@ -24,6 +24,7 @@ from holdfast.pipeline.storage import RestoreFromDrive, bring_back, setup_checkp
 from holdfast.pipeline.sweep import KeepStudy, Sweep, run_trials
 from holdfast.pipeline.tiny import make_tiny
 from holdfast.pipeline.training import prepare
+from holdfast.session.claims import claim
 from holdfast.session.functions import attached
 from holdfast.session.stake import AtStake
 
@@ -119,6 +120,7 @@ def run_local_hpo_sweep(
         at_stake=at_stake or functools.partial(_at_stake_for_attached, folder.absolute()),
         narration=narration or Quiet(),
         time_is_over=time_is_over,
+        claim=_claim_with_attached,
     )
     if not Path(loaded).is_dir():
         sweep.narration.say(f"{backbone}: loading {loaded} from the hub, or from its cache here")
@@ -165,6 +167,22 @@ def _keep_with_attached(folder: Path, progress: float) -> None:
     keeper = attached()
     if keeper is not None and keeper.enabled:
         keeper.backup(folder.absolute(), progress=progress)
+
+
+def _claim_with_attached(folder: Path) -> contextlib.AbstractContextManager[Any]:
+    """Only on this machine: that the study is worked on, other machines are told by its backups."""
+    keeper = attached()
+    if keeper is None:
+        return contextlib.nullcontext()
+    try:
+        key = keeper.workspace.key(folder.absolute())
+        return claim(keeper.workspace.claims, [key])
+    except UsageError:  # not below its outputs
+        return contextlib.nullcontext()
+    except AnotherSession as error:
+        if keeper.force and error.path != key.value:
+            return contextlib.nullcontext()
+        raise
 
 
 def _at_stake_for_attached(folder: Path) -> AtStake | None:

@@ -132,7 +132,7 @@ class Runner:
             MadeOtherwise: outputs are there that were made under other settings.
             NotRestored: something needed is in the store and could not be restored.
             StageFailed: a stage could not make what it should.
-            AnotherSession: a live one works on the same stage.
+            AnotherSession: a live one works on the same stage, on this machine or elsewhere.
         HoldfastError: see its type.
         """
         done = self._done
@@ -155,7 +155,8 @@ class Runner:
             elif self._time_is_over():
                 return False
             else:
-                finished = self._work(found.stage, found.record, done)
+                with self.keeper.claim(*found.stage.artifacts):
+                    finished = self._work(found.stage, found.record, done)
                 if finished is None:
                     return False
                 done[name] = finished
@@ -173,7 +174,6 @@ class Runner:
         from holdfast.pipeline.steps.bench import Workbench
 
         began = self._clock()
-        self.keeper.claim(*stage.artifacts)
         self.narration.say(f"{stage.name}: {'goes on' if record else 'begins'}")
         for key in stage.inputs:
             self.examiner.require(key)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import StageFailed
+from holdfast.errors import AnotherSession, StageFailed
 from holdfast.integrations.watching import Diverged, Stopped, Watcher
 from holdfast.pipeline.dataset import Dataset
 from holdfast.pipeline.device import describe_device
@@ -32,6 +34,10 @@ log = logging.getLogger(__name__)
 
 #: Hands a folder to the backup, with how far it is: finished trials, and the share of the one that runs.
 KeepStudy = Callable[[Path, float], Any]
+
+
+#: So often is looked whether the last trials are done, where other processes work on them.
+_LOOK_SECONDS = 1.0
 
 
 class SmallerDevice(StageFailed):
@@ -60,6 +66,7 @@ class Sweep:
         narration: Tells how it goes.
         time_is_over: True once no more work should begin.
         clock: Monotonic seconds.
+        claim: Begins work on the folder of a trial, by this process alone. Raises AnotherSession where a live one works on it.
     """
 
     backbone: str
@@ -79,6 +86,7 @@ class Sweep:
     narration: Narration = field(default_factory=Quiet)
     time_is_over: Callable[[], bool] = lambda: False
     clock: Callable[[], float] = time.monotonic
+    claim: Callable[[Path], AbstractContextManager[Any]] = contextlib.nullcontext
 
     def made_from(self) -> dict[str, Any]:
         """What decides the study's outcome. Not how long it may go on: a study may be given more trials."""
@@ -116,7 +124,7 @@ def run_trials(sweep: Sweep, study: optuna.Study) -> None:
     import optuna
     from optuna.trial import TrialState
 
-    told = False
+    told = waits = False
     _tidy(sweep, study.get_trials(deepcopy=False))
     while True:
         trials = study.get_trials(deepcopy=False)
@@ -124,6 +132,7 @@ def run_trials(sweep: Sweep, study: optuna.Study) -> None:
         finished = sum(t.state.is_finished() for t in trials)
         spent = sum(float(t.user_attrs.get("seconds", 0.0)) for t in trials)
         over = sweep.hpo.timeout is not None and spent >= sweep.hpo.timeout
+        full = len(trials) - sum(t.state is TrialState.WAITING for t in trials) >= sweep.hpo.trials or over
         if finished >= sweep.hpo.trials or (over and not running):
             _remake_best(sweep, trials)
             sweep.narration.end()
@@ -133,18 +142,53 @@ def run_trials(sweep: Sweep, study: optuna.Study) -> None:
         if not told:
             _announce(sweep, finished)
             told = True
-        if running:
-            trial = optuna.Trial(study, running[0]._trial_id)
-            sweep.narration.say(f"{sweep.backbone}: trial {trial.number} goes on")
-        else:
-            trial = study.ask()
+        chosen = _next_trial(sweep, study, running, full=full)
+        if chosen is None:  # all that is left is being worked on by live processes; one that dies leaves its trial
+            if not waits:
+                sweep.narration.say(f"{sweep.backbone}: other processes work on the last {len(running)} trial(s); waiting for them")
+                waits = True
+            time.sleep(_LOOK_SECONDS)
+            continue
+        trial, claim = chosen
         before = best_trial(trials)
-        _run_trial(sweep, study, trial, finished)
+        with claim:
+            _run_trial(sweep, study, trial, finished)
         sweep.narration.end()
         now = study.get_trials(deepcopy=False)
         sweep.narration.say(f"{_line(sweep, now[trial.number])}  [{finished + 1} of {sweep.hpo.trials}]")
         _tidy(sweep, now, {trial.number} if before is None else {trial.number, before.number})
-        sweep.keep(sweep.folder, float(finished + 1))
+        sweep.keep(sweep.folder, float(sum(t.state.is_finished() for t in now)))
+
+
+def _next_trial(
+    sweep: Sweep, study: optuna.Study, running: list[optuna.trial.FrozenTrial], *, full: bool
+) -> tuple[optuna.Trial, AbstractContextManager[Any]] | None:
+    """A trial that was cut off, or a new one, claimed. One that a live process works on was not cut off. None: no more to begin."""
+    import optuna
+
+    for found in running:
+        if (claim := _claimed(sweep, found.number)) is not None:
+            trial = optuna.Trial(study, found._trial_id)
+            sweep.narration.say(f"{sweep.backbone}: trial {trial.number} goes on")
+            return trial, claim
+    while not full or not running:
+        trial = study.ask()
+        if (claim := _claimed(sweep, trial.number)) is not None:
+            return trial, claim
+        running = [*running, study.get_trials(deepcopy=False)[trial.number]]  # another process took it for one that was cut off
+        full = full or len(running) >= sweep.hpo.trials
+    return None
+
+
+def _claimed(sweep: Sweep, number: int) -> AbstractContextManager[Any] | None:
+    """The claim on a trial; None where a live process has it. Raises AnotherSession where one has the whole study."""
+    folder = sweep.folder / trial_folder(number)
+    try:
+        return sweep.claim(folder)
+    except AnotherSession as error:
+        if not error.path.endswith(trial_folder(number)):
+            raise
+        return None
 
 
 def _remake_best(sweep: Sweep, trials: list[optuna.trial.FrozenTrial]) -> None:

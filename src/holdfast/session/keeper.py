@@ -13,6 +13,7 @@ from holdfast.session import reports
 from holdfast.session.background.waiting import Queue
 from holdfast.session.background.worker import Worker
 from holdfast.session.backups import Backups
+from holdfast.session.claims import Claim, claim
 from holdfast.session.config import Config
 from holdfast.session.environment import Environment, without_store
 from holdfast.session.finish import Finish, finish
@@ -97,6 +98,7 @@ class Keeper:
         self._backups = None if store is None else Backups(store, workspace)
         lease = Lease(force, workspace=workspace.identity)
         self.worker = Worker(self._backups, lease=lease) if background and self._backups is not None else None
+        self.force = force
         self._said_no_store = False
         self._differing: dict[Key, Restored] = {}
 
@@ -348,19 +350,30 @@ class Keeper:
 
     # -- one writer --------------------------------------------------------------------------------------------------
 
-    def claim(self, *paths: str | PurePath) -> None:
-        """Work on these paths begins: `at_stake` counts from here, and other sessions are told.
+    def claim(self, *paths: str | PurePath) -> Claim:
+        """Work on these paths begins, by this process alone: a second one is told, before it does the same work.
 
-        A backup in the background tells them, too.
+        It keeps nobody from backing up: processes of one project folder back up whatever they like. `at_stake` counts from here, and
+        sessions on other machines are told; a backup in the background tells them, too.
+
+        Returns:
+            The claim. It ends with its `release()`, at the end of a `with keep.claim(…):`, or with the process, however that ends.
 
         Raises:
-            AnotherSession: a live one was there first. Nothing of it is damaged by writing all the same, see `holdfast.attach`.
+            AnotherSession: a live process works at, above or below one of these, or a session elsewhere was there first. With
+                `attach(force=True)` that is only said.
         """
         keys = [self.workspace.key(p) for p in paths]
-        if self.worker is not None:
-            self.worker.claim(keys)
+        made = claim(self.workspace.claims, keys, log.warning if self.force else None)
+        try:
+            if self.worker is not None:
+                self.worker.claim(keys)
+        except BaseException:
+            made.release()
+            raise
         if self._backups is not None:
             self._backups.begins(keys)
+        return made
 
     def refuse_rival(self, *paths: str | PurePath) -> None:
         """Raise `AnotherSession` where a live one, that was there first, was seen at these paths. Asks nothing of the store."""

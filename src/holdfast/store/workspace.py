@@ -257,6 +257,11 @@ class Workspace:
             device = os.lstat(folder).st_dev
         return device, self.proofs.of(device)
 
+    @property
+    def claims(self) -> Path:
+        """The folder in which processes of this workspace say what they work on."""
+        return self._state / "claims"
+
     # -- lock and scratch --------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager

@@ -28,9 +28,9 @@ _left: weakref.WeakKeyDictionary[Worker, object] = weakref.WeakKeyDictionary()
 def flush_at_exit(worker: Worker) -> None:
     """Have a worker flushed when the process ends: at its exit, and on SIGTERM where nobody else handles that."""
     _workers.add(worker)
-    if os.getpid() in _installed:
+    if _installed:  # a forked child has it from its parent, and nothing of what that one has queued
         return
-    _installed[:] = [os.getpid()]
+    _installed.append(os.getpid())
     # Before Python ends its threads: from then on no pool takes work, and from Python 3.12 on no thread begins.
     before_threads_end = getattr(threading, "_register_atexit", atexit.register)
     before_threads_end(_flush, EXIT_SECONDS)
@@ -46,8 +46,6 @@ def _terminated(number: int, frame: FrameType | None) -> None:
 
 
 def _flush(seconds: float) -> None:
-    if os.getpid() not in _installed:  # a forked child; its parent sends
-        return
     for worker in list(_workers):
         queue = worker.queue()
         if _left.get(worker) == (queue.waiting, queue.errors):
