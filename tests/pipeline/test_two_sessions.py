@@ -47,6 +47,18 @@ def test_a_second_run_stops_before_it_works(rig: Rig, machine: Machine) -> None:
     assert len(rig.manifests()) == 1
 
 
+def test_a_second_run_in_the_same_project_stops_as_well_and_goes_on_when_the_first_is_done(machine: Machine) -> None:
+    Path(next((machine.drive / PROJECT / "sessions").iterdir())).unlink()
+    with machine.keep.claim("outputs/data"):
+        done = holdfast(machine)
+        assert done.returncode == 1
+        assert "another process of this project works on it (process " in done.stderr.strip().splitlines()[-1]
+        forced = holdfast(machine, "--force")
+        assert forced.returncode == 0, forced.stderr
+        assert "this one works beside it" in forced.stderr
+    assert holdfast(machine).returncode == 0
+
+
 def test_forced_it_works_beside(rig: Rig, machine: Machine) -> None:
     done = holdfast(machine, "--force")
     assert done.returncode == 0, done.stderr

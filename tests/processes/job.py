@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from holdfast.session.keeper import Keeper
 from tests.support import PROJECT, Machine, Rig, read_tree
 
 REPOSITORY = Path(__file__).parents[2]
@@ -113,6 +114,14 @@ class Job:
             for pipe in (process.made.stdin, process.made.stdout):
                 if pipe is not None:
                     pipe.close()
+
+    def machine_here(self) -> Machine:
+        """The job's own machine, in this process."""
+        return Machine(self.root, self.rig.drive)
+
+    def keeper(self) -> Keeper:
+        """A keeper of the job's project in this process, without background."""
+        return self.machine_here().keeper()
 
     def fresh(self) -> Machine:
         """Another machine, at another path, that has all of outputs from the store."""

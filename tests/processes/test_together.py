@@ -67,7 +67,9 @@ WORKER = """
     say("flushed")
     hear()
 """
-PART = WORKER.replace('keep.backup("outputs/run", progress', 'keep.backup(f"outputs/run/{name}-{number}", "outputs/run/shared", progress')
+PART = WORKER.replace(
+    'keep.backup("outputs/run", progress', 'keep.backup(f"outputs/run/{name}-{number}", "outputs/run/shared", progress'
+)
 OWN_FILE = WORKER.replace('keep.backup("outputs/run", progress', 'keep.backup(f"outputs/run/{name}-{number}", progress')
 
 

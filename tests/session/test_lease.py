@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -19,7 +20,8 @@ import pytest
 from holdfast.errors import AnotherSession, NotBackedUp
 from holdfast.session import lease as leases
 from holdfast.session.keeper import Keeper
-from holdfast.session.lease import Lease, Process
+from holdfast.session.lease import Lease
+from holdfast.session.process import Process, _born
 from holdfast.store.directory import DirectoryBackend
 from holdfast.store.keys import Key
 from holdfast.store.names import SESSIONS
@@ -48,9 +50,11 @@ class Elsewhere:
         self.backend = DirectoryBackend(folder, PROJECT)
         (folder / PROJECT).mkdir(parents=True)
 
-    def session(self, host: str, *, force: bool = False, ahead: float = 0.0) -> Lease:
-        process = Process(host, f"boot of {host}", 7, 42)
-        return Lease(force, process=process, clock=self.clock, wall=lambda: self.clock() + ahead)
+    def session(
+        self, host: str, *, force: bool = False, ahead: float = 0.0, number: int = 7, workspace: str = "", process: Process | None = None
+    ) -> Lease:
+        process = process or Process(host, f"boot-of-{host} namespace-{number}", number, 42)
+        return Lease(force, process=process, clock=self.clock, wall=lambda: self.clock() + ahead, workspace=workspace)
 
     def work(self, lease: Lease, key: Key = STUDY) -> None:
         """What the worker does around one backup, and some time passes."""
@@ -161,6 +165,55 @@ def test_whoever_is_told_to_writes_beside_says_so_once_and_stops_nobody(
         elsewhere.work(first)
         elsewhere.wait(leases.BEAT_SECONDS, first, second)
     assert caplog.text.count("this one writes beside it, and both lines are kept") == 1
+
+
+def test_sessions_in_one_project_folder_are_siblings_and_those_in_others_are_not(elsewhere: Elsewhere) -> None:
+    def session(name: str, number: int, workspace: str) -> Lease:
+        return elsewhere.session(name, number=number, workspace=workspace)
+
+    first, sibling = session("one", 1, "project"), session("one", 2, "project")
+    beside, copied = session("one", 3, "another"), session("two", 4, "project")  # a copied folder may have the same numbers
+    elsewhere.work(first)
+    elsewhere.work(sibling)
+    elsewhere.wait(2 * leases.BEAT_SECONDS, first, sibling)
+    for other in (beside, copied):
+        elsewhere.clock.now += leases.LOOK_SECONDS
+        other.keep(elsewhere.backend)
+        with contextlib.suppress(AnotherSession):
+            elsewhere.work(other)  # what it sees for the first time may be gone
+        elsewhere.wait(2 * leases.BEAT_SECONDS, first, sibling, other)
+        with pytest.raises(AnotherSession):
+            elsewhere.work(other)
+        elsewhere.work(first)
+        elsewhere.work(sibling)
+
+
+def test_what_one_process_of_a_folder_was_first_at_a_later_one_is_not_kept_from(elsewhere: Elsewhere) -> None:
+    first, other = elsewhere.session("here", number=1, workspace="project"), elsewhere.session("there")
+    elsewhere.work(first)
+    elsewhere.work(other)
+    sibling = elsewhere.session("here", number=2, workspace="project")
+    elsewhere.work(sibling)
+    elsewhere.wait(2 * leases.BEAT_SECONDS, first, other, sibling)
+    elsewhere.work(sibling)
+    elsewhere.work(first)
+    with pytest.raises(AnotherSession):
+        elsewhere.work(other)
+
+
+def test_a_refusal_is_looked_at_anew(elsewhere: Elsewhere) -> None:
+    here = Process.this()
+    first = elsewhere.session("", process=dataclasses.replace(here, number=os.getppid(), born=_born(os.getppid())))
+    second = elsewhere.session("", process=here)
+    elsewhere.work(first)
+    with pytest.raises(AnotherSession):
+        elsewhere.work(second)
+    first.release(elsewhere.backend)  # it lives on, idle
+    with pytest.raises(AnotherSession):
+        second.refuse(elsewhere.backend, [STUDY])
+    elsewhere.clock.now += leases.LOOK_SECONDS
+    second.refuse(elsewhere.backend, [STUDY])
+    elsewhere.work(second)
 
 
 @pytest.mark.parametrize(

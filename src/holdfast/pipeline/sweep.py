@@ -121,7 +121,6 @@ class Sweep:
 
 def run_trials(sweep: Sweep, study: optuna.Study) -> None:
     """Trials until all are finished. Each is kept before the next begins."""
-    import optuna
     from optuna.trial import TrialState
 
     told = waits = False

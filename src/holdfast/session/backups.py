@@ -242,7 +242,9 @@ class Backups:
         try:
             fresh = self.store.look_wider(self.store.relist())
             for key in keys:
-                remove(self.store, plan_artifact(self.store, fresh, key, attached, self.workspace.record(key).damaged))
+                record = self.workspace.record(key)
+                base = () if record.base is None else (record.base.commit.id,)
+                remove(self.store, plan_artifact(self.store, fresh, key, attached, record.damaged, base))
         except StoreError as error:
             log.warning("not pruned now (%s)", describe(keys[0], error))
 

@@ -83,7 +83,9 @@ def claim(folder: Path, keys: Iterable[Key], beside: Callable[[str], None] | Non
         folder.mkdir(parents=True, exist_ok=True)
         with locks.holding(folder / "lock", _LOOK_SECONDS) as alone:
             if not alone:
-                raise WorkspaceBusy(None, f"the claims of other processes could not be looked at in {_LOOK_SECONDS:g} s", str(folder))
+                raise WorkspaceBusy(
+                    None, f"the claims of other processes could not be looked at in {_LOOK_SECONDS:g} s", str(folder)
+                )
             held = _ours.setdefault(folder, {})
             for text, path in _others(folder, wanted, held):
                 if beside is None:

@@ -353,8 +353,8 @@ class Keeper:
     def claim(self, *paths: str | PurePath) -> Claim:
         """Work on these paths begins, by this process alone: a second one is told, before it does the same work.
 
-        It keeps nobody from backing up: processes of one project folder back up whatever they like. `at_stake` counts from here, and
-        sessions on other machines are told; a backup in the background tells them, too.
+        It keeps nobody from backing up: processes of one project folder back up whatever they like. `at_stake` counts from here,
+        and sessions on other machines are told; a backup in the background tells them, too.
 
         Returns:
             The claim. It ends with its `release()`, at the end of a `with keep.claim(…):`, or with the process, however that ends.

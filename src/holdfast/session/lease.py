@@ -1,7 +1,7 @@
 """One writing workspace: while a session works on an artifact, a lease in the store says so, and its beats say that it lives.
 
-It keeps other machines out, and other project folders of this one. Sessions in one project folder are siblings: they share what they
-stand on, so each of them writes, one after the other, and what they hold they hold together.
+It keeps other machines out, and other project folders of this one. Sessions in one project folder are siblings: they share what
+they stand on, so each of them writes, one after the other, and what they hold they hold together.
 
 A lease is advice. It spares a second session hours that would end as a fork, and safety never depends on it: leases may be late,
 lost or lying, and what two sessions write is kept as two lines. So whatever goes wrong with a lease is no error.
@@ -153,6 +153,21 @@ class Lease:
             self._used = self.clock()
             fresh = self._looked is not None and self._used - self._looked < min(LOOK_SECONDS, self.beat)
             if not fresh or any(k not in self._keys for k in wanted):
+                self._watch(backend)
+            if text := self.rival(wanted):
+                raise AnotherSession(text)
+
+    def refuse(self, backend: Backend, keys: Iterable[Key]) -> None:
+        """As `look`, and asks the store only where the answer would be no and is not from just now.
+
+        Raises:
+            AnotherSession: another one, which is alive, was there first.
+        """
+        wanted = tuple(keys)
+        if not self.rival(wanted):
+            return
+        with self._lock:
+            if self._looked is None or self.clock() - self._looked >= min(LOOK_SECONDS, self.beat):
                 self._watch(backend)
             if text := self.rival(wanted):
                 raise AnotherSession(text)

@@ -147,8 +147,10 @@ def worth_a_look(store: Store, names: Sequence[ManifestName], key: Key, attached
     return anything_may_go(names, known, attached.seen(key), attached.own)
 
 
-def plan_artifact(store: Store, view: View, key: Key, attached: Attached, damaged: frozenset[str] = frozenset()) -> PrunePlan:
-    """Decide what of one artifact may go. Finds nothing where another writer appeared since attach.
+def plan_artifact(
+    store: Store, view: View, key: Key, attached: Attached, damaged: frozenset[str] = frozenset(), base: Iterable[str] = ()
+) -> PrunePlan:
+    """Decide what of one artifact may go. Finds nothing where a writer outside this workspace appeared since attach.
 
     Args:
         store: The store.
@@ -156,12 +158,16 @@ def plan_artifact(store: Store, view: View, key: Key, attached: Attached, damage
         key: The artifact.
         attached: What the session knows.
         damaged: Ids that were proven damaged.
+        base: The generation that this workspace stands on. What its other processes wrote is that, or before it.
 
     Raises:
         StoreError: it cannot be told now.
     """
     names = view.of(key)
     strangers = [n for n in names if n.commit.id not in attached.seen(key) and n.commit.id not in attached.own]
+    ours = [n for n in strangers if n.commit.id in {*base} | ancestry(base, descent(names, {}))]
+    attached.found(store, [store.examine(n) for n in ours])
+    strangers = [n for n in strangers if n not in ours or n.commit.id not in attached.own]
     if strangers:
         log.info("%s: not pruned, another session wrote %s meanwhile", key, strangers[0].commit)
         return PrunePlan()

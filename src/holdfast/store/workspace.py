@@ -28,8 +28,8 @@ from holdfast.store.local.keeping import IGNORE_FILE, Keeping
 from holdfast.store.local.links import MOST_LINKS, Outputs, joined, kept_target
 from holdfast.store.local.proofs import Proof, Proofs
 from holdfast.store.local.reading import InProcess, Reader
-from holdfast.store.names import decode_key, key_code
 from holdfast.store.local.turns import next_turn
+from holdfast.store.names import decode_key, key_code
 from holdfast.store.platform import real_path
 from holdfast.store.records import Here, Intent, Publication, Record, Signature
 from holdfast.store.view import View

@@ -107,7 +107,8 @@ class Worker:
             for request in self._backups.requests(keys, self._backups.first_look(), counted, waiting):
                 key = request.artifact
                 try:
-                    self.refuse_rival([key])
+                    if self.lease is not None:
+                        self.lease.refuse(self._backups.store.backend, [key])
                     self._backups.workspace.refuse_links([key], only_above=True, following=True)
                     with local_errors():
                         queued = self._take(Queued.about(request, self._new_folder()))

@@ -91,7 +91,9 @@ def advanced(mine: Stamps, theirs: Stamps, refused: Iterable[str], held: Collect
     """
     borders = {*mine, *theirs}
     seen = {
-        path: at(mine, path) if _looks_at(mine, path) and standing(mine, theirs, path) is Standing.STANDS else at(theirs, path)
+        path: at(mine, path)
+        if _looks_at(mine, path) and standing(mine, theirs, path) is not Standing.OVERTAKEN
+        else at(theirs, path)
         for path in borders
     }
     seen.update({path: at(theirs, path) for path in refused})

@@ -1,7 +1,7 @@
 """Turns: a count that all processes of a workspace share, so that they know what came before what. No clock has a part in it.
 
-It is a file to which each turn appends a byte, which needs no lock: the system appends one after the other, and tells each one where
-its byte lies (write(2), O_APPEND). It begins with a random word, so that a count that was deleted is not taken for the next one.
+It is a file to which each turn appends a byte, which needs no lock: the system appends one after the other, and tells each one
+where its byte lies (write(2), O_APPEND). It begins with a random word, so that one that was deleted is not taken for the next one.
 """
 
 from __future__ import annotations
