@@ -28,6 +28,7 @@ from holdfast.errors import StageFailed
 from holdfast.integrations.watching import Watcher
 from holdfast.pipeline import hpo as hpo_module
 from holdfast.pipeline import sweep as sweep_module
+from holdfast.pipeline.database import database_url
 from holdfast.pipeline.dataset import Dataset
 from holdfast.pipeline.hpo import run_local_hpo_sweep
 from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS
@@ -209,7 +210,7 @@ def killed(machine: Machine, trials: int, pruner: str, after: int | None) -> boo
 def trials_of(root: Path) -> list[dict[str, Any]]:
     """Everything that a study knows of its trials but its clock times."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = RDBStorage(f"sqlite:///{root}/{STUDY}/study.db")
+    storage = RDBStorage(database_url(root / STUDY / "study.db"))
     try:
         study = optuna.load_study(study_name="cheap", storage=storage)
         return [

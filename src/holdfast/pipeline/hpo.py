@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from holdfast.errors import ConfigurationError, MadeOtherwise, UsageError
+from holdfast.pipeline.database import open_storage
 from holdfast.pipeline.dataset import Dataset, open_dataset
 from holdfast.pipeline.device import resolve_device
 from holdfast.pipeline.experiment import explain
@@ -123,7 +124,7 @@ def run_local_hpo_sweep(
     if not Path(loaded).is_dir():
         sweep.narration.say(f"{backbone}: loading {loaded} from the hub, or from its cache here")
     prepare(sweep.job(training, folder))  # what cannot be used is found before anything says that this study was begun
-    with _open_study(sweep, uri, storage.study_name or backbone) as study:
+    with _open_study(sweep, path, uri, storage.study_name or backbone) as study:
         if path is not None and restore_from_drive is not None:
             _restore_trials(study, folder, restore_from_drive, storage)
         begin()
@@ -193,12 +194,10 @@ def _restore_trials(study: optuna.Study, folder: Path, restore: RestoreFromDrive
 
 
 @contextlib.contextmanager
-def _open_study(sweep: Sweep, uri: str | None, name: str) -> Iterator[optuna.Study]:
+def _open_study(sweep: Sweep, path: Path | None, uri: str | None, name: str) -> Iterator[optuna.Study]:
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = None if uri is None else optuna.storages.RDBStorage(uri)
-    try:
+    with contextlib.nullcontext() if path is None or uri is None else open_storage(uri, path) as storage:
         study = optuna.create_study(
             storage=storage,
             study_name=name,
@@ -217,7 +216,3 @@ def _open_study(sweep: Sweep, uri: str | None, name: str) -> Iterator[optuna.Stu
                 f"{'; '.join(differences(then or {}, now)[:4])}; set them back, or give another output folder"
             )
         yield study
-    finally:
-        if storage is not None:
-            storage.remove_session()
-            storage.engine.dispose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
 import sqlite3
@@ -13,10 +14,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from holdfast.errors import ConfigurationError, HoldfastError, NotRestored, StageFailed, UsageError
+from holdfast.pipeline.database import database_url
 from holdfast.pipeline.experiment import explain
 from holdfast.pipeline.settings import StudyStorage
 from holdfast.session.files import set_aside
 from holdfast.session.functions import attached
+from holdfast.store.local.damage import open_uri
 from holdfast.store.outcomes import Outcome, Restored
 
 log = logging.getLogger(__name__)
@@ -78,7 +81,7 @@ def setup_checkpoint_storage(
             f"{path}: a study is there, and auto_resume is false; set auto_resume: true to go on with it, or give another "
             "study_name and a storage_path with {study_name} in it"
         )
-    return path, f"sqlite:///{path}", there
+    return path, database_url(path), there
 
 
 def storage_settings(given: Mapping[str, Any] | StudyStorage | None) -> StudyStorage:
@@ -134,11 +137,8 @@ def _usable(path: Path) -> bool:
         return not head and any(path.with_name(path.name + side).exists() for side in ("-wal", "-journal"))
     try:
         # Not read-only: after a kill in the middle of a transaction SQLite has to roll it back, and must be able to.
-        connection = sqlite3.connect(f"file:{path}?mode=rw", uri=True)
-        try:
+        with contextlib.closing(open_uri(path, "mode=rw")) as connection:
             connection.execute("select count(*) from sqlite_master").fetchone()
-        finally:
-            connection.close()
     except sqlite3.DatabaseError as error:
         return any(word in str(error) for word in ("locked", "busy", "readonly"))
     return True
