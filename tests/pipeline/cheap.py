@@ -69,8 +69,13 @@ def run(
     narration: Narration | None = None,
     keep: KeepStudy | None = None,
     sampler: str = "tpe",
+    fails: Callable[[Job], None] = lambda job: None,
+    **changes: Any,
 ) -> None:
-    """Run the study to its end from wherever it is. `instant` is called at each instant at which a machine may vanish."""
+    """Run the study to its end from wherever it is. `instant` is called at each instant at which a machine may vanish.
+
+    `fails` may raise where a training begins; other keywords change the `hpo` section.
+    """
     keeper = machine.keeper()
 
     def back_up(folder: Path, progress: float) -> None:
@@ -78,12 +83,12 @@ def run(
         assert keeper.backup(folder.absolute(), progress=progress)
         instant()
 
-    with _cheap(instant), _seen(instant):
+    with _cheap(instant, fails), _seen(instant):
         run_local_hpo_sweep(
             dataset_path=machine.root / "data",
             config_dir=machine.root / "config",
             backbone="cheap",
-            hpo_config={**settings(trials, pruner), "sampler": sampler},
+            hpo_config={**settings(trials, pruner), "sampler": sampler, **changes},
             train_config={"epochs": EPOCHS},
             output_dir=machine.root / "outputs/hpo",
             restore_from_drive=keeper.ensure,
@@ -97,10 +102,11 @@ def run(
 
 
 @contextmanager
-def _cheap(instant: Instant) -> Iterator[None]:
+def _cheap(instant: Instant, fails: Callable[[Job], None]) -> Iterator[None]:
     """No data, no model, no torch."""
 
     def train(job: Job, watcher: Watcher, clock: Callable[[], float]) -> Trained:
+        fails(job)
         return _train(job, watcher, instant)
 
     hpo, sweep = partial(mock.patch.object, hpo_module), partial(mock.patch.object, sweep_module)

@@ -26,6 +26,7 @@ from holdfast.cli.options import (
     open_from,
 )
 from holdfast.errors import HoldfastError, MadeOtherwise, NotRestored, UsageError
+from holdfast.session.numbers import countable
 from holdfast.store.backend import Durability
 from holdfast.store.outcomes import Outcome, Restored
 
@@ -65,6 +66,11 @@ def backup(
     as_json: Json = False,
 ) -> None:
     """Back up files or directories as a new generation each. Nothing in the store is ever overwritten."""
+    if progress is not None:
+        try:
+            countable(progress)
+        except ValueError as error:
+            raise UsageError(f"--progress {progress}: {error}; give a number that can be compared") from error
     done = open_from(root, drive).backup(*paths, progress=progress, wait=wait)
     show.backups(done, as_json=as_json)
     if not done:

@@ -7,13 +7,13 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from holdfast.errors import NotRestored, StoreError
-from holdfast.pipeline.fingerprint import differences
 from holdfast.pipeline.record import Record
+from holdfast.pipeline.sameness import differing, narrowed, same
 from holdfast.pipeline.settings import Run
 from holdfast.pipeline.stages import FORK_DIGITS, Build, Finished, Pipeline, Stage
 from holdfast.session.files import set_aside
@@ -120,9 +120,13 @@ class Examiner:
             record = self._record(stage)
             if record is None:
                 return self._without_record(stage)
-            if record.fingerprint == stage.fingerprint:
+            if same(record.made_from, stage.made_from):
                 return self._judge(stage, record)
-            lines = tuple(differences(record.made_from, stage.made_from))
+            if not self._fork and narrowed(record.made_from, stage.made_from):
+                found = self._judge(stage, record)
+                if found.state is State.BEGUN:
+                    return replace(found, why=f"{found.why}; within a narrower search space")
+            lines = tuple(differing(record.made_from, stage.made_from))
             other = Found(name, State.OTHERWISE, stage, record, why="; ".join(lines[:3]), differences=lines)
         return other
 

@@ -14,11 +14,11 @@ from holdfast.errors import ConfigurationError, MadeOtherwise, UsageError
 from holdfast.pipeline.database import open_storage
 from holdfast.pipeline.dataset import Dataset, open_dataset
 from holdfast.pipeline.device import resolve_device
-from holdfast.pipeline.experiment import explain
-from holdfast.pipeline.fingerprint import differences, fingerprint
+from holdfast.pipeline.experiment import check_space, explain, refuse_half_characters
 from holdfast.pipeline.identity import backbone_identity
 from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS, trial_folder
 from holdfast.pipeline.narration import Narration, Quiet
+from holdfast.pipeline.sameness import differing, narrowed, same
 from holdfast.pipeline.search import best_trial, make_pruner, make_sampler, most_epochs
 from holdfast.pipeline.settings import TINY, Hpo, StudyStorage, Training, changed
 from holdfast.pipeline.storage import RestoreFromDrive, bring_back, setup_checkpoint_storage, storage_settings, takes_a_path
@@ -26,6 +26,7 @@ from holdfast.pipeline.sweep import KeepStudy, Sweep, run_trials
 from holdfast.pipeline.tiny import make_tiny
 from holdfast.pipeline.training import prepare
 from holdfast.session.functions import attached
+from holdfast.session.numbers import plain_number
 from holdfast.session.stake import AtStake
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ def run_local_hpo_sweep(
     """
     _refuse_unsupported(mlflow_experiment_name, k_folds, fold_splits_file)
     hpo = _checked(hpo_config, Hpo, "hpo_config")
-    training = changed(_checked(train_config, Training, "train_config"), hpo.training)
+    training = _changed(_checked(train_config, Training, "train_config"), hpo.training)
+    check_space(hpo, training, "hpo_config")
     storage = storage_settings(hpo.checkpoint if checkpoint_config is None else checkpoint_config)
     path, uri, _ = setup_checkpoint_storage(Path(output_dir), storage.model_dump(), backbone, None, restore_from_drive)
     folder = Path(output_dir) / backbone if path is None else path.parent
@@ -110,9 +112,9 @@ def run_local_hpo_sweep(
         hpo=hpo.model_copy(update={"checkpoint": storage}),
         training=training,
         data=data,
-        seed=seed,
-        max_length=max_length,
-        stride=stride,
+        seed=int(plain_number(seed)),
+        max_length=int(plain_number(max_length)),
+        stride=int(plain_number(stride)),
         device=resolve_device(device),
         precision=precision,
         folder=folder,
@@ -145,10 +147,18 @@ def _refuse_unsupported(mlflow: str | None, folds: int | None, splits: Path | No
 def _checked(given: Any, model: type[Any], name: str) -> Any:
     if isinstance(given, model):
         return given
+    refuse_half_characters(given, name)
     try:
         return model.model_validate(dict(given))
     except ValidationError as error:
         raise ConfigurationError(explain(error, name, model=model)) from error
+
+
+def _changed(training: Training, changes: Mapping[str, Any]) -> Training:
+    try:
+        return changed(training, dict(changes))
+    except ValidationError as error:
+        raise ConfigurationError(explain(error, "hpo_config", "training", Training)) from error
 
 
 def _model(model: str, config_dir: Path, folder: Path, data: Dataset) -> str:
@@ -210,9 +220,12 @@ def _open_study(sweep: Sweep, path: Path | None, uri: str | None, name: str) -> 
         then = study.user_attrs.get("made_from")
         if then is None and not study.get_trials(deepcopy=False):
             study.set_user_attr("made_from", now)
-        elif fingerprint(then or {}) != fingerprint(now):
+        elif narrowed(then or {}, now):
+            sweep.narration.say(f"{sweep.backbone}: goes on within a narrower search space; the trials that are there stay")
+            study.set_user_attr("made_from", now)
+        elif not same(then or {}, now):
             raise MadeOtherwise(
                 f"{sweep.folder}: the study there was made under other settings: "
-                f"{'; '.join(differences(then or {}, now)[:4])}; set them back, or give another output folder"
+                f"{'; '.join(differing(then or {}, now)[:4])}; set them back, or give another output folder"
             )
         yield study

@@ -23,9 +23,11 @@ from holdfast.errors import (
 )
 from holdfast.integrations.watching import Stopped
 from holdfast.pipeline.examine import Examiner, Found, State
+from holdfast.pipeline.failing import in_words, may_pass
 from holdfast.pipeline.layout import CHECKPOINTS, RECORD, drop_checkpoints
 from holdfast.pipeline.narration import Narration, Quiet
 from holdfast.pipeline.record import COMPARABLE, Record, went_on, write_record
+from holdfast.pipeline.sameness import same
 from holdfast.pipeline.settings import Experiment
 from holdfast.pipeline.sources import find_sources
 from holdfast.pipeline.stages import Finished, Made, Pipeline, Stage, products
@@ -35,6 +37,9 @@ from holdfast.store.amounts import duration
 from holdfast.store.workspace import STATE_FOLDER
 
 log = logging.getLogger(__name__)
+
+#: Where nothing that passes is to blame.
+_NO_USE = "a second run most likely ends here again; first change what it names: a setting, the data, or a library's version"
 
 
 @dataclass(frozen=True)
@@ -179,7 +184,10 @@ class Runner:
             self.examiner.require(key)
         if stage.own:
             self.examiner.ensure(stage.folder, precious=stage.precious)  # what it has made so far, all of it
-        begun = Record(stage.name, stage.made_from, extent=stage.extent, environment=record.environment if record else {})
+        # As the version wrote it that began it, which may be an older one; unless the search space was narrowed.
+        goes_on = record is not None and same(record.made_from, stage.made_from)
+        made_from = record.made_from if record is not None and goes_on else stage.made_from
+        begun = Record(stage.name, made_from, extent=stage.extent, environment=record.environment if record else {})
 
         def begin(environment: Mapping[str, Any]) -> None:
             nonlocal begun
@@ -191,7 +199,7 @@ class Runner:
                     f"{stage.name}: was begun with {_shown(then)} and goes on with {_shown(environment)}: what it makes is as "
                     "good, and not the same bit for bit (its record says so)"
                 )
-            if record is None or record.finished or noted != then:
+            if record is None or record.finished or noted != then or not goes_on:
                 write_record(self.keeper.root / stage.record, begun)
                 self._back_up(stage, None)
 
@@ -231,10 +239,8 @@ class Runner:
         except Exception as error:
             self.narration.end()
             log.debug("%s failed", stage.name, exc_info=True)
-            text = " ".join(str(error).split())[:300] or type(error).__name__
-            raise StageFailed(
-                f"{stage.name}: {type(error).__name__}: {text}. What was made before it is kept; run again to go on"
-            ) from error
+            end = "run again to go on" if may_pass(error) else _NO_USE
+            raise StageFailed(f"{stage.name}: {in_words(error)}. What was made before it is kept; {end}") from error
 
     def _finish(self, stage: Stage, begun: Record, made: Made) -> Finished:
         missing = [k for k in stage.outputs if not (self.keeper.root / k).is_file()]

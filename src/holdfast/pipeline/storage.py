@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from holdfast.errors import ConfigurationError, HoldfastError, NotRestored, StageFailed, UsageError
 from holdfast.pipeline.database import database_url
-from holdfast.pipeline.experiment import explain
+from holdfast.pipeline.experiment import explain, refuse_half_characters
 from holdfast.pipeline.settings import StudyStorage
 from holdfast.session.files import set_aside
 from holdfast.session.functions import attached
@@ -94,6 +94,7 @@ def storage_settings(given: Mapping[str, Any] | StudyStorage | None) -> StudySto
         return given
     if given is None:
         return StudyStorage(enabled=False)
+    refuse_half_characters(given, "checkpoint_config")
     try:
         return StudyStorage.model_validate(dict(given))
     except ValidationError as error:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import shutil
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,11 @@ from holdfast.integrations.watching import Diverged, Stopped, Watcher
 from holdfast.pipeline.dataset import Dataset
 from holdfast.pipeline.device import describe_device
 from holdfast.pipeline.evaluation import evaluate
+from holdfast.pipeline.failing import breaks_the_device, in_words, is_of_the_trial, is_out_of_memory
 from holdfast.pipeline.identity import study_made_from
 from holdfast.pipeline.layout import CHECKPOINT, METRICS, drop_checkpoints, trial_folder
 from holdfast.pipeline.narration import Narration, Quiet
-from holdfast.pipeline.search import best_trial, suggest
+from holdfast.pipeline.search import best_trial, choices_begun_with, suggest
 from holdfast.pipeline.settings import Hpo, Training, changed
 from holdfast.pipeline.training import Job, estimate_seconds, train
 from holdfast.session.files import write_json
@@ -116,8 +118,9 @@ def run_trials(sweep: Sweep, study: optuna.Study) -> None:
     import optuna
     from optuna.trial import TrialState
 
-    told = False
+    told = raised = False
     _tidy(sweep, study.get_trials(deepcopy=False))
+    begun = choices_begun_with(study.get_trials(deepcopy=False))
     while True:
         trials = study.get_trials(deepcopy=False)
         running = [t for t in trials if t.state is TrialState.RUNNING]
@@ -128,6 +131,8 @@ def run_trials(sweep: Sweep, study: optuna.Study) -> None:
             _remake_best(sweep, trials)
             sweep.narration.end()
             return
+        if raised:  # in this run: the next one tries another trial
+            refuse_more_failures(sweep, trials)
         if sweep.time_is_over():
             raise Stopped
         if not told:
@@ -139,12 +144,18 @@ def run_trials(sweep: Sweep, study: optuna.Study) -> None:
         else:
             trial = study.ask()
         before = best_trial(trials)
-        _run_trial(sweep, study, trial, finished)
+        broken = _run_trial(sweep, study, trial, finished, begun)
         sweep.narration.end()
         now = study.get_trials(deepcopy=False)
+        raised = "raised" in now[trial.number].user_attrs
         sweep.narration.say(f"{_line(sweep, now[trial.number])}  [{finished + 1} of {sweep.hpo.trials}]")
         _tidy(sweep, now, {trial.number} if before is None else {trial.number, before.number})
         sweep.keep(sweep.folder, float(finished + 1))
+        if broken:
+            raise StageFailed(
+                f"{sweep.backbone}: trial {trial.number} failed and left the GPU of no use to this process ({broken}); run again to go on "
+                "with the next trial, in a notebook after Runtime, Restart session"
+            )
 
 
 def _remake_best(sweep: Sweep, trials: list[optuna.trial.FrozenTrial]) -> None:
@@ -172,8 +183,10 @@ def _announce(sweep: Sweep, finished: int) -> None:
     )
 
 
-def _run_trial(sweep: Sweep, study: optuna.Study, trial: optuna.Trial, finished: int) -> None:
-    """One trial, from its last checkpoint on: told to the study exactly once."""
+def _run_trial(
+    sweep: Sweep, study: optuna.Study, trial: optuna.Trial, finished: int, begun: Mapping[str, Sequence[Any]]
+) -> str:
+    """One trial, from its last checkpoint on: told to the study exactly once. What left the device of no use; empty where it is well."""
     import optuna
     from optuna.trial import TrialState
 
@@ -185,7 +198,7 @@ def _run_trial(sweep: Sweep, study: optuna.Study, trial: optuna.Trial, finished:
         began = device
     watcher = TrialWatcher(sweep, trial, finished)
     try:
-        parameters = suggest(trial, sweep.hpo.search_space)
+        parameters = suggest(trial, sweep.hpo.search_space, begun)
         job = sweep.job(changed(sweep.training, parameters), folder)
         trained = train(job, watcher, sweep.clock)
         scores = evaluate(trained.folder, sweep.data.validation, sweep.device)
@@ -203,14 +216,21 @@ def _run_trial(sweep: Sweep, study: optuna.Study, trial: optuna.Trial, finished:
     except Diverged as error:
         _fail(study, trial, watcher, str(error))
     except Exception as error:
-        if not _is_out_of_memory(error):
+        if not is_of_the_trial(error):
             raise
+        text = in_words(error)
+        if not is_out_of_memory(error):
+            trial.set_user_attr("raised", type(error).__name__)
+            _fail(study, trial, watcher, text)
+            log.debug("trial %d failed", trial.number, exc_info=True)
+            return text if breaks_the_device(error) else ""
         if device["type"] == began["type"] and device["memory"] < began["memory"]:
             raise SmallerDevice(
                 f"trial {trial.number} began on {began['name']} with {began['memory'] >> 20} MiB and ran out of memory on "
                 f"{device['name']} with {device['memory'] >> 20} MiB; it stays as it is, and goes on where the device is as large"
             ) from error
         _fail(study, trial, watcher, f"out of memory on {device['name']} ({device['memory'] >> 20} MiB)")
+    return ""
 
 
 def _fail(study: optuna.Study, trial: optuna.Trial, watcher: TrialWatcher, reason: str) -> None:
@@ -223,11 +243,23 @@ def _fail(study: optuna.Study, trial: optuna.Trial, watcher: TrialWatcher, reaso
     log.warning("trial %d failed: %s", trial.number, reason)
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError)
-        and ("out of memory" in text or "not enough memory" in text or "can't allocate memory" in text)
+def refuse_more_failures(sweep: Sweep, trials: Sequence[optuna.trial.FrozenTrial]) -> None:
+    """End the run where the newest trials all raised: what follows would, too, and hours are better spent after a look.
+
+    Raises:
+        StageFailed: so many did; its text says what to change, and that no finished trial is lost by that.
+    """
+    limit = sweep.hpo.failures_in_a_row
+    finished = sorted((t for t in trials if t.state.is_finished()), key=lambda t: t.number)
+    row = list(itertools.takewhile(lambda t: "raised" in t.user_attrs, reversed(finished)))
+    if limit is None or len(row) < limit:
+        return
+    complete = sum(t.value is not None for t in finished)
+    enough = f"end with the {complete} that are complete (hpo.trials: {len(finished)}), " if complete else ""
+    raise StageFailed(
+        f"{sweep.backbone}: {len(row)} trials in a row failed, the last with {row[0].user_attrs.get('failed')}. All trials stay. Mend "
+        f"that, or take what cannot work out of hpo.search_space (a narrower one goes on with this study), {enough}or give "
+        "hpo.failures_in_a_row more room or null; then run again"
     )
 
 

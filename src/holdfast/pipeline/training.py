@@ -68,6 +68,17 @@ class Job:
     @property
     def fingerprint(self) -> str:
         """What decides the weights: a checkpoint of anything else is none of this training."""
+        return self._fingerprint(training_identity(self.settings.model_copy(update={"precision": "auto"})))
+
+    def made(self, made_from: str) -> bool:
+        """Whether a checkpoint with this fingerprint is one of this training, also where an older version saved it."""
+        if made_from == self.fingerprint:
+            return True
+        settings = training_identity(self.settings.model_copy(update={"precision": "auto"}))
+        del settings["exact"]  # before there was that setting
+        return made_from == self._fingerprint(settings)
+
+    def _fingerprint(self, settings: Mapping[str, Any]) -> str:
         documents = [[d.text, d.words, [(s.start, s.end, s.label) for s in d.spans]] for d in (*self.train, *self.validation)]
         return fingerprint(
             {
@@ -75,7 +86,7 @@ class Job:
                 "labels": self.labels,
                 "documents": documents,
                 "trained_on": len(self.train),
-                "settings": training_identity(self.settings.model_copy(update={"precision": "auto"})),
+                "settings": settings,
                 "objective": self.objective,
                 "seed": self.seed,
                 "windows": [self.max_length, self.stride],
@@ -238,7 +249,7 @@ def prepare(job: Job) -> Prepared:
     settings = job.settings
     resolve_precision(settings.precision, job.device)
     saved = checkpoints.newest(job.folder / CHECKPOINTS)
-    if saved is not None and saved.made_from != job.fingerprint:
+    if saved is not None and not job.made(saved.made_from):
         raise MadeOtherwise(
             f"{saved.folder}: was saved by a training under other settings, and nothing else says which; move "
             f"{saved.folder.parent} away to begin anew"

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
+from typing import SupportsFloat, SupportsIndex
 
 from holdfast.errors import HoldfastError, NotBackedUp, NotRestored, StoreError, UsageError
 from holdfast.session import reports
@@ -17,6 +18,7 @@ from holdfast.session.config import Config
 from holdfast.session.environment import Environment, without_store
 from holdfast.session.finish import Finish, finish
 from holdfast.session.lease import Lease
+from holdfast.session.numbers import countable
 from holdfast.session.overview import overview
 from holdfast.session.reports import Held
 from holdfast.session.seeing.sight import Where
@@ -30,7 +32,6 @@ from holdfast.store.coverage import DirectoryTest, artifacts, cover
 from holdfast.store.extract import extract
 from holdfast.store.keys import Key
 from holdfast.store.local.capture import hash_content
-from holdfast.store.manifest import MAX_SIZE
 from holdfast.store.outcomes import BackedUp, Outcome, Restored
 from holdfast.store.progress import Progress, Silent
 from holdfast.store.records import Signature
@@ -224,7 +225,9 @@ class Keeper:
 
     # -- backup ------------------------------------------------------------------------------------------------------
 
-    def backup(self, *paths: str | PurePath, progress: float | None = None, wait: float | None = None) -> Backup:
+    def backup(
+        self, *paths: str | PurePath, progress: SupportsFloat | SupportsIndex | None = None, wait: float | None = None
+    ) -> Backup:
         """Back up files or directories. Paths inside one artifact commit together.
 
         A keeper that `holdfast.attach` opened returns as soon as it has a stable copy, and sends that in the background: you may go
@@ -232,7 +235,8 @@ class Keeper:
 
         Args:
             paths: Below outputs, each present here.
-            progress: What you count (finished trials, training step): a fresh machine takes the generation with most.
+            progress: What you count (finished trials, training step): a fresh machine takes the generation with most. A number of any
+                library, or a tensor of one; what cannot be compared (NaN, infinity, a text) is said, and the backup goes on without it.
             wait: Seconds to wait for confirmation where it comes after the fact; 0 waits until everything is written to the store,
                 None for nothing.
 
@@ -242,8 +246,7 @@ class Keeper:
         Raises:
             UsageError: a path cannot be kept.
         """
-        if progress is not None and (type(progress) not in (int, float) or not abs(progress) <= MAX_SIZE):
-            raise UsageError(f"progress is {progress!r}; give a number that can be compared")
+        counted = self._counted(progress)
         keys = [self.workspace.key(p) for p in paths]
         if self._backups is None:
             self.say_without_store(log.warning)
@@ -252,13 +255,22 @@ class Keeper:
         failed = [BackedUp(k, error=f"{k}: nothing is there to back up") for k in missing]
         present = [k for k in keys if k not in missing]
         try:
-            results = self._back_up(self._backups, present, progress, wait)
+            results = self._back_up(self._backups, present, counted, wait)
         except HoldfastError as error:
             results = [BackedUp(k, error=describe(k, error)) for k in present]
         for result in [*failed, *results]:
             if result.problem():
                 log.error("%s", result.problem())
         return Backup((*failed, *results))
+
+    def _counted(self, progress: object) -> int | float | None:
+        """The progress as a plain number. What cannot be compared must cost no backup, nor end the loop that counts: it is said."""
+        try:
+            return None if progress is None else countable(progress)
+        except ValueError as error:
+            shown = " ".join(f"{progress!r}"[:60].split())
+            log.error("progress is %s: %s; backed up without it. Give a number that can be compared", shown, error)
+            return None
 
     def _back_up(self, backups: Backups, keys: list[Key], progress: float | None, wait: float | None) -> list[BackedUp]:
         if self.worker is None:
