@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from holdfast.errors import AnotherSession, ConfigurationError, LocalError, MadeOtherwise, StageFailed
-from holdfast.pipeline.database import OtherOptuna, database_url, open_storage
-from holdfast.pipeline.failing import is_of_the_trial, is_out_of_memory, may_pass
+from holdfast.pipeline.database import OtherOptuna, database_url
+from holdfast.pipeline.failing import is_out_of_memory, may_pass
+from holdfast.pipeline.fingerprint import fingerprint
+from holdfast.pipeline.identity import study_made_from
+from holdfast.pipeline.sameness import differing, narrowed, same
+from holdfast.pipeline.search import most_epochs
+from holdfast.pipeline.settings import Hpo, Training
 from holdfast.pipeline.training import Job
 from tests.pipeline import cheap
 from tests.pipeline.project import Lines
@@ -36,42 +39,39 @@ def states(machine: Machine) -> list[str]:
 
 def run(machine: Machine, trials: int, **changes: Any) -> str:
     told = Lines()
-    cheap.run(machine, trials, "none", narration=told, **changes)
+    cheap.run(machine, trials, "none", narration=told, keep=lambda folder, progress: None, **changes)
     return str(told)
 
 
 # -- a trial that raises ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        ValueError("lr_end (1e-07) must be smaller"),
-        TypeError("unsupported operand"),
-        RuntimeError("expected scalar type Half but found Float"),
-        ConfigurationError("a setting that does not go with another"),
-        AssertionError(),
-        RecursionError("maximum recursion depth exceeded"),
-        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
-    ],
-    ids=lambda e: type(e).__name__,
+RAISED = (
+    ValueError("lr_end (1e-07) must be smaller"),
+    TypeError("unsupported operand"),
+    RuntimeError("expected scalar type Half but found Float"),
+    ConfigurationError("a setting that does not go with another"),
+    AssertionError(),
+    RecursionError("maximum recursion depth exceeded"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ValueError("half a character \ud800"),
 )
-def test_a_trial_that_raises_fails_with_its_reason_and_the_study_goes_on(
-    rig: Rig, error: Exception, caplog: pytest.LogCaptureFixture
-) -> None:
-    machine, calls = rig.machine(), []
+
+
+def test_a_trial_that_raises_fails_with_its_reason_and_the_study_goes_on(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    machine, left = rig.machine(), list(RAISED)
 
     def fails(job: Job) -> None:
-        calls.append(job)
-        if len(calls) == 2:
-            raise error
+        if left:
+            raise left.pop(0)
 
-    told = run(machine, 3, fails=fails)
-    assert states(machine) == ["COMPLETE", "FAIL", "COMPLETE"]
-    reason = cheap.trials_of(machine.root)[1]["attributes"]["failed"]
-    assert (type(error).__name__ in reason) != is_out_of_memory(error)
-    assert f"trial 1: failed: {reason}" in told
-    assert f"trial 1 failed: {reason}" in caplog.messages
+    told = run(machine, len(RAISED) + 1, fails=fails, failures_in_a_row=None)
+    assert states(machine) == ["FAIL"] * len(RAISED) + ["COMPLETE"]
+    for number, (error, trial) in enumerate(zip(RAISED, cheap.trials_of(machine.root), strict=False)):
+        reason = trial["attributes"]["failed"]
+        assert (type(error).__name__ in reason) != is_out_of_memory(error)
+        assert f"trial {number}: failed: {reason}" in told
+        assert f"trial {number} failed: {reason}" in caplog.messages
 
 
 #: What says nothing about a trial: its memory or machine, the store, the study's file. The trial stays, and a later run finishes it.
@@ -87,25 +87,23 @@ OTHERS: dict[str, Callable[[], Exception]] = {
 }
 
 
-@pytest.mark.parametrize("name", OTHERS)
-def test_what_is_not_the_trials_own_ends_the_run_and_the_trial_goes_on_next_time(rig: Rig, name: str) -> None:
-    machine, calls = rig.machine(), []
+def test_what_is_not_the_trials_own_ends_the_run_and_the_trial_goes_on_next_time(rig: Rig) -> None:
+    machine = rig.machine()
+    for make in OTHERS.values():
 
-    def fails(job: Job) -> None:
-        calls.append(job)
-        if len(calls) == 2:
-            raise OTHERS[name]()
+        def fails(job: Job, make: Callable[[], Exception] = make) -> None:
+            raise make()
 
-    with pytest.raises(type(OTHERS[name]())):
-        run(machine, 3, fails=fails)
-    assert states(machine) == ["COMPLETE", "RUNNING"]
-    assert "trial 1 goes on" in run(machine, 2)
-    assert states(machine) == ["COMPLETE", "COMPLETE"]
+        with pytest.raises(type(make())):
+            run(machine, 1, fails=fails)
+        assert states(machine) == ["RUNNING"]
+    assert "trial 0 goes on" in run(machine, 1)
+    assert states(machine) == ["COMPLETE"]
 
 
 def test_many_in_a_row_end_the_run_in_one_line_and_each_way_on_that_it_names_leads_on(rig: Rig) -> None:
     machine = rig.machine()
-    run(machine, 2)
+    run(machine, 1)
 
     def all_fail(job: Job) -> None:
         raise ValueError("no such attention implementation")
@@ -115,20 +113,20 @@ def test_many_in_a_row_end_the_run_in_one_line_and_each_way_on_that_it_names_lea
     line = str(caught.value)
     assert "\n" not in line
     assert line.startswith("cheap: 3 trials in a row failed, the last with ValueError: no such attention implementation. All trials stay.")
-    assert states(machine) == ["COMPLETE"] * 2 + ["FAIL"] * 3
+    assert states(machine) == ["COMPLETE"] + ["FAIL"] * 3
     # run again: one more is tried, and the run ends again
     with pytest.raises(StageFailed, match="4 trials in a row failed"):
         run(machine, 20, fails=all_fail, failures_in_a_row=3)
     # more room
     with pytest.raises(StageFailed, match="5 trials in a row failed"):
         run(machine, 20, fails=all_fail, failures_in_a_row=5)
-    run(machine, 7, fails=all_fail, failures_in_a_row=None)
+    run(machine, 6, fails=all_fail, failures_in_a_row=None)
     # the end with what there is
-    assert "end with the 2 that are complete (hpo.trials: 5)" in line
-    run(machine, 5)
-    assert states(machine) == ["COMPLETE"] * 2 + ["FAIL"] * 5
+    assert "end with the 1 that are complete (hpo.trials: 4)" in line
+    run(machine, 4)
+    assert states(machine) == ["COMPLETE"] + ["FAIL"] * 5
     # mended
-    run(machine, 8, failures_in_a_row=3)
+    run(machine, 7, failures_in_a_row=3)
     assert states(machine)[-1] == "COMPLETE"
 
 
@@ -157,30 +155,37 @@ WIDE: Space = {
 }
 
 
-@pytest.mark.parametrize(
-    "name, narrow",
-    [
-        ("learning_rate", {"type": "choice", "values": [3e-3]}),
-        ("learning_rate", {"type": "choice", "values": ["3e-3"]}),
-        ("warmup", {"type": "uniform", "low": 0.1, "high": 0.2}),
-        ("batch_size", {"type": "int", "low": 8, "high": 12, "step": 4}),
-        ("weight_decay", {"type": "loguniform", "low": 1e-3, "high": 1e-3}),
-    ],
-)
-@pytest.mark.parametrize("sampler", ["tpe", "random"])
-def test_a_search_space_may_be_narrowed_in_a_study_that_goes_on(rig: Rig, name: str, narrow: dict[str, Any], sampler: str) -> None:
-    machine, space = rig.machine(), {**WIDE, name: narrow}
-    options: dict[str, Any] = {"sampler": sampler, "fails": schedule, "failures_in_a_row": None, "startup_trials": 2}
-    run(machine, 4, search_space=WIDE, **options)
-    assert "goes on within a narrower search space" in run(machine, 9, search_space=space, **options)
-    assert "narrower" not in run(machine, 10, search_space=space, **options)
+NARROW: Space = {
+    "learning_rate": {"type": "choice", "values": ["3e-3"]},
+    "warmup": {"type": "uniform", "low": 0.1, "high": 0.2},
+    "batch_size": {"type": "int", "low": 8, "high": 12, "step": 4},
+    "weight_decay": {"type": "loguniform", "low": 1e-3, "high": 1e-3},
+}
+
+
+def test_a_search_space_may_be_narrowed_in_a_study_that_goes_on(rig: Rig) -> None:
+    machine = rig.machine()
+    options: dict[str, Any] = {"fails": schedule, "failures_in_a_row": None, "startup_trials": 2}
+    run(machine, 3, search_space=WIDE, **options)
+    assert "goes on within a narrower search space" in run(machine, 5, search_space=NARROW, **options)
+    assert "narrower" not in run(machine, 6, search_space=NARROW, **options)
     trials = cheap.trials_of(machine.root)
-    assert len(trials) == 10
-    for trial in trials[4:]:
-        value = trial["params"][name]
-        assert value in [float(v) for v in narrow["values"]] if narrow["type"] == "choice" else narrow["low"] <= value <= narrow["high"]
-    if name == "learning_rate":
-        assert {t["state"] for t in trials[4:]} == {"COMPLETE"}
+    assert [t["state"] for t in trials[3:]] == ["COMPLETE"] * 3
+    for trial in trials[3:]:
+        assert trial["params"]["learning_rate"] == 3e-3
+        assert all(r["low"] <= trial["params"][k] <= r["high"] for k, r in NARROW.items() if "low" in r)
+
+
+def made_from(space: Space, **hpo: Any) -> dict[str, Any]:
+    settings = Hpo.model_validate({"search_space": space, **hpo})
+    return study_made_from(settings, Training(), "b", "d", seed=0, max_length=256, stride=64)
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_one_parameter_that_is_narrower_is_enough(name: str) -> None:
+    assert narrowed(made_from(WIDE), made_from({**WIDE, name: NARROW[name]}))
+    assert not narrowed(made_from({**WIDE, name: NARROW[name]}), made_from(WIDE))
+    assert not narrowed(made_from(WIDE), made_from({**WIDE, name: NARROW[name]}, sampler="random"))
 
 
 def test_a_trial_that_was_cut_off_goes_on_with_what_it_was_given_in_the_wider_space(rig: Rig) -> None:
@@ -209,11 +214,11 @@ def test_a_trial_that_was_cut_off_goes_on_with_what_it_was_given_in_the_wider_sp
         ("dropout", {"type": "uniform", "low": 0.0, "high": 0.1}),
     ],
 )
-def test_any_other_search_space_is_another_study(rig: Rig, name: str, other: dict[str, Any]) -> None:
-    machine = rig.machine()
-    run(machine, 1, search_space=WIDE)
-    with pytest.raises(MadeOtherwise, match=f"search_space.{name}"):
-        run(machine, 2, search_space={**WIDE, name: other})
+def test_any_other_search_space_is_another_study(name: str, other: dict[str, Any]) -> None:
+    then, now = made_from(WIDE), made_from({**WIDE, name: other})
+    assert not narrowed(then, now)
+    assert not same(then, now)
+    assert any(line.startswith(f"hpo.search_space.{name}") for line in differing(then, now))
 
 
 # -- how numbers are written ------------------------------------------------------------------------------------------------
@@ -231,28 +236,50 @@ def test_any_other_search_space_is_another_study(rig: Rig, name: str, other: dic
         ("scheduler", ["linear", "linear", "cosine"], ["linear", "cosine"]),
     ],
 )
-def test_the_same_numbers_are_the_same_study_however_they_are_written(rig: Rig, key: str, written: list[Any], again: list[Any]) -> None:
-    machine = rig.machine()
-    run(machine, 1, search_space={key: {"type": "choice", "values": written}})
-    run(machine, 2, search_space={key: {"type": "choice", "values": again}})
-    assert states(machine) == ["COMPLETE"] * 2
+def test_the_same_numbers_are_the_same_study_however_they_are_written(key: str, written: list[Any], again: list[Any]) -> None:
+    first, second = (made_from({key: {"type": "choice", "values": v}}) for v in (written, again))
+    assert fingerprint(first) == fingerprint(second)
+    # as a version wrote it that took them as they came
+    first["hpo"]["search_space"][key]["values"] = written
+    assert same(first, second)
+    assert differing(first, second) == []
 
 
-def test_the_step_of_whole_numbers_that_is_1_in_any_case_may_be_written_out(rig: Rig) -> None:
-    machine = rig.machine()
-    run(machine, 1, search_space={"epochs": {"type": "int", "low": 2, "high": 4}})
-    run(machine, 2, search_space={"epochs": {"type": "int", "low": 2, "high": 4, "step": 1}})
-    assert states(machine) == ["COMPLETE"] * 2
+def test_the_step_of_whole_numbers_that_is_1_in_any_case_may_be_written_out() -> None:
+    first, second = (made_from({"epochs": {"type": "int", "low": 2, "high": 4, **step}}) for step in ({}, {"step": 1}))
+    assert fingerprint(first) == fingerprint(second)
+    first["hpo"]["search_space"]["epochs"]["step"] = 1.0
+    assert same(first, second)
 
 
-def test_numbers_of_numpy_are_numbers_in_settings(rig: Rig) -> None:
+def test_the_largest_of_numbers_is_the_largest_number() -> None:
+    assert most_epochs(Hpo.model_validate({"search_space": {"epochs": {"type": "choice", "values": ["9", "10"]}}}), 3) == 10
+    assert most_epochs(Hpo.model_validate({"search_space": {"epochs": {"type": "choice", "values": ["1", 2]}}}), 3) == 2
+
+
+def test_a_study_whose_choices_an_older_version_took_as_text_goes_on(rig: Rig) -> None:
+    """Optuna keeps the choices of a study for good."""
+    machine, space = rig.machine(), {"learning_rate": {"type": "choice", "values": [1e-3, 5e-3]}}
+    run(machine, 1, search_space=space)
+    with closing(sqlite3.connect(machine.root / cheap.STUDY / "study.db")) as database, database:
+        for table, column in (("study_user_attributes", "value_json"), ("trial_params", "distribution_json")):
+            for row, text in database.execute(f"select rowid, {column} from {table}").fetchall():
+                old = text.replace("[0.001, 0.005]", '["1e-3", "5e-3"]')
+                database.execute(f"update {table} set {column} = ? where rowid = ?", (old, row))
+    run(machine, 2, search_space=space)
+    trials = cheap.trials_of(machine.root)
+    assert [t["state"] for t in trials] == ["COMPLETE"] * 2
+    assert {t["params"]["learning_rate"] for t in trials} <= {"1e-3", "5e-3"}
+
+
+def test_numbers_of_numpy_are_numbers_in_settings() -> None:
     import numpy
 
-    machine = rig.machine()
-    values = list(numpy.array([1e-3, 5e-3], dtype=numpy.float64))
-    run(machine, numpy.int64(1), search_space={"learning_rate": {"type": "choice", "values": values}})  # type: ignore[arg-type]
-    run(machine, 2, search_space={"learning_rate": {"type": "choice", "values": [1e-3, 5e-3]}})
-    assert states(machine) == ["COMPLETE"] * 2
+    values = [1e-3, 5e-3]
+    plain = made_from({"learning_rate": {"type": "choice", "values": values}}, startup_trials=3)
+    for kind in (numpy.float64, numpy.longdouble):
+        of_numpy = [kind(v) for v in values]
+        assert made_from({"learning_rate": {"type": "choice", "values": of_numpy}}, startup_trials=numpy.int64(3)) == plain
 
 
 # -- another Optuna ---------------------------------------------------------------------------------------------------------

@@ -47,6 +47,11 @@ def _no_bool(value: Any) -> Any:
         raise ValueError("should be a number") from error
 
 
+def _plain_value(value: Any) -> Any:
+    """A value of a choice; a number of another library as a plain one."""
+    return value if isinstance(value, bool) else _no_bool(value)
+
+
 Count = Annotated[int, BeforeValidator(_no_bool)]
 Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
 Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0, allow_inf_nan=False)]
@@ -175,7 +180,7 @@ class Parameter(Section):
     low: Number | None = Field(None, description="smallest value (all but `choice`)")
     high: Number | None = Field(None, description="largest value, included (all but `choice`)")
     step: Annotated[Number, Field(gt=0)] | None = Field(None, description="distance of values (`uniform`, `int`)")
-    values: tuple[Any, ...] | None = Field(None, description="the values (`choice`)")
+    values: tuple[Annotated[Any, BeforeValidator(_plain_value)], ...] | None = Field(None, description="the values (`choice`)")
 
     @model_validator(mode="after")
     def _complete(self) -> Parameter:
