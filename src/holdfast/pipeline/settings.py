@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from holdfast.pipeline.scores import OBJECTIVES
 from holdfast.session.numbers import plain_number
@@ -180,7 +180,12 @@ class Parameter(Section):
     low: Number | None = Field(None, description="smallest value (all but `choice`)")
     high: Number | None = Field(None, description="largest value, included (all but `choice`)")
     step: Annotated[Number, Field(gt=0)] | None = Field(None, description="distance of values (`uniform`, `int`)")
-    values: tuple[Annotated[Any, BeforeValidator(_plain_value)], ...] | None = Field(None, description="the values (`choice`)")
+    values: tuple[Any, ...] | None = Field(None, description="the values (`choice`)")
+
+    @field_validator("values", mode="before")
+    @classmethod
+    def _of_any_library(cls, value: Any) -> Any:
+        return [_plain_value(v) for v in value] if isinstance(value, list | tuple) else value
 
     @model_validator(mode="after")
     def _complete(self) -> Parameter:

@@ -132,7 +132,7 @@ def run_trials(sweep: Sweep, study: optuna.Study) -> None:
             sweep.narration.end()
             return
         if raised:  # in this run: the next one tries another trial
-            refuse_more_failures(sweep, trials)
+            refuse_more_failures(sweep.backbone, sweep.hpo.failures_in_a_row, trials)
         if sweep.time_is_over():
             raise Stopped
         if not told:
@@ -243,13 +243,17 @@ def _fail(study: optuna.Study, trial: optuna.Trial, watcher: TrialWatcher, reaso
     log.warning("trial %d failed: %s", trial.number, reason)
 
 
-def refuse_more_failures(sweep: Sweep, trials: Sequence[optuna.trial.FrozenTrial]) -> None:
+def refuse_more_failures(backbone: str, limit: int | None, trials: Sequence[optuna.trial.FrozenTrial]) -> None:
     """End the run where the newest trials all raised: what follows would, too, and hours are better spent after a look.
+
+    Args:
+        backbone: Name of the study.
+        limit: How many; None for no limit.
+        trials: All of the study.
 
     Raises:
         StageFailed: so many did; its text says what to change, and that no finished trial is lost by that.
     """
-    limit = sweep.hpo.failures_in_a_row
     finished = sorted((t for t in trials if t.state.is_finished()), key=lambda t: t.number)
     row = list(itertools.takewhile(lambda t: "raised" in t.user_attrs, reversed(finished)))
     if limit is None or len(row) < limit:
@@ -257,7 +261,7 @@ def refuse_more_failures(sweep: Sweep, trials: Sequence[optuna.trial.FrozenTrial
     complete = sum(t.value is not None for t in finished)
     enough = f"end with the {complete} that are complete (hpo.trials: {len(finished)}), " if complete else ""
     raise StageFailed(
-        f"{sweep.backbone}: {len(row)} trials in a row failed, the last with {row[0].user_attrs.get('failed')}. All trials stay. Mend "
+        f"{backbone}: {len(row)} trials in a row failed, the last with {row[0].user_attrs.get('failed')}. All trials stay. Mend "
         f"that, or take what cannot work out of hpo.search_space (a narrower one goes on with this study), {enough}or give "
         "hpo.failures_in_a_row more room or null; then run again"
     )

@@ -5,6 +5,7 @@ What we add to the Trainer: checkpoints that are whole or do not count, and a pl
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -134,7 +135,7 @@ def train(job: Job, watcher: Watcher, clock: Callable[[], float]) -> Trained:
     start = checkpoints.newest(saves)
     parameters = sum(p.numel() for p in prepared.model.parameters())
     with quiet_transformers(), deterministic(job.settings.exact):
-        trainer = _make_trainer(job, prepared, watcher, clock)
+        trainer = _make_trainer(job, prepared, watcher, clock, 0 if start is None else start.step)
         if start is None or not start.over:
             checkpoints.discard_after(saves, 0 if start is None else start.step)
             trainer.train(resume_from_checkpoint=None if start is None else str(start.folder))
@@ -235,6 +236,7 @@ class Prepared:
     validation: list[Window]
     weights: list[float] | None
     callbacks: list[Any]
+    made_from: str  #: what its checkpoints say that they are of; as those that are there say it
 
 
 def prepare(job: Job) -> Prepared:
@@ -268,18 +270,19 @@ def prepare(job: Job) -> Prepared:
     callbacks: list[Any] = []
     if settings.early_stopping is not None:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=settings.early_stopping))
-    if settings.report_to == "tensorboard":
-        callbacks.append(_tensorboard(job.folder / LOGS))
-    return Prepared(tokenizer, model, train, validation, weights, callbacks)
+    if settings.report_to == "tensorboard" and importlib.util.find_spec("tensorboard") is None:
+        raise ConfigurationError("training.report_to: tensorboard is not installed; pip install tensorboard")
+    return Prepared(tokenizer, model, train, validation, weights, callbacks, job.fingerprint if saved is None else saved.made_from)
 
 
-def _make_trainer(job: Job, prepared: Prepared, watcher: Watcher, clock: Callable[[], float]) -> Any:
+def _make_trainer(job: Job, prepared: Prepared, watcher: Watcher, clock: Callable[[], float], after: int) -> Any:
     from transformers import PrinterCallback, Trainer
 
     from holdfast.integrations.trainer import Checkpointing
 
     saving = job.settings.checkpoint
-    ours = Checkpointing(watcher, clock, steps=saving.steps, every=saving.every, made_from=job.fingerprint)
+    ours = Checkpointing(watcher, clock, steps=saving.steps, every=saving.every, made_from=prepared.made_from)
+    logs = [_tensorboard(job.folder / LOGS, after)] if job.settings.report_to == "tensorboard" else []
     trainer = Trainer(
         model=prepared.model,
         args=resolve_arguments(job, len(prepared.train)),
@@ -288,20 +291,18 @@ def _make_trainer(job: Job, prepared: Prepared, watcher: Watcher, clock: Callabl
         data_collator=Collator(prepared.tokenizer.pad_token_id or 0),
         compute_loss_func=weighted_loss(prepared.weights),
         compute_metrics=_scorer(job, prepared.validation),
-        callbacks=[ours, *prepared.callbacks],
+        callbacks=[ours, *prepared.callbacks, *logs],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
 
 
-def _tensorboard(folder: Path) -> Any:
+def _tensorboard(folder: Path, after: int) -> Any:
+    """What a killed run logged after the step that is gone back to is logged anew, so its readers are told to forget it."""
+    from torch.utils.tensorboard import SummaryWriter
     from transformers.integrations.integration_utils import TensorBoardCallback
 
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise ConfigurationError("training.report_to: tensorboard is not installed; pip install tensorboard") from error
-    return TensorBoardCallback(SummaryWriter(log_dir=str(folder)))
+    return TensorBoardCallback(SummaryWriter(log_dir=str(folder), purge_step=after + 1))
 
 
 def _rows(windows: Sequence[Window]) -> list[dict[str, list[int]]]:
