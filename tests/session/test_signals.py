@@ -53,8 +53,10 @@ HANDLERS = {
     ),
     "a list of handlers, as Lightning composes them": (
         "",
-        "class Compose(list):\n    def __call__(self, *given):\n        for one in self: one(*given)\n"
-        "signal.signal(signal.SIGTERM, Compose([lambda *_: told.append(1), found]))",
+        (
+            "class Compose(list):\n    def __call__(self, *given):\n        for one in self: one(*given)\n"
+            "signal.signal(signal.SIGTERM, Compose([lambda *_: told.append(1), found]))"
+        ),
         0,
     ),
     "calls what it found, saves and exits": (
@@ -64,8 +66,10 @@ HANDLERS = {
     ),
     "saves, puts back what it found and sends the signal again": (
         "",
-        "def handler(number, frame):\n    save('final')\n    keep.backup('outputs/final')\n    signal.signal(number, found)\n"
-        "    os.kill(os.getpid(), number)\nsignal.signal(signal.SIGTERM, handler)",
+        (
+            "def handler(number, frame):\n    save('final')\n    keep.backup('outputs/final')\n    signal.signal(number, found)\n"
+            "    os.kill(os.getpid(), number)\nsignal.signal(signal.SIGTERM, handler)"
+        ),
         -signal.SIGTERM,
     ),
     "was there before": ("signal.signal(signal.SIGTERM, ends)", "", 7),

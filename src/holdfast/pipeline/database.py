@@ -21,14 +21,14 @@ _ODD = re.compile("[%?#{}\ud800-\udfff]")
 
 
 class OtherOptuna(StageFailed):
-    """Another version of Optuna made the study. Nothing is done with it: running again does not help, and its text says what does."""
+    """Another version of Optuna made the study. It is left as it is; running again does not help, and the text says what does."""
 
 
 def database_url(path: Path) -> str:
     """The address of a SQLite file as SQLAlchemy and Optuna take it, whatever characters its path has.
 
-    SQLAlchemy ends a path at `?`; from 2.1 on it decodes `%41`, before it does not; Optuna fills in `{...}`. So an odd path is given as
-    a URI of SQLite, which decodes it itself, and encoded once more where SQLAlchemy decodes.
+    SQLAlchemy ends a path at `?`; from 2.1 on it decodes `%41`, before it does not; Optuna fills in `{...}`. So an odd path is
+    given as a URI of SQLite, which decodes it itself, and encoded once more where SQLAlchemy decodes.
     """
     if not _ODD.search(str(path)):
         return f"sqlite:///{path}"
@@ -59,8 +59,8 @@ def open_storage(uri: str, path: Path) -> Iterator[optuna.storages.RDBStorage]:
         mend = f"optuna storage upgrade --storage {shlex.quote(uri)}"
         way = f"`{mend}` brings it to this one's" if "storage upgrade" in rest else "install the newer Optuna that made it"
         raise OtherOptuna(
-            f"{path}: the study was made by {maker or 'another Optuna'}, and Optuna {optuna.__version__} does not read it; it stays as it "
-            f"is, and every run ends here until one of them changes: {way}, or go on with the Optuna that made it"
+            f"{path}: the study was made by {maker or 'another Optuna'}, and Optuna {optuna.__version__} does not read it; it "
+            f"stays as it is, and every run ends here until one of them changes: {way}, or go on with the Optuna that made it"
         ) from error
     try:
         yield storage

@@ -7,7 +7,7 @@ import sqlite3
 from holdfast.errors import ConfigurationError, HoldfastError
 from holdfast.integrations.watching import Stopped
 
-#: Out of memory in the words of torch and its libraries. The last three: memory that they need to begin is what they lack most often.
+#: Out of memory in the words of torch and its libraries. Of the last three it is the cause most often.
 _MEMORY = (
     "out of memory",
     "not enough memory",
@@ -20,7 +20,15 @@ _MEMORY = (
 )
 
 #: The disk, in words of libraries that raise no OSError for it.
-_DISK = ("no space left", "disk quota", "read-only file system", "input/output error", "os error", "pytorchstreamwriter", "failed writing")
+_DISK = (
+    "no space left",
+    "disk quota",
+    "read-only file system",
+    "input/output error",
+    "os error",
+    "pytorchstreamwriter",
+    "failed writing",
+)
 
 #: Nothing that a process asks of the GPU afterwards is answered.
 _BROKEN = ("device-side assert", "illegal memory access", "unspecified launch failure", "misaligned address", "illegal instruction")
@@ -47,13 +55,13 @@ def is_out_of_memory(error: BaseException) -> bool:
 def is_of_the_trial(error: Exception) -> bool:
     """Whether an error may come of a trial's parameters, so that the study goes on without that trial.
 
-    Not the end of the time, nor what says that this machine, its disk, its libraries, the store or the study's file is not well: of that
-    no other trial would be spared, and a later run finishes this one.
+    Not the end of the time, nor what says that this machine, its disk, its libraries, the store or the study's file is not well:
+    of that no other trial would be spared, and a later run finishes this one.
     """
     if isinstance(error, Stopped):
         return False
-    if isinstance(error, HoldfastError):
-        return isinstance(error, ConfigurationError)
+    if isinstance(error, HoldfastError):  # settings that do not go together are; a hub that does not answer is none of them
+        return isinstance(error, ConfigurationError) and not isinstance(error.__cause__, OSError)
     if isinstance(error, OSError | ImportError | sqlite3.Error) or type(error).__module__.startswith(_STORAGE + _NETWORK):
         return False
     text = str(error).lower()
@@ -67,7 +75,7 @@ def breaks_the_device(error: BaseException) -> bool:
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether the same may go well another time: what a disk, a network, a device or the memory said, not what follows from the settings."""
+    """Whether the same may go well another time: what disk, network, device or memory said, not what follows from settings."""
     if type(error).__module__.startswith(_NETWORK):
         return True
     text = str(error).lower()

@@ -19,34 +19,49 @@ def training_identity(training: Training) -> dict[str, Any]:
     return settings_identity(training, exclude={"checkpoint", "report_to"})
 
 
-#: The settings that the records of version 0.1.0 hold. One that came later stands in no older record, so it is left out while it has
-#: its default: what was begun before there was such a setting goes on under the version that has it.
+#: The settings that the records of version 0.1.0 hold. One that came later stands in no older record, so it is left out while it
+#: has its default: what was begun before there was such a setting goes on under the version that has it.
 _FIRST: Mapping[type[Section], frozenset[str]] = {
     Training: frozenset(
-        "epochs learning_rate batch_size gradient_accumulation warmup scheduler weight_decay max_grad_norm dropout class_weights "
-        "early_stopping keep precision exact".split()
+        (
+            "epochs",
+            "learning_rate",
+            "batch_size",
+            "gradient_accumulation",
+            "warmup",
+            "scheduler",
+            "weight_decay",
+            "max_grad_norm",
+            "dropout",
+            "class_weights",
+            "early_stopping",
+            "keep",
+            "precision",
+            "exact",
+        )
     ),
-    Hpo: frozenset("objective sampler startup_trials pruner pruner_warmup".split()),
-    Parameter: frozenset("type low high step values".split()),
-    BenchmarkSettings: frozenset("batch_sizes iterations warmup_iterations".split()),
-    Selection: frozenset("by tolerance".split()),
-    Conversion: frozenset("int8 opset tolerance".split()),
+    Hpo: frozenset(("objective", "sampler", "startup_trials", "pruner", "pruner_warmup")),
+    Parameter: frozenset(("type", "low", "high", "step", "values")),
+    BenchmarkSettings: frozenset(("batch_sizes", "iterations", "warmup_iterations")),
+    Selection: frozenset(("by", "tolerance")),
+    Conversion: frozenset(("int8", "opset", "tolerance")),
 }
 
 
 def settings_identity(
-    section: Section, *, exclude: Collection[str] = ()
+    section: Section, *, exclude: Collection[str] = (), first: Mapping[type[Section], frozenset[str]] = _FIRST
 ) -> dict[str, Any]:
     """A section as it stands in what something was made from: equal wherever it would have been equal in an older version.
 
     Args:
         section: The settings.
         exclude: Not these: they decide nothing.
+        first: The settings that are there in any case.
     """
     kind = type(section)
     dumped = section.model_dump()
     names = [n for n in dumped if n not in exclude]
-    return {n: dumped[n] for n in names if n in _FIRST[kind] or dumped[n] != default_of(kind, n)}
+    return {n: dumped[n] for n in names if n in first[kind] or dumped[n] != default_of(kind, n)}
 
 
 def default_of(kind: type[Section], name: str) -> Any:

@@ -86,9 +86,9 @@ class Predictor:
             raise BadData(f"{model}: gives {columns} logits for each piece, and {LABELS} has {len(self._info.tags)} tags")
 
     def entities(self, text: str) -> list[Entity]:
-        """The entities of a text, in order. A text of any length: long ones are read in overlapping windows, in time that grows with it.
+        """The entities of a text, in order. Any text of any length: long ones are read in overlapping windows, in linear time.
 
-        Any text: half a character (a lone surrogate) is read as U+FFFD, and stays what it is in the text of an entity.
+        Half a character (a lone surrogate) is read as U+FFFD, and stays what it is in the text of an entity.
 
         Raises:
             UsageError: it is no text.

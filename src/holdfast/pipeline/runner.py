@@ -24,7 +24,7 @@ from holdfast.errors import (
 from holdfast.integrations.watching import Stopped
 from holdfast.pipeline.examine import Examiner, Found, State
 from holdfast.pipeline.failing import in_words, may_pass
-from holdfast.pipeline.layout import CHECKPOINTS, RECORD, drop_checkpoints
+from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS, RECORD, drop_checkpoints
 from holdfast.pipeline.narration import Narration, Quiet
 from holdfast.pipeline.record import COMPARABLE, Record, went_on, write_record
 from holdfast.pipeline.sameness import same
@@ -319,7 +319,7 @@ class Runner:
         shown = "; ".join(lines[:5]) + (f"; and {len(lines) - 5} more" if len(lines) > 5 else "")
         return (
             f"{found.name}: {found.stage.folder} was made under other settings: {shown}. Set them back to go on with it, or "
-            "run with --fork (in a notebook: fork=True) to keep it and make another beside it"
+            f"run with --fork (in a notebook: fork=True) to keep it and make another beside it{_more_of(found)}"
         )
 
     def _safety(self, done: Mapping[str, Finished]) -> str:
@@ -344,6 +344,23 @@ class Runner:
         if not all(holding.values()) or not all(self._kept.values()) or lost:
             return "NOT BACKED UP"
         return next((s for s in ("WRITTEN", "UNKNOWN") if any(r.durability == s for r in ours)), "CONFIRMED")
+
+
+def _more_of(found: Found) -> str:
+    """What else leads on, by what differs: who asks for more does not want to hear of another beside it."""
+    keys = {line.partition(":")[0] for line in found.differences}
+    finished = found.record is not None and found.record.finished
+    if keys == {"training.epochs"} and found.name == "final_training" and finished and found.stage is not None:
+        return (
+            ". Another number of epochs has another learning rate at every step, so it is trained from its beginning; to train on the "
+            f"finished model instead, make it the backbone, {{name: ..., model: {found.stage.folder}/{CHECKPOINT}}}, with --fork"
+        )
+    if keys == {"training.epochs"}:
+        return ". Another number of epochs has another learning rate at every step, so it begins from its beginning"
+    if keys and all(k.startswith("hpo.search_space.") for k in keys):
+        asked = "; give it more trials as well (hpo.trials)" if finished else ""
+        return f". A search space may only become narrower in a study that goes on{asked}"
+    return ""
 
 
 def _at_or_below(path: str, folder: str) -> bool:

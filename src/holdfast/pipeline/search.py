@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     import optuna
 
 
-def suggest(trial: optuna.Trial, space: Mapping[str, Parameter], begun: Mapping[str, Sequence[Any]] | None = None) -> dict[str, Any]:
+def suggest(
+    trial: optuna.Trial, space: Mapping[str, Parameter], begun: Mapping[str, Sequence[Any]] | None = None
+) -> dict[str, Any]:
     """The parameters of a trial: those it was given before, and new ones for the rest. In the order of their names.
 
     Args:
@@ -65,7 +67,9 @@ def make_sampler(hpo: Hpo, seed: int) -> optuna.samplers.BaseSampler:
 def _allowed(space: Mapping[str, Parameter]) -> dict[str, Callable[[Any], bool]]:
     """For each choice whether a value, as the study has it, is one of those that are asked for now."""
     return {
-        name: functools.partial(_is_among, name, parameter.values) for name, parameter in space.items() if parameter.values is not None
+        name: functools.partial(_is_among, name, parameter.values)
+        for name, parameter in space.items()
+        if parameter.values is not None
     }
 
 
@@ -128,7 +132,9 @@ def summarize(trials: list[optuna.trial.FrozenTrial]) -> dict[str, Any]:
     best = best_trial(trials)
     if best is None:
         reasons = sorted({str(t.user_attrs.get("failed", t.state.name.lower())) for t in trials})
-        raise StageFailed(f"no trial is complete ({'; '.join(reasons)[:300]}); narrow the search space, and give it more trials (hpo.trials)")
+        raise StageFailed(
+            f"no trial is complete ({'; '.join(reasons)[:300]}); narrow the search space, and give it more trials (hpo.trials)"
+        )
     states: dict[str, int] = {}
     for trial in trials:
         states[trial.state.name] = states.get(trial.state.name, 0) + 1

@@ -153,8 +153,8 @@ def run_trials(sweep: Sweep, study: optuna.Study) -> None:
         sweep.keep(sweep.folder, float(finished + 1))
         if broken:
             raise StageFailed(
-                f"{sweep.backbone}: trial {trial.number} failed and left the GPU of no use to this process ({broken}); run again to go on "
-                "with the next trial, in a notebook after Runtime, Restart session"
+                f"{sweep.backbone}: trial {trial.number} failed and left the GPU of no use to this process ({broken}); run again "
+                "to go on with the next trial, in a notebook after Runtime, Restart session"
             )
 
 
@@ -183,10 +183,8 @@ def _announce(sweep: Sweep, finished: int) -> None:
     )
 
 
-def _run_trial(
-    sweep: Sweep, study: optuna.Study, trial: optuna.Trial, finished: int, begun: Mapping[str, Sequence[Any]]
-) -> str:
-    """One trial, from its last checkpoint on: told to the study exactly once. What left the device of no use; empty where it is well."""
+def _run_trial(sweep: Sweep, study: optuna.Study, trial: optuna.Trial, finished: int, begun: Mapping[str, Sequence[Any]]) -> str:
+    """One trial, from its last checkpoint on: told to the study exactly once. Gives what left the device of no use, if anything."""
     import optuna
     from optuna.trial import TrialState
 

@@ -235,8 +235,8 @@ class Keeper:
 
         Args:
             paths: Below outputs, each present here.
-            progress: What you count (finished trials, training step): a fresh machine takes the generation with most. A number of any
-                library, or a tensor of one; what cannot be compared (NaN, infinity, a text) is said, and the backup goes on without it.
+            progress: What you count (finished trials, training step): a fresh machine takes the generation with most. A number of
+                any library, or a tensor of one; what cannot be compared (NaN, a text) is said, and the backup goes on without it.
             wait: Seconds to wait for confirmation where it comes after the fact; 0 waits until everything is written to the store,
                 None for nothing.
 

@@ -42,8 +42,8 @@ def flush_at_exit(worker: Worker) -> None:
 
 def _terminated(number: int, frame: FrameType | None) -> None:
     if signal.getsignal(number) is not _terminated:
-        # Another handler came later and calls the one that it found, as Lightning's does. Whether the process ends is its to say, and
-        # when: it may still have to save. The queue lives on; what there is in it gets a little of the time that is left.
+        # Another handler came later and calls the one that it found, as Lightning's does. Whether the process ends is its to say,
+        # and when: it may still have to save. The queue lives on; what is in it gets a little of the time that is left.
         _flush(CHAINED_SECONDS, ending=False)
         return
     _flush(TERMINATED_SECONDS)
