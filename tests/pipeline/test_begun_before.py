@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import holdfast
+from holdfast.errors import MadeOtherwise
 from holdfast.pipeline.dataset import open_dataset
 from holdfast.pipeline.examine import Examiner, State
 from holdfast.pipeline.fingerprint import fingerprint
@@ -76,12 +77,22 @@ def forget_exact(machine: Machine) -> None:
         database.execute("update study_user_attributes set value_json = ? where key = 'made_from'", (kept,))
 
 
-def test_a_study_that_version_0_1_0_began_goes_on_at_its_newest_checkpoint(begun: Machine) -> None:
+def test_a_study_that_version_0_1_0_began_goes_on_at_its_newest_checkpoint_also_within_a_narrower_space(begun: Machine) -> None:
+    """The trial that was cut off has a batch size that is not asked for any more."""
+    assert state(begun) is State.BEGUN
+    narrower: dict[str, Any] = {"hpo__trials": 1, "hpo__search_space__batch_size": {"type": "choice", "values": [8.0]}}
+    assert state(begun, **narrower) is State.BEGUN
     told = Steps()
-    assert Runner(begun.keeper(), experiment(hpo__trials=1), narration=told).advance("hpo")
+    assert Runner(begun.keeper(), experiment(**narrower), narration=told).advance("hpo")
     assert told.first == 13
-    assert "trial 0 goes on" in str(told)
-    assert [t["state"] for t in trials(begun)] == ["COMPLETE"]
+    assert "goes on within a narrower search space" in str(told)
+    (trial,) = trials(begun)
+    assert (trial["state"], trial["params"]["batch_size"]) == ("COMPLETE", 4)
+    assert state(begun, **narrower) is State.DONE
+    with pytest.raises(MadeOtherwise, match=r"batch_size.* A search space may only become narrower in a study that goes on"):
+        Runner(begun.keeper(), experiment(hpo__trials=1)).advance("hpo")
+    with pytest.raises(MadeOtherwise, match=r"epochs: 2 then, 3 now.* Another number of epochs has another learning rate at every step"):
+        Runner(begun.keeper(), experiment(**narrower, training__epochs=3)).advance("hpo")
 
 
 @pytest.mark.parametrize("exact", [True, False])

@@ -7,15 +7,16 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
+import optuna
 import pytest
 
 from holdfast.errors import AnotherSession, ConfigurationError, LocalError, StageFailed
-from holdfast.pipeline.database import OtherOptuna, database_url
+from holdfast.pipeline.database import OtherOptuna, database_url, open_storage
 from holdfast.pipeline.failing import is_out_of_memory, may_pass
 from holdfast.pipeline.fingerprint import fingerprint
 from holdfast.pipeline.identity import study_made_from
 from holdfast.pipeline.sameness import differing, narrowed, same
-from holdfast.pipeline.search import most_epochs
+from holdfast.pipeline.search import most_epochs, summarize
 from holdfast.pipeline.settings import Hpo, Training
 from holdfast.pipeline.training import Job
 from tests.pipeline import cheap
@@ -31,6 +32,12 @@ def schedule(job: Job) -> None:
     """What a library says of a schedule that cannot be."""
     if job.settings.learning_rate < 1e-7:
         raise ValueError(f"lr_end (1e-07) must be smaller than initial lr ({job.settings.learning_rate})")
+
+
+def frozen(machine: Machine) -> list[optuna.trial.FrozenTrial]:
+    place = machine.root / cheap.STUDY / "study.db"
+    with open_storage(database_url(place), place) as storage:
+        return optuna.load_study(study_name="cheap", storage=storage).get_trials()
 
 
 def states(machine: Machine) -> list[str]:
@@ -132,6 +139,19 @@ def test_many_in_a_row_end_the_run_in_one_line_and_each_way_on_that_it_names_lea
     # mended
     run(machine, 7, failures_in_a_row=3)
     assert states(machine)[-1] == "COMPLETE"
+
+
+def test_a_study_of_which_no_trial_is_complete_goes_on_with_more_trials_in_a_narrower_space(rig: Rig) -> None:
+    machine, rates = rig.machine(), {"learning_rate": {"type": "choice", "values": [1e-8, 3e-3]}}
+
+    def stuck(job: Job) -> None:
+        raise ValueError("no schedule")
+
+    run(machine, 2, fails=stuck, search_space=rates)
+    with pytest.raises(StageFailed, match=r"no trial is complete \(ValueError: no schedule\); narrow the search space, and give it more"):
+        summarize(frozen(machine))
+    run(machine, 3, fails=schedule, search_space={"learning_rate": {"type": "choice", "values": [3e-3]}})
+    assert summarize(frozen(machine))["best_trial"] == 2
 
 
 def test_a_gpu_that_a_trial_left_of_no_use_fails_that_trial_alone_and_a_new_process_goes_on(rig: Rig) -> None:
