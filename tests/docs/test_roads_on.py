@@ -42,9 +42,7 @@ def refusals() -> tuple[Text, ...]:
     tree = {n for n, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.HoldfastError)}
     found = []
     for path, module in modules("."):
-        tree |= {
-            n.name for n in ast.walk(module) if isinstance(n, ast.ClassDef) and {ast.unparse(b) for b in n.bases} & tree
-        }
+        tree |= {n.name for n in ast.walk(module) if isinstance(n, ast.ClassDef) and {ast.unparse(b) for b in n.bases} & tree}
         for node in ast.walk(module):
             if not isinstance(node, ast.Raise) or not isinstance(node.exc, ast.Call):
                 continue

@@ -1,4 +1,4 @@
-"""From every refusal a road leads on: what it says is done, and the same call goes through. `docs/roads-on.md` names these walks."""
+"""From every refusal a road leads on: what it says is done, and the same call goes through. See `docs/roads-on.md`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,7 +112,9 @@ def test_without_a_store_the_verbs_that_need_one_say_how_to_give_one(rig: Rig) -
 
 
 def _rename(before: str, after: str) -> tuple[Callable[[Rig], Any], Callable[[Rig], Any]]:
-    return lambda rig: (rig.folder / before).rename(rig.folder / after), lambda rig: (rig.folder / after).rename(rig.folder / before)
+    return lambda rig: (rig.folder / before).rename(rig.folder / after), lambda rig: (rig.folder / after).rename(
+        rig.folder / before
+    )
 
 
 def _file_for_the_store(rig: Rig) -> None:
@@ -164,7 +165,7 @@ def test_a_workspace_begins_with_another_store_once_its_memory_is_deleted(kept: 
     assert rig.machine().keep.ensure("outputs/run")
 
 
-def test_what_somebody_deleted_from_the_store_for_good_is_absent_once_its_memory_and_mark_are_deleted(kept: Machine, rig: Rig) -> None:
+def test_what_is_deleted_from_the_store_for_good_is_absent_once_memory_and_mark_are_deleted(kept: Machine, rig: Rig) -> None:
     for manifest in rig.manifests():
         manifest.unlink()
     shutil.rmtree(kept.outputs)
@@ -172,8 +173,6 @@ def test_what_somebody_deleted_from_the_store_for_good_is_absent_once_its_memory
     assert found.outcome is Outcome.FAILED
     assert "\n" not in found.error
     shutil.rmtree(kept.root / ".holdfast")
-    found = rig.machine().keep.ensure("outputs/run")
-    print(found.error)
     for place in rig.store.iterdir():
         if place.is_dir() and place.name not in ("generations", "outputs"):
             shutil.rmtree(place)

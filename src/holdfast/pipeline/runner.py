@@ -352,8 +352,8 @@ def _more_of(found: Found) -> str:
     finished = found.record is not None and found.record.finished
     if keys == {"training.epochs"} and found.name == "final_training" and finished and found.stage is not None:
         return (
-            ". Another number of epochs has another learning rate at every step, so it is trained from its beginning; to train on the "
-            f"finished model instead, make it the backbone, {{name: ..., model: {found.stage.folder}/{CHECKPOINT}}}, with --fork"
+            ". Another number of epochs has another learning rate at every step, so it is trained from its beginning; to train on "
+            f"the finished model instead, make it the backbone, {{name: ..., model: {found.stage.folder}/{CHECKPOINT}}}, with --fork"
         )
     if keys == {"training.epochs"}:
         return ". Another number of epochs has another learning rate at every step, so it begins from its beginning"
