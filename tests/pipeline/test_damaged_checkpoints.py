@@ -11,8 +11,8 @@ import pytest
 from tests.pipeline.project import Lines, Project
 from tests.support import Machine, Rig
 
-#: Three epochs of eight steps, a checkpoint every second step: the ends of the first two are the best so far, each.
-THREE_EPOCHS = {"final_training__training": {"epochs": 3, "batch_size": 8}}
+#: Three epochs of five steps, a checkpoint at steps 2, 4, 5, 6, 8, 10, 12, 14, 15: the ends of the first two epochs are new bests.
+THREE_EPOCHS = {"final_training__training": {"epochs": 3, "batch_size": 8, "learning_rate": 5e-3}}
 SAVES = "outputs/final_training/micro/checkpoints"
 WEIGHTS = "outputs/final_training/micro/checkpoint/model.safetensors"
 
@@ -67,8 +67,8 @@ def test_a_damaged_newest_that_was_a_new_best_is_fetched_from_the_store_and_the_
     finished: tuple[Project, Machine], rig: Rig, uninterrupted: bytes
 ) -> None:
     training = Training(Project(rig, finished[0].template), finished[1])
-    training.killed(17)
-    training.place(16, "optimizer.pt").write_bytes(b"")
+    training.killed(11)
+    training.place(10, "optimizer.pt").write_bytes(b"")
     told = training.run(Told())
-    assert told.steps[0] == 17, str(told)
+    assert told.steps[0] == 11, str(told)
     assert training.machine.read(WEIGHTS) == uninterrupted
