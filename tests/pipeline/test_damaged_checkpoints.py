@@ -1,9 +1,8 @@
-"""A damaged checkpoint costs what it must and no more: the store's is taken, else the one before it, and from the beginning only aloud."""
+"""A damaged checkpoint costs what it must: the store's is taken, else the one before it; from the beginning only aloud."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from holdfast.errors import ConfigurationError, MadeOtherwise, UsageError
+from holdfast.integrations.watching import Copies
 from holdfast.pipeline.dataset import Dataset, open_dataset
 from holdfast.pipeline.device import resolve_device
 from holdfast.pipeline.experiment import explain
@@ -20,7 +21,14 @@ from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS, trial_folder
 from holdfast.pipeline.narration import Narration, Quiet
 from holdfast.pipeline.search import best_trial, make_pruner, make_sampler, most_epochs
 from holdfast.pipeline.settings import TINY, Hpo, StudyStorage, Training, changed
-from holdfast.pipeline.storage import RestoreFromDrive, bring_back, setup_checkpoint_storage, storage_settings, takes_a_path
+from holdfast.pipeline.storage import (
+    AttachedCopies,
+    RestoreFromDrive,
+    bring_back,
+    setup_checkpoint_storage,
+    storage_settings,
+    takes_a_path,
+)
 from holdfast.pipeline.sweep import KeepStudy, Sweep, run_trials
 from holdfast.pipeline.tiny import make_tiny
 from holdfast.pipeline.training import prepare
@@ -55,6 +63,7 @@ def run_local_hpo_sweep(
     precision: str | None = None,
     keep: KeepStudy | None = None,
     at_stake: Callable[[], AtStake | None] | None = None,
+    copies: Copies | None = None,
     narration: Narration | None = None,
     time_is_over: Callable[[], bool] = lambda: False,
     begin: Callable[[], None] = lambda: None,
@@ -84,6 +93,7 @@ def run_local_hpo_sweep(
         precision: What `auto` meant when the study was begun; a study does not change its number format half-way.
         keep: Called with the study's folder and how many trials it holds, whenever something worth keeping is there.
         at_stake: What a disconnect would cost now, as `Keeper.at_stake` says; shown as it goes. Default: asks the attached keeper.
+        copies: Where checkpoints that are damaged here come back from. Default: the attached keeper's store.
         narration: Tells how it goes.
         time_is_over: Asked between steps; once true, what runs is saved and `Stopped` is raised.
         begin: Called once everything is checked and brought back, before the first trial.
@@ -117,6 +127,7 @@ def run_local_hpo_sweep(
         folder=folder,
         keep=keep or _keep_with_attached,
         at_stake=at_stake or functools.partial(_at_stake_for_attached, folder.absolute()),
+        copies=copies or AttachedCopies(storage),
         narration=narration or Quiet(),
         time_is_over=time_is_over,
     )
