@@ -67,14 +67,13 @@ class KeptCopies(Copies):
             answer = now or answer
         return answer
 
-    def set_aside(self, place: Path) -> None:
-        """Below `holdfast-aside/`, which is in no backup; beside it where that is on another disk."""
+    def set_aside(self, place: Path) -> Path:
+        """Below `holdfast-aside/`, which is in no backup; beside it where it lies outside outputs."""
         try:
-            self._keeper.workspace.key(place.absolute())
+            key = self._keeper.workspace.key(place.absolute())
         except UsageError:
-            super().set_aside(place)
-        else:
-            self._keeper.workspace.set_aside(place.absolute())
+            return super().set_aside(place)
+        return self._keeper.workspace.set_aside(place.absolute()) / key.value
 
     def _generations(self, key: Key) -> list[_Generation]:
         """Those that hold the checkpoint with its marker, newest first."""

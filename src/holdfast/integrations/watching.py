@@ -50,9 +50,9 @@ class Copies:
         """
         return Fetched("there is no store to fetch it from")
 
-    def set_aside(self, place: Path) -> None:
-        """Move out of the way what cannot be used, never deleting it."""
-        set_aside(place, "damaged")
+    def set_aside(self, place: Path) -> Path:
+        """Move out of the way what cannot be used, never deleting it. Gives its new place."""
+        return set_aside(place, "damaged")
 
 
 class Watcher:

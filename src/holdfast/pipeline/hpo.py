@@ -29,7 +29,7 @@ from holdfast.pipeline.storage import (
     storage_settings,
     takes_a_path,
 )
-from holdfast.pipeline.sweep import KeepStudy, Sweep, run_trials
+from holdfast.pipeline.sweep import KeepStudy, Sweep, put_damaged_aside, run_trials
 from holdfast.pipeline.tiny import make_tiny
 from holdfast.pipeline.training import prepare
 from holdfast.session.functions import attached
@@ -136,7 +136,7 @@ def run_local_hpo_sweep(
     prepare(sweep.job(training, folder))  # what cannot be used is found before anything says that this study was begun
     with _open_study(sweep, uri, storage.study_name or backbone) as study:
         if path is not None and restore_from_drive is not None:
-            _restore_trials(study, folder, restore_from_drive, storage)
+            _restore_trials(study, folder, restore_from_drive, storage, sweep.copies)
         begin()
         run_trials(sweep, study)
         return study
@@ -186,7 +186,7 @@ def _at_stake_for_attached(folder: Path) -> AtStake | None:
         return None
 
 
-def _restore_trials(study: optuna.Study, folder: Path, restore: RestoreFromDrive, storage: StudyStorage) -> None:
+def _restore_trials(study: optuna.Study, folder: Path, restore: RestoreFromDrive, storage: StudyStorage, copies: Copies) -> None:
     """Each trial that is needed, by its own path, before anything is backed up: what a killed one had saved, the best weights."""
     from optuna.trial import TrialState
 
@@ -195,6 +195,7 @@ def _restore_trials(study: optuna.Study, folder: Path, restore: RestoreFromDrive
     wanted = {t.number: CHECKPOINTS for t in trials if t.state is TrialState.RUNNING}
     if best is not None:
         wanted[best.number] = CHECKPOINT
+        put_damaged_aside(folder / trial_folder(best.number), copies)
     keeper = attached()
     if not takes_a_path(restore):  # it was made for the study's path
         restore = keeper.ensure if keeper is not None else lambda _: False

@@ -251,9 +251,9 @@ class AttachedCopies(Copies):
             bring_back(folder, ask, self._storage, "the checkpoint")
         return answer
 
-    def set_aside(self, place: Path) -> None:
+    def set_aside(self, place: Path) -> Path:
         """See `Copies`."""
-        _copies().set_aside(place)
+        return _copies().set_aside(place)
 
 
 def _copies() -> Copies:

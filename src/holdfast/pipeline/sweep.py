@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import StageFailed
+from holdfast.errors import BadData, NotRestored, StageFailed
 from holdfast.integrations.watching import Copies, Diverged, Stopped, Watcher
+from holdfast.pipeline.checkpoint import weight_files
 from holdfast.pipeline.dataset import Dataset
 from holdfast.pipeline.device import describe_device
 from holdfast.pipeline.evaluation import evaluate
@@ -155,12 +156,24 @@ def _remake_best(sweep: Sweep, trials: list[optuna.trial.FrozenTrial]) -> None:
     if best is None:
         return
     folder = sweep.folder / trial_folder(best.number)
-    if (folder / CHECKPOINT / "model.safetensors").is_file():
+    put_damaged_aside(folder, sweep.copies)
+    if (folder / CHECKPOINT).is_dir():
         return
     sweep.narration.warn(f"{sweep.backbone}: the weights of the best trial ({best.number}) are lost; training them again")
     train(sweep.job(changed(sweep.training, best.params), folder), _Telling(sweep, best.number), sweep.clock)
     drop_checkpoints(folder)
     sweep.keep(sweep.folder, float(sum(t.state.is_finished() for t in trials)))
+
+
+def put_damaged_aside(folder: Path, copies: Copies) -> None:
+    """Move aside the finished weights of a trial where they are cut short: the store's take their place, or new ones."""
+    try:
+        weight_files(folder / CHECKPOINT)
+    except NotRestored:
+        return
+    except BadData as error:
+        log.warning("%s; it is moved aside", error)
+        copies.set_aside(folder / CHECKPOINT)
 
 
 def _announce(sweep: Sweep, finished: int) -> None:
