@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from holdfast.errors import NotRestored, StoreError
+from holdfast.integrations.checkpoints import MARKER, damage, sealed
 from holdfast.integrations.fetching import KeptCopies
 from holdfast.integrations.watching import Fetched
 from holdfast.pipeline.fingerprint import differences
@@ -191,12 +192,28 @@ class Examiner:
             NotRestored: it could not be restored, or the store could not be read, and going on would be too dear; or the store has
                 another checkpoint or database than what is here, and somebody has to say which counts.
         """
-        answer = self.patiently(
-            str(key), precious, lambda: self.keeper.ensure(key), lambda r: r.error if r.outcome is Outcome.FAILED else ""
-        )
+
+        def ask() -> Restored:
+            return self.patiently(
+                str(key), precious, lambda: self.keeper.ensure(key), lambda r: r.error if r.outcome is Outcome.FAILED else ""
+            )
+
+        answer = ask()
+        if answer.outcome is Outcome.DIFFERS and self._mended(self.keeper.root / key):
+            answer = ask()
         if answer.outcome is Outcome.DIFFERS:
             raise NotRestored(answer.error)
         return answer
+
+    def _mended(self, place: Path) -> bool:
+        """Whether a checkpoint that differs from the store's was no work but damaged, by its own marker, and is whole again."""
+        mended = False
+        for marker in place.rglob(MARKER):
+            saved = sealed(marker.parent)
+            if saved is not None and damage(saved) and not KeptCopies(self.keeper).fetch(marker.parent).why:
+                log.warning("%s: differed because it was damaged here; it is fetched from the store", marker.parent)
+                mended = True
+        return mended
 
     def _held(self, stage: Stage) -> Held:
         """What the store holds of a stage's folder; nothing where there is no store."""
