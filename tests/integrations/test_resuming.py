@@ -254,7 +254,7 @@ def test_of_a_training_that_is_over_only_the_weights_it_was_made_for_are_needed(
     save(tmp_path, 20, 15, over=True)
     save(tmp_path, 10, 10) if not (tmp_path / "checkpoint-10").exists() else None
     harm(tmp_path)
-    found = search(tmp_path, Copies(), print, Wanted(MADE_FROM, finish=True))
+    found = search(tmp_path, Copies(), print, Wanted(MADE_FROM.__eq__, finish=True))
     assert found.start is not None
     assert found.start.step == step
 
@@ -263,8 +263,8 @@ def test_best_weights_that_nobody_asked_for_need_not_be_there(tmp_path: Path) ->
     save(tmp_path, 5, 5)
     save(tmp_path, 8, 5)
     lost(5)(tmp_path)
-    assert search(tmp_path, Copies(), print, Wanted(MADE_FROM, best=False)).start is not None
-    assert search(tmp_path, Copies(), print, Wanted(MADE_FROM)).start is None
+    assert search(tmp_path, Copies(), print, Wanted(MADE_FROM.__eq__, best=False)).start is not None
+    assert search(tmp_path, Copies(), print, Wanted(MADE_FROM.__eq__)).start is None
 
 
 def test_a_checkpoint_of_other_settings_is_neither_taken_nor_deleted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -279,7 +279,7 @@ def test_a_checkpoint_of_other_settings_is_neither_taken_nor_deleted(tmp_path: P
 def test_in_a_folder_of_our_own_only_what_a_kill_cut_off_is_deleted(tmp_path: Path) -> None:
     save(tmp_path, 4, None)
     cut_off(6, "model.safetensors")(tmp_path)
-    wanted = Wanted(MADE_FROM, own=True)
+    wanted = Wanted(MADE_FROM.__eq__, own=True)
     clear_the_way(tmp_path, search(tmp_path, Copies(), print, wanted), Copies(), print, wanted)
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-4"]
 

@@ -28,13 +28,13 @@ class Wanted:
     """What a training needs of its checkpoints.
 
     Args:
-        made_from: Fingerprint of the training; None takes any.
+        ours: Whether a fingerprint is this training's; None takes any.
         best: The best weights are what it is made for, so a checkpoint whose best weights are lost does not serve.
         finish: Of a training that is over only the weights are needed. Without it the library goes on with it as with any other.
         own: The folder is nobody else's, so what a kill left of a checkpoint in the making may be deleted.
     """
 
-    made_from: str | None = None
+    ours: Callable[[str], bool] | None = None
     best: bool = True
     finish: bool = False
     own: bool = False
@@ -90,6 +90,10 @@ class _Looking:
         self.patient = patient
         self.unknown = False
 
+    def is_ours(self, saved: SavedCheckpoint) -> bool:
+        """Whether it is a checkpoint of this training."""
+        return self.wanted.ours is None or self.wanted.ours(saved.made_from)
+
     def judge(self, step: int) -> SavedCheckpoint:
         """The checkpoint of this step, mended where it has to be.
 
@@ -110,7 +114,7 @@ class _Looking:
         return saved
 
     def _ours(self, saved: SavedCheckpoint) -> SavedCheckpoint:
-        if self.wanted.made_from not in (None, saved.made_from):
+        if not self.is_ours(saved):
             raise _Unusable("was saved by a training under other settings")
         return saved
 
@@ -160,7 +164,7 @@ def search(
         except _Unusable as why:
             place = folder / f"checkpoint-{step}"
             saved = sealed(place)
-            ours = saved is not None and looking.wanted.made_from in (None, saved.made_from)
+            ours = saved is not None and looking.is_ours(saved)
             passed.append(Passed(step, str(why), saved if ours else None, ours or is_cut_off(place)))
     return Search(None, tuple(passed), looking.unknown)
 

@@ -42,7 +42,7 @@ def resume_from(folder: str | Path, keeper: Keeper | None = None, *, made_from: 
     Raises:
         NotRestored: nothing serves here, and the store cannot be read now.
     """
-    place, wanted = Path(folder), Wanted(made_from, best)
+    place, wanted = Path(folder), Wanted(None if made_from is None else made_from.__eq__, best)
     copies, told = Copies() if keeper is None else KeptCopies(keeper), Watcher().told
     found = search(place, copies, told, wanted)
     if found.start is None and found.unknown:

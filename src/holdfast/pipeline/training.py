@@ -122,7 +122,7 @@ def train(job: Job, watcher: Watcher, clock: Callable[[], float]) -> Trained:
     """
     saves = job.folder / CHECKPOINTS
     prepared = prepare(job)
-    wanted = Wanted(job.fingerprint, best=job.settings.keep == "best", finish=True, own=True)
+    wanted = Wanted(job.fingerprint.__eq__, best=job.settings.keep == "best", finish=True, own=True)
     found = search(saves, watcher.copies, watcher.told, wanted)
     if found.start is None and found.unknown:  # before all of it is done again, a store that comes back is waited for
         found = search(saves, watcher.copies, watcher.told, wanted, patient=True)
