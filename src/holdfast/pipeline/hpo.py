@@ -122,9 +122,9 @@ def run_local_hpo_sweep(
         hpo=hpo.model_copy(update={"checkpoint": storage}),
         training=training,
         data=data,
-        seed=int(plain_number(seed)),
-        max_length=int(plain_number(max_length)),
-        stride=int(plain_number(stride)),
+        seed=_whole("seed", seed),
+        max_length=_whole("max_length", max_length),
+        stride=_whole("stride", stride),
         device=resolve_device(device),
         precision=precision,
         folder=folder,
@@ -163,6 +163,16 @@ def _checked(given: Any, model: type[Any], name: str) -> Any:
         return model.model_validate(dict(given))
     except ValidationError as error:
         raise ConfigurationError(explain(error, name, model=model)) from error
+
+
+def _whole(name: str, value: Any) -> int:
+    try:
+        found = plain_number(value)
+    except ValueError as error:
+        raise UsageError(f"{name}: {value!r}: {error}; give a whole number") from error
+    if found != int(found):
+        raise UsageError(f"{name}: {value!r}: give a whole number")
+    return int(found)
 
 
 def _changed(training: Training, changes: Mapping[str, Any]) -> Training:

@@ -354,7 +354,7 @@ def _more_of(found: Found) -> str:
     if keys == {"training.epochs"} and found.name == "final_training" and finished and found.stage is not None:
         return (
             ". Another number of epochs has another learning rate at every step, so it is trained from its beginning; to train on "
-            f"the finished model instead, make it the backbone, {{name: ..., model: {found.stage.folder}/{CHECKPOINT}}}, with --fork"
+            f"the finished one, make it the backbone, {{name: ..., model: {found.stage.folder}/{CHECKPOINT}}}, with --fork"
         )
     if keys == {"training.epochs"}:
         return ". Another number of epochs has another learning rate at every step, so it begins from its beginning"
