@@ -1,4 +1,7 @@
-"""Goes on: the steps that are done are rows of a database."""
+"""Goes on: the steps that are done are rows of a database.
+
+The drill says: HELD
+"""
 
 import sqlite3
 import time

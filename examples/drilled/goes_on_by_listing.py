@@ -1,4 +1,7 @@
-"""Goes on: what is still to do is what the folder does not list."""
+"""Goes on: what is still to do is what the folder does not list.
+
+The drill says: HELD
+"""
 
 import time
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""Goes on: from the newest of two checkpoints, the older ones are deleted."""
+"""Goes on: from the newest of two checkpoints, the older ones are deleted.
+
+The drill says: HELD
+"""
 
 import time
 from pathlib import Path
@@ -12,6 +15,7 @@ run.mkdir(parents=True, exist_ok=True)
 
 
 def checkpoints() -> list[Path]:
+    """The older first."""
     return sorted(run.glob("checkpoint-*.txt"))
 
 

@@ -1,4 +1,7 @@
-"""Goes on: a file for each step, and one that is there is not made again."""
+"""Goes on: a file for each step, and one that is there is not made again.
+
+The drill says: HELD
+"""
 
 import time
 from pathlib import Path

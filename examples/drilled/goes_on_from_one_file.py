@@ -1,4 +1,7 @@
-"""Goes on: from one checkpoint that is written again and again; with nothing to do once the result is there."""
+"""Goes on: from one checkpoint that is written again and again; with nothing to do once the result is there.
+
+The drill says: HELD
+"""
 
 import json
 import time

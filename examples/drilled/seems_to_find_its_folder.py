@@ -1,4 +1,7 @@
-"""Only seems to go on: it would, but each start has a folder of its own, named by the clock."""
+"""Only seems to go on: it would, but each start has a folder of its own, named by the clock.
+
+The drill says: EVERY START BEGINS ANEW
+"""
 
 import time
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""Only seems to go on: it would, but each start takes the next free number."""
+"""Only seems to go on: it would, but each start takes the next free number.
+
+The drill says: EVERY START BEGINS ANEW
+"""
 
 import time
 from pathlib import Path

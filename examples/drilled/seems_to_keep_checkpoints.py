@@ -1,4 +1,7 @@
-"""Only seems to go on: the checkpoints lie on a fast disk, and a link leads there."""
+"""Only seems to go on: the checkpoints lie on a fast disk, and a link leads there.
+
+The drill says: EVERY START BEGINS ANEW
+"""
 
 import os
 import tempfile

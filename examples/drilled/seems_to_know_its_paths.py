@@ -1,4 +1,7 @@
-"""Only seems to go on: it notes where its newest checkpoint lies, from the root of this machine."""
+"""Only seems to go on: it notes where its newest checkpoint lies, from the root of this machine.
+
+The drill says: GETS NO FURTHER
+"""
 
 import json
 import time

@@ -1,4 +1,7 @@
-"""Only seems to go on: everything comes back, and the loop begins at 0."""
+"""Only seems to go on: everything comes back, and the loop begins at 0.
+
+The drill says: EVERY START BEGINS ANEW
+"""
 
 import time
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""Only seems to go on: a checkpoint is written after each step, and nobody reads it."""
+"""Only seems to go on: a checkpoint is written after each step, and nobody reads it.
+
+The drill says: EVERY START BEGINS ANEW
+"""
 
 import json
 import time

@@ -114,7 +114,7 @@ class Machine:
         usual = {k: v if k in _KEPT else self._here(v) for k, v in self._environment.items() if k not in _HOSTED}
         own = {"HOLDFAST_DRIVE": str(self._drive), "TMPDIR": str(self._scratch), MARK: str(self._place), "PWD": str(folder)}
         watch, begun = self._watch(self.root), time.monotonic()
-        told = begun
+        told = begun - _TELL_SECONDS
         self._running = Running([self._here(word) for word in self._command], folder, {**usual, **own}, self._log)
         while (left := begun + seconds - time.monotonic()) > 0:
             if (code := self._running.wait(min(left, watch.look()))) is not None:

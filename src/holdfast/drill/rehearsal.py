@@ -248,9 +248,9 @@ class _Drill:
         if tally.in_a_row == MOST_FAILURES:
             return (
                 f"after {self._so_far} {tally.in_a_row} starts in a row failed by themselves, "
-                f"the last with exit code {tally.failures[-1]}{self._said}"
+                f"the last with exit code {tally.failures[-1]}"
             )
-        return f"after {self._so_far} it takes over {tempo.patience:.0f} s, and takes {tempo.whole:.0f} s without one{self._said}"
+        return f"after {self._so_far} it takes over {tempo.patience:.0f} s, and takes {tempo.whole:.0f} s without one"
 
     def _report(self, reference: _Reference, tally: _Tally) -> Report:
         """What it came to. The last machine is still there."""
@@ -275,6 +275,7 @@ class _Drill:
             names=reference.names or new_names(reference.written, written, made.keys() - reference.made.keys()),
             local=tuple(sorted(path for path, file in reference.made.items() if file.local)),
             stuck=tally.stuck,
+            tail=self._said.removeprefix("; ") if tally.stuck else "",
         )
 
     def _going_on(self, reference: _Reference, tally: _Tally, written: list[Write]) -> GoingOn:

@@ -22,7 +22,7 @@ class Outcome(enum.Enum):
     """What a drill comes to, as its first word says it."""
 
     HELD = "HELD"
-    ANEW = "BEGINS ANEW"
+    ANEW = "EVERY START BEGINS ANEW"
     NOT_HELD = "NOT HELD"
     STUCK = "GETS NO FURTHER"
     NOT_REHEARSED = "NOT REHEARSED"
@@ -87,6 +87,7 @@ class Report:
         names: What a start makes again under another name: the earlier name, the new one.
         local: Files in which the folder of the machine stands that made them.
         stuck: Why it got no further and was given up; empty where it came to its end.
+        tail: The end of what it printed then.
     """
 
     asked: int
@@ -105,6 +106,7 @@ class Report:
     names: tuple[tuple[str, str], ...] = ()
     local: tuple[str, ...] = ()
     stuck: str = ""
+    tail: str = ""
 
     @property
     def held(self) -> bool:
@@ -142,13 +144,13 @@ class Report:
     def _reason(self) -> str:
         match self.outcome:
             case Outcome.STUCK:
-                return f"{self.stuck}{f'; {_paths(self.local)}' if self.local else ''}"
+                return "; ".join([self.stuck, *([_paths(self.local)] if self.local else []), self.tail])
             case Outcome.NOT_REHEARSED if not self.kills:
                 return "the command finished before its first kill, so nothing was shown; it is too short for a drill"
             case Outcome.NOT_REHEARSED:
                 return "nothing was compared, for --varies names all that the command makes"
             case Outcome.ANEW:
-                return "; ".join([f"every start begins anew: {self._begun_anew}", *self._problems])
+                return "; ".join([self._begun_anew, *self._problems])
             case Outcome.NOT_HELD:
                 return ", and ".join([*self._problems, *(["every start began anew"] if self.going_on.anew else [])])
         lost = [k for k in self.kills if k.loss]
