@@ -12,9 +12,10 @@ import pytest
 from holdfast.drill.comparing import Difference, File, compare, left_out, without
 from holdfast.drill.going_on import GoingOn
 from holdfast.drill.judging import Loss, Shown, bound, is_within, loss
-from holdfast.drill.moments import Course, Tempo, after, moment, reached, repeated
+from holdfast.drill.moments import Course, Tempo, Until, after, moment, reached, repeated
 from holdfast.drill.report import Kill, Outcome, Report, Traffic, as_json, lines
 from holdfast.drill.telling import telling
+from holdfast.drill.written import Write
 from holdfast.session.reports import ArtifactStatus
 from holdfast.store.keys import Key
 
@@ -96,6 +97,18 @@ def test_work_is_repeated_only_beyond_one_run_and_its_further_starts() -> None:
 def test_a_start_that_takes_longer_than_a_whole_run_leaves_no_negative_work() -> None:
     assert Tempo(whole=1.0, idle=1.5).work == 0.0
     assert moment(Random(1), Tempo(whole=1.0, idle=1.5), Course(0.0), 1) == 1.0
+
+
+def test_a_run_is_killed_where_it_is_as_far_as_the_moment_says_however_fast_it_starts() -> None:
+    written = [Write(3.0 + n, "outputs/step") for n in range(10)]
+    until = Until.of(7.0, TEMPO, written)
+    assert (until.seconds, until.writes, until.first, until.grace) == (7.0, 5, 3.0, 12.0)
+    assert until.end(None, None) == 19.0, "nothing is written yet"
+    assert until.end(3.0, None) == 7.0, "as fast"
+    assert until.end(5.0, None) == 9.0, "it started later"
+    assert until.end(1.0, 4.0) == 4.0 + until.then, "it started sooner"
+    assert Until.of(2.5, TEMPO, written).end(None, None) == 2.5, "nothing is expected to be written by then"
+    assert Until.of(7.0, TEMPO, written[:3]).end(None, None) == 7.0, "it writes too little to tell"
 
 
 # -- what it cost ----------------------------------------------------------------------------------------------------------

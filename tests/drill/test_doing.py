@@ -23,6 +23,7 @@ from holdfast.drill.comparing import File
 from holdfast.drill.drives import FolderDrive
 from holdfast.drill.inventory import Seeing
 from holdfast.drill.machine import Machine
+from holdfast.drill.moments import Until
 from holdfast.drill.processes import MARK, Running
 from holdfast.drill.report import Traffic
 from holdfast.drill.watching import Watch
@@ -268,7 +269,7 @@ def test_every_machine_has_a_path_of_its_own_and_words_and_environment_name_that
     places = []
     for _ in range(2):
         machine.renew()
-        run = machine.run(60, lambda _: None)
+        run = machine.run(Until(60), lambda _: None)
         places.append(machine.root)
         assert run.code == 0
         assert [write.path for write in run.written] == ["outputs/said"]
@@ -329,7 +330,7 @@ def test_a_command_that_ends_in_the_instant_of_the_kill_has_ended_and_leaves_not
         time.sleep(0.5)
 
     try:
-        run = machine.run(0.01, held_up)
+        run = machine.run(Until(0.01), held_up)
         before = ticks.stat().st_size
         time.sleep(0.1)
         assert run.code == 0

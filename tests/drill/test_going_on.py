@@ -83,7 +83,8 @@ def test_a_start_that_begins_anew_does_without_nothing_whatever_the_names(case: 
 def test_what_cannot_be_told_is_not_called_anew() -> None:
     told = course(ANEW["step files"])
     assert not replace(told, worked=0.5).anew, "it was killed before it got anywhere"
-    assert not replace(told, last=4.0).anew, "it took much less time"
+    assert not replace(told, last=3.0).anew, "it took much less time"
+    assert replace(told, last=3.0, back=0.0, empty=True).anew, "whatever it took, there was nothing to go on with"
     assert not replace(told, saved=0.5, back=0.6).anew, "what little came back was gone on with"
     assert not GoingOn(0.0).anew
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from holdfast.drill.moments import Until
 from holdfast.drill.processes import MARK, Running
 from holdfast.drill.watching import Watch
 from holdfast.drill.written import Written
@@ -103,8 +104,8 @@ class Machine:
         shutil.copytree(self._pristine, self.root, symlinks=True)
         self._scratch.mkdir()
 
-    def run(self, seconds: float, tick: Tick) -> Run:
-        """Run the command to its end, for so many seconds at the most. What it leaves running after its end is killed.
+    def run(self, until: Until, tick: Tick) -> Run:
+        """Run the command to its end, or until it is to be killed. What it leaves running after its end is killed.
 
         Raises:
             UsageError: there is no such program.
@@ -116,8 +117,13 @@ class Machine:
         watch, begun = self._watch(self.root), time.monotonic()
         told = begun - _TELL_SECONDS
         self._running = Running([self._here(word) for word in self._command], folder, {**usual, **own}, self._log)
-        while (left := begun + seconds - time.monotonic()) > 0:
-            if (code := self._running.wait(min(left, watch.look()))) is not None:
+        first: float | None = None
+        reached: float | None = None
+        while (left := begun + until.end(first, reached) - time.monotonic()) > 0:
+            pause, now = watch.look(), time.monotonic() - begun
+            first = now if first is None and watch.count else first
+            reached = now if reached is None and watch.count >= until.writes else reached
+            if (code := self._running.wait(min(left, pause))) is not None:
                 took, at = time.monotonic() - begun, time.time()
                 self.kill()
                 watch.look()

@@ -6,17 +6,20 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from holdfast.drill.comparing import Inventory
-from holdfast.drill.written import Written, lead, skipped
+from holdfast.drill.written import Written, lead, skipped, stretch
 
 #: No run is let nearer to the end that is to be expected: how long things take varies.
 _MOST_OF_WHAT_IS_LEFT = 0.75
 #: A command that never gets anywhere would otherwise be let run nearly to its end each time.
 _MOST_STRETCH = 4.0
+#: A run that writes less often than this does not show by its writes how far it is.
+_FEW = 4
 #: With this share of the work a start has something to go on with.
 _ENOUGH_KEPT = 0.25
-#: A start that finds everything done and takes no more than this share of a whole run, in time or in what it writes, repeats
-#: next to nothing.
+#: A start that finds everything done and writes no more than this share of it again repeats next to nothing.
 _IDLE = 0.2
+#: Nor does one that writes it again in less than this share of the time that it took.
+_REPEATED = 0.5
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ class Tempo:
             again: What the other one wrote.
         """
         done = max((write.at for write in written), default=0.0)
-        if idle <= _IDLE * whole or done - skipped(written, again, 0.0) <= _IDLE * done:
+        repeats = 1 - skipped(written, again, 0.0) / done if done else 0.0
+        if repeats <= _IDLE or idle < _REPEATED * repeats * whole:
             return cls(whole, idle)
         return cls(whole, idle, min(lead(written), lead(again)))
 
@@ -97,6 +101,48 @@ def moment(lot: Random, tempo: Tempo, course: Course, kills: int) -> float:
     if kills == 1 and course.kept < _ENOUGH_KEPT * tempo.work:
         share = _MOST_OF_WHAT_IS_LEFT * course.left * (1 + share / course.left) / 2 if course.left else share
     return tempo.startup + min(course.stretch * share, _MOST_OF_WHAT_IS_LEFT * course.left)
+
+
+@dataclass(frozen=True)
+class Until:
+    """When a run is to be killed, whether this machine starts it sooner or later than the uninterrupted one.
+
+    Args:
+        seconds: After its start, if it is as fast as that one.
+        writes: So many had been made there by then; 0 where none, or where too few are made to tell.
+        then: Seconds from the last of these.
+        first: When the first of them was made there.
+        grace: Seconds more for a run that has written nothing yet.
+    """
+
+    seconds: float
+    writes: int = 0
+    then: float = 0.0
+    first: float = 0.0
+    grace: float = 0.0
+
+    @classmethod
+    def of(cls, seconds: float, tempo: Tempo, written: Written) -> Until:
+        """At a moment of a run of this tempo that writes like that."""
+        share = (seconds - tempo.startup) / tempo.work if tempo.work else 0.0
+        due = share * len(written)
+        if due < 1 or len(written) < _FEW:
+            return cls(seconds)
+        return cls(seconds, int(due), (due - int(due)) * stretch(written) / len(written), written[0].at, tempo.whole)
+
+    def end(self, first: float | None, reached: float | None) -> float:
+        """Seconds after its start at which the run is to be killed.
+
+        Args:
+            first: When it was seen to write first; None where it has not yet.
+            reached: When it was seen to have written as often as it should have; None where it has not yet.
+        """
+        if not self.writes:
+            return self.seconds
+        if first is None:
+            return self.seconds + self.grace
+        end = self.seconds + max(first - self.first, 0.0)
+        return end if reached is None else min(end, reached + self.then)
 
 
 def after(tempo: Tempo, course: Course, *, moved: bool, reached: float, lasted: float, lost: float) -> Course:

@@ -19,12 +19,12 @@ from holdfast.drill.going_on import GoingOn
 from holdfast.drill.inventory import Seeing, take
 from holdfast.drill.judging import Shown, bound, loss
 from holdfast.drill.machine import Machine, Run
-from holdfast.drill.moments import Course, Tempo, after, moment, reached
+from holdfast.drill.moments import Course, Tempo, Until, after, moment, reached
 from holdfast.drill.report import Kill, Report
 from holdfast.drill.scratch import scratch
 from holdfast.drill.telling import Nothing, Telling
 from holdfast.drill.watching import Watch
-from holdfast.drill.written import Write, Written, new_names, skipped
+from holdfast.drill.written import Write, Written, lead, new_names, skipped, stretch
 from holdfast.errors import CommandFailed, StoreError
 from holdfast.session.attach import open_keeper
 from holdfast.session.config import CONFIG_FILE, Config
@@ -202,7 +202,7 @@ class _Drill:
         return _Reference(made, restless, tempo, whole.at - whole.seconds, whole.written, names)
 
     def _uninterrupted(self, what: str) -> Run:
-        run = self._run(what, _ANY_TIME)
+        run = self._run(what, Until(_ANY_TIME))
         if run.code != 0:
             raise CommandFailed(f"{self._named} failed with exit code {run.code} in {what}, before anything was killed{self._said}")
         return run
@@ -217,7 +217,9 @@ class _Drill:
         self._drive.connect()
         while not tally.stuck:
             open_kills = self._wish.kills - len(self._kills)
-            run = self._run(f"run {len(tally.runs) + 1}", moment(lot, tempo, course, open_kills) if open_kills else tempo.patience)
+            at = moment(lot, tempo, course, open_kills) if open_kills else 0.0
+            until = Until.of(at, tempo, reference.written) if open_kills else Until(tempo.patience)
+            run = self._run(f"run {len(tally.runs) + 1}", until)
             tally.runs.append(run.seconds)
             tally.since.append(run)
             if run.code == 0:
@@ -279,15 +281,19 @@ class _Drill:
         )
 
     def _going_on(self, reference: _Reference, tally: _Tally, written: list[Write]) -> GoingOn:
-        tempo = reference.tempo
-        worked = [(max(kill.after - tempo.startup, 0.0), kill.loss.seconds) for kill in self._kills]
+        # A start with nothing to do can take longer than one from nothing takes to its first work: it looks at all that is there.
+        startup = min(reference.tempo.startup, lead(reference.written))
+        worked = [(max(kill.after - startup, 0.0), kill.loss.seconds) for kill in self._kills]
+        whole, work = stretch(reference.written), reference.tempo.whole - startup
+        last = sum(stretch(r.written) * work / whole if whole else max(r.seconds - startup, 0.0) for r in tally.since)
         return GoingOn(
-            work=tempo.work,
+            work=work,
             worked=sum(seconds for seconds, _ in worked),
             kept=sum(max(seconds - lost, 0.0) for seconds, lost in worked) if tally.back else 0.0,
-            back=max(reached(reference.made, tally.back, reference.begun) - tempo.startup, 0.0),
-            saved=skipped(reference.written, written, tempo.startup),
-            last=sum(max(run.seconds - tempo.startup, 0.0) for run in tally.since),
+            back=max(reached(reference.made, tally.back, reference.begun) - startup, 0.0),
+            saved=skipped(reference.written, written, startup),
+            last=last,
+            empty=not tally.back,
         )
 
     def _kill(self, run: Run) -> tuple[Kill, dict[str, File]]:
@@ -327,7 +333,7 @@ class _Drill:
 
     # -- both ----------------------------------------------------------------------------------------------------------
 
-    def _run(self, what: str, until: float) -> Run:
+    def _run(self, what: str, until: Until) -> Run:
         tick = functools.partial(self._telling.run, what, kills=len(self._kills))
         return self.machine.run(until, tick)
 

@@ -45,6 +45,11 @@ class Watch:
         return max(_PAUSE_SECONDS, (time.monotonic() - begun) / _SHARE)
 
     @property
+    def count(self) -> int:
+        """How many writes were seen."""
+        return len(self._seen)
+
+    @property
     def written(self) -> Written:
         """What was seen to be written, in order. What was moved counts once, under its last name."""
         return tuple(sorted(self._seen.values(), key=lambda write: (write.at, write.path)))

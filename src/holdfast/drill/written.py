@@ -59,6 +59,11 @@ def _unwritten(wanted: int, got: int) -> int:
     return wanted - got if not got else max(wanted - got - slack, 0)
 
 
+def stretch(written: Written) -> float:
+    """Seconds from the first write to the last, which starting does not count in."""
+    return max((write.at for write in written), default=0.0) - min((write.at for write in written), default=0.0)
+
+
 def lead(written: Written) -> float:
     """Seconds until work begins, as far as what is written tells: before the first write, less what lies between two."""
     moments = sorted({write.at for write in written})
