@@ -104,7 +104,8 @@ def test_the_drive_folder_inside_a_project_is_not_copied(site: Site) -> None:
 def example(site: Site, name: str, *words: str) -> Done:
     box = site.box()
     shutil.copy(REPOSITORY / "examples" / "drilled" / f"{name}.py", box.root / "train.py")
-    return box.spawn("drill", "--kills", "1", "--seed", "4", *words, "--", sys.executable, "train.py")
+    environment = {"PYTHONPATH": str(REPOSITORY / "src")}
+    return box.spawn("drill", "--kills", "1", "--seed", "4", *words, "--", sys.executable, "train.py", env=environment)
 
 
 def test_of_a_loop_that_begins_at_zero_the_first_line_says_so(site: Site) -> None:

@@ -27,7 +27,7 @@ def test_at_least_five_go_on_and_five_only_seem_to() -> None:
 
 
 @pytest.mark.torture
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_the_verdict_on_a_script_that_goes_on_or_only_seems_to_is_right(project: Project, script: Path, seed: int) -> None:
     shutil.copy(script, project.root / "train.py")
