@@ -115,12 +115,6 @@ def test_of_a_loop_that_begins_at_zero_the_first_line_says_so(site: Site) -> Non
     assert "for it makes again what is there" in done.out
 
 
-def test_of_one_file_that_is_gone_on_with_it_says_held(site: Site) -> None:
-    done = sound(example(site, "goes_on_from_one_file"))
-    assert done.out.startswith("HELD: ")
-    assert done.code == 0
-
-
 def test_a_path_of_a_machine_that_is_gone_ends_the_drill_and_its_file_is_named(site: Site) -> None:
     done = sound(example(site, "seems_to_know_its_paths", "--json"))
     assert done.code == 1
