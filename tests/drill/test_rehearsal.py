@@ -199,8 +199,9 @@ def test_a_file_beside_outputs_is_gone_with_the_machine(project: Project) -> Non
 def test_on_a_simulated_drive_what_was_not_uploaded_goes_with_the_machine(project: Project) -> None:
     project.write(GOOD)
     report = project.drill(kills=2, simulate=True, lag=(60, 60))
-    assert report.outcome is Outcome.ANEW
-    assert report.going_on.had_nothing
+    # The simulator draws what became of each upload that had begun: where one arrived after all, the next start goes on with it.
+    assert report.outcome in (Outcome.ANEW, Outcome.HELD)
+    assert all(kill.within for kill in report.kills)
     assert not report.difference
     assert len(report.kills) == 2
     assert sum(k.dropped or 0 for k in report.kills) > 0
