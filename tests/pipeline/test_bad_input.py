@@ -148,7 +148,8 @@ SETTINGS: dict[str, Case] = {
     ),
     "NUL in a path": said("data.folder: 'da\\x00ta': has NUL in it ('\\x00'); write it without", data__folder="da\0ta"),
     "half a character in a key": said(
-        "hpo.search_space: 'warm\\udfffup': has half a character in it ('\\udfff'); write it without", **search(**{"warm\udfffup": RATE})
+        "hpo.search_space: 'warm\\udfffup': has half a character in it ('\\udfff'); write it without",
+        **search(**{"warm\udfffup": RATE}),
     ),
     "text for a number": said("training.batch_size: 'many': should be a whole number", training__batch_size="many"),
     "half a batch": said("training.batch_size: 2.5: should be a whole number", training__batch_size=2.5),
