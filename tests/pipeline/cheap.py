@@ -144,7 +144,8 @@ def _train(job: Job, watcher: Watcher, instant: Instant) -> Trained:
     finished = job.folder / CHECKPOINT
     shutil.rmtree(finished, ignore_errors=True)
     write_json(finished / STATE, state)
-    (finished / "model.safetensors").write_text(json.dumps(state["level"]))
+    header = json.dumps({"__metadata__": {"level": str(state["level"])}}).encode()  # whole, by its own format
+    (finished / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
     instant()
     return Trained(finished, EPOCHS * STEPS, EPOCHS * STEPS, 1)
 

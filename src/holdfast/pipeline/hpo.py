@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from holdfast.errors import ConfigurationError, MadeOtherwise, UsageError
+from holdfast.integrations.watching import Copies
 from holdfast.pipeline.dataset import Dataset, open_dataset
 from holdfast.pipeline.device import resolve_device
 from holdfast.pipeline.experiment import explain
@@ -20,8 +21,15 @@ from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS, trial_folder
 from holdfast.pipeline.narration import Narration, Quiet
 from holdfast.pipeline.search import best_trial, make_pruner, make_sampler, most_epochs
 from holdfast.pipeline.settings import TINY, Hpo, StudyStorage, Training, changed
-from holdfast.pipeline.storage import RestoreFromDrive, bring_back, setup_checkpoint_storage, storage_settings, takes_a_path
-from holdfast.pipeline.sweep import KeepStudy, Sweep, run_trials
+from holdfast.pipeline.storage import (
+    AttachedCopies,
+    RestoreFromDrive,
+    bring_back,
+    setup_checkpoint_storage,
+    storage_settings,
+    takes_a_path,
+)
+from holdfast.pipeline.sweep import KeepStudy, Sweep, put_damaged_aside, run_trials
 from holdfast.pipeline.tiny import make_tiny
 from holdfast.pipeline.training import prepare
 from holdfast.session.functions import attached
@@ -55,6 +63,7 @@ def run_local_hpo_sweep(
     precision: str | None = None,
     keep: KeepStudy | None = None,
     at_stake: Callable[[], AtStake | None] | None = None,
+    copies: Copies | None = None,
     narration: Narration | None = None,
     time_is_over: Callable[[], bool] = lambda: False,
     begin: Callable[[], None] = lambda: None,
@@ -84,6 +93,7 @@ def run_local_hpo_sweep(
         precision: What `auto` meant when the study was begun; a study does not change its number format half-way.
         keep: Called with the study's folder and how many trials it holds, whenever something worth keeping is there.
         at_stake: What a disconnect would cost now, as `Keeper.at_stake` says; shown as it goes. Default: asks the attached keeper.
+        copies: Where checkpoints that are damaged here come back from. Default: the attached keeper's store.
         narration: Tells how it goes.
         time_is_over: Asked between steps; once true, what runs is saved and `Stopped` is raised.
         begin: Called once everything is checked and brought back, before the first trial.
@@ -117,6 +127,7 @@ def run_local_hpo_sweep(
         folder=folder,
         keep=keep or _keep_with_attached,
         at_stake=at_stake or functools.partial(_at_stake_for_attached, folder.absolute()),
+        copies=copies or AttachedCopies(storage),
         narration=narration or Quiet(),
         time_is_over=time_is_over,
     )
@@ -125,7 +136,7 @@ def run_local_hpo_sweep(
     prepare(sweep.job(training, folder))  # what cannot be used is found before anything says that this study was begun
     with _open_study(sweep, uri, storage.study_name or backbone) as study:
         if path is not None and restore_from_drive is not None:
-            _restore_trials(study, folder, restore_from_drive, storage)
+            _restore_trials(study, folder, restore_from_drive, storage, sweep.copies)
         begin()
         run_trials(sweep, study)
         return study
@@ -175,7 +186,7 @@ def _at_stake_for_attached(folder: Path) -> AtStake | None:
         return None
 
 
-def _restore_trials(study: optuna.Study, folder: Path, restore: RestoreFromDrive, storage: StudyStorage) -> None:
+def _restore_trials(study: optuna.Study, folder: Path, restore: RestoreFromDrive, storage: StudyStorage, copies: Copies) -> None:
     """Each trial that is needed, by its own path, before anything is backed up: what a killed one had saved, the best weights."""
     from optuna.trial import TrialState
 
@@ -184,6 +195,7 @@ def _restore_trials(study: optuna.Study, folder: Path, restore: RestoreFromDrive
     wanted = {t.number: CHECKPOINTS for t in trials if t.state is TrialState.RUNNING}
     if best is not None:
         wanted[best.number] = CHECKPOINT
+        put_damaged_aside(folder / trial_folder(best.number), copies)
     keeper = attached()
     if not takes_a_path(restore):  # it was made for the study's path
         restore = keeper.ensure if keeper is not None else lambda _: False

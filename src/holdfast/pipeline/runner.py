@@ -22,7 +22,7 @@ from holdfast.errors import (
     UsageError,
 )
 from holdfast.integrations.watching import Stopped
-from holdfast.pipeline.examine import Examiner, Found, State
+from holdfast.pipeline.examine import Examiner, Found, PatientCopies, State
 from holdfast.pipeline.layout import CHECKPOINTS, RECORD, drop_checkpoints
 from holdfast.pipeline.narration import Narration, Quiet
 from holdfast.pipeline.record import COMPARABLE, Record, went_on, write_record
@@ -202,6 +202,7 @@ class Runner:
             keeper=self.keeper,
             keep=lambda progress: self._back_up(stage, progress),
             restore=lambda path: self.examiner.ensure(path, precious=True),
+            copies=PatientCopies(self.examiner),
             narration=self.narration,
             begin=begin,
             environment=begun.environment,

@@ -13,6 +13,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from holdfast.errors import ConfigurationError, HoldfastError, NotRestored, StageFailed, UsageError
+from holdfast.integrations.fetching import KeptCopies
+from holdfast.integrations.watching import Copies, Fetched
 from holdfast.pipeline.experiment import explain
 from holdfast.pipeline.settings import StudyStorage
 from holdfast.session.files import set_aside
@@ -225,3 +227,35 @@ def _told_more(path: Path) -> tuple[bool | Restored, str, bool]:
     if differing is not None:
         return differing, differing.error, False
     return False, "its restore failed, and the line that was logged says why" if failed else "", True
+
+
+class AttachedCopies(Copies):
+    """The copies of checkpoints in the store of the attached keeper, asked for as patiently as the study's settings say."""
+
+    def __init__(self, storage: StudyStorage) -> None:
+        self._storage = storage
+
+    def fetch(self, folder: Path, *, weights_only: bool = False, patient: bool = False) -> Fetched:
+        """See `Copies`."""
+        copies = _copies()
+        answer = copies.fetch(folder, weights_only=weights_only)
+
+        def ask(path: Path) -> bool:
+            nonlocal answer
+            answer = copies.fetch(path, weights_only=weights_only)
+            if answer.unknown:
+                raise NotRestored(answer.why)
+            return not answer.why
+
+        if patient and answer.unknown:
+            bring_back(folder, ask, self._storage, "the checkpoint")
+        return answer
+
+    def set_aside(self, place: Path) -> Path:
+        """See `Copies`."""
+        return _copies().set_aside(place)
+
+
+def _copies() -> Copies:
+    keeper = attached()
+    return Copies() if keeper is None else KeptCopies(keeper)

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import StageFailed
-from holdfast.integrations.watching import Diverged, Stopped, Watcher
+from holdfast.errors import BadData, NotRestored, StageFailed
+from holdfast.integrations.watching import Copies, Diverged, Stopped, Watcher
+from holdfast.pipeline.checkpoint import weight_files
 from holdfast.pipeline.dataset import Dataset
 from holdfast.pipeline.device import describe_device
 from holdfast.pipeline.evaluation import evaluate
@@ -57,6 +58,7 @@ class Sweep:
         folder: Where the study and its trials lie.
         keep: Hands the folder to the backup.
         at_stake: What a disconnect would cost now.
+        copies: Where checkpoints that are damaged here come back from.
         narration: Tells how it goes.
         time_is_over: True once no more work should begin.
         clock: Monotonic seconds.
@@ -76,6 +78,7 @@ class Sweep:
     folder: Path
     keep: KeepStudy
     at_stake: Callable[[], AtStake | None] = lambda: None
+    copies: Copies = field(default_factory=Copies)
     narration: Narration = field(default_factory=Quiet)
     time_is_over: Callable[[], bool] = lambda: False
     clock: Callable[[], float] = time.monotonic
@@ -153,12 +156,24 @@ def _remake_best(sweep: Sweep, trials: list[optuna.trial.FrozenTrial]) -> None:
     if best is None:
         return
     folder = sweep.folder / trial_folder(best.number)
-    if (folder / CHECKPOINT / "model.safetensors").is_file():
+    put_damaged_aside(folder, sweep.copies)
+    if (folder / CHECKPOINT).is_dir():
         return
     sweep.narration.warn(f"{sweep.backbone}: the weights of the best trial ({best.number}) are lost; training them again")
-    train(sweep.job(changed(sweep.training, best.params), folder), Watcher(), sweep.clock)
+    train(sweep.job(changed(sweep.training, best.params), folder), _Telling(sweep, best.number), sweep.clock)
     drop_checkpoints(folder)
     sweep.keep(sweep.folder, float(sum(t.state.is_finished() for t in trials)))
+
+
+def put_damaged_aside(folder: Path, copies: Copies) -> None:
+    """Move aside the finished weights of a trial where they are cut short: the store's take their place, or new ones."""
+    try:
+        weight_files(folder / CHECKPOINT)
+    except NotRestored:
+        return
+    except BadData as error:
+        log.warning("%s; it is moved aside", error)
+        copies.set_aside(folder / CHECKPOINT)
 
 
 def _announce(sweep: Sweep, finished: int) -> None:
@@ -231,7 +246,24 @@ def _is_out_of_memory(error: Exception) -> bool:
     )
 
 
-class TrialWatcher(Watcher):
+class _Telling(Watcher):
+    """Says what a person should know of a trial's training, and has the study's copies of its checkpoints."""
+
+    def __init__(self, sweep: Sweep, number: int) -> None:
+        self._sweep = sweep
+        self._number = number
+
+    @property
+    def copies(self) -> Copies:
+        """Those of the study."""
+        return self._sweep.copies
+
+    def told(self, line: str) -> None:
+        """Say it in a line that stays."""
+        self._sweep.narration.warn(f"{self._sweep.backbone}: trial {self._number}: {line}")
+
+
+class TrialWatcher(_Telling):
     """Reports a trial's epochs to the study, and hands its checkpoints to the backup.
 
     Args:
@@ -241,7 +273,7 @@ class TrialWatcher(Watcher):
     """
 
     def __init__(self, sweep: Sweep, trial: optuna.Trial, finished: int) -> None:
-        self._sweep = sweep
+        super().__init__(sweep, trial.number)
         self._trial = trial
         self._finished = finished
         self._since = sweep.clock()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import ConfigurationError, MadeOtherwise, StageFailed
 from holdfast.integrations import checkpoints
+from holdfast.integrations.resuming import Wanted, clear_the_way, search
 from holdfast.integrations.watching import Diverged, Watcher
 from holdfast.pipeline.backbone import load_model, load_tokenizer, quiet_transformers, raw_tokenizer
 from holdfast.pipeline.checkpoint import CheckpointInfo, write_info
@@ -106,28 +107,33 @@ class Trained:
 
 
 def train(job: Job, watcher: Watcher, clock: Callable[[], float]) -> Trained:
-    """Train, going on at the newest whole checkpoint below the job's folder, and leave `checkpoint/` there.
+    """Train, going on at the newest checkpoint that serves, here or in the store, and leave `checkpoint/` in the job's folder.
 
     Args:
         job: What to train.
-        watcher: Told of steps, scores and checkpoints.
+        watcher: Told of steps, scores and checkpoints, and of whatever has to be done again. It has their copies.
         clock: Monotonic seconds, for checkpoints by time.
 
     Raises:
         Diverged: the loss is no number any more.
         ConfigurationError: settings that cannot be used here.
         MadeOtherwise: a checkpoint is there that was saved under other settings.
+        NotRestored: no checkpoint here serves, and the store, which may have one, cannot be read.
     """
     saves = job.folder / CHECKPOINTS
     prepared = prepare(job)
-    start = checkpoints.newest(saves)
+    wanted = Wanted(job.fingerprint.__eq__, best=job.settings.keep == "best", finish=True, own=True)
+    found = search(saves, watcher.copies, watcher.told, wanted)
+    if found.start is None and found.unknown:  # before all of it is done again, a store that comes back is waited for
+        found = search(saves, watcher.copies, watcher.told, wanted, patient=True)
     parameters = sum(p.numel() for p in prepared.model.parameters())
     with quiet_transformers(), deterministic(job.settings.exact):
         trainer = _make_trainer(job, prepared, watcher, clock)
+        clear_the_way(saves, found, watcher.copies, watcher.told, wanted)
+        start = found.start
         if start is None or not start.over:
-            checkpoints.discard_after(saves, 0 if start is None else start.step)
             trainer.train(resume_from_checkpoint=None if start is None else str(start.folder))
-            start = checkpoints.newest(saves)
+            start = search(saves, watcher.copies, watcher.told, wanted).start
     if start is None or not start.over:
         raise StageFailed(f"{saves}: training ended and left no whole checkpoint; run again")
     best = start.best_step if job.settings.keep == "best" and start.best_step is not None else start.step
@@ -237,7 +243,7 @@ def prepare(job: Job) -> Prepared:
 
     settings = job.settings
     resolve_precision(settings.precision, job.device)
-    saved = checkpoints.newest(job.folder / CHECKPOINTS)
+    saved = checkpoints.newest_sealed(job.folder / CHECKPOINTS)
     if saved is not None and saved.made_from != job.fingerprint:
         raise MadeOtherwise(
             f"{saved.folder}: was saved by a training under other settings, and nothing else says which; move "

@@ -39,6 +39,7 @@ class Restored:
         files: Files fetched.
         size: Bytes fetched.
         through: The path leads through a symbolic link of the generation: that link, and the path that is meant then.
+        damaged: It failed because the store's bytes are wrong, so asking again gives the same.
     """
 
     key: Key
@@ -49,6 +50,7 @@ class Restored:
     files: int = 0
     size: int = 0
     through: tuple[Key, Key] | None = None
+    damaged: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.outcome)

@@ -85,7 +85,7 @@ def ensure(
             if result.outcome in (Outcome.RESTORED, Outcome.MERGED, Outcome.ABSENT):
                 workspace.forgive(key)
     except HoldfastError as error:
-        result = Restored(key, Outcome.FAILED, error=describe(key, error))
+        result = Restored(key, Outcome.FAILED, error=describe(key, error), damaged=isinstance(error, Corrupt))
     if result.outcome in (Outcome.FAILED, Outcome.DIFFERS):
         _remember_failure(workspace, key)
     return result
@@ -115,7 +115,7 @@ def restore(
                 return plain
             return _following(store, workspace, view, key, wish, progress)
     except HoldfastError as error:
-        return Restored(key, Outcome.FAILED, error=describe(key, error))
+        return Restored(key, Outcome.FAILED, error=describe(key, error), damaged=isinstance(error, Corrupt))
 
 
 def look(store: Store, workspace: Workspace, *, create: bool = False, only_shown: bool = False) -> View:
