@@ -210,6 +210,17 @@ def test_where_the_store_cannot_be_read_nothing_begins_from_the_beginning(rig: R
     assert resumed(folder, machine) == 10
 
 
+def test_what_was_dropped_to_begin_anew_is_not_fetched(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    machine = rig.machine()
+    folder = trained(machine)
+    assert machine.keep.drop("outputs/run")
+    save(folder, 4, None)
+    assert machine.keep.backup("outputs/run", progress=4.0)
+    write(folder, 10)
+    assert resumed(folder, machine) == 4
+    assert "checkpoint-10 has no marker, and the store has none of it" in caplog.text
+
+
 def test_the_two_newest_keep_their_best_at_every_step(tmp_path: Path) -> None:
     best = {4: None, 5: 5, 8: 5, 10: 10, 12: 10, 15: 15, 16: 15, 20: 15}
     left = {}

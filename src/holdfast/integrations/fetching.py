@@ -76,18 +76,20 @@ class KeptCopies(Copies):
         return self._keeper.workspace.set_aside(place.absolute()) / key.value
 
     def _generations(self, key: Key) -> list[_Generation]:
-        """Those that hold the checkpoint with its marker, newest first."""
+        """Those that hold the checkpoint with its marker, newest first. What was dropped is over."""
         store, workspace = self._keeper.store, self._keeper.workspace
         if store is None:
             return []
         view = look(store, workspace)
         own = cover(key, artifacts(store, view, workspace), DirectoryTest(store, view, workspace)).own
+        names = view.of(own.artifact) if own is not None else ()
+        heads = store.heads(names)
         found = []
-        for name in sorted(view.of(own.artifact), key=lambda n: n.commit, reverse=True) if own is not None else ():
+        for name in sorted(names, key=lambda n: n.commit, reverse=True):
             generation = store.examine(name)
-            if generation.state is not State.WHOLE or generation.manifest is None:
-                continue
             held = generation.manifest
+            if generation.state is not State.WHOLE or held is None or held.drops < heads[0].drops:
+                continue
             places = {held.key.join(path): (file.size, file.blake3) for path, file in held.files.items()}
             files = {key.relative(place): what for place, what in places.items() if key.covers(place)}
             if MARKER in files:
