@@ -12,8 +12,8 @@ from pathlib import Path, PurePath
 
 from holdfast.session.doctor.patience import Answer, Patience
 from holdfast.store.backend import Space
-from holdfast.store.directory import DRIVE_FILE_SYSTEM
 from holdfast.store.keys import printable
+from holdfast.store.mounts import DRIVE_FILE_SYSTEM
 
 #: The names that Drive's own folder has below a mount point.
 ACCOUNT_FOLDERS = ("MyDrive", "My Drive")

@@ -1,0 +1,41 @@
+"""What a mount may remember of what it has shown, as data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+def boot_clock() -> float:
+    """Seconds that no process and no clock setting changes, the same for all processes of this boot (Linux); else of this one."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+@dataclass
+class Memory:
+    """What a mount may remember, and since when this workspace looks at it.
+
+    Args:
+        seconds: For so long a listing may be shown as it was; 0 for not at all.
+        shows_made: Making a folder shows what is in the one that is there already.
+        name: What the mount is, for a person.
+        quick: How it is mounted to remember less, for a person.
+        mount: What tells it from every other mount; empty where nothing does, and then only this process counts.
+        clock: Seconds since boot.
+        first: When this workspace first looked at it, by that clock; None for not yet.
+    """
+
+    seconds: float = 0.0
+    shows_made: bool = False
+    name: str = "this mount"
+    quick: str = ""
+    mount: str = ""
+    clock: Callable[[], float] = boot_clock
+    first: float | None = None
+
+    @property
+    def left(self) -> float:
+        """So many seconds from now until what is missing in a listing is known to have been missing at the first look."""
+        now = self.clock()
+        return max(0.0, self.seconds - (now - (now if self.first is None else self.first)))
