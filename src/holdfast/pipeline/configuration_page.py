@@ -94,7 +94,7 @@ _PATHS = (
         "durable",
         "`fsync`, `close`, or `null`",
         "",
-        "what makes work safe on a mount that does not tell; `close` is for rclone without a cache; `holdfast doctor` tries it first",
+        "what makes work safe on a mount that does not tell; `close` for rclone without a cache; `holdfast doctor` tries it first",
     ),
     (
         "drive.remembers",

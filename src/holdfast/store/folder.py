@@ -35,6 +35,10 @@ class _Differs(StoreUnreadable):
     """What was written reads back different: a broken place, or another machine that clears it away."""
 
 
+class _Contradiction(StoreUnreadable):
+    """Two looks differ: one of them left something out, or another machine made it in between."""
+
+
 class StoreFolder:
     """The folder of the store at one backend.
 
@@ -108,9 +112,7 @@ class StoreFolder:
         for wait in _BEING_MADE:
             try:
                 return self.look()
-            except StoreUnreadable as error:
-                if error.errno != errno.EIO:
-                    raise
+            except _Contradiction as error:
                 log.debug("looking again (%s)", error)
             self._sleep(wait)
         return self.look()
@@ -233,7 +235,7 @@ class StoreFolder:
             StoreUnreadable: it was, so the listing is incomplete and proves nothing.
         """
         if by_name:
-            raise StoreUnreadable(
+            raise _Contradiction(
                 errno.EIO, "a listing leaves out what is there by name; try again", f"{self.backend.location}/{path}".rstrip("/")
             )
 
@@ -250,7 +252,7 @@ class StoreFolder:
         # What is asked by name comes before the listing that has the last word: one that a dying mount still answers.
         first, by_name, second = self.backend.siblings(), self.exists(""), self.backend.siblings()
         if list(first) != list(second):
-            raise StoreUnreadable(errno.EIO, "two listings of the parent folder contradict each other", self.backend.location)
+            raise _Contradiction(errno.EIO, "two listings of the parent folder contradict each other", self.backend.location)
         if Entry(self.backend.name, is_folder=False) in first:
             raise StoreUnreadable(errno.ENOTDIR, "the store folder should be here, and something else is", self.backend.location)
         if Entry(self.backend.name, is_folder=True) not in first:
@@ -271,7 +273,7 @@ class StoreFolder:
             self._refuse_contradiction(GENERATIONS, by_name)
             return View(Presence.PLAIN)
         if not by_name:
-            raise StoreUnreadable(errno.EIO, f"{GENERATIONS}/ is listed, and not there by name; try again", self.backend.location)
+            raise _Contradiction(errno.EIO, f"{GENERATIONS}/ is listed, and not there by name; try again", self.backend.location)
         for name in sorted(found, key=lambda n: n.commit, reverse=True):
             try:
                 store_id = self.manifest(name).store_id
@@ -308,7 +310,7 @@ class StoreFolder:
                 self.backend.location,
             )
         if self._list_generations(GENERATIONS) != (found, strays):
-            raise StoreUnreadable(
+            raise _Contradiction(
                 errno.EIO, f"two listings of {GENERATIONS}/ contradict each other; try again", self.backend.location
             )
         begun = bool(found or strays) or self.exists(SENTINEL)  # else somebody only looked (`knock`)

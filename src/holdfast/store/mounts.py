@@ -62,7 +62,7 @@ RCLONE = Kind(
     shows_made=True,
     empties=False,
     told="with its cache rclone sends a file some seconds after it is closed, and fsync waits for nothing: what `rclone ls` shows "
-    "has arrived; mounted by --vfs-cache-mode off it has arrived once it is closed, then say drive.durable: close in config/paths.yaml",
+    "has arrived; mounted by --vfs-cache-mode off it has arrived once it is closed: say drive.durable: close in config/paths.yaml",
     quick="--dir-cache-time 5s",
 )
 SSHFS = Kind(
