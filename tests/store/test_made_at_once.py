@@ -30,7 +30,7 @@ SAMPLE = (0, 1, 2, 3, 4, 5, 6, 7)
 
 
 class Turns:
-    """Lets two threads go on one step at a time, in an order that a seed decides. A step is one operation, or a part of a create."""
+    """Lets two threads go on one step at a time, in an order that a seed decides. A step is an operation, or a part of a create."""
 
     def __init__(self, seed: int, names: tuple[str, ...]) -> None:
         self._dice = random.Random(seed)
