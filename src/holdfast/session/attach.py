@@ -21,7 +21,7 @@ from holdfast.store.drivefs import DriveBackend
 from holdfast.store.local.apart import Apart
 from holdfast.store.local.reading import Reader
 from holdfast.store.memory import Memory
-from holdfast.store.mounts import DISK, DRIVE, contradiction, identity_of, kind_of
+from holdfast.store.mounts import DISK, DRIVE, contradiction, kind_of
 from holdfast.store.platform import file_system, real_path
 from holdfast.store.progress import Progress
 from holdfast.store.store import Store, wrote
@@ -151,7 +151,7 @@ def _open_store(config: Config, folder: Path) -> Store:
         expected_id=config.store_id,
         parallel=config.parallel,
         backoff=backoff,
-        memory=Memory(seconds, kind.shows_made, kind.name, kind.quick, identity_of(folder)),
+        memory=Memory(seconds, kind.shows_made, kind.name, kind.quick),
         has_twins=kind is DRIVE,
     )
 

@@ -117,8 +117,11 @@ class StoreFolder:
             self._sleep(wait)
         return self.look()
 
-    def knock(self) -> bool:
-        """Make the store folder, or the manifests' folder in it, where none is shown.
+    def knock(self, root: str | None = None) -> bool:
+        """Make the store folder, or the manifests' folder in it, or that of the payload, where none is shown.
+
+        Args:
+            root: The folder of the payload; None for not that.
 
         Returns:
             True where one was made. On a mount that remembers what it listed it may have been there, and shows now what is in it.
@@ -126,7 +129,7 @@ class StoreFolder:
         Raises:
             StoreFull, StoreDenied, StoreUnreachable: as they say.
         """
-        for path in ("", GENERATIONS):
+        for path in ("", GENERATIONS, *((root,) if root else ())):
             if not self.exists(path):
                 self.backend.make_folder(path)
                 return True

@@ -7,31 +7,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 
-def boot_clock() -> float:
-    """Seconds that no process and no clock setting changes, the same for all processes of this boot (Linux); else of this one."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
-
-
 @dataclass
 class Memory:
-    """What a mount may remember, and since when this workspace looks at it.
+    """What a mount may remember, and since when this session looks at it.
 
     Args:
         seconds: For so long a listing may be shown as it was; 0 for not at all.
         shows_made: Making a folder shows what is in the one that is there already.
         name: What the mount is, for a person.
         quick: How it is mounted to remember less, for a person.
-        mount: What tells it from every other mount; empty where nothing does, and then only this process counts.
-        clock: Seconds since boot.
-        first: When this workspace first looked at it, by that clock; None for not yet.
+        clock: Monotonic seconds.
+        first: When this session first looked at it, by that clock; None for not yet.
     """
 
     seconds: float = 0.0
     shows_made: bool = False
     name: str = "this mount"
     quick: str = ""
-    mount: str = ""
-    clock: Callable[[], float] = boot_clock
+    clock: Callable[[], float] = time.monotonic
     first: float | None = None
 
     @property

@@ -126,13 +126,11 @@ class Mount:
         point: Where.
         file_system: Its type.
         source: What is mounted. May name a person or a machine, so it is shown to nobody.
-        number: Of this mount, among those of this boot.
     """
 
     point: str
     file_system: str
     source: str
-    number: str
 
     @property
     def kind(self) -> Kind:
@@ -158,7 +156,7 @@ def read_mountinfo(text: str) -> dict[str, Mount]:
         fields, named = front.split(" "), back.split(" ")
         if dash and len(fields) >= 5 and len(named) >= 2:
             point = _plain(fields[4])
-            table[point] = Mount(point, _plain(named[0]), _plain(named[1]), f"{fields[0]} {fields[2]}")
+            table[point] = Mount(point, _plain(named[0]), _plain(named[1]))
     return table
 
 
@@ -180,18 +178,6 @@ def kind_of(path: Path) -> Kind:
     """What is known of the place that holds a path."""
     found = mount_at(path)
     return OTHER if found is None else found.kind
-
-
-def identity_of(path: Path) -> str:
-    """A text that another mount at this path, or one of another boot, does not have; empty where nothing tells."""
-    found = mount_at(path)
-    if found is None:
-        return ""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
-    return f"{boot} {found.number}"
 
 
 #: davfs2 tells so many free blocks of so many where the server does not say (dav_fuse.c).

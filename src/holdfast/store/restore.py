@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from holdfast.errors import Corrupt, HoldfastError, LocalError, StoreError, StoreUnreadable
+from holdfast.store.backoff import can_pass
 from holdfast.store.choose import Prefer, Wish, choose, owned_below, refuse_if_hidden, say
 from holdfast.store.coverage import Coverage, DirectoryTest, Target, artifacts, cover
 from holdfast.store.fetch import fetch
@@ -45,7 +46,7 @@ from holdfast.store.plain import plain_outcome, restore_plain
 from holdfast.store.progress import Progress
 from holdfast.store.publish import inodes, make_links, publish_files, publish_tree, settle_folders
 from holdfast.store.records import Here, Publication, Record, Signature
-from holdfast.store.remembering import is_new, note_look, wait
+from holdfast.store.remembering import knocked, note_look, wait
 from holdfast.store.room import telling_room
 from holdfast.store.store import Store, first_error
 from holdfast.store.view import Presence, View
@@ -122,17 +123,31 @@ def _surely(store: Store, workspace: Workspace, key: Key, wish: Wish, progress: 
     Raises:
         HoldfastError: nothing was published, and it cannot be told whether the store has it.
     """
-    again = False
+    made = waited = False
     while True:
         with workspace.lock():
-            result = _following(store, workspace, look(store, workspace), key, wish, progress)
-            sure = again or result.outcome is not Outcome.ABSENT or is_new(store, workspace)
+            view: View | None = None
+            try:
+                view = look(store, workspace)
+                result = _following(store, workspace, view, key, wish, progress)
+            except StoreUnreadable as error:
+                if waited or not can_pass(error) or not store.memory.left:
+                    raise
+                result = Restored(key, Outcome.FAILED)
+            if result.outcome not in (Outcome.ABSENT, Outcome.FAILED):
+                sure = True
+            elif knocked(store, key.parts[0]):
+                made, sure = True, False
+                continue
+            else:
+                nothing = made and view is not None and view.presence is not Presence.STORE
+                sure = waited or nothing or not store.memory.left
             if sure and not wish.replace_here and result.outcome in (Outcome.RESTORED, Outcome.MERGED, Outcome.ABSENT):
                 workspace.forgive(key)
         if sure:
             return result
         wait(store, str(key))  # others may use the workspace meanwhile
-        again = True
+        waited = True
 
 
 def look(store: Store, workspace: Workspace, *, create: bool = False, only_shown: bool = False) -> View:
@@ -157,7 +172,7 @@ def look(store: Store, workspace: Workspace, *, create: bool = False, only_shown
             store.backend.location,
         )
     if not only_shown:
-        note_look(store, workspace)
+        note_look(store)
     if create:
         with telling_room(store, _FIRST_BYTES):
             if view.presence is not Presence.STORE and store.memory.shows_made and store.knock():

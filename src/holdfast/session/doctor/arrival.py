@@ -23,7 +23,9 @@ def arrived(watched: Watched | None, *, wanted: bool, on_drive: bool, full: bool
     if not wanted:
         return []
     if not on_drive:
-        return [note("upload", f"not watched: this is not a Drive mount, and no other tells of uploads{f'; {told}' if told else ''}")]
+        return [
+            note("upload", f"not watched: this is not a Drive mount, and no other tells of uploads{f'; {told}' if told else ''}")
+        ]
     if watched is None:
         return [note("upload", "not watched: no file could be written")]
     return [*(note("upload seen", _line(s, watched.md5)) for s in watched.samples), _verdict(watched, full=full)]

@@ -250,8 +250,8 @@ def durability(place: Place, trial: Trial, durable: str | None) -> list[Finding]
         return [
             bad(
                 "durability",
-                f"drive.durable says {durable}, and this mount has a cache, so a file arrives some seconds after it is closed: mount "
-                "it by --vfs-cache-mode off, or take the setting out",
+                f"drive.durable says {durable}, and this mount has a cache, so a file arrives some seconds after it is closed: "
+                "mount it by --vfs-cache-mode off, or take the setting out",
             )
         ]
     if durable is not None:
@@ -274,8 +274,8 @@ def memory(place: Place, remembers: float | None) -> list[Finding]:
     return [
         note(
             "memory",
-            f"{place.sort.name} may show listings as they were up to {duration(seconds)} ago: what is not found is looked for again "
-            f"before it is called absent ({quick}with drive.remembers set in config/paths.yaml, that is shorter)",
+            f"{place.sort.name} may show listings as they were up to {duration(seconds)} ago: what is not found is looked for "
+            f"again before it is called absent ({quick}with drive.remembers set in config/paths.yaml, that is shorter)",
         )
     ]
 

@@ -80,7 +80,7 @@ def read_mounts(text: str) -> dict[Path, Mounted]:
         fields = line.split(" ")
         if len(fields) >= 4:
             point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[1])
-            known = Mount(point, fields[2], fields[0], "").kind
+            known = Mount(point, fields[2], fields[0]).kind
             table[Path(point)] = Mounted(fields[2], _PERSONAL.sub(r"\1=...", fields[3]), known)
     return table
 
