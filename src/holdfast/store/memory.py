@@ -27,6 +27,10 @@ class Memory:
     clock: Callable[[], float] = time.monotonic
     first: float | None = None
 
+    def proven(self) -> None:
+        """What is missing now is known to be missing, so this session need not wait any more."""
+        self.first = self.clock() - self.seconds
+
     @property
     def left(self) -> float:
         """So many seconds from now until what is missing in a listing is known to have been missing at the first look."""

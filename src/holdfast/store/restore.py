@@ -136,12 +136,14 @@ def _surely(store: Store, workspace: Workspace, key: Key, wish: Wish, progress: 
                 result = Restored(key, Outcome.FAILED)
             if result.outcome not in (Outcome.ABSENT, Outcome.FAILED):
                 sure = True
+            elif made and view is not None and view.presence is not Presence.STORE:
+                sure = True
+                store.memory.proven()
             elif knocked(store, key.parts[0]):
-                made, sure = True, False
+                made = True
                 continue
             else:
-                nothing = made and view is not None and view.presence is not Presence.STORE
-                sure = waited or nothing or not store.memory.left
+                sure = waited or not store.memory.left
             if sure and not wish.replace_here and result.outcome in (Outcome.RESTORED, Outcome.MERGED, Outcome.ABSENT):
                 workspace.forgive(key)
         if sure:
