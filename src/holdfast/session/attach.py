@@ -144,7 +144,7 @@ def _open_store(config: Config, folder: Path) -> Store:
     kind = kind_of(folder)
     backoff = ONCE if kind is DISK else Backoff(RETRY_WAITS)
     if text := contradiction(kind, config.durable):
-        log.warning("%s: %s", folder, text)
+        log.warning("%s", text)
     seconds = kind.remembers if config.remembers is None else config.remembers
     return Store(
         _backend(config, folder, backoff),
