@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,8 @@ TRUE = {"rclone": "close", "sshfs": "fsync", "gocryptfs": "fsync", "bindfs": "fs
 #: Kinds that take seconds; the others are torture.
 QUICK = ("rclone", "bindfs")
 KINDS = [pytest.param(kind, marks=() if kind in QUICK else pytest.mark.torture) for kind in NEEDED]
+#: The same where those that remember have to be waited for.
+PATIENT = [pytest.param(kind, marks=() if kind == "bindfs" else pytest.mark.torture) for kind in NEEDED]
 #: Kinds that show a listing as it was, for a while.
 REMEMBERING = ("rclone", "rclone-cached", "sshfs", "davfs")
 CONTENT = {f"outputs/run/step-{n}.bin": random.Random(n).randbytes(40_000 * (n + 1)) for n in range(4)}
@@ -66,7 +70,7 @@ def test_a_machine_is_killed_and_another_one_goes_on(kind: str, tmp_path: Path) 
         assert other.keeper().prune(orphans=True).left == {}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PATIENT)
 def test_what_a_mount_remembers_is_not_taken_for_absence(kind: str, tmp_path: Path) -> None:
     settings = {"remembers": REMEMBERS} if kind in REMEMBERING else {}
     with tried(tmp_path, kind) as mount:
@@ -84,7 +88,6 @@ def test_what_a_mount_remembers_is_not_taken_for_absence(kind: str, tmp_path: Pa
         assert here.keeper().backup("outputs/mine")
         mount.settle()
         assert there.keeper().ensure("outputs/mine").outcome is Outcome.RESTORED
-        assert len({keep.store.look().store_id for keep in (there.keeper(),) if keep.store is not None}) == 1
 
 
 def test_rclone_shows_a_store_that_its_memory_lacks_at_once(tmp_path: Path) -> None:
@@ -98,3 +101,33 @@ def test_rclone_shows_a_store_that_its_memory_lacks_at_once(tmp_path: Path) -> N
         here.write("outputs/mine", "mine")
         assert here.keeper().backup("outputs/mine")
         assert there.keeper().ensure("outputs/mine").outcome is Outcome.RESTORED
+
+
+@pytest.mark.parametrize("kind", [k for k in PATIENT if "davfs" not in k.values])  # which has sent nothing before it is unmounted
+def test_first_backups_at_once_through_two_mounts_end_in_one_store(kind: str, tmp_path: Path) -> None:
+    settings = {"remembers": REMEMBERS} if kind in REMEMBERING else {}
+    with tried(tmp_path, kind) as mount:
+        sites = {n: site(tmp_path / n, p, **settings) for n, p in (("ann", mount.point), ("bob", mount.again()))}
+        for name, here in sites.items():
+            os.listdir(here.drive)
+            here.write(f"outputs/{name}/file", name)
+        with ThreadPoolExecutor(2) as pool:
+            assert all(pool.map(lambda name: bool(sites[name].keeper().backup(f"outputs/{name}")), sites))
+        mount.settle()
+        if kind in REMEMBERING:
+            time.sleep(REMEMBERS + 0.5)  # of each other they know once their mounts have forgotten
+        identities = set()
+        for name, here in sites.items():
+            here.write(f"outputs/{name}/more", name)
+            assert here.keeper().backup(f"outputs/{name}")
+            mount.settle()
+        if kind in REMEMBERING:
+            time.sleep(REMEMBERS + 0.5)
+        fresh = site(tmp_path / "fresh", mount.again(), **settings)
+        for name, here in sites.items():
+            assert fresh.keeper().ensure(f"outputs/{name}").outcome is Outcome.RESTORED
+            keep = here.keeper()
+            assert keep.store is not None
+            assert keep.status() is not None
+            identities.add(keep.workspace.known_store(keep.store.backend.location))
+        assert len(identities) == 1
