@@ -7,12 +7,13 @@ network file systems stand in nfs(5) and mount.cifs(8). No mount is asked anythi
 from __future__ import annotations
 
 import enum
+import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.store.backend import Space
-from holdfast.store.platform import mount_table, real_path
+from holdfast.store.platform import real_path
 
 
 class Kept(enum.Enum):
@@ -164,13 +165,21 @@ def _plain(text: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), text)
 
 
+@functools.lru_cache(maxsize=2)
+def _tables(text: str) -> tuple[dict[str, Mount], dict[str, str]]:
+    """The table, and the types alone; it is asked for often, and changes rarely."""
+    table = read_mountinfo(text)
+    return table, {point: found.file_system for point, found in table.items()}
+
+
 def mount_at(path: Path) -> Mount | None:
     """The mount that holds a path; None where the system does not tell (macOS, Windows). Asks no FUSE mount."""
     try:
         text = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return None
-    table, real = read_mountinfo(text), real_path(path, mount_table())
+    table, kinds = _tables(text)
+    real = real_path(path, kinds)
     return next((table[str(place)] for place in (real, *real.parents) if str(place) in table), None)
 
 
