@@ -108,11 +108,11 @@ class Through(Counting):
                 self._mount.made(self._mount.drive / above)
 
 
-def session(root: Path, mount: Mount, *, seconds: float = SECONDS) -> Keeper:
+def session(root: Path, mount: Mount, *, seconds: float = SECONDS, expected: str | None = None) -> Keeper:
     root.mkdir(parents=True, exist_ok=True)
     backend = Through(DirectoryBackend(mount.drive, PROJECT), mount)
     memory = Memory(seconds, mount.shows_made, "a mount that remembers", "--quick", clock=lambda: mount.now)
-    store = Store(backend, parallel=1, machine=root.name, memory=memory, backoff=Backoff(sleep=mount.sleep))
+    store = Store(backend, expected_id=expected, parallel=1, machine=root.name, memory=memory, backoff=Backoff(sleep=mount.sleep))
     return Keeper(Config(root, "outputs", PROJECT, Path("/nowhere")), store, Workspace(root, lock_seconds=10))
 
 
@@ -187,6 +187,16 @@ def test_where_making_a_folder_shows_what_is_in_it_nobody_waits(rig: Rig) -> Non
         story(mount, Machine(rig.folder / f"of-{story.__name__}", rig.drive))
         assert session(rig.folder / f"here-{story.__name__}", mount).ensure("outputs/run/file").outcome is Outcome.RESTORED
         assert mount.slept == 0
+
+
+def test_a_store_that_is_asked_for_by_its_identity_is_found_too(rig: Rig) -> None:
+    mount, machine = Mount(rig.drive), rig.machine()
+    looked_before(mount, machine)
+    identity = machine.keep.workspace.known_store(str(rig.store))
+    keep = session(rig.folder / "here", mount, expected=identity)
+    assert keep.ensure("outputs/run/file").outcome is Outcome.RESTORED
+    other = session(rig.folder / "other", Mount(rig.drive), expected="0" * 32)
+    assert other.ensure("outputs/run/file").outcome is Outcome.FAILED
 
 
 def test_a_fresh_start_into_an_empty_folder_is_absent_at_once_and_works(rig: Rig) -> None:

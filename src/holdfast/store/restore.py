@@ -131,7 +131,12 @@ def _surely(store: Store, workspace: Workspace, key: Key, wish: Wish, progress: 
                 view = look(store, workspace)
                 result = _following(store, workspace, view, key, wish, progress)
             except StoreUnreadable as error:
-                if waited or not can_pass(error) or not store.memory.left:
+                if waited or not store.memory.left:
+                    raise
+                if error.errno == errno.ENOENT and not made and knocked(store, key.parts[0]):  # the store that should be here
+                    made = True
+                    continue
+                if not can_pass(error):
                     raise
                 result = Restored(key, Outcome.FAILED)
             if result.outcome not in (Outcome.ABSENT, Outcome.FAILED):
