@@ -20,7 +20,7 @@ from holdfast.store.wrappers import Counting
 
 PROJECT = "proj"
 Tree = Mapping[str, bytes]
-#: What a tree looks like: by path its kind, content or target, whether it has large holes, mode, mtime, and the names that are one file.
+#: What a tree looks like: by path kind, content or target, whether it has large holes, mode, mtime, and the names of one file.
 Picture = dict[str, tuple[object, ...]]
 
 
@@ -124,7 +124,7 @@ def picture(root: Path, *, folder_times: bool = True) -> Picture:
 
 
 def furnish(folder: Path, number: int) -> None:
-    """Put into a folder one of everything that is more than bytes under a name: links, hard links, times, modes, holes, an empty folder.
+    """Put into a folder one of everything that is more than bytes under a name: links, hard links, times, modes, holes.
 
     Args:
         folder: The folder. What an earlier number put there is replaced.

@@ -16,7 +16,7 @@ from tests.support import Machine, Picture, Rig, furnish, make_database, picture
 
 OLD = {"a": b"old a", "b": b"old b", "large": b"o" * 1_200_000}
 NEW = {"a": b"new a", "b": b"new b", "large": b"n" * 1_200_000}
-#: What lies in tars of small files, by what `furnish` makes of the newer number. What it has as well as the older one is not sent again.
+#: What the newer one sends in a tar of small files, of `furnish` too. What the older one has as well is not sent again.
 SMALL = {"a", "b", "links/best", "links/step-3"}
 NOW = 1_700_000_000_123_456_789
 

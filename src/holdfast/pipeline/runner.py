@@ -313,7 +313,8 @@ class Runner:
         shown = "; ".join(lines[:5]) + (f"; and {len(lines) - 5} more" if len(lines) > 5 else "")
         return (
             f"{found.name}: {found.stage.folder} was made under other settings: {shown}. Set them back to go on with it, or "
-            "run with --fork (in a notebook: fork=True) to keep it and make another beside it"
+            "run with --fork (in a notebook: fork=True) to keep it and make another beside it, or begin it anew: `holdfast drop "
+            f"{found.stage.folder}`"
         )
 
     def _safety(self, done: Mapping[str, Finished]) -> str:

@@ -381,6 +381,37 @@ def _not_held(
     return Restored(key.join(prefix), Outcome.ABSENT, warnings=tuple(warnings), through=through)
 
 
+def _was_dropped(
+    store: Store,
+    workspace: Workspace,
+    names: tuple[ManifestName, ...],
+    target: Target,
+    excluded: frozenset[str],
+    manifest: Manifest,
+    record: Record,
+    warnings: list[str],
+) -> Restored:
+    """There is nothing of it on purpose: what is made here from now on follows that.
+
+    Raises:
+        Corrupt, StoreUnreadable: it may be in another generation that cannot be read now.
+    """
+    key = target.artifact
+    answer = _not_held(store, names, target, excluded, manifest, warnings)
+    if record.base is None or record.base.commit != manifest.commit:
+        workspace.save(key, Record(manifest, damaged=record.damaged, looked={"": time.time()}))
+    machine = manifest.writer.partition("/")[0]
+    text = (
+        f"{key}: nothing is left of it since {manifest.time}, when it was dropped or removed on {machine}; "
+        f"`holdfast history {key}` lists what was before"
+    )
+    if manifest.drops:  # somebody decided that, and whoever finds nothing has to know
+        say(warnings, text)
+        return replace(answer, warnings=tuple(warnings))
+    log.info("%s", text)
+    return answer
+
+
 def restore_artifact(
     store: Store,
     workspace: Workspace,
@@ -425,6 +456,8 @@ def restore_artifact(
             raise StoreUnreadable(errno.EIO, f"this workspace has seen generations of it, and the store shows {shown}", str(key))
         if manifest is None:
             return _not_held(store, names, target, frozenset(excluded), None, warnings)
+        if manifest.kind is Kind.DROPPED:
+            return _was_dropped(store, workspace, names, target, frozenset(excluded), manifest, record, warnings)
         record = replace(record, passed=choice.passed or record.passed)
         owned = owned_below(store, view, key, coverage)
         asked = asked_for(key, manifest, prefix, owned, warnings)

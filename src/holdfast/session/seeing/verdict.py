@@ -128,6 +128,8 @@ def state(row: ArtifactStatus) -> str:
         return "NOT BACKED UP"
     if row.named:
         return f"NOT SAFE: {listed(row.named)}"
+    if row.dropped and not row.unsaved:
+        return "dropped"
     if row.unsaved:
         return f"{row.unsaved} file(s) changed since the last backup"
     if row.stale:
@@ -166,7 +168,7 @@ def line(row: ArtifactStatus, *, has_store: bool, now: float) -> Line:
     return Line(
         path=str(row.key),
         here=row.here,
-        held=f"#{row.sequence}, {size(row.size)}" if row.generation else "nothing",
+        held="dropped" if row.dropped else f"#{row.sequence}, {size(row.size)}" if row.generation else "nothing",
         tone=worth,
         safe=_word(row, worth, has_store=has_store),
         age="never" if not row.generation else "-" if written is None else ago(now - written),
