@@ -16,6 +16,7 @@ PAGE = "docs/messages.md"
 #: Log calls that pass on the text of an error or of a result: those texts are looked for where they are made.
 PASSING_ON = {
     ("integrations/watching.py", "line"): 1,
+    ("session/attach.py", "text"): 1,
     ("session/background/exit.py", "error"): 1,
     ("session/background/worker.py", "text"): 3,
     ("session/functions.py", "error"): 2,

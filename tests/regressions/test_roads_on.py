@@ -67,6 +67,7 @@ def test_a_path_that_is_refused_is_taken_once_it_is_one_below_outputs(kept: Mach
         ("drive: {tiemout: 3}", "drive.tiemout is not a setting; known are", "drive: {timeout: 3}"),
         ("drive: {timeout: soon}", "should be a number from", "drive: {timeout: 3}"),
         ("drive: {store_id: 3}", "should be text, got", "drive: {store_id: null}"),
+        ("drive: {durable: 3}", "should be ", "drive: {durable: fsync}"),
         ("drive: {ignore: '*.tmp'}", "should be a list of text, got", "drive: {ignore: ['*.tmp']}"),
         ("drive: {accept: [run]}", "should lie below outputs/, got", "drive: {accept: [outputs/run]}"),
         ("base: {outputs: ../out}", "should be a relative path below its folder", "base: {outputs: out}"),

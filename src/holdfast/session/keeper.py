@@ -33,6 +33,7 @@ from holdfast.store.extract import extract
 from holdfast.store.keys import Key
 from holdfast.store.local.capture import hash_content
 from holdfast.store.local.side_files import side_files
+from holdfast.store.mounts import kind_of
 from holdfast.store.outcomes import BackedUp, Outcome, Restored
 from holdfast.store.progress import Progress, Silent
 from holdfast.store.records import Signature
@@ -464,7 +465,8 @@ class Keeper:
         """
         view = None if self.store is None else look(self.store, self.workspace)
         found = reports.status(self.store, view, self.workspace)
-        return Status(tuple(found), **self._where(), space=self._space(), time=time.time(), queue=self.queue)
+        told = "" if self.store is None else kind_of(Path(self.store.backend.location)).told
+        return Status(tuple(found), **self._where(), space=self._space(), time=time.time(), queue=self.queue, told=told)
 
     def welcome(self) -> Welcome:
         """What is here, what is in the store, and what will happen now. Shows itself; changes nothing, and never raises StoreError.
