@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import sqlite3
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from holdfast.store.wrappers import Counting
 
 PROJECT = "proj"
 Tree = Mapping[str, bytes]
+#: What a tree looks like: by path kind, content or target, whether it has large holes, mode, mtime, and the names of one file.
+Picture = dict[str, tuple[object, ...]]
 
 
 class Machine:
@@ -94,6 +98,50 @@ def read_tree(root: Path) -> dict[str, bytes]:
     if root.is_file():
         return {"": root.read_bytes()}
     return {p.relative_to(root).as_posix(): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file() and not p.is_symlink()}
+
+
+def picture(root: Path, *, folder_times: bool = True) -> Picture:
+    """Everything at and below a path. A link's own mode and time are no part of it.
+
+    Args:
+        root: The path.
+        folder_times: With the times of folders. They alone make no generation, so the newest one may have older ones.
+    """
+    found: Picture = {}
+    names: dict[int, list[str]] = {}
+    for place in [root, *sorted(root.rglob("*"))] if root.is_dir() and not root.is_symlink() else [root]:
+        path, status = str(place.relative_to(root)), os.lstat(place)
+        mode, at = stat.S_IMODE(status.st_mode), status.st_mtime_ns
+        if stat.S_ISLNK(status.st_mode):
+            found[path] = ("link", os.readlink(place))
+        elif stat.S_ISDIR(status.st_mode):
+            found[path] = ("folder", mode, at) if folder_times else ("folder", mode)
+        else:
+            names.setdefault(status.st_ino, []).append(path)
+            found[path] = ("file", place.read_bytes(), status.st_size - 512 * status.st_blocks > 1 << 20, mode, at)
+    groups = {path: tuple(group) for group in names.values() if len(group) > 1 for path in group}
+    return {path: (*what, groups.get(path, ())) for path, what in found.items()}
+
+
+def furnish(folder: Path, number: int) -> None:
+    """Put into a folder one of everything that is more than bytes under a name: links, hard links, times, modes, holes.
+
+    Args:
+        folder: The folder. What an earlier number put there is replaced.
+        number: Everything of another number differs.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / f"empty-{number % 3}").mkdir(parents=True)
+    (folder / f"empty-{number % 3}").chmod(0o700 + number % 8)
+    for step in (number, number + 1):
+        (folder / f"step-{step}").write_text(f"checkpoint {step}")
+        os.utime(folder / f"step-{step}", ns=(0, 1_600_000_000_123_456_789 + step))
+    (folder / f"step-{number}").chmod(0o600)
+    os.link(folder / f"step-{number + 1}", folder / "best")
+    (folder / "last").symlink_to(f"step-{number + 1}")
+    with open(folder / "holes", "wb") as handle:
+        handle.seek((3 << 20) + number)
+        handle.write(b"the end")
 
 
 def make_database(path: Path, rows: int = 10) -> None:

@@ -11,7 +11,21 @@ import pytest
 
 from tests.bad_input.support import Box, Forge, Site, files_in, good, refused, small_disk, sound
 
-COMMANDS = ("run", "plan", "predict", "backup", "ensure", "restore", "verify", "history", "status", "prune", "doctor", "drill")
+COMMANDS = (
+    "run",
+    "plan",
+    "predict",
+    "backup",
+    "ensure",
+    "restore",
+    "verify",
+    "history",
+    "status",
+    "drop",
+    "prune",
+    "doctor",
+    "drill",
+)
 HEAVY = ("torch", "transformers", "optuna", "onnx", "onnxruntime", "numpy", "pydantic", "typer", "rich")
 
 
@@ -520,3 +534,34 @@ def test_a_forged_store_is_shown_by_every_command_as_any_other(site: Site) -> No
     for words in (("verify",), ("status",), ("history", "outputs/d")):
         good(machine.run(*words))
     assert json.loads((site.store / "holdfast.json").read_text())["sentinel"]["format"] == 1
+
+
+def test_drop_begins_anew_for_every_machine_and_says_how_to_get_back(site: Site, kept: Box) -> None:
+    old = generations(kept, "outputs/d")[0]
+    done = good(kept.run("drop", "outputs/d"))
+    assert "history outputs/d" in done.out
+    assert not (kept.root / "outputs/d").exists()
+    fresh = site.box()
+    answer = fresh.run("ensure", "outputs/d")
+    assert answer.code == 3
+    assert "dropped" in answer.out + answer.err
+    fresh.write("outputs/d/a.txt", "anew")
+    good(fresh.run("backup", "outputs/d", "--progress", "1"))
+    assert "dropped" in good(fresh.run("history", "outputs/d")).out
+    another = site.box()
+    good(another.run("ensure", "outputs/d"))
+    assert files_in(another.root / "outputs/d") == {"a.txt": b"anew"}
+    good(another.run("restore", "outputs/d", "--generation", old))
+    assert files_in(another.root / "outputs/d") == {"a.txt": b"second", "b.txt": b"more"}
+    good(another.run("prune", "--dropped", "--yes"))
+    assert old not in generations(another, "outputs/d")
+
+
+def test_drop_keep_here_chooses_a_line(site: Site, kept: Box) -> None:
+    other = site.box()
+    other.write("outputs/d/a.txt", "another line")
+    good(other.run("backup", "outputs/d", "--progress", "1"))
+    good(other.run("drop", "outputs/d", "--keep-here"))
+    fresh = site.box()
+    good(fresh.run("ensure", "outputs/d"))
+    assert files_in(fresh.root / "outputs/d") == {"a.txt": b"another line"}

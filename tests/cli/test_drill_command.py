@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 
 from tests.bad_input.support import Box, Done, Site, good, refused, sound
+from tests.docs.pages import REPOSITORY
 
 STEPS = """
 import os, sys, time
@@ -94,3 +96,30 @@ def test_the_drive_folder_inside_a_project_is_not_copied(site: Site) -> None:
     words = ("--copy-limit", "1", "--", sys.executable, "train.py")
     refused(machine.spawn("drill", *words), 2, "far (2.0 MiB)")
     refused(machine.spawn("drill", "--drive", str(machine.root / "far"), *words), 1, "far is there: False")
+
+
+# -- scripts of examples/drilled; all of them in tests/drill/test_drilled.py ------------------------------------------------------
+
+
+def example(site: Site, name: str, *words: str) -> Done:
+    box = site.box()
+    shutil.copy(REPOSITORY / "examples" / "drilled" / f"{name}.py", box.root / "train.py")
+    environment = {"PYTHONPATH": str(REPOSITORY / "src")}
+    return box.spawn("drill", "--kills", "1", "--seed", "4", *words, "--", sys.executable, "train.py", env=environment)
+
+
+def test_of_a_loop_that_begins_at_zero_the_first_line_says_so(site: Site) -> None:
+    done = sound(example(site, "seems_to_loop_from_zero"))
+    assert done.code == 1
+    assert done.out.startswith("EVERY START BEGINS ANEW: ")
+    assert "for it makes again what is there" in done.out
+
+
+def test_a_path_of_a_machine_that_is_gone_ends_the_drill_and_its_file_is_named(site: Site) -> None:
+    done = sound(example(site, "seems_to_know_its_paths", "--json"))
+    assert done.code == 1
+    (row,) = json.loads(done.out)
+    assert row["outcome"] == "GETS NO FURTHER"
+    assert row["error"].startswith("GETS NO FURTHER: after 1 kill 3 starts in a row failed by themselves")
+    assert row["paths_of_machines"] == ["outputs/run/state.json"]
+    assert "outputs/run/state.json holds the path of the machine that wrote it" in row["error"]

@@ -219,6 +219,29 @@ def test_predict_reads_standard_input(kept: tuple[Path, Path, str]) -> None:
     assert good(Box(root, drive).run("predict", ONNX, "-", answer="Grace saw Rotterdam .", seconds=60)).out.strip()
 
 
+def test_predict_says_in_one_line_where_bytes_are_no_utf_8(kept: tuple[Path, Path, str]) -> None:
+    """An argument, and whatever comes by standard input, in a locale that is strict and in one that is not."""
+    root, _, _ = kept
+    asked: list[tuple[bytes, bytes, int]] = [
+        (b"Ann\xff Lee", b"", 3),
+        (b"-", "Jos\xe9".encode("latin-1"), 3),
+        (b"-", "Ann".encode("utf-16"), 0),
+        (b"-", b"Ann \xed\xa0\x80", 4),  # half a character, as UTF-8 would have it
+    ]
+    code = "import io, os, sys\nfrom holdfast.cli.app import _run\n"
+    for text, given, _ in asked:
+        code += (
+            f"sys.stdin = io.TextIOWrapper(io.BytesIO({given!r}), encoding='ascii')\n"
+            f"sys.argv = ['holdfast', 'predict', {str(root / ONNX)!r}, os.fsdecode({text!r})]\n"
+            "print('CODE', _run(), file=sys.stderr)\n"
+        )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=True)
+    lines = done.stderr.splitlines()
+    assert lines[1::2] == ["CODE 2"] * len(asked)
+    for line, (_, _, place) in zip(lines[::2], asked, strict=True):
+        assert f"the text is not UTF-8 (byte {place} is 0x" in line
+
+
 def test_predict_without_a_model_is_one_line(box: Box) -> None:
     done = box.run("predict", "outputs/nothing", "text", seconds=60)
     assert done.code == 4

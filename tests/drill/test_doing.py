@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pickle
+import re
+import shutil
 import signal
 import sqlite3
 import sys
 import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from holdfast.drill import copying
+from holdfast.drill import copying, inventory
+from holdfast.drill.comparing import File
 from holdfast.drill.drives import FolderDrive
-from holdfast.drill.inventory import take
+from holdfast.drill.inventory import Seeing
 from holdfast.drill.machine import Machine
+from holdfast.drill.moments import Until
 from holdfast.drill.processes import MARK, Running
 from holdfast.drill.report import Traffic
+from holdfast.drill.watching import Watch
 from holdfast.errors import UsageError
 from holdfast.session.config import load_config
 from tests.support import make_database, read_tree
 
 MIB = 1 << 20
+
+
+def take(root: Path, outputs: str = "outputs") -> dict[str, File]:
+    return inventory.take(root, Seeing(outputs))
 
 
 def put(root: Path, *paths: str) -> None:
@@ -122,11 +136,111 @@ def test_a_file_that_only_looks_like_a_database_is_its_bytes(tmp_path: Path) -> 
     assert "outputs/notes-wal" in one
 
 
-def test_links_and_folders_are_no_files_of_outputs_and_no_outputs_are_none(tmp_path: Path) -> None:
-    put(tmp_path, "outputs/a", "outputs/d/b")
-    (tmp_path / "outputs" / "link").symlink_to("a")
-    assert sorted(take(tmp_path, "outputs")) == ["outputs/a", "outputs/d/b"]
+@dataclass(frozen=True)
+class Linked:
+    """A name in outputs, and what a program that works there sees under it."""
+
+    name: str
+    to: str  #: from the project folder, or absolute behind `/`
+    seen: dict[str, str]
+
+
+LINKED = {
+    "a file beside it": Linked("run/last", "outputs/run/a", {"run/last": "link:run/a"}),
+    "a folder in outputs": Linked("latest", "outputs/run", {"latest": "link:run"}),
+    "itself above": Linked("run/up", "outputs", {"run/up": "link:."}),
+    "nowhere": Linked("run/dead", "/nowhere/at/all", {"run/dead": "link:/nowhere/at/all"}),
+    "a folder out of outputs": Linked("run/out", "scratch", {"run/out/new": "", "run/out/deep/new": ""}),
+    "a file out of outputs": Linked("run/out", "scratch/new", {"run/out": ""}),
+    "data that was there before": Linked("run/data", "scratch/old", {}),
+    "the folder above outputs": Linked("run/root", ".", {"run/root/scratch/new": "", "run/root/scratch/deep/new": ""}),
+}
+
+
+@pytest.mark.parametrize("case", LINKED.values(), ids=LINKED)
+def test_what_a_program_sees_through_a_link_is_seen(tmp_path: Path, case: Linked) -> None:
+    put(tmp_path, "outputs/run/a", "scratch/new", "scratch/deep/new", "scratch/old")
+    os.utime(tmp_path / "scratch/old", (1.0, 1.0))
+    place = tmp_path / "outputs" / case.name
+    target = case.to if case.to.startswith("/") else os.path.relpath(tmp_path / case.to, place.parent)
+    place.symlink_to(target)
+    found = inventory.take(tmp_path, Seeing("outputs", since=2.0))
+    del found["outputs/run/a"]
+    assert sorted(found) == sorted(f"outputs/{path}" for path in case.seen)
+    for path, identity in case.seen.items():
+        assert not identity or found[f"outputs/{path}"].identity == identity
+
+
+def test_what_a_followed_link_leads_to_is_as_good_as_in_outputs_and_no_outputs_are_none(tmp_path: Path) -> None:
+    put(tmp_path, "scratch/old", "outputs/d/b")
+    os.utime(tmp_path / "scratch/old", (1.0, 1.0))
+    (tmp_path / "outputs/link").symlink_to("../scratch")
+    assert sorted(inventory.take(tmp_path, Seeing("outputs", since=2.0))) == ["outputs/d/b"]
+    assert sorted(inventory.take(tmp_path, Seeing("outputs", None, ("outputs/link",), 2.0))) == ["outputs/d/b", "outputs/link/old"]
     assert take(tmp_path, "nowhere") == {}
+
+
+@pytest.mark.parametrize("kind", ["text", "binary", "database", "link"])
+def test_the_folder_of_a_machine_in_a_file_makes_no_difference_and_is_found(tmp_path: Path, kind: str) -> None:
+    machines = re.compile(re.escape(os.fsencode(tmp_path)) + rb"/machine-\d{3}(?!\w)")
+    found = []
+    for name, rest in (("machine-001", ""), ("machine-002", ""), ("machine-003", "else")):
+        root = tmp_path / name / "proj"
+        root.joinpath("outputs").mkdir(parents=True)
+        place, text = root / "outputs" / "state", f"{root}/outputs/a{rest}"
+        if kind == "text":
+            place.write_text(f'{{"newest": "{text}", "again": "{text}"}}')
+        elif kind == "binary":
+            place.write_bytes(pickle.dumps({"newest": text, "bytes": b"\xff" * 9}))
+        elif kind == "link":
+            place.symlink_to(Path(tmp_path, name, f"gone{rest}"))
+        else:
+            with contextlib.closing(sqlite3.connect(place)) as database, database:
+                database.execute("create table kept (path text)")
+                database.execute("insert into kept values (?)", (text,))
+        found.append(inventory.take(root, Seeing("outputs", machines))["outputs/state"])
+    one, other, more = found
+    assert one.identity == other.identity != more.identity
+    assert one.local is (kind != "link")
+    plain = inventory.take(tmp_path / "machine-001/proj", Seeing("outputs"))["outputs/state"]
+    assert plain.identity != one.identity
+    assert not plain.local
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What somebody does in outputs, and how often what is written is seen."""
+
+    does: Callable[[Path], object]
+    written: dict[str, int]
+
+
+WATCHED = {
+    "a new file": Seen(lambda out: (out / "b").write_text("1"), {"b": 1}),
+    "the same again": Seen(lambda out: (out / "a").write_text("a"), {"a": 1}),
+    "a file that is brought back": Seen(lambda out: shutil.copy2(out / "a", out / "b"), {}),
+    "a file that was moved in": Seen(lambda out: (out / "b.tmp").write_text("1") and (out / "b.tmp").rename(out / "b"), {"b": 1}),
+    "through a link out": Seen(lambda out: (out / "link" / "b").write_text("1"), {"link/b": 1}),
+    "through a link inside": Seen(lambda out: (out / "inside" / "b").write_text("1"), {"d/b": 1}),
+    "a log of a database": Seen(lambda out: (out / "x.db-wal").write_text("1"), {"x.db": 1}),
+    "a journal of a database": Seen(lambda out: (out / "x.db-journal").write_text("1"), {}),
+    "what is ignored": Seen(lambda out: (out / "b.log").write_text("1"), {}),
+}
+
+
+@pytest.mark.parametrize("case", WATCHED.values(), ids=WATCHED)
+def test_a_watch_sees_what_a_run_writes_and_not_what_is_brought_back(tmp_path: Path, case: Seen) -> None:
+    put(tmp_path, "outputs/a", "scratch/old", "outputs/d/old")
+    for old in ("outputs/a", "scratch/old", "outputs/d/old"):
+        os.utime(tmp_path / old, (1.0, 1.0))
+    (tmp_path / "outputs/link").symlink_to(tmp_path / "scratch")
+    (tmp_path / "outputs/inside").symlink_to("d")
+    watch = Watch(tmp_path, "outputs", lambda path: not path.endswith(".log"))
+    watch._begun -= 10**8  # the clock of a file system ticks more coarsely than ours
+    case.does(tmp_path / "outputs")
+    watch.look()
+    watch.look()
+    assert Counter(w.path.removeprefix("outputs/") for w in watch.written) == case.written
 
 
 def test_a_folder_counts_what_appeared_in_it_while_a_machine_was_there(tmp_path: Path) -> None:
@@ -137,6 +251,32 @@ def test_a_folder_counts_what_appeared_in_it_while_a_machine_was_there(tmp_path:
     assert drive.disconnect() is None  # type: ignore[func-returns-value]
     put(drive.folder, "nobody-is-here")
     assert drive.traffic == Traffic(len("one") + len("d/two"), None)
+
+
+def watched(root: Path) -> Watch:
+    return Watch(root, "outputs", lambda _: True)
+
+
+def test_every_machine_has_a_path_of_its_own_and_words_and_environment_name_that(tmp_path: Path) -> None:
+    put(tmp_path / "pristine" / "proj", "train.py")
+    home = tmp_path / "proj"
+    script = "import os, sys; os.mkdir('outputs'); open('outputs/said', 'w').write(' '.join([sys.argv[1], os.environ['HERE']]))"
+    command = [sys.executable, "-c", script, f"{home}/a"]
+    environment = {**os.environ, "HERE": str(home)}
+    machine = Machine(
+        tmp_path / "machine", tmp_path / "pristine" / "proj", home, command, ".", tmp_path / "drive", environment, watched
+    )
+    places = []
+    for _ in range(2):
+        machine.renew()
+        run = machine.run(Until(60), lambda _: None)
+        places.append(machine.root)
+        assert run.code == 0
+        assert [write.path for write in run.written] == ["outputs/said"]
+        assert (machine.root / "outputs/said").read_text() == f"{machine.root}/a {machine.root}"
+        assert machine.machines().match(os.fsencode(machine.root))
+    assert places[0] != places[1]
+    assert not places[0].exists()
 
 
 @pytest.mark.parametrize("own_session", [False, True])
@@ -179,7 +319,9 @@ def test_a_command_that_ends_in_the_instant_of_the_kill_has_ended_and_leaves_not
     pristine = tmp_path / "pristine" / "proj"
     copying.copy(load_config(tmp_path / "proj"), copying.plan(load_config(tmp_path / "proj"), None, limit=MIB), pristine)
     ticks, command = tmp_path / "ticks", [sys.executable, "-c", script]
-    machine = Machine(tmp_path / "machine", pristine, tmp_path / "proj", command, ".", tmp_path / "drive", dict(os.environ))
+    machine = Machine(
+        tmp_path / "machine", pristine, tmp_path / "proj", command, ".", tmp_path / "drive", dict(os.environ), watched
+    )
     machine.renew()
 
     def held_up(_: float) -> None:
@@ -188,7 +330,7 @@ def test_a_command_that_ends_in_the_instant_of_the_kill_has_ended_and_leaves_not
         time.sleep(0.5)
 
     try:
-        run = machine.run(0.01, held_up)
+        run = machine.run(Until(0.5), held_up)
         before = ticks.stat().st_size
         time.sleep(0.1)
         assert run.code == 0

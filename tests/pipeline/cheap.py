@@ -28,6 +28,7 @@ from holdfast.errors import StageFailed
 from holdfast.integrations.watching import Watcher
 from holdfast.pipeline import hpo as hpo_module
 from holdfast.pipeline import sweep as sweep_module
+from holdfast.pipeline.database import database_url
 from holdfast.pipeline.dataset import Dataset
 from holdfast.pipeline.hpo import run_local_hpo_sweep
 from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS
@@ -68,8 +69,13 @@ def run(
     narration: Narration | None = None,
     keep: KeepStudy | None = None,
     sampler: str = "tpe",
+    fails: Callable[[Job], None] = lambda job: None,
+    **changes: Any,
 ) -> None:
-    """Run the study to its end from wherever it is. `instant` is called at each instant at which a machine may vanish."""
+    """Run the study to its end from wherever it is. `instant` is called at each instant at which a machine may vanish.
+
+    `fails` may raise where a training begins; other keywords change the `hpo` section.
+    """
     keeper = machine.keeper()
 
     def back_up(folder: Path, progress: float) -> None:
@@ -77,12 +83,12 @@ def run(
         assert keeper.backup(folder.absolute(), progress=progress)
         instant()
 
-    with _cheap(instant), _seen(instant):
+    with _cheap(instant, fails), _seen(instant):
         run_local_hpo_sweep(
             dataset_path=machine.root / "data",
             config_dir=machine.root / "config",
             backbone="cheap",
-            hpo_config={**settings(trials, pruner), "sampler": sampler},
+            hpo_config={**settings(trials, pruner), "sampler": sampler, **changes},
             train_config={"epochs": EPOCHS},
             output_dir=machine.root / "outputs/hpo",
             restore_from_drive=keeper.ensure,
@@ -96,10 +102,11 @@ def run(
 
 
 @contextmanager
-def _cheap(instant: Instant) -> Iterator[None]:
+def _cheap(instant: Instant, fails: Callable[[Job], None]) -> Iterator[None]:
     """No data, no model, no torch."""
 
     def train(job: Job, watcher: Watcher, clock: Callable[[], float]) -> Trained:
+        fails(job)
         return _train(job, watcher, instant)
 
     hpo, sweep = partial(mock.patch.object, hpo_module), partial(mock.patch.object, sweep_module)
@@ -144,7 +151,8 @@ def _train(job: Job, watcher: Watcher, instant: Instant) -> Trained:
     finished = job.folder / CHECKPOINT
     shutil.rmtree(finished, ignore_errors=True)
     write_json(finished / STATE, state)
-    (finished / "model.safetensors").write_text(json.dumps(state["level"]))
+    header = json.dumps({"__metadata__": {"level": str(state["level"])}}).encode()  # whole, by its own format
+    (finished / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
     instant()
     return Trained(finished, EPOCHS * STEPS, EPOCHS * STEPS, 1)
 
@@ -209,7 +217,7 @@ def killed(machine: Machine, trials: int, pruner: str, after: int | None) -> boo
 def trials_of(root: Path) -> list[dict[str, Any]]:
     """Everything that a study knows of its trials but its clock times."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = RDBStorage(f"sqlite:///{root}/{STUDY}/study.db")
+    storage = RDBStorage(database_url(root / STUDY / "study.db"))
     try:
         study = optuna.load_study(study_name="cheap", storage=storage)
         return [

@@ -138,6 +138,19 @@ SETTINGS: dict[str, Case] = {
         final_training__training={"checkpoint": {"step": 1}},
     ),
     # -- values
+    "a label that YAML reads as false": said(
+        "data.labels.0: False: should be text; YAML reads NO, OFF, YES and ON as false and true, so write it in quotes: 'NO'",
+        data__labels=[False, "PERSON"],
+    ),
+    "a label that is a number": said("data.labels.0: 1: should be text; write it in quotes", data__labels=[1, "PERSON"]),
+    "half a character": said(
+        "data.labels.0: 'a\\ud800': has half a character in it ('\\ud800'); write it without", data__labels=["a\ud800"]
+    ),
+    "NUL in a path": said("data.folder: 'da\\x00ta': has NUL in it ('\\x00'); write it without", data__folder="da\0ta"),
+    "half a character in a key": said(
+        "hpo.search_space: 'warm\\udfffup': has half a character in it ('\\udfff'); write it without",
+        **search(**{"warm\udfffup": RATE}),
+    ),
     "text for a number": said("training.batch_size: 'many': should be a whole number", training__batch_size="many"),
     "half a batch": said("training.batch_size: 2.5: should be a whole number", training__batch_size=2.5),
     "a number for a section": said("training: 5: should be a section of keys and values", training=5),

@@ -371,11 +371,17 @@ def test_other_weights_under_the_same_name_are_not_converted(conversion: tuple[M
     machine, cache = conversion
     checkpoint = find_checkpoint(cache, machine.root, machine.keep.ensure)
     weights = checkpoint / "model.safetensors"
-    content = bytearray(weights.read_bytes())
+    trained = weights.read_bytes()
+    content = bytearray(trained)
     content[-1] ^= 1
     weights.write_bytes(content)
     with pytest.raises(NotRestored, match="holds other weights than those that were trained"):
-        find_checkpoint(cache, machine.root, machine.keep.ensure)
+        find_checkpoint(cache, machine.root, lambda path: path.exists())
+    assert weights.read_bytes() == content
+    # Where the backup has those that were trained, they are taken, and the others are moved aside.
+    assert find_checkpoint(cache, machine.root, machine.keep.ensure) == checkpoint
+    assert weights.read_bytes() == trained
+    assert checkpoint.with_name(f"{checkpoint.name}.damaged-1").joinpath(weights.name).read_bytes() == content
 
 
 def test_no_backup_anywhere_is_one_clear_line(machine: Machine) -> None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -138,3 +139,65 @@ def test_a_missing_library_is_told(converted_once: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "onnxruntime" else known(name, *a))
     with pytest.raises(UsageError, match=r"onnxruntime is not installed.*install holdfast\[pipeline\]"):
         Predictor(converted_once)
+
+
+ODD_TEXTS = (
+    "Ada\ud800 Lovelace",
+    "\udcff",
+    "Ada \ud83d\ude00 Lovelace",  # a pair that JSON of Python leaves in two halves
+    "Ada\0Lovelace",
+    "\ufeffAda",
+    "\r\n\r",
+    "\u200b\u200d",
+    "a" * 3000,
+    "\U0010ffff\ufffe",
+)
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS, ids=ascii)
+def test_any_text_has_an_answer(converted_once: Path, text: str) -> None:
+    for entity in Predictor(converted_once).entities(text):
+        assert entity.text == text[entity.start : entity.end]
+
+
+@pytest.mark.parametrize("given", [b"Ada", None, 3, ["Ada"]])
+def test_what_is_no_text_is_one_line(converted_once: Path, given: Any) -> None:
+    with pytest.raises(UsageError, match=f"expected a text to find entities in, got {type(given).__name__}"):
+        Predictor(converted_once).entities(given)
+
+
+def operations(predictor: Predictor, text: str) -> int:
+    """The operations of Python that finding its entities takes in our code."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal count
+        if "holdfast" not in frame.f_code.co_filename:
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        count += event == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        predictor.entities(text)
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def test_the_time_grows_with_the_text_and_no_faster(converted_once: Path) -> None:
+    predictor = Predictor(converted_once)
+
+    class EachAnEntity:
+        def run(self, _: object, inputs: dict[str, Any]) -> list[Any]:
+            logits = np.zeros((*inputs["input_ids"].shape, len(TAGS)), dtype=np.float32)
+            logits[:, :, 1] = 1
+            return [logits]
+
+    predictor._session = EachAnEntity()
+    words = "Ada walked to the old mill . "
+    operations(predictor, words)  # what is loaded once
+    once, twice = operations(predictor, words * 40), operations(predictor, words * 80)
+    assert twice < 2.1 * once

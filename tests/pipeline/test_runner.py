@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.errors import MadeOtherwise, UsageError
 from holdfast.pipeline.examine import Examiner, State
-from holdfast.pipeline.runner import open_pipeline
+from holdfast.pipeline.runner import Runner, open_pipeline
 from holdfast.store.keys import Key
 from tests.pipeline.project import STAGES, Lines, Project, experiment, lose, make_documents, trials
 from tests.support import Machine, Rig
@@ -250,3 +250,22 @@ def test_the_time_given_ends_a_run_without_loss_and_the_next_goes_on(rig: Rig, f
 def test_keys_of_the_layout_are_keys() -> None:
     for stage in STAGES:
         Key.parse(f"outputs/{stage}")
+
+
+def test_a_final_training_that_is_to_be_longer_says_how_to_train_on(finished: tuple[Project, Machine]) -> None:
+    _, machine = finished
+    with pytest.raises(MadeOtherwise) as caught:
+        Runner(machine.keeper(), experiment(final_training__training={"epochs": 4})).run()
+    assert "training.epochs: 2 then, 4 now" in str(caught.value)
+    assert "make it the backbone, {name: ..., model: outputs/final_training/micro/checkpoint}, with --fork" in str(caught.value)
+
+
+@pytest.mark.torture
+def test_a_finished_model_is_trained_on_as_the_backbone_of_a_fork(finished: tuple[Project, Machine], tmp_path: Path) -> None:
+    project, before = finished
+    machine = Machine(Path(shutil.copytree(before.root, tmp_path / "copy")), project.rig.drive)
+    longer = {"name": "longer", "model": "outputs/final_training/micro/checkpoint"}
+    summary = Runner(machine.keeper(), experiment(backbones=[longer]), fork=True).run()
+    assert summary.finished
+    assert (machine.outputs / "final_training/longer/checkpoint/model.safetensors").is_file()
+    assert machine.read("outputs/final_training/micro/metrics.json") == before.read("outputs/final_training/micro/metrics.json")

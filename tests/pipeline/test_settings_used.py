@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import math
@@ -15,7 +16,7 @@ import optuna
 import pytest
 import torch
 
-from holdfast.errors import ConfigurationError, NotRestored, UsageError
+from holdfast.errors import ConfigurationError, NotRestored, StageFailed, UsageError
 from holdfast.integrations.watching import Watcher
 from holdfast.pipeline import settings as declared
 from holdfast.pipeline.checkpoint import load_tokenizer
@@ -30,6 +31,7 @@ from holdfast.pipeline.search import make_pruner, make_sampler, most_epochs, sug
 from holdfast.pipeline.selection import Candidate, choose
 from holdfast.pipeline.settings import Hpo, Section, Training
 from holdfast.pipeline.storage import setup_checkpoint_storage
+from holdfast.pipeline.sweep import refuse_more_failures
 from holdfast.pipeline.training import Job, Trained, resolve_arguments, train
 from tests.pipeline.project import Lines, experiment, make_documents, make_encoder
 from tests.support import Machine, Rig
@@ -298,7 +300,44 @@ def test_tensorboard_is_written_below_the_training_and_only_where_asked_for(benc
     assert sorted(p.name for p in trained.folder.parent.iterdir()) == [CHECKPOINT, CHECKPOINTS]
 
 
+@pytest.mark.parametrize("steps", [4, 8, None], ids=["before its newest log", "after it", "before its first checkpoint"])
+def test_tensorboard_shows_each_step_once_after_a_training_was_cut_off(bench: Bench, steps: int | None) -> None:
+    from tensorboard.backend.event_processing import event_accumulator as accumulator
+
+    job = bench.job(epochs=1, batch_size=1, report_to="tensorboard", checkpoint={"steps": steps, "every": None})
+
+    class Killed(Watcher):
+        def stepped(self, step: int, total: int) -> None:
+            if step == 22:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(job, Killed(), lambda: 0.0)
+    train(job, Watcher(), lambda: 0.0)
+    events = accumulator.EventAccumulator(str(job.folder / LOGS)).Reload()
+    assert [e.step for e in events.Scalars("train/loss")] == [10, 20, 30]
+    assert [e.step for e in events.Scalars("eval/f1_micro")] == [32]
+
+
 # -- the study -------------------------------------------------------------------------------------------------------------
+
+
+@covers("hpo.failures_in_a_row")
+def test_so_many_failures_in_a_row_end_the_run_and_fewer_do_not() -> None:
+    from optuna.trial import TrialState, create_trial
+
+    good = create_trial(value=0.5)
+    diverged = create_trial(state=TrialState.FAIL, user_attrs={"failed": "loss is nan"})
+    raised = create_trial(state=TrialState.FAIL, user_attrs={"raised": "ValueError", "failed": "ValueError: no"})
+    for row in ([raised, raised, good], [raised, good, raised], [raised, diverged, raised], [raised, raised]):
+        trials = [copy.copy(t) for t in row]
+        for number, trial in enumerate(trials):
+            trial.number = number
+        refuse_more_failures("b", 3, trials)
+        refuse_more_failures("b", None, [*trials, *trials])
+    with pytest.raises(StageFailed, match=r"b: 2 trials in a row failed, the last with ValueError: no"):
+        refuse_more_failures("b", 2, trials)
+
 
 RATES = {"learning_rate": {"type": "uniform", "low": 1e-3, "high": 1e-2}}
 

@@ -43,7 +43,7 @@ from holdfast.store.outcomes import Outcome
 from holdfast.store.store import Store
 from holdfast.store.workspace import Workspace
 from holdfast.store.wrappers import Faulty
-from tests.support import PROJECT, Tree, make_database, read_tree
+from tests.support import PROJECT, Picture, Tree, furnish, make_database, picture, read_tree
 
 STUDY = "outputs/study"
 MODEL = "outputs/model.bin"
@@ -112,6 +112,7 @@ class Committed:
 
     number: int
     tree: Tree
+    looks: Picture
     manifest: Manifest
 
 
@@ -315,7 +316,8 @@ class Account:
         if name is not None:
             manifest = parse(data, name)
             key = str(manifest.key)
-            self._committed[name.commit.id] = Committed(machine.number, logical(read_tree(machine.root / key)), manifest)
+            here = machine.root / key
+            self._committed[name.commit.id] = Committed(machine.number, logical(read_tree(here)), looks(here), manifest)
             self.tally["generations"] += 1
 
     def _expect(self, holds: bool, text: str) -> None:
@@ -359,11 +361,14 @@ class Account:
             self.violations.append(f"1. {machine.name}: {key}: {generation} came back, which was never committed")
             return 0
         tree = read_tree(machine.root / key)
-        recorded = {p: r.blake3 for p, r in found.manifest.files.items()}
-        same = recorded == {p: blake3(c).hexdigest() for p, c in tree.items()}
+        files = found.manifest.files
+        recorded = {p: r.blake3 for p, r in files.items() if r.sparse is None}  # what is sparse is hashed without its holes
+        same = files.keys() == tree.keys() and recorded == {p: blake3(c).hexdigest() for p, c in tree.items() if p in recorded}
         self._expect(same, f"1. {machine.name}: {key}: other bytes came back than {found.number} holds")
         same = logical(tree) == found.tree
         self._expect(same, f"1. {machine.name}: {key}: what came back is not what was here at {found.number}")
+        same = looks(machine.root / key) == found.looks
+        self._expect(same, f"1. {machine.name}: {key}: links, holes, modes or times are not those of {found.number}")
         return found.number
 
     def _said_confirmed(self, machine: _Session, generation: str) -> None:
@@ -490,6 +495,11 @@ def _dump(content: bytes) -> bytes:
         connection.close()
 
 
+def looks(root: Path) -> Picture:
+    """All of a tree but its databases, of which `logical` tells what they hold."""
+    return {p: what for p, what in picture(root, folder_times=False).items() if not p.endswith(".db")}
+
+
 def not_in_cloud(files: Mapping[str, bytes], manifest: Manifest) -> str | None:
     """What of a generation the cloud does not hold in full, or None."""
     if files.get(f"{PROJECT}/{manifest.name.path}") != manifest.encoded:
@@ -515,6 +525,8 @@ def _change(root: Path, key: str, number: int, rng: random.Random) -> None:
     trials = sorted(place.glob("trial_*"))
     while len(trials) > _MOST_TRIALS or (len(trials) > 1 and rng.random() < 0.15):
         shutil.rmtree(trials.pop(rng.randrange(len(trials) - 1)))
+    if rng.random() < 0.12:
+        furnish(place / "links", number)
     best = place / "best" / "model.bin"
     if rng.random() < 0.12:
         best.parent.mkdir(exist_ok=True)

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from holdfast.errors import MadeOtherwise, StageFailed, StoreFull
-from holdfast.integrations import checkpoints
+from holdfast.integrations.resuming import Wanted, clear_the_way, search
+from holdfast.integrations.watching import Copies
 from holdfast.pipeline.layout import RECORD
 from holdfast.pipeline.record import COMPARABLE, read_record, write_record
 from holdfast.pipeline.runner import Runner
@@ -286,8 +287,10 @@ def test_a_record_that_somebody_changed_is_no_record(
 def test_checkpoints_that_are_not_whole_do_not_outrank_new_ones(tmp_path: Path) -> None:
     for step in (8, 10):
         (tmp_path / f"checkpoint-{step}").mkdir()
-    assert checkpoints.newest(tmp_path) is None
-    checkpoints.discard_after(tmp_path, 0)
+    wanted = Wanted(own=True)
+    found = search(tmp_path, Copies(), print, wanted)
+    assert found.start is None
+    clear_the_way(tmp_path, found, Copies(), print, wanted)
     assert list(tmp_path.iterdir()) == []
 
 

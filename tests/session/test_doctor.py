@@ -20,6 +20,7 @@ from holdfast.session.doctor.rules import RULES, Doing, Setting, explain
 from holdfast.session.doctor.scratch import Ability, Trial, clean
 from holdfast.session.doctor.upload import Sample, Watched
 from holdfast.session.environment import Environment
+from holdfast.store import mounts
 from holdfast.store.backend import Space
 
 T = TypeVar("T")
@@ -410,3 +411,83 @@ def test_without_a_store_the_report_says_where_drive_does_not_exist() -> None:
     for environment in (Environment.KAGGLE, Environment.COLAB_ENTERPRISE):
         assert f"{environment.value} has no Google Drive" in diagnosis.no_store(environment).text
     assert "no drive folder is given" in diagnosis.no_store(Environment.ELSEWHERE).text
+
+
+# -- mounts that are no Drive ----------------------------------------------------------------------------------------------
+
+
+def mounted(kind: str, *, known: mounts.Kind | None = None) -> Place:
+    return Place(Path("/mnt/x"), "proj", Path("/mnt/x"), kind, "rw", None, known)
+
+
+def worked(**changes: object) -> Trial:
+    names = ("id", "uncommitted", "md5")
+    trial = Trial(
+        Path("/mnt/x/s"), came(True), came(0.001), came(0.001), came(0.001), attributes=tuple((n, came(b"")) for n in names)
+    )
+    return replace(trial, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("error", ["EIO", "ENODATA", "ENOTSUP", "EPERM", "EINVAL", "ENOSYS"])
+@pytest.mark.parametrize("kind", ["fuse.rclone", "fuse.sshfs", "fuse", "fuse.gocryptfs", "nfs4", "ext4"])
+def test_elsewhere_than_on_drive_attributes_that_are_not_there_are_no_trouble(kind: str, error: str) -> None:
+    trial = worked(attributes=(("id", failed(error)), ("uncommitted", failed(error)), ("md5", failed(error))))
+    assert [f.level for f in diagnosis.upload_state(mounted(kind), trial)] == ["good"]
+
+
+@pytest.mark.parametrize("answer", [failed("ENOTCONN"), hung()])
+def test_a_mount_that_is_dead_is_trouble_of_whatever_kind_it_is(answer: Answer[bool]) -> None:
+    trial = worked(attributes=(("id", answer), ("uncommitted", answer), ("md5", answer)))
+    for kind in ("fuse.rclone", "fuse.drive", "nfs"):
+        assert [f.level for f in diagnosis.upload_state(mounted(kind), trial)] == ["bad"]
+
+
+NO_CACHE = (Ability("writing in place", failed("EPERM")),)
+
+
+@pytest.mark.parametrize(
+    ("kind", "durable", "abilities", "level", "said"),
+    [
+        ("ext4", None, (), "good", "CONFIRMED"),
+        ("fuse.sshfs", None, (), "note", "drive.durable: fsync"),
+        ("fuse.sshfs", "fsync", (), "good", "CONFIRMED, by drive.durable: fsync"),
+        ("fuse.gocryptfs", None, (), "note", "drive.durable: fsync"),
+        ("fuse.mergerfs", "fsync", (), "good", "CONFIRMED"),
+        ("fuse.rclone", None, NO_CACHE, "note", "drive.durable: close"),
+        ("fuse.rclone", None, (), "note", "--vfs-cache-mode off"),
+        ("fuse.rclone", "close", NO_CACHE, "good", "CONFIRMED"),
+        ("fuse.rclone", "close", (), "bad", "has a cache"),
+        ("fuse.rclone", "fsync", NO_CACHE, "bad", "keeps nothing by that"),
+        ("davfs", "fsync", (), "bad", "unmount before this machine goes"),
+        ("davfs", None, (), "note", "unmount before this machine goes"),
+        ("tmpfs", "fsync", (), "bad", "goes with it"),
+        ("fuse.unheard", None, (), "note", "say so: drive.durable"),
+    ],
+)
+def test_durability_is_judged_by_kind_and_by_what_the_user_says(
+    kind: str, durable: str | None, abilities: tuple[Ability, ...], level: str, said: str
+) -> None:
+    (found,) = diagnosis.durability(mounted(kind), worked(abilities=abilities), durable)
+    assert (found.level, said in found.text) == (level, True), found
+    assert "--upload" not in found.text
+
+
+def test_on_drive_the_mount_tells_of_durability_itself() -> None:
+    assert diagnosis.durability(DRIVE, worked(), "fsync") == []
+    assert diagnosis.memory(DRIVE, 300) == []
+
+
+@pytest.mark.parametrize(("remembers", "said"), [(None, "5 min"), (3, "3 s"), (0, None)])
+def test_what_a_mount_remembers_is_said(remembers: float | None, said: str | None) -> None:
+    found = diagnosis.memory(mounted("fuse.rclone"), remembers)
+    assert [said in f.text for f in found if said] == ([True] if said else [])
+    assert diagnosis.memory(DISK, None) == []
+
+
+def test_free_space_that_is_made_up_is_not_shown_as_in_order() -> None:
+    place = mounted("fuse", known=mounts.DAVFS)
+    answer = came(Space(333_333_333 * 4096, 133_333_333 * 4096))
+    assert [f.level for f in diagnosis.room(place, answer)] == ["note"]
+    assert diagnosis.told(place, answer) is None
+    assert only(diagnosis.room(mounted("fuse.rclone"), came(Space(1 << 50, 1 << 50))), "free space").level == "note"
+    assert only(diagnosis.room(mounted("fuse.rclone"), came(ROOMY)), "free space").level == "good"

@@ -51,7 +51,14 @@ class Elsewhere:
         (folder / PROJECT).mkdir(parents=True)
 
     def session(
-        self, host: str, *, force: bool = False, ahead: float = 0.0, number: int = 7, workspace: str = "", process: Process | None = None
+        self,
+        host: str,
+        *,
+        force: bool = False,
+        ahead: float = 0.0,
+        number: int = 7,
+        workspace: str = "",
+        process: Process | None = None,
     ) -> Lease:
         process = process or Process(host, f"boot-of-{host} namespace-{number}", number, 42)
         return Lease(force, process=process, clock=self.clock, wall=lambda: self.clock() + ahead, workspace=workspace)

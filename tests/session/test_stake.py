@@ -75,7 +75,7 @@ def test_where_the_store_cannot_tell_it_says_so() -> None:
     found = ledger.at_stake(STUDY, own)
     assert found.untold
     assert found.seconds == 60
-    assert "Drive does not tell whether newer ones arrived" in found.words("")
+    assert "this place does not tell whether newer ones arrived" in found.words("")
 
 
 def test_over_a_mount_that_was_made_anew_nothing_counts_as_safe_that_was_not() -> None:

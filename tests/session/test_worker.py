@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -539,3 +540,39 @@ def test_the_room_that_copies_take_here_is_told(background: Background) -> None:
     background.drive.lives()
     keeper.flush()
     assert (keeper.queue.files, keeper.queue.size, keeper.queue.linked) == (0, 0, 0)
+
+
+def test_what_is_removed_after_its_backup_is_gone_for_a_fresh_machine_sent_before_or_not(rig: Rig, background: Background) -> None:
+    machine, keeper = background.machine, background.keeper
+    for path in ("outputs/run/rec/a", "outputs/run/log", "outputs/other/rec/a"):
+        machine.write(path, "1")
+    assert keeper.backup("outputs/run/rec")
+    assert keeper.backup("outputs/run")
+    keeper.flush()
+    background.hold()
+    assert keeper.backup("outputs/other/rec")
+    shutil.rmtree(machine.root / "outputs/run/rec")
+    shutil.rmtree(machine.root / "outputs/other/rec")
+    assert keeper.backup("outputs/run"), "what is below and gone goes with it"
+    assert keeper.backup("outputs/other/rec"), "the copy of it waits, and was here"
+    assert keeper.ensure("outputs/run/log")
+    background.drive.going.set()
+    keeper.flush()
+    assert fresh(rig, "outputs/run").tree() == {"run/log": b"1"}
+    other = rig.machine()
+    assert other.keep.ensure("outputs/run/rec").outcome is Outcome.ABSENT
+    assert other.keep.ensure("outputs/other/rec").outcome is Outcome.ABSENT
+
+
+def test_a_drop_sends_first_what_waits_so_that_it_can_be_had_back(rig: Rig, background: Background) -> None:
+    machine, keeper = background.machine, background.keeper
+    machine.write("outputs/run/a", "last of the old")
+    assert keeper.backup("outputs/run", progress=7)
+    assert keeper.drop("outputs/run")
+    machine.write("outputs/run/a", "new")
+    assert keeper.backup("outputs/run", progress=1)
+    keeper.flush()
+    assert fresh(rig, "outputs/run").read("outputs/run/a") == b"new"
+    old = keeper.history("outputs/run")[-1]
+    assert keeper.restore("outputs/run", generation=old.generation, to=machine.root / "back")
+    assert (machine.root / "back/outputs/run/a").read_bytes() == b"last of the old"

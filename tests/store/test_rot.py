@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -11,10 +12,24 @@ from pathlib import Path
 import pytest
 
 from holdfast.store.outcomes import Outcome
-from tests.support import Machine, Rig, make_database, read_tree, rows_in
+from tests.support import Machine, Picture, Rig, furnish, make_database, picture, read_tree, rows_in
 
 OLD = {"a": b"old a", "b": b"old b", "large": b"o" * 1_200_000}
 NEW = {"a": b"new a", "b": b"new b", "large": b"n" * 1_200_000}
+#: What the newer one sends in a tar of small files, of `furnish` too. What the older one has as well is not sent again.
+SMALL = {"a", "b", "links/best", "links/step-3"}
+NOW = 1_700_000_000_123_456_789
+
+
+def lay(folder: Path, content: dict[str, bytes]) -> Picture:
+    """Put content into a folder, with links, holes, times and modes beside it, always the same of the same content."""
+    furnish(folder / "links", 1 if content["a"] == OLD["a"] else 2)
+    for name, data in content.items():
+        (folder / name).write_bytes(data)
+    for place in folder.rglob("*"):
+        if place.is_file() and place.stat().st_mtime_ns > NOW:
+            os.utime(place, ns=(NOW, NOW - len(place.name)))
+    return picture(folder, folder_times=False)
 
 
 @pytest.fixture
@@ -22,8 +37,7 @@ def two(rig: Rig) -> Machine:
     """Two generations of one artifact, every file changed between, and another artifact beside it."""
     machine = rig.machine()
     for content in (OLD, NEW):
-        for name, data in content.items():
-            machine.write(f"outputs/d/{name}", data)
+        lay(machine.outputs / "d", content)
         assert machine.keeper().backup("outputs/d")
     machine.write("outputs/other", "other")
     assert machine.keeper().backup("outputs/other")
@@ -39,7 +53,8 @@ def check_fallback(rig: Rig, expected: dict[str, bytes] = OLD) -> None:
     fresh = rig.machine()
     result = fresh.keep.ensure("outputs/d")
     assert result.outcome is Outcome.RESTORED, result
-    assert fresh.tree("outputs/d") == expected
+    came = picture(fresh.root / "outputs/d", folder_times=False)
+    assert came == lay(rig.folder / "expected", expected)
     assert fresh.keep.ensure("outputs/other").outcome is Outcome.RESTORED
     shutil.rmtree(fresh.root)
 
@@ -72,7 +87,7 @@ def test_a_thousand_flipped_bits_of_payload_are_named_and_fallen_back_from(
         flip(place, offset, bit)
         found = two.keeper().verify("outputs/d")
         assert found, (place.name, offset, bit)
-        assert {d.file for d in found} == ({"outputs/d/large"} if number % 2 == 0 else {"outputs/d/a", "outputs/d/b"})
+        assert {d.file for d in found} == ({"outputs/d/large"} if number % 2 == 0 else {f"outputs/d/{p}" for p in SMALL})
         if number % 25 < 2:
             check_fallback(rig)
         flip(place, offset, bit)
@@ -85,6 +100,22 @@ def flip(place: Path, offset: int, bit: int) -> None:
         byte = handle.read(1)[0]
         handle.seek(offset)
         handle.write(bytes([byte ^ (1 << bit)]))
+
+
+def test_a_flipped_bit_in_what_a_sparse_file_travels_in_is_named_and_fallen_back_from(
+    two: Machine, rig: Rig, seeded: Callable[[int], random.Random]
+) -> None:
+    rng = seeded(10)
+    place = newest(rig, "holes")
+    size = place.stat().st_size
+    assert size < 1 << 20, "the holes are not in the store"
+    for _ in range(40):
+        offset, bit = rng.randrange(size), rng.randrange(8)
+        flip(place, offset, bit)
+        assert {d.file for d in two.keeper().verify("outputs/d")} == {"outputs/d/links/holes"}, (offset, bit)
+        flip(place, offset, bit)
+    flip(place, size // 2, 0)
+    check_fallback(rig)
 
 
 def test_truncation_at_every_four_kib_is_named_and_fallen_back_from(two: Machine, rig: Rig) -> None:
@@ -142,7 +173,7 @@ def test_after_a_fallback_work_goes_on_above_the_damaged_generation(two: Machine
     flip(newest(rig, "large@"), 5, 0)
     fresh = rig.machine()
     assert fresh.keep.ensure("outputs/d")
-    fresh.write("outputs/d/a", "goes on")
+    lay(fresh.outputs / "d", {**OLD, "a": b"goes on"})
     done = fresh.keeper().backup("outputs/d")
     assert done
     assert done.results[0].sequence == 3

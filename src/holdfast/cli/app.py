@@ -26,6 +26,7 @@ from holdfast.cli.options import (
     open_from,
 )
 from holdfast.errors import HoldfastError, MadeOtherwise, NotRestored, UsageError
+from holdfast.session.numbers import countable
 from holdfast.store.backend import Durability
 from holdfast.store.outcomes import Outcome, Restored
 
@@ -65,6 +66,11 @@ def backup(
     as_json: Json = False,
 ) -> None:
     """Back up files or directories as a new generation each. Nothing in the store is ever overwritten."""
+    if progress is not None:
+        try:
+            countable(progress)
+        except ValueError as error:
+            raise UsageError(f"--progress {progress}: {error}; give a number that can be compared") from error
     done = open_from(root, drive).backup(*paths, progress=progress, wait=wait)
     show.backups(done, as_json=as_json)
     if not done:
@@ -149,12 +155,27 @@ def status(root: Root = None, drive: Drive = None, as_json: Json = False) -> Non
 
 
 @app.command()
+def drop(
+    path: Annotated[str, typer.Argument(help="An artifact, or a folder above some.")],
+    keep_here: Annotated[bool, typer.Option("--keep-here", help="What is here stays, and is what comes after.")] = False,
+    root: Root = None,
+    drive: Drive = None,
+    as_json: Json = False,
+) -> None:
+    """Begin a path anew on purpose: what the store has of it is over, for every machine. Nothing is deleted."""
+    done = open_from(root, drive).drop(path, keep_here=keep_here)
+    show.backups(done, as_json=as_json)
+    raise typer.Exit(OK if done else FAILED)
+
+
+@app.command()
 def prune(
     paths: OptionalPaths = None,
     orphans: Annotated[
         bool, typer.Option("--orphans", help="Also remove leftovers of interrupted backups that are recent.")
     ] = False,
     forks: Annotated[bool, typer.Option("--forks", help="Also remove every fork but the default one.")] = False,
+    dropped: Annotated[bool, typer.Option("--dropped", help="Also remove what was dropped or removed.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing, tell what would be.")] = False,
     root: Root = None,
@@ -164,12 +185,13 @@ def prune(
     """Remove what newer generations make needless."""
     keeper = open_from(root, drive)
     chosen = tuple(paths or [])
-    if (orphans or forks) and not yes and not dry_run:
-        preview = keeper.prune(*chosen, orphans=orphans, forks=forks, dry_run=True)
+    if (orphans or forks or dropped) and not yes and not dry_run:
+        preview = keeper.prune(*chosen, orphans=orphans, forks=forks, dropped=dropped, dry_run=True)
         show.pruned(preview, as_json=False, would=True, to=sys.stderr)
         if not typer.confirm("Remove this for good?", default=False, err=True):
             raise typer.Exit(OK)
-    show.pruned(keeper.prune(*chosen, orphans=orphans, forks=forks, dry_run=dry_run), as_json=as_json, would=dry_run)
+    result = keeper.prune(*chosen, orphans=orphans, forks=forks, dropped=dropped, dry_run=dry_run)
+    show.pruned(result, as_json=as_json, would=dry_run)
 
 
 @app.command()

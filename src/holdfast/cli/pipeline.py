@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -89,8 +90,18 @@ def predict(
         place = keeper.require(model)  # it may be in the store
     if (place / "onnx").is_dir():
         place = place / "onnx"
-    words = sys.stdin.read() if text == "-" else text
-    show_pipeline.entities(Predictor(place).entities(words), as_json=as_json)
+    raw = sys.stdin.buffer.read() if text == "-" else os.fsencode(text)
+    show_pipeline.entities(Predictor(place).entities(_decoded(raw)), as_json=as_json)
+
+
+def _decoded(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"the text is not UTF-8 (byte {error.start} is 0x{raw[error.start]:02x}); convert it first, for example with "
+            "iconv -f LATIN1 -t UTF-8"
+        ) from error
 
 
 def _seconds(text: str) -> float:

@@ -67,7 +67,10 @@ def backups(done: Backup, *, as_json: bool) -> None:
     for r in done.results:
         if r.generation is not None and r.durability is not None:
             what = "unchanged since" if r.unchanged else f"{r.files} file(s), {size(r.size)} backed up as"
-            out(f"{r.key}: {what} generation {r.sequence:06d}-{r.generation} ({words[r.durability.value]})")
+            more = ""
+            if r.dropped:
+                what, more = "nothing is left of it, says", f"; `holdfast history {r.key}` shows what was before"
+            out(f"{r.key}: {what} generation {r.sequence:06d}-{r.generation} ({words[r.durability.value]}){more}")
 
 
 def restores(results: Sequence[Restored], *, as_json: bool) -> None:
@@ -147,6 +150,7 @@ def history(entries: Sequence[HistoryEntry], *, as_json: bool) -> None:
                     "files": e.files,
                     "size": e.size,
                     "progress": e.progress,
+                    "dropped": e.dropped,
                     "error": e.problem or None,
                 }
                 for e in entries
@@ -156,6 +160,7 @@ def history(entries: Sequence[HistoryEntry], *, as_json: bool) -> None:
     forked = {e.key for e in entries if e.head and not e.default}
     for e in entries:
         marks = [("default" if e.default else "fork") if e.head else "", "this workspace stands here" if e.base else ""]
+        marks.append("dropped" if e.dropped else "")
         marks.append("" if e.state.value == "whole" else f"{e.state.value}: {e.problem}")
         progress = "" if e.progress is None else f"  progress {e.progress:g}"
         note = "; ".join(m for m in marks if m)

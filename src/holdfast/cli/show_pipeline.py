@@ -134,6 +134,6 @@ def entities(found: Sequence[Entity], *, as_json: bool) -> None:
         print_json([{"start": e.start, "end": e.end, "label": e.label, "text": e.text, "score": round(e.score, 6)} for e in found])
         return
     for e in found:
-        out(f"{e.label:12} {e.text}  [{e.start}:{e.end}]  {e.score:.3f}")
+        out(f"{e.label:12} {' '.join(e.text.split())}  [{e.start}:{e.end}]  {e.score:.3f}")
     if not found:
         out("no entities")

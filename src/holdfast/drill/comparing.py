@@ -9,15 +9,24 @@ from fnmatch import fnmatchcase
 
 @dataclass(frozen=True)
 class File:
-    """A file as it was at a moment.
+    """A file as it was at a moment, or a symbolic link that leads to another place in outputs, or nowhere.
 
     Args:
-        identity: BLAKE3 of its bytes; of a SQLite database that of its schema and rows, which a backup keeps and its bytes do not.
+        identity: BLAKE3 of its bytes; of a SQLite database that of its schema and rows, which a backup keeps and its bytes do not;
+            of a link where it leads. Without the folder of the machine, where that stands in it.
         mtime: Unix seconds.
+        mode: Permission bits; 0 of a link.
+        local: The folder of a machine stands in it.
     """
 
     identity: str
     mtime: float
+    mode: int = 0
+    local: bool = False
+
+    def is_like(self, other: File) -> bool:
+        """Nobody who reads it could tell the two apart, but by their times."""
+        return (self.identity, self.mode) == (other.identity, other.mode)
 
 
 #: Path from the project folder to file.
@@ -48,9 +57,9 @@ def without(inventory: Inventory, ignored: Sequence[str]) -> dict[str, File]:
 
 
 def compare(wanted: Inventory, got: Inventory) -> Difference:
-    """File by file, by identity. Times do not count."""
+    """File by file, by what is in it and its mode. Times do not count."""
     return Difference(
-        tuple(sorted(p for p in wanted.keys() & got.keys() if wanted[p].identity != got[p].identity)),
+        tuple(sorted(p for p in wanted.keys() & got.keys() if not wanted[p].is_like(got[p]))),
         tuple(sorted(wanted.keys() - got.keys())),
         tuple(sorted(got.keys() - wanted.keys())),
     )

@@ -90,6 +90,20 @@ _PATHS = (
     ("drive.parallel", "parallel", "whole number, at least 1", "", "transfers at a time"),
     ("drive.timeout", "timeout", "number, above 0", "", "seconds without progress after which a mount counts as dead"),
     (
+        "drive.durable",
+        "durable",
+        "`fsync`, `close`, or `null`",
+        "",
+        "what makes work safe on a mount that does not tell; `close` for rclone without a cache; `holdfast doctor` tries it first",
+    ),
+    (
+        "drive.remembers",
+        "remembers",
+        "number, at least 0, or `null`",
+        "",
+        "for so many seconds the mount may show a listing as it was; default: what its kind does (rclone 300, davfs 60, sshfs 20)",
+    ),
+    (
         "drive.ignore",
         "ignore",
         "list of text",

@@ -42,9 +42,18 @@ def spans_of(document_or_words: Document | Sequence[tuple[int, int]], tags: Sequ
         ValueError: there are not as many tags as words, or a tag is none of `O`, `B-...` and `I-...`.
     """
     words = document_or_words.words if isinstance(document_or_words, Document) else document_or_words
+    return tuple(words_of_spans(words, tags)[0])
+
+
+def words_of_spans(words: Sequence[tuple[int, int]], tags: Sequence[str]) -> tuple[list[Span], list[range]]:
+    """The same, and beside each entity the indices of its words. Looks at each word once. Errors as in `spans_of`."""
     if len(words) != len(tags):
         raise ValueError(f"{len(words)} words and {len(tags)} tags: there must be one tag for each word")
-    return tuple(Span(words[first][0], words[last][1], label) for first, last, label in _runs(tags))
+    spans, within = [], []
+    for first, last, label in _runs(tags):
+        spans.append(Span(words[first][0], words[last][1], label))
+        within.append(range(first, last + 1))
+    return spans, within
 
 
 def _runs(tags: Sequence[str]) -> Iterator[tuple[int, int, str]]:

@@ -7,13 +7,16 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from holdfast.errors import NotRestored, StoreError
-from holdfast.pipeline.fingerprint import differences
+from holdfast.integrations.checkpoints import MARKER, damage, sealed
+from holdfast.integrations.fetching import KeptCopies
+from holdfast.integrations.watching import Fetched
 from holdfast.pipeline.record import Record
+from holdfast.pipeline.sameness import differing, narrowed, same
 from holdfast.pipeline.settings import Run
 from holdfast.pipeline.stages import FORK_DIGITS, Build, Finished, Pipeline, Stage
 from holdfast.session.files import set_aside
@@ -120,9 +123,13 @@ class Examiner:
             record = self._record(stage)
             if record is None:
                 return self._without_record(stage)
-            if record.fingerprint == stage.fingerprint:
+            if same(record.made_from, stage.made_from):
                 return self._judge(stage, record)
-            lines = tuple(differences(record.made_from, stage.made_from))
+            if not self._fork and narrowed(record.made_from, stage.made_from):
+                found = self._judge(stage, record)
+                if found.state is State.BEGUN:
+                    return replace(found, why=f"{found.why}; within a narrower search space")
+            lines = tuple(differing(record.made_from, stage.made_from))
             other = Found(name, State.OTHERWISE, stage, record, why="; ".join(lines[:3]), differences=lines)
         return other
 
@@ -189,12 +196,28 @@ class Examiner:
             NotRestored: it could not be restored, or the store could not be read, and going on would be too dear; or the store has
                 another checkpoint or database than what is here, and somebody has to say which counts.
         """
-        answer = self._patiently(
-            str(key), precious, lambda: self.keeper.ensure(key), lambda r: r.error if r.outcome is Outcome.FAILED else ""
-        )
+
+        def ask() -> Restored:
+            return self.patiently(
+                str(key), precious, lambda: self.keeper.ensure(key), lambda r: r.error if r.outcome is Outcome.FAILED else ""
+            )
+
+        answer = ask()
+        if answer.outcome is Outcome.DIFFERS and self._mended(self.keeper.root / key):
+            answer = ask()
         if answer.outcome is Outcome.DIFFERS:
             raise NotRestored(answer.error)
         return answer
+
+    def _mended(self, place: Path) -> bool:
+        """Whether a checkpoint that differs from the store's was no work but damaged, by its own marker, and is whole again."""
+        mended = False
+        for marker in place.rglob(MARKER):
+            saved = sealed(marker.parent)
+            if saved is not None and damage(saved) and not KeptCopies(self.keeper).fetch(marker.parent).why:
+                log.warning("%s: differed because it was damaged here; it is fetched from the store", marker.parent)
+                mended = True
+        return mended
 
     def _held(self, stage: Stage) -> Held:
         """What the store holds of a stage's folder; nothing where there is no store."""
@@ -208,9 +231,9 @@ class Examiner:
             except StoreError as error:
                 return nothing, describe(nothing.key, error)
 
-        return self._patiently(stage.folder, stage.precious, ask, lambda answer: answer[1])[0]
+        return self.patiently(stage.folder, stage.precious, ask, lambda answer: answer[1])[0]
 
-    def _patiently(self, what: str, precious: bool, ask: Callable[[], T], problem_of: Callable[[T], str]) -> T:
+    def patiently(self, what: str, precious: bool, ask: Callable[[], T], problem_of: Callable[[T], str]) -> T:
         """Ask the store again and again while it fails, as long as the settings say; then stop, or take what there is."""
         mode = self._run.on_restore_failure
         deadline = self._clock() + (self._run.restore_patience if mode == "auto" and precious else 0.0)
@@ -247,3 +270,21 @@ class Examiner:
 def any_file(folder: Path) -> bool:
     """True where there is a file at or below a folder."""
     return any(files for _, _, files in os.walk(folder))
+
+
+class PatientCopies(KeptCopies):
+    """The copies of checkpoints in the keeper's store, asked for as patiently as the settings of the run say."""
+
+    def __init__(self, examiner: Examiner) -> None:
+        super().__init__(examiner.keeper)
+        self._examiner = examiner
+
+    def fetch(self, folder: Path, *, weights_only: bool = False, patient: bool = False) -> Fetched:
+        """See `Copies`."""
+
+        def ask() -> Fetched:
+            return super(PatientCopies, self).fetch(folder, weights_only=weights_only)
+
+        if not patient:
+            return ask()
+        return self._examiner.patiently(str(folder), True, ask, lambda a: f"{folder}: {a.why}" if a.unknown else "")

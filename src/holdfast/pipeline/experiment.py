@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,7 +12,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from holdfast.errors import ConfigurationError
-from holdfast.pipeline.settings import SEARCHABLE, Experiment, Parameter, Training, changed
+from holdfast.pipeline.settings import SEARCHABLE, Experiment, Hpo, Parameter, Training, changed
+
+_ODD = re.compile("[\0\ud800-\udfff]")
 
 #: Experiments that come with the package; `holdfast run sample` needs no file.
 BUILT_IN = {"sample": Path(__file__).parent / "sample.yaml"}
@@ -40,12 +42,13 @@ def load_experiment(place: str, overrides: Sequence[str] = ()) -> Experiment:
 
 def check(document: dict[str, Any], place: str) -> Experiment:
     """The experiment that a document describes, whole and consistent. Errors as in `load_experiment`."""
+    refuse_half_characters(document, place)
     try:
         experiment = Experiment.model_validate(document)
     except ValidationError as error:
         raise ConfigurationError(explain(error, place)) from error
     _check_training(experiment, place)
-    _check_space(experiment, place)
+    check_space(experiment.hpo, experiment.trial_training(), place)
     names = [b.name for b in experiment.backbones]
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
@@ -85,6 +88,32 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ConfigurationError(f"{path}: expected keys and values, got {type(document).__name__}")
     return {str(k): v for k, v in document.items()}
+
+
+def refuse_half_characters(document: Any, place: str, where: str = "") -> None:
+    """Refuse text that no file, path or tokenizer takes: half a character (a lone surrogate), or NUL.
+
+    Args:
+        document: Mappings and lists with text in them.
+        place: The file, or whatever it stands in.
+        where: The key, dotted.
+
+    Raises:
+        ConfigurationError: one line: file, key and text.
+    """
+    if isinstance(document, str):
+        odd = _ODD.search(document)
+        if odd is not None:
+            what = "NUL" if odd[0] == "\0" else "half a character"
+            raise ConfigurationError(f"{place}: {where}: {document!r}: has {what} in it ({odd[0]!r}); write it without")
+        return
+    if isinstance(document, Mapping):
+        for key, value in document.items():
+            refuse_half_characters(str(key), place, where or "a key")
+            refuse_half_characters(value, place, f"{where}.{key}" if where else str(key))
+    elif isinstance(document, list | tuple):
+        for number, value in enumerate(document):
+            refuse_half_characters(value, place, f"{where}.{number}")
 
 
 def _override(document: dict[str, Any], text: str) -> None:
@@ -135,14 +164,24 @@ def _check_training(experiment: Experiment, place: str) -> None:
         )
 
 
-def _check_space(experiment: Experiment, place: str) -> None:
-    for key, parameter in experiment.hpo.search_space.items():
+def check_space(hpo: Hpo, training: Training, place: str) -> None:
+    """Refuse a search space of which a value could not be used.
+
+    Args:
+        hpo: The search.
+        training: Settings of a trial before its parameters.
+        place: The file, or whatever they stand in.
+
+    Raises:
+        ConfigurationError: one line, as in `load_experiment`.
+    """
+    for key, parameter in hpo.search_space.items():
         where = f"hpo.search_space.{key}"
         if key not in SEARCHABLE:
             raise ConfigurationError(f"{place}: {where} cannot be searched{nearest(key, SEARCHABLE)}")
         for value in _ends(parameter):
             try:
-                changed(experiment.trial_training(), {key: value})
+                changed(training, {key: value})
             except ValidationError as error:
                 raise ConfigurationError(f"{place}: {where}: {value!r}: {_reason(error.errors()[0])}") from error
 
@@ -190,6 +229,10 @@ _WORDS = {
 
 
 def _reason(error: Any) -> str:
+    if error["type"] == "string_type" and isinstance(error["input"], bool):
+        return "should be text; YAML reads NO, OFF, YES and ON as false and true, so write it in quotes: 'NO'"
+    if error["type"] == "string_type" and isinstance(error["input"], int | float):
+        return "should be text; write it in quotes"
     text = _WORDS.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     return text[:1].lower() + text[1:]
 

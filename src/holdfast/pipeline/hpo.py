@@ -11,21 +11,31 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from holdfast.errors import AnotherSession, ConfigurationError, MadeOtherwise, UsageError
+from holdfast.integrations.watching import Copies
+from holdfast.pipeline.database import open_storage
 from holdfast.pipeline.dataset import Dataset, open_dataset
 from holdfast.pipeline.device import resolve_device
-from holdfast.pipeline.experiment import explain
-from holdfast.pipeline.fingerprint import differences, fingerprint
+from holdfast.pipeline.experiment import check_space, explain, refuse_half_characters
 from holdfast.pipeline.identity import backbone_identity
 from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS, trial_folder
 from holdfast.pipeline.narration import Narration, Quiet
+from holdfast.pipeline.sameness import differing, narrowed, same
 from holdfast.pipeline.search import best_trial, make_pruner, make_sampler, most_epochs
 from holdfast.pipeline.settings import TINY, Hpo, StudyStorage, Training, changed
-from holdfast.pipeline.storage import RestoreFromDrive, bring_back, setup_checkpoint_storage, storage_settings, takes_a_path
-from holdfast.pipeline.sweep import KeepStudy, Sweep, run_trials
+from holdfast.pipeline.storage import (
+    AttachedCopies,
+    RestoreFromDrive,
+    bring_back,
+    setup_checkpoint_storage,
+    storage_settings,
+    takes_a_path,
+)
+from holdfast.pipeline.sweep import KeepStudy, Sweep, put_damaged_aside, run_trials
 from holdfast.pipeline.tiny import make_tiny
 from holdfast.pipeline.training import prepare
 from holdfast.session.claims import claim
 from holdfast.session.functions import attached
+from holdfast.session.numbers import plain_number
 from holdfast.session.stake import AtStake
 
 if TYPE_CHECKING:
@@ -56,6 +66,7 @@ def run_local_hpo_sweep(
     precision: str | None = None,
     keep: KeepStudy | None = None,
     at_stake: Callable[[], AtStake | None] | None = None,
+    copies: Copies | None = None,
     narration: Narration | None = None,
     time_is_over: Callable[[], bool] = lambda: False,
     begin: Callable[[], None] = lambda: None,
@@ -85,6 +96,7 @@ def run_local_hpo_sweep(
         precision: What `auto` meant when the study was begun; a study does not change its number format half-way.
         keep: Called with the study's folder and how many trials it holds, whenever something worth keeping is there.
         at_stake: What a disconnect would cost now, as `Keeper.at_stake` says; shown as it goes. Default: asks the attached keeper.
+        copies: Where checkpoints that are damaged here come back from. Default: the attached keeper's store.
         narration: Tells how it goes.
         time_is_over: Asked between steps; once true, what runs is saved and `Stopped` is raised.
         begin: Called once everything is checked and brought back, before the first trial.
@@ -97,7 +109,8 @@ def run_local_hpo_sweep(
     """
     _refuse_unsupported(mlflow_experiment_name, k_folds, fold_splits_file)
     hpo = _checked(hpo_config, Hpo, "hpo_config")
-    training = changed(_checked(train_config, Training, "train_config"), hpo.training)
+    training = _changed(_checked(train_config, Training, "train_config"), hpo.training)
+    check_space(hpo, training, "hpo_config")
     storage = storage_settings(hpo.checkpoint if checkpoint_config is None else checkpoint_config)
     path, uri, _ = setup_checkpoint_storage(Path(output_dir), storage.model_dump(), backbone, None, restore_from_drive)
     folder = Path(output_dir) / backbone if path is None else path.parent
@@ -110,14 +123,15 @@ def run_local_hpo_sweep(
         hpo=hpo.model_copy(update={"checkpoint": storage}),
         training=training,
         data=data,
-        seed=seed,
-        max_length=max_length,
-        stride=stride,
+        seed=_whole("seed", seed),
+        max_length=_whole("max_length", max_length),
+        stride=_whole("stride", stride),
         device=resolve_device(device),
         precision=precision,
         folder=folder,
         keep=keep or _keep_with_attached,
         at_stake=at_stake or functools.partial(_at_stake_for_attached, folder.absolute()),
+        copies=copies or AttachedCopies(storage),
         narration=narration or Quiet(),
         time_is_over=time_is_over,
         claim=_claim_with_attached,
@@ -125,9 +139,9 @@ def run_local_hpo_sweep(
     if not Path(loaded).is_dir():
         sweep.narration.say(f"{backbone}: loading {loaded} from the hub, or from its cache here")
     prepare(sweep.job(training, folder))  # what cannot be used is found before anything says that this study was begun
-    with _open_study(sweep, uri, storage.study_name or backbone) as study:
+    with _open_study(sweep, path, uri, storage.study_name or backbone) as study:
         if path is not None and restore_from_drive is not None:
-            _restore_trials(study, folder, restore_from_drive, storage)
+            _restore_trials(study, folder, restore_from_drive, storage, sweep.copies)
         begin()
         run_trials(sweep, study)
         return study
@@ -146,10 +160,28 @@ def _refuse_unsupported(mlflow: str | None, folds: int | None, splits: Path | No
 def _checked(given: Any, model: type[Any], name: str) -> Any:
     if isinstance(given, model):
         return given
+    refuse_half_characters(given, name)
     try:
         return model.model_validate(dict(given))
     except ValidationError as error:
         raise ConfigurationError(explain(error, name, model=model)) from error
+
+
+def _whole(name: str, value: Any) -> int:
+    try:
+        found = plain_number(value)
+    except ValueError as error:
+        raise UsageError(f"{name}: {value!r}: {error}; give a whole number") from error
+    if found != int(found):
+        raise UsageError(f"{name}: {value!r}: give a whole number")
+    return int(found)
+
+
+def _changed(training: Training, changes: Mapping[str, Any]) -> Training:
+    try:
+        return changed(training, dict(changes))
+    except ValidationError as error:
+        raise ConfigurationError(explain(error, "hpo_config", "training", Training)) from error
 
 
 def _model(model: str, config_dir: Path, folder: Path, data: Dataset) -> str:
@@ -193,7 +225,7 @@ def _at_stake_for_attached(folder: Path) -> AtStake | None:
         return None
 
 
-def _restore_trials(study: optuna.Study, folder: Path, restore: RestoreFromDrive, storage: StudyStorage) -> None:
+def _restore_trials(study: optuna.Study, folder: Path, restore: RestoreFromDrive, storage: StudyStorage, copies: Copies) -> None:
     """Each trial that is needed, by its own path, before anything is backed up: what a killed one had saved, the best weights."""
     from optuna.trial import TrialState
 
@@ -202,6 +234,7 @@ def _restore_trials(study: optuna.Study, folder: Path, restore: RestoreFromDrive
     wanted = {t.number: CHECKPOINTS for t in trials if t.state is TrialState.RUNNING}
     if best is not None:
         wanted[best.number] = CHECKPOINT
+        put_damaged_aside(folder / trial_folder(best.number), copies)
     keeper = attached()
     if not takes_a_path(restore):  # it was made for the study's path
         restore = keeper.ensure if keeper is not None else lambda _: False
@@ -211,12 +244,10 @@ def _restore_trials(study: optuna.Study, folder: Path, restore: RestoreFromDrive
 
 
 @contextlib.contextmanager
-def _open_study(sweep: Sweep, uri: str | None, name: str) -> Iterator[optuna.Study]:
+def _open_study(sweep: Sweep, path: Path | None, uri: str | None, name: str) -> Iterator[optuna.Study]:
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = None if uri is None else optuna.storages.RDBStorage(uri)
-    try:
+    with contextlib.nullcontext() if path is None or uri is None else open_storage(uri, path) as storage:
         study = optuna.create_study(
             storage=storage,
             study_name=name,
@@ -229,13 +260,12 @@ def _open_study(sweep: Sweep, uri: str | None, name: str) -> Iterator[optuna.Stu
         then = study.user_attrs.get("made_from")
         if then is None and not study.get_trials(deepcopy=False):
             study.set_user_attr("made_from", now)
-        elif fingerprint(then or {}) != fingerprint(now):
+        elif narrowed(then or {}, now):
+            sweep.narration.say(f"{sweep.backbone}: goes on within a narrower search space; the trials that are there stay")
+            study.set_user_attr("made_from", now)
+        elif not same(then or {}, now):
             raise MadeOtherwise(
                 f"{sweep.folder}: the study there was made under other settings: "
-                f"{'; '.join(differences(then or {}, now)[:4])}; set them back, or give another output folder"
+                f"{'; '.join(differing(then or {}, now)[:4])}; set them back, or give another output folder"
             )
         yield study
-    finally:
-        if storage is not None:
-            storage.remove_session()
-            storage.engine.dispose()

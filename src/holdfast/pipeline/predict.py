@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from holdfast.errors import BadData, NotRestored, UsageError
 from holdfast.pipeline.checkpoint import TOKENIZER, load_tokenizer, parse_info
 from holdfast.pipeline.documents import Document, split_words
 from holdfast.pipeline.encode import decisive, encode, word_predictions
-from holdfast.pipeline.entities import spans_of
+from holdfast.pipeline.entities import words_of_spans
 from holdfast.pipeline.inference import open_session, predict_onnx
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ LABELS = "labels.json"
 
 _LIBRARIES = ("numpy", "onnxruntime", "tokenizers")
 _BATCH_SIZE = 16
+
+#: What no encoding of Unicode has, and tokenizers refuse.
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -82,10 +86,19 @@ class Predictor:
             raise BadData(f"{model}: gives {columns} logits for each piece, and {LABELS} has {len(self._info.tags)} tags")
 
     def entities(self, text: str) -> list[Entity]:
-        """The entities of a text, in order. A text of any length: long ones are read in overlapping windows."""
+        """The entities of a text, in order. Any text of any length: long ones are read in overlapping windows, in linear time.
+
+        Half a character (a lone surrogate) is read as U+FFFD, and stays what it is in the text of an entity.
+
+        Raises:
+            UsageError: it is no text.
+        """
+        if not isinstance(text, str):
+            raise UsageError(f"expected a text to find entities in, got {type(text).__name__}; decode it first")
         document = Document(text, split_words(text))
+        read = Document(_HALF.sub("\ufffd", text), document.words)
         info = self._info
-        windows = encode([document], self._tokenizer, max_length=info.max_length, stride=info.stride, tag_ids=None)
+        windows = encode([read], self._tokenizer, max_length=info.max_length, stride=info.stride, tag_ids=None)
         logits = predict_onnx(self._session, windows, batch_size=_BATCH_SIZE)
         tags = word_predictions([document], windows, logits, info.tags)[0]
         sure = {
@@ -93,13 +106,10 @@ class Predictor:
             for word, (window, at) in decisive(1, windows)[0].items()
         }
         found = []
-        for span in spans_of(document, tags):
+        for span, words in zip(*words_of_spans(document.words, tags), strict=True):
             # words without a piece of their own follow the word before, and have no probability
-            scores = [
-                sure[w] for w, (start, end) in enumerate(document.words) if w in sure and start < span.end and end > span.start
-            ]
-            score = sum(scores) / len(scores)
-            found.append(Entity(span.start, span.end, span.label, text[span.start : span.end], score))
+            scores = [sure[w] for w in words if w in sure]
+            found.append(Entity(span.start, span.end, span.label, text[span.start : span.end], sum(scores) / len(scores)))
         return found
 
 

@@ -22,10 +22,12 @@ from holdfast.errors import (
     UsageError,
 )
 from holdfast.integrations.watching import Stopped
-from holdfast.pipeline.examine import Examiner, Found, State
-from holdfast.pipeline.layout import CHECKPOINTS, RECORD, drop_checkpoints
+from holdfast.pipeline.examine import Examiner, Found, PatientCopies, State
+from holdfast.pipeline.failing import in_words, may_pass
+from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS, RECORD, drop_checkpoints
 from holdfast.pipeline.narration import Narration, Quiet
 from holdfast.pipeline.record import COMPARABLE, Record, went_on, write_record
+from holdfast.pipeline.sameness import same
 from holdfast.pipeline.settings import Experiment
 from holdfast.pipeline.sources import find_sources
 from holdfast.pipeline.stages import Finished, Made, Pipeline, Stage, products
@@ -35,6 +37,9 @@ from holdfast.store.amounts import duration
 from holdfast.store.workspace import STATE_FOLDER
 
 log = logging.getLogger(__name__)
+
+#: Where nothing that passes is to blame.
+_NO_USE = "a second run most likely ends here again; first change what it names: a setting, the data, or a library's version"
 
 
 @dataclass(frozen=True)
@@ -179,7 +184,10 @@ class Runner:
             self.examiner.require(key)
         if stage.own:
             self.examiner.ensure(stage.folder, precious=stage.precious)  # what it has made so far, all of it
-        begun = Record(stage.name, stage.made_from, extent=stage.extent, environment=record.environment if record else {})
+        # As the version wrote it that began it, which may be an older one; unless the search space was narrowed.
+        goes_on = record is not None and same(record.made_from, stage.made_from)
+        made_from = record.made_from if record is not None and goes_on else stage.made_from
+        begun = Record(stage.name, made_from, extent=stage.extent, environment=record.environment if record else {})
 
         def begin(environment: Mapping[str, Any]) -> None:
             nonlocal begun
@@ -191,7 +199,7 @@ class Runner:
                     f"{stage.name}: was begun with {_shown(then)} and goes on with {_shown(environment)}: what it makes is as "
                     "good, and not the same bit for bit (its record says so)"
                 )
-            if record is None or record.finished or noted != then:
+            if record is None or record.finished or noted != then or not goes_on:
                 write_record(self.keeper.root / stage.record, begun)
                 self._back_up(stage, None)
 
@@ -202,6 +210,7 @@ class Runner:
             keeper=self.keeper,
             keep=lambda progress: self._back_up(stage, progress),
             restore=lambda path: self.examiner.ensure(path, precious=True),
+            copies=PatientCopies(self.examiner),
             narration=self.narration,
             begin=begin,
             environment=begun.environment,
@@ -231,10 +240,8 @@ class Runner:
         except Exception as error:
             self.narration.end()
             log.debug("%s failed", stage.name, exc_info=True)
-            text = " ".join(str(error).split())[:300] or type(error).__name__
-            raise StageFailed(
-                f"{stage.name}: {type(error).__name__}: {text}. What was made before it is kept; run again to go on"
-            ) from error
+            end = "run again to go on" if may_pass(error) else _NO_USE
+            raise StageFailed(f"{stage.name}: {in_words(error)}. What was made before it is kept; {end}") from error
 
     def _finish(self, stage: Stage, begun: Record, made: Made) -> Finished:
         missing = [k for k in stage.outputs if not (self.keeper.root / k).is_file()]
@@ -313,7 +320,8 @@ class Runner:
         shown = "; ".join(lines[:5]) + (f"; and {len(lines) - 5} more" if len(lines) > 5 else "")
         return (
             f"{found.name}: {found.stage.folder} was made under other settings: {shown}. Set them back to go on with it, or "
-            "run with --fork (in a notebook: fork=True) to keep it and make another beside it"
+            "run with --fork (in a notebook: fork=True) to keep it and make another beside it, or begin it anew: `holdfast drop "
+            f"{found.stage.folder}`{_more_of(found)}"
         )
 
     def _safety(self, done: Mapping[str, Finished]) -> str:
@@ -338,6 +346,23 @@ class Runner:
         if not all(holding.values()) or not all(self._kept.values()) or lost:
             return "NOT BACKED UP"
         return next((s for s in ("WRITTEN", "UNKNOWN") if any(r.durability == s for r in ours)), "CONFIRMED")
+
+
+def _more_of(found: Found) -> str:
+    """What else leads on, by what differs: who asks for more does not want to hear of another beside it."""
+    keys = {line.partition(":")[0] for line in found.differences}
+    finished = found.record is not None and found.record.finished
+    if keys == {"training.epochs"} and found.name == "final_training" and finished and found.stage is not None:
+        return (
+            ". Another number of epochs has another learning rate at every step, so it is trained from its beginning; to train on "
+            f"the finished one, make it the backbone, {{name: ..., model: {found.stage.folder}/{CHECKPOINT}}}, with --fork"
+        )
+    if keys == {"training.epochs"}:
+        return ". Another number of epochs has another learning rate at every step, so it begins from its beginning"
+    if keys and all(k.startswith("hpo.search_space.") for k in keys):
+        asked = "; give it more trials as well (hpo.trials)" if finished else ""
+        return f". A search space may only become narrower in a study that goes on{asked}"
+    return ""
 
 
 def _at_or_below(path: str, folder: str) -> bool:

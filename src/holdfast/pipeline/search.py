@@ -2,26 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import StageFailed
 from holdfast.pipeline.fingerprint import fingerprint
-from holdfast.pipeline.settings import Hpo, Parameter
+from holdfast.pipeline.settings import Hpo, Parameter, written_alike
 
 if TYPE_CHECKING:
     import optuna
 
 
-def suggest(trial: optuna.Trial, space: Mapping[str, Parameter]) -> dict[str, Any]:
-    """The parameters of a trial: those it was given before, and new ones for the rest. In the order of their names."""
-    return {name: _suggest(trial, name, space[name]) for name in sorted(space)}
+def suggest(
+    trial: optuna.Trial, space: Mapping[str, Parameter], begun: Mapping[str, Sequence[Any]] | None = None
+) -> dict[str, Any]:
+    """The parameters of a trial: those it was given before, and new ones for the rest. In the order of their names.
+
+    Args:
+        trial: The trial.
+        space: What varies.
+        begun: See `choices_begun_with`.
+    """
+    return {name: _suggest(trial, name, space[name], (begun or {}).get(name)) for name in sorted(space)}
 
 
-def _suggest(trial: optuna.Trial, name: str, parameter: Parameter) -> Any:
+def choices_begun_with(trials: Sequence[optuna.trial.FrozenTrial]) -> dict[str, tuple[Any, ...]]:
+    """The choices of each parameter as the study has them: Optuna keeps them for good, and takes no others."""
+    from optuna.distributions import CategoricalDistribution
+
+    found: dict[str, tuple[Any, ...]] = {}
+    for trial in trials:
+        for name, distribution in trial.distributions.items():
+            if isinstance(distribution, CategoricalDistribution):
+                found.setdefault(name, tuple(distribution.choices))
+    return found
+
+
+def _suggest(trial: optuna.Trial, name: str, parameter: Parameter, begun: Sequence[Any] | None) -> Any:
+    if name in trial.distributions:  # before it was cut off, perhaps within a wider space
+        return trial.params[name]
     if parameter.type == "choice":
         assert parameter.values is not None
-        return trial.suggest_categorical(name, parameter.values)
+        return trial.suggest_categorical(name, parameter.values if begun is None else begun)
     assert parameter.low is not None
     assert parameter.high is not None
     if parameter.type == "int":
@@ -38,7 +61,20 @@ def make_sampler(hpo: Hpo, seed: int) -> optuna.samplers.BaseSampler:
     def make(drawn: int) -> BaseSampler:
         return TPESampler(seed=drawn, n_startup_trials=hpo.startup_trials) if hpo.sampler == "tpe" else RandomSampler(seed=drawn)
 
-    return ExactSampler(make, seed)
+    return ExactSampler(make, seed, _allowed(hpo.search_space))
+
+
+def _allowed(space: Mapping[str, Parameter]) -> dict[str, Callable[[Any], bool]]:
+    """For each choice whether a value, as the study has it, is one of those that are asked for now."""
+    return {
+        name: functools.partial(_is_among, name, parameter.values)
+        for name, parameter in space.items()
+        if parameter.values is not None
+    }
+
+
+def _is_among(name: str, values: Sequence[Any], value: Any) -> bool:
+    return value in values or written_alike(name, [value])[0] in values
 
 
 def make_pruner(hpo: Hpo, epochs: int) -> optuna.pruners.BasePruner:
@@ -96,7 +132,9 @@ def summarize(trials: list[optuna.trial.FrozenTrial]) -> dict[str, Any]:
     best = best_trial(trials)
     if best is None:
         reasons = sorted({str(t.user_attrs.get("failed", t.state.name.lower())) for t in trials})
-        raise StageFailed(f"no trial is complete ({'; '.join(reasons)[:300]}); change the search space, or give it more trials")
+        raise StageFailed(
+            f"no trial is complete ({'; '.join(reasons)[:300]}); narrow the search space, and give it more trials (hpo.trials)"
+        )
     states: dict[str, int] = {}
     for trial in trials:
         states[trial.state.name] = states.get(trial.state.name, 0) + 1

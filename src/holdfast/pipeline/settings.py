@@ -5,12 +5,15 @@ Unknown keys are refused with the nearest valid one. `docs/configuration.md` is 
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from holdfast.pipeline.scores import OBJECTIVES
+from holdfast.session.numbers import plain_number
 
 _UNITS = {"s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|min|m|h|d)?")
@@ -33,9 +36,20 @@ def seconds(value: Any) -> Any:
 
 
 def _no_bool(value: Any) -> Any:
+    """Numbers of other libraries as plain ones; true and false are none. What is no number is left to pydantic to name."""
     if isinstance(value, bool):
         raise ValueError("should be a number")  # noqa: TRY004 - as above
-    return value
+    if value is None or isinstance(value, int | float | str | dict | list | tuple):
+        return value
+    try:
+        return plain_number(value)
+    except ValueError as error:
+        raise ValueError("should be a number") from error
+
+
+def _plain_value(value: Any) -> Any:
+    """A value of a choice; a number of another library as a plain one."""
+    return value if isinstance(value, bool) else _no_bool(value)
 
 
 Count = Annotated[int, BeforeValidator(_no_bool)]
@@ -168,6 +182,11 @@ class Parameter(Section):
     step: Annotated[Number, Field(gt=0)] | None = Field(None, description="distance of values (`uniform`, `int`)")
     values: tuple[Any, ...] | None = Field(None, description="the values (`choice`)")
 
+    @field_validator("values", mode="before")
+    @classmethod
+    def _of_any_library(cls, value: Any) -> Any:
+        return [_plain_value(v) for v in value] if isinstance(value, list | tuple) else value
+
     @model_validator(mode="after")
     def _complete(self) -> Parameter:
         if self.type == "choice":
@@ -187,6 +206,24 @@ class Parameter(Section):
         if self.type == "int" and not (self.low.is_integer() and self.high.is_integer() and (self.step or 1.0).is_integer()):
             raise ValueError("int needs whole numbers")
         return self
+
+
+def written_alike(key: str, values: Sequence[Any]) -> tuple[Any, ...]:
+    """The values of a choice as `training` takes them, each once: `1e-5`, which YAML reads as text, and `8.0` of a batch size, too.
+
+    Args:
+        key: The setting that they are of.
+        values: As they were written.
+
+    Raises:
+        pydantic.ValidationError: one of them cannot be.
+    """
+    found: list[Any] = []
+    for value in values:
+        taken = getattr(Training.model_validate({key: value}), key)
+        if taken not in found:
+            found.append(taken)
+    return tuple(found)
 
 
 class StudyStorage(Section):
@@ -215,7 +252,19 @@ class Hpo(Section):
     objective: Literal[OBJECTIVES] = Field("f1_micro", description="score on the validation set, after each epoch")  # type: ignore[valid-type]
     search_space: dict[str, Parameter] = Field(default_factory=dict, description="what varies, by key of `training`")
     training: dict[str, Any] = Field(default_factory=dict, description="changes to `training` for trials")
+    failures_in_a_row: Annotated[Count, Field(ge=1)] | None = Field(
+        5, description="end the run where so many trials, one after the other, end in an error; `null` goes on to the last trial"
+    )
     checkpoint: StudyStorage = Field(default_factory=StudyStorage, description="where the study lies")
+
+    @model_validator(mode="after")
+    def _same_values_are_one(self) -> Hpo:
+        """One study has one spelling. What cannot be is named by `experiment.check_space`, which knows the file."""
+        for key, parameter in self.search_space.items():
+            if parameter.values is not None and key in SEARCHABLE:
+                with contextlib.suppress(ValidationError):
+                    object.__setattr__(parameter, "values", written_alike(key, parameter.values))
+        return self
 
 
 class BenchmarkSettings(Section):

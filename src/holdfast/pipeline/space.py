@@ -17,8 +17,8 @@ _TINY_BYTES = 4 * 800_000
 _KNOWN = {"distilbert": 268_000_000, "MiniLM": 91_000_000, "bert-base": 440_000_000, "roberta-base": 500_000_000}
 #: A checkpoint of an unfinished training holds the weights and the two moments of AdamW (Loshchilov and Hutter, 2019).
 _CHECKPOINT_WEIGHTS = 3
-#: At most so many checkpoints lie here at once: the newest two and the best.
-_CHECKPOINTS = 3
+#: At most so many checkpoints lie here at once: the newest two and the best of each.
+_CHECKPOINTS = 4
 #: While a generation is being sent, the store holds the two before it too.
 _GENERATIONS = 3
 

@@ -11,7 +11,7 @@ from typing import Any
 from holdfast.pipeline import layout
 from holdfast.pipeline.benchmark import BENCHMARK_FILENAME
 from holdfast.pipeline.fingerprint import fingerprint
-from holdfast.pipeline.identity import backbone_identity, study_made_from, training_identity
+from holdfast.pipeline.identity import backbone_identity, settings_identity, study_made_from, training_identity
 from holdfast.pipeline.layout import Layout, trial_folder
 from holdfast.pipeline.record import Record, read_benchmark_record, read_record
 from holdfast.pipeline.settings import TINY, Backbone, Experiment
@@ -242,7 +242,7 @@ class Pipeline:
             made_from={
                 "weights": study.record.files.get(weights, ""),
                 "data": data.record.result,
-                "benchmark": self.experiment.benchmark.model_dump(),
+                "benchmark": settings_identity(self.experiment.benchmark),
             },
             work="holdfast.pipeline.steps.model:benchmark",
             own=False,
@@ -261,7 +261,7 @@ class Pipeline:
             made_from={
                 "studies": {n: {"trials": f.record.summary.get("trials"), "result": f.record.result} for n, f in studies.items()},
                 "benchmarks": {n: f.record.result for n, f in benchmarks.items()},
-                "selection": self.experiment.selection.model_dump(),
+                "selection": settings_identity(self.experiment.selection),
             },
             work="holdfast.pipeline.steps.selection:select",
         )
@@ -315,7 +315,7 @@ class Pipeline:
             made_from={
                 "weights": final.record.files.get(f"{layout.CHECKPOINT}/model.safetensors", ""),
                 "data": data.record.result,
-                "conversion": self.experiment.conversion.model_dump(),
+                "conversion": settings_identity(self.experiment.conversion),
             },
             work="holdfast.pipeline.steps.model:convert_final",
         )

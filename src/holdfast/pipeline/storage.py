@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
 import sqlite3
@@ -13,10 +14,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from holdfast.errors import ConfigurationError, HoldfastError, NotRestored, StageFailed, UsageError
-from holdfast.pipeline.experiment import explain
+from holdfast.integrations.fetching import KeptCopies
+from holdfast.integrations.watching import Copies, Fetched
+from holdfast.pipeline.database import database_url
+from holdfast.pipeline.experiment import explain, refuse_half_characters
 from holdfast.pipeline.settings import StudyStorage
 from holdfast.session.files import set_aside
 from holdfast.session.functions import attached
+from holdfast.store.local.damage import open_uri
 from holdfast.store.outcomes import Outcome, Restored
 
 log = logging.getLogger(__name__)
@@ -78,7 +83,7 @@ def setup_checkpoint_storage(
             f"{path}: a study is there, and auto_resume is false; set auto_resume: true to go on with it, or give another "
             "study_name and a storage_path with {study_name} in it"
         )
-    return path, f"sqlite:///{path}", there
+    return path, database_url(path), there
 
 
 def storage_settings(given: Mapping[str, Any] | StudyStorage | None) -> StudyStorage:
@@ -91,6 +96,7 @@ def storage_settings(given: Mapping[str, Any] | StudyStorage | None) -> StudySto
         return given
     if given is None:
         return StudyStorage(enabled=False)
+    refuse_half_characters(given, "checkpoint_config")
     try:
         return StudyStorage.model_validate(dict(given))
     except ValidationError as error:
@@ -134,11 +140,8 @@ def _usable(path: Path) -> bool:
         return not head and any(path.with_name(path.name + side).exists() for side in ("-wal", "-journal"))
     try:
         # Not read-only: after a kill in the middle of a transaction SQLite has to roll it back, and must be able to.
-        connection = sqlite3.connect(f"file:{path}?mode=rw", uri=True)
-        try:
+        with contextlib.closing(open_uri(path, "mode=rw")) as connection:
             connection.execute("select count(*) from sqlite_master").fetchone()
-        finally:
-            connection.close()
     except sqlite3.DatabaseError as error:
         return any(word in str(error) for word in ("locked", "busy", "readonly"))
     return True
@@ -225,3 +228,35 @@ def _told_more(path: Path) -> tuple[bool | Restored, str, bool]:
     if differing is not None:
         return differing, differing.error, False
     return False, "its restore failed, and the line that was logged says why" if failed else "", True
+
+
+class AttachedCopies(Copies):
+    """The copies of checkpoints in the store of the attached keeper, asked for as patiently as the study's settings say."""
+
+    def __init__(self, storage: StudyStorage) -> None:
+        self._storage = storage
+
+    def fetch(self, folder: Path, *, weights_only: bool = False, patient: bool = False) -> Fetched:
+        """See `Copies`."""
+        copies = _copies()
+        answer = copies.fetch(folder, weights_only=weights_only)
+
+        def ask(path: Path) -> bool:
+            nonlocal answer
+            answer = copies.fetch(path, weights_only=weights_only)
+            if answer.unknown:
+                raise NotRestored(answer.why)
+            return not answer.why
+
+        if patient and answer.unknown:
+            bring_back(folder, ask, self._storage, "the checkpoint")
+        return answer
+
+    def set_aside(self, place: Path) -> Path:
+        """See `Copies`."""
+        return _copies().set_aside(place)
+
+
+def _copies() -> Copies:
+    keeper = attached()
+    return Copies() if keeper is None else KeptCopies(keeper)

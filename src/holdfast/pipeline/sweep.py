@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import shutil
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import AnotherSession, StageFailed
-from holdfast.integrations.watching import Diverged, Stopped, Watcher
+from holdfast.errors import AnotherSession, BadData, NotRestored, StageFailed
+from holdfast.integrations.watching import Copies, Diverged, Stopped, Watcher
+from holdfast.pipeline.checkpoint import weight_files
 from holdfast.pipeline.dataset import Dataset
 from holdfast.pipeline.device import describe_device
 from holdfast.pipeline.evaluation import evaluate
+from holdfast.pipeline.failing import breaks_the_device, in_words, is_of_the_trial, is_out_of_memory
 from holdfast.pipeline.identity import study_made_from
 from holdfast.pipeline.layout import CHECKPOINT, METRICS, drop_checkpoints, trial_folder
 from holdfast.pipeline.narration import Narration, Quiet
-from holdfast.pipeline.search import best_trial, suggest
+from holdfast.pipeline.search import best_trial, choices_begun_with, suggest
 from holdfast.pipeline.settings import Hpo, Training, changed
 from holdfast.pipeline.training import Job, estimate_seconds, train
 from holdfast.session.files import write_json
@@ -63,6 +66,7 @@ class Sweep:
         folder: Where the study and its trials lie.
         keep: Hands the folder to the backup.
         at_stake: What a disconnect would cost now.
+        copies: Where checkpoints that are damaged here come back from.
         narration: Tells how it goes.
         time_is_over: True once no more work should begin.
         clock: Monotonic seconds.
@@ -83,6 +87,7 @@ class Sweep:
     folder: Path
     keep: KeepStudy
     at_stake: Callable[[], AtStake | None] = lambda: None
+    copies: Copies = field(default_factory=Copies)
     narration: Narration = field(default_factory=Quiet)
     time_is_over: Callable[[], bool] = lambda: False
     clock: Callable[[], float] = time.monotonic
@@ -123,8 +128,9 @@ def run_trials(sweep: Sweep, study: optuna.Study) -> None:
     """Trials until all are finished. Each is kept before the next begins."""
     from optuna.trial import TrialState
 
-    told = waits = False
+    told = raised = waits = False
     _tidy(sweep, study.get_trials(deepcopy=False))
+    begun = choices_begun_with(study.get_trials(deepcopy=False))
     while True:
         trials = study.get_trials(deepcopy=False)
         running = [t for t in trials if t.state is TrialState.RUNNING]
@@ -136,6 +142,8 @@ def run_trials(sweep: Sweep, study: optuna.Study) -> None:
             _remake_best(sweep, trials)
             sweep.narration.end()
             return
+        if raised:  # in this run: the next one tries another trial
+            refuse_more_failures(sweep.backbone, sweep.hpo.failures_in_a_row, trials)
         if sweep.time_is_over():
             raise Stopped
         if not told:
@@ -151,12 +159,18 @@ def run_trials(sweep: Sweep, study: optuna.Study) -> None:
         trial, claim = chosen
         before = best_trial(trials)
         with claim:
-            _run_trial(sweep, study, trial, finished)
+            broken = _run_trial(sweep, study, trial, finished, begun)
         sweep.narration.end()
         now = study.get_trials(deepcopy=False)
+        raised = "raised" in now[trial.number].user_attrs
         sweep.narration.say(f"{_line(sweep, now[trial.number])}  [{finished + 1} of {sweep.hpo.trials}]")
         _tidy(sweep, now, {trial.number} if before is None else {trial.number, before.number})
         sweep.keep(sweep.folder, float(sum(t.state.is_finished() for t in now)))
+        if broken:
+            raise StageFailed(
+                f"{sweep.backbone}: trial {trial.number} failed and left the GPU of no use to this process ({broken}); run again "
+                "to go on with the next trial, in a notebook after Runtime, Restart session"
+            )
 
 
 def _next_trial(
@@ -196,12 +210,24 @@ def _remake_best(sweep: Sweep, trials: list[optuna.trial.FrozenTrial]) -> None:
     if best is None:
         return
     folder = sweep.folder / trial_folder(best.number)
-    if (folder / CHECKPOINT / "model.safetensors").is_file():
+    put_damaged_aside(folder, sweep.copies)
+    if (folder / CHECKPOINT).is_dir():
         return
     sweep.narration.warn(f"{sweep.backbone}: the weights of the best trial ({best.number}) are lost; training them again")
-    train(sweep.job(changed(sweep.training, best.params), folder), Watcher(), sweep.clock)
+    train(sweep.job(changed(sweep.training, best.params), folder), _Telling(sweep, best.number), sweep.clock)
     drop_checkpoints(folder)
     sweep.keep(sweep.folder, float(sum(t.state.is_finished() for t in trials)))
+
+
+def put_damaged_aside(folder: Path, copies: Copies) -> None:
+    """Move aside the finished weights of a trial where they are cut short: the store's take their place, or new ones."""
+    try:
+        weight_files(folder / CHECKPOINT)
+    except NotRestored:
+        return
+    except BadData as error:
+        log.warning("%s; it is moved aside", error)
+        copies.set_aside(folder / CHECKPOINT)
 
 
 def _announce(sweep: Sweep, finished: int) -> None:
@@ -215,8 +241,8 @@ def _announce(sweep: Sweep, finished: int) -> None:
     )
 
 
-def _run_trial(sweep: Sweep, study: optuna.Study, trial: optuna.Trial, finished: int) -> None:
-    """One trial, from its last checkpoint on: told to the study exactly once."""
+def _run_trial(sweep: Sweep, study: optuna.Study, trial: optuna.Trial, finished: int, begun: Mapping[str, Sequence[Any]]) -> str:
+    """One trial, from its last checkpoint on: told to the study exactly once. Gives what left the device of no use, if anything."""
     import optuna
     from optuna.trial import TrialState
 
@@ -228,7 +254,7 @@ def _run_trial(sweep: Sweep, study: optuna.Study, trial: optuna.Trial, finished:
         began = device
     watcher = TrialWatcher(sweep, trial, finished)
     try:
-        parameters = suggest(trial, sweep.hpo.search_space)
+        parameters = suggest(trial, sweep.hpo.search_space, begun)
         job = sweep.job(changed(sweep.training, parameters), folder)
         trained = train(job, watcher, sweep.clock)
         scores = evaluate(trained.folder, sweep.data.validation, sweep.device)
@@ -246,14 +272,21 @@ def _run_trial(sweep: Sweep, study: optuna.Study, trial: optuna.Trial, finished:
     except Diverged as error:
         _fail(study, trial, watcher, str(error))
     except Exception as error:
-        if not _is_out_of_memory(error):
+        if not is_of_the_trial(error):
             raise
+        text = in_words(error)
+        if not is_out_of_memory(error):
+            trial.set_user_attr("raised", type(error).__name__)
+            _fail(study, trial, watcher, text)
+            log.debug("trial %d failed", trial.number, exc_info=True)
+            return text if breaks_the_device(error) else ""
         if device["type"] == began["type"] and device["memory"] < began["memory"]:
             raise SmallerDevice(
                 f"trial {trial.number} began on {began['name']} with {began['memory'] >> 20} MiB and ran out of memory on "
                 f"{device['name']} with {device['memory'] >> 20} MiB; it stays as it is, and goes on where the device is as large"
             ) from error
         _fail(study, trial, watcher, f"out of memory on {device['name']} ({device['memory'] >> 20} MiB)")
+    return ""
 
 
 def _fail(study: optuna.Study, trial: optuna.Trial, watcher: TrialWatcher, reason: str) -> None:
@@ -266,15 +299,48 @@ def _fail(study: optuna.Study, trial: optuna.Trial, watcher: TrialWatcher, reaso
     log.warning("trial %d failed: %s", trial.number, reason)
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError)
-        and ("out of memory" in text or "not enough memory" in text or "can't allocate memory" in text)
+def refuse_more_failures(backbone: str, limit: int | None, trials: Sequence[optuna.trial.FrozenTrial]) -> None:
+    """End the run where the newest trials all raised: what follows would, too, and hours are better spent after a look.
+
+    Args:
+        backbone: Name of the study.
+        limit: How many; None for no limit.
+        trials: All of the study.
+
+    Raises:
+        StageFailed: so many did; its text says what to change, and that no finished trial is lost by that.
+    """
+    finished = sorted((t for t in trials if t.state.is_finished()), key=lambda t: t.number)
+    row = list(itertools.takewhile(lambda t: "raised" in t.user_attrs, reversed(finished)))
+    if limit is None or len(row) < limit:
+        return
+    complete = sum(t.value is not None for t in finished)
+    enough = f"end with the {complete} that are complete (hpo.trials: {len(finished)}), " if complete else ""
+    raise StageFailed(
+        f"{backbone}: {len(row)} trials in a row failed, the last with {row[0].user_attrs.get('failed')}. All trials stay. Mend "
+        f"that, or take what cannot work out of hpo.search_space (a narrower one goes on with this study), {enough}or give "
+        "hpo.failures_in_a_row more room or null; then run again"
     )
 
 
-class TrialWatcher(Watcher):
+class _Telling(Watcher):
+    """Says what a person should know of a trial's training, and has the study's copies of its checkpoints."""
+
+    def __init__(self, sweep: Sweep, number: int) -> None:
+        self._sweep = sweep
+        self._number = number
+
+    @property
+    def copies(self) -> Copies:
+        """Those of the study."""
+        return self._sweep.copies
+
+    def told(self, line: str) -> None:
+        """Say it in a line that stays."""
+        self._sweep.narration.warn(f"{self._sweep.backbone}: trial {self._number}: {line}")
+
+
+class TrialWatcher(_Telling):
     """Reports a trial's epochs to the study, and hands its checkpoints to the backup.
 
     Args:
@@ -284,7 +350,7 @@ class TrialWatcher(Watcher):
     """
 
     def __init__(self, sweep: Sweep, trial: optuna.Trial, finished: int) -> None:
-        self._sweep = sweep
+        super().__init__(sweep, trial.number)
         self._trial = trial
         self._finished = finished
         self._since = sweep.clock()

@@ -5,6 +5,7 @@ What we add to the Trainer: checkpoints that are whole or do not count, and a pl
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import ConfigurationError, MadeOtherwise, StageFailed
 from holdfast.integrations import checkpoints
+from holdfast.integrations.resuming import Wanted, clear_the_way, search
 from holdfast.integrations.watching import Diverged, Watcher
 from holdfast.pipeline.backbone import load_model, load_tokenizer, quiet_transformers, raw_tokenizer
 from holdfast.pipeline.checkpoint import CheckpointInfo, write_info
@@ -68,6 +70,17 @@ class Job:
     @property
     def fingerprint(self) -> str:
         """What decides the weights: a checkpoint of anything else is none of this training."""
+        return self._fingerprint(training_identity(self.settings.model_copy(update={"precision": "auto"})))
+
+    def made(self, made_from: str) -> bool:
+        """Whether a checkpoint with this fingerprint is one of this training, also where an older version saved it."""
+        if made_from == self.fingerprint:
+            return True
+        settings = training_identity(self.settings.model_copy(update={"precision": "auto"}))
+        del settings["exact"]  # before there was that setting
+        return made_from == self._fingerprint(settings)
+
+    def _fingerprint(self, settings: Mapping[str, Any]) -> str:
         documents = [[d.text, d.words, [(s.start, s.end, s.label) for s in d.spans]] for d in (*self.train, *self.validation)]
         return fingerprint(
             {
@@ -75,7 +88,7 @@ class Job:
                 "labels": self.labels,
                 "documents": documents,
                 "trained_on": len(self.train),
-                "settings": training_identity(self.settings.model_copy(update={"precision": "auto"})),
+                "settings": settings,
                 "objective": self.objective,
                 "seed": self.seed,
                 "windows": [self.max_length, self.stride],
@@ -106,28 +119,33 @@ class Trained:
 
 
 def train(job: Job, watcher: Watcher, clock: Callable[[], float]) -> Trained:
-    """Train, going on at the newest whole checkpoint below the job's folder, and leave `checkpoint/` there.
+    """Train, going on at the newest checkpoint that serves, here or in the store, and leave `checkpoint/` in the job's folder.
 
     Args:
         job: What to train.
-        watcher: Told of steps, scores and checkpoints.
+        watcher: Told of steps, scores and checkpoints, and of whatever has to be done again. It has their copies.
         clock: Monotonic seconds, for checkpoints by time.
 
     Raises:
         Diverged: the loss is no number any more.
         ConfigurationError: settings that cannot be used here.
         MadeOtherwise: a checkpoint is there that was saved under other settings.
+        NotRestored: no checkpoint here serves, and the store, which may have one, cannot be read.
     """
     saves = job.folder / CHECKPOINTS
     prepared = prepare(job)
-    start = checkpoints.newest(saves)
+    wanted = Wanted(job.made, best=job.settings.keep == "best", finish=True, own=True)
+    found = search(saves, watcher.copies, watcher.told, wanted)
+    if found.start is None and found.unknown:  # before all of it is done again, a store that comes back is waited for
+        found = search(saves, watcher.copies, watcher.told, wanted, patient=True)
     parameters = sum(p.numel() for p in prepared.model.parameters())
     with quiet_transformers(), deterministic(job.settings.exact):
-        trainer = _make_trainer(job, prepared, watcher, clock)
+        clear_the_way(saves, found, watcher.copies, watcher.told, wanted)
+        start = found.start
+        trainer = _make_trainer(job, prepared, watcher, clock, 0 if start is None else start.step)
         if start is None or not start.over:
-            checkpoints.discard_after(saves, 0 if start is None else start.step)
             trainer.train(resume_from_checkpoint=None if start is None else str(start.folder))
-            start = checkpoints.newest(saves)
+            start = search(saves, watcher.copies, watcher.told, wanted).start
     if start is None or not start.over:
         raise StageFailed(f"{saves}: training ended and left no whole checkpoint; run again")
     best = start.best_step if job.settings.keep == "best" and start.best_step is not None else start.step
@@ -224,6 +242,7 @@ class Prepared:
     validation: list[Window]
     weights: list[float] | None
     callbacks: list[Any]
+    made_from: str  #: what its checkpoints say that they are of; as those that are there say it
 
 
 def prepare(job: Job) -> Prepared:
@@ -237,8 +256,8 @@ def prepare(job: Job) -> Prepared:
 
     settings = job.settings
     resolve_precision(settings.precision, job.device)
-    saved = checkpoints.newest(job.folder / CHECKPOINTS)
-    if saved is not None and saved.made_from != job.fingerprint:
+    saved = checkpoints.newest_sealed(job.folder / CHECKPOINTS)
+    if saved is not None and not job.made(saved.made_from):
         raise MadeOtherwise(
             f"{saved.folder}: was saved by a training under other settings, and nothing else says which; move "
             f"{saved.folder.parent} away to begin anew"
@@ -257,18 +276,19 @@ def prepare(job: Job) -> Prepared:
     callbacks: list[Any] = []
     if settings.early_stopping is not None:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=settings.early_stopping))
-    if settings.report_to == "tensorboard":
-        callbacks.append(_tensorboard(job.folder / LOGS))
-    return Prepared(tokenizer, model, train, validation, weights, callbacks)
+    if settings.report_to == "tensorboard" and importlib.util.find_spec("tensorboard") is None:
+        raise ConfigurationError("training.report_to: tensorboard is not installed; pip install tensorboard")
+    return Prepared(tokenizer, model, train, validation, weights, callbacks, job.fingerprint if saved is None else saved.made_from)
 
 
-def _make_trainer(job: Job, prepared: Prepared, watcher: Watcher, clock: Callable[[], float]) -> Any:
+def _make_trainer(job: Job, prepared: Prepared, watcher: Watcher, clock: Callable[[], float], after: int) -> Any:
     from transformers import PrinterCallback, Trainer
 
     from holdfast.integrations.trainer import Checkpointing
 
     saving = job.settings.checkpoint
-    ours = Checkpointing(watcher, clock, steps=saving.steps, every=saving.every, made_from=job.fingerprint)
+    ours = Checkpointing(watcher, clock, steps=saving.steps, every=saving.every, made_from=prepared.made_from)
+    logs = [_tensorboard(job.folder / LOGS, after)] if job.settings.report_to == "tensorboard" else []
     trainer = Trainer(
         model=prepared.model,
         args=resolve_arguments(job, len(prepared.train)),
@@ -277,20 +297,18 @@ def _make_trainer(job: Job, prepared: Prepared, watcher: Watcher, clock: Callabl
         data_collator=Collator(prepared.tokenizer.pad_token_id or 0),
         compute_loss_func=weighted_loss(prepared.weights),
         compute_metrics=_scorer(job, prepared.validation),
-        callbacks=[ours, *prepared.callbacks],
+        callbacks=[ours, *prepared.callbacks, *logs],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
 
 
-def _tensorboard(folder: Path) -> Any:
+def _tensorboard(folder: Path, after: int) -> Any:
+    """What a killed run logged after the step that is gone back to is logged anew, so its readers are told to forget it."""
+    from torch.utils.tensorboard import SummaryWriter
     from transformers.integrations.integration_utils import TensorBoardCallback
 
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise ConfigurationError("training.report_to: tensorboard is not installed; pip install tensorboard") from error
-    return TensorBoardCallback(SummaryWriter(log_dir=str(folder)))
+    return TensorBoardCallback(SummaryWriter(log_dir=str(folder), purge_step=after + 1))
 
 
 def _rows(windows: Sequence[Window]) -> list[dict[str, list[int]]]:

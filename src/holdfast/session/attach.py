@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import socket
 from pathlib import Path, PurePath
@@ -15,15 +16,19 @@ from holdfast.session.keeper import Keeper
 from holdfast.session.progress import Bar
 from holdfast.store.backend import Backend
 from holdfast.store.backoff import ONCE, Backoff
-from holdfast.store.directory import DRIVE_FILE_SYSTEM, LOCAL_FILE_SYSTEMS, DirectoryBackend
+from holdfast.store.directory import DirectoryBackend
 from holdfast.store.drivefs import DriveBackend
 from holdfast.store.local.apart import Apart
 from holdfast.store.local.reading import Reader
+from holdfast.store.memory import Memory
+from holdfast.store.mounts import DISK, DRIVE, contradiction, kind_of
 from holdfast.store.platform import file_system, real_path
 from holdfast.store.progress import Progress
 from holdfast.store.store import Store, wrote
 from holdfast.store.workspace import Workspace
 from holdfast.store.wrappers import Bounded, Retrying
+
+log = logging.getLogger(__name__)
 
 #: Seconds between attempts on a file system that may be a network: four attempts within 20 s, give or take, ride out a hiccup.
 RETRY_WAITS = (1.0, 4.0, 15.0)
@@ -136,8 +141,19 @@ def _backed_up(workspace: Workspace) -> list[str]:
 
 
 def _open_store(config: Config, folder: Path) -> Store:
-    backoff = ONCE if file_system(folder) in LOCAL_FILE_SYSTEMS else Backoff(RETRY_WAITS)
-    return Store(_backend(config, folder, backoff), expected_id=config.store_id, parallel=config.parallel, backoff=backoff)
+    kind = kind_of(folder)
+    backoff = ONCE if kind is DISK else Backoff(RETRY_WAITS)
+    if text := contradiction(kind, config.durable):
+        log.warning("%s", text)
+    seconds = kind.remembers if config.remembers is None else config.remembers
+    return Store(
+        _backend(config, folder, backoff),
+        expected_id=config.store_id,
+        parallel=config.parallel,
+        backoff=backoff,
+        memory=Memory(seconds, kind.shows_made, kind.name, kind.quick),
+        has_twins=kind is DRIVE,
+    )
 
 
 def _refuse_outputs_on_drive(workspace: Workspace, config: Config, folder: Path | None) -> None:
@@ -157,9 +173,9 @@ def _refuse_outputs_on_drive(workspace: Workspace, config: Config, folder: Path 
 
 def _backend(config: Config, folder: Path, backoff: Backoff) -> Backend:
     """The folder; with bounded waits and retries where a call can hang or hiccup, which a local disk does not."""
-    found = file_system(folder)
-    kind = DriveBackend if found == DRIVE_FILE_SYSTEM else DirectoryBackend
-    plain = kind(folder, config.project, mount_point=config.mount_point)
-    if found in LOCAL_FILE_SYSTEMS:
+    found = kind_of(folder)
+    made = DriveBackend if found is DRIVE else DirectoryBackend
+    plain = made(folder, config.project, mount_point=config.mount_point, durable=config.durable)
+    if found is DISK:
         return plain
     return Retrying(Bounded(plain, config.timeout), backoff)

@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from holdfast.errors import HoldfastError, StoreError, WorkspaceBusy
+from holdfast.errors import HoldfastError, StoreError, UsageError, WorkspaceBusy
 from holdfast.session.stake import AtStake, Ledger
 from holdfast.store.attached import Attached, confirm
 from holdfast.store.backend import Durability
 from holdfast.store.backup import Request, commit
-from holdfast.store.coverage import DirectoryTest, artifacts
+from holdfast.store.coverage import DirectoryTest, artifacts, cover
 from holdfast.store.keys import Key
 from holdfast.store.manifest import Manifest
 from holdfast.store.marks import mark_safe
@@ -22,7 +22,7 @@ from holdfast.store.progress import Progress, Silent
 from holdfast.store.prune import plan_artifact, remove, worth_a_look
 from holdfast.store.requests import group
 from holdfast.store.restore import describe, look
-from holdfast.store.snapshot import Snapshot
+from holdfast.store.snapshot import Snapshot, nothing_left
 from holdfast.store.store import Store
 from holdfast.store.view import View
 from holdfast.store.workspace import Workspace, is_folder, lstat_or_none
@@ -110,8 +110,16 @@ class Backups:
             waiting: Artifacts that are to be sent before, and are known from then on.
         """
         workspace, store = self.workspace, self.store
+        waiting = tuple(waiting)
         known = artifacts(store, view, workspace) | set(waiting)
         is_artifact_directory = DirectoryTest(store, view, workspace)
+        queued = frozenset(waiting)
+
+        def is_here(key: Key) -> bool:
+            """Something is there, or was, and that it is gone is to be said."""
+            if lstat_or_none(workspace.local(key)) is not None or workspace.was_here(key):
+                return True
+            return key in queued and workspace.has_outputs
 
         def is_settled(key: Key) -> bool:
             return (workspace.record(key) if view is None else workspace.record_in(key, view)).base is not None
@@ -122,7 +130,7 @@ class Backups:
                 keys,
                 known,
                 is_directory=lambda k: is_folder(lstat_or_none(workspace.local(k))) or (k in known and is_artifact_directory(k)),
-                is_here=lambda k: lstat_or_none(workspace.local(k)) is not None,
+                is_here=is_here,
                 is_settled=is_settled,
                 progress=progress,
             ),
@@ -155,6 +163,32 @@ class Backups:
                         raise
                     results.append(BackedUp(request.artifact, error=describe(request.artifact, error)))
                     continue
+                results.append(result)
+                touched += new
+            self._prune(view, attached, touched)
+            return results
+
+    def drop(self, key: Key) -> list[BackedUp]:
+        """Have everything that the store has at and below a path be over. One result for every artifact of which it had something.
+
+        Raises:
+            UsageError: it is a part of an artifact.
+            HoldfastError: the rest is not dropped.
+        """
+        store, workspace = self.store, self.workspace
+        with workspace.lock():
+            view = look(store, workspace)
+            attached = self.attach(view)
+            known = artifacts(store, view, workspace)
+            coverage = cover(key, known, DirectoryTest(store, view, workspace))
+            if coverage.own is not None and coverage.own.prefix:
+                owner = coverage.own.artifact
+                raise UsageError(f"{key}: it is a part of {owner}; remove it here and back up {owner}, or drop {owner}")
+            keys = [*([key] if coverage.own is not None else []), *coverage.inner]
+            results, touched = [], self._confirm(attached)
+            for one in (k for k in keys if view.of(k) or workspace.record_in(k, view).base is not None):
+                request = Request(one, drop=True, taken=time.time())
+                result, new = self._commit(view, attached, request, nothing_left(workspace, one), Silent())
                 results.append(result)
                 touched += new
             self._prune(view, attached, touched)

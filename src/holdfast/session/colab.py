@@ -18,7 +18,7 @@ from typing import Any
 
 from holdfast.errors import HoldfastError, Interrupted, StoreTimeout, StoreUnreachable
 from holdfast.session.config import MY_DRIVE
-from holdfast.store.directory import DRIVE_FILE_SYSTEM
+from holdfast.store.mounts import DRIVE_FILE_SYSTEM
 from holdfast.store.platform import mount_table, real_path
 from holdfast.store.wrappers import bounded
 

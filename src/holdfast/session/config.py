@@ -19,7 +19,19 @@ MY_DRIVE = "MyDrive"
 _NAMELESS = (Path("/content"), Path("/kaggle/working"), Path("/"))
 _NAMELESS_PROJECT = "holdfast"
 _MOST = 100_000
-_DRIVE_SETTINGS = {"mount_point", "backup_base_dir", "store_id", "parallel", "timeout", "ignore", "follow", "accept"}
+_DRIVE_SETTINGS = {
+    "mount_point",
+    "backup_base_dir",
+    "store_id",
+    "parallel",
+    "timeout",
+    "durable",
+    "remembers",
+    "ignore",
+    "follow",
+    "accept",
+}
+_DURABLE = ("fsync", "close")
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,8 @@ class Config:
         store_id: Identity that the store must have, or None.
         parallel: Transfers at a time; Drive uploads ten at a time, and eight keep it busy.
         timeout: Seconds without progress after which a mount that may hang counts as dead.
+        durable: What makes work safe on a mount that does not tell: `fsync`, `close`, or None where nothing is known to.
+        remembers: For so many seconds the mount may show listings as they were; None for what its kind does.
         ignore: Patterns of what is left out, in gitignore's syntax, beside those of `.holdfastignore`.
         follow: Keys of symbolic links that are followed, wherever they lead.
         accept: Keys of what cannot be kept and may be lost, with all below it.
@@ -46,6 +60,8 @@ class Config:
     store_id: str | None = None
     parallel: int = 8
     timeout: float = 120.0
+    durable: str | None = None
+    remembers: float | None = None
     ignore: tuple[str, ...] = ()
     follow: tuple[str, ...] = ()
     accept: tuple[str, ...] = ()
@@ -90,6 +106,8 @@ def load_config(root: Path) -> Config:
         store_id=None if store_id is None else _text(place, "drive.store_id", store_id),
         parallel=int(_number(place, "drive.parallel", drive.get("parallel", 8), least=1)),
         timeout=_number(place, "drive.timeout", drive.get("timeout", 120), least=0.001),
+        durable=_one_of(place, "drive.durable", drive.get("durable"), _DURABLE),
+        remembers=None if (kept := drive.get("remembers")) is None else _number(place, "drive.remembers", kept, least=0),
         ignore=_texts(place, "drive.ignore", drive.get("ignore")),
         follow=_keys(place, "drive.follow", drive.get("follow"), Key(outputs)),
         accept=_keys(place, "drive.accept", drive.get("accept"), Key(outputs)),
@@ -118,6 +136,12 @@ def _text(place: Path, setting: str, value: Any) -> str:
     if not isinstance(value, str) or not value or "\0" in value:
         raise ConfigurationError(f"{place}: {setting} should be text, got {value!r}")
     return value
+
+
+def _one_of(place: Path, setting: str, value: Any, known: tuple[str, ...]) -> str | None:
+    if value is not None and value not in known:
+        raise ConfigurationError(f"{place}: {setting} should be {' or '.join(known)}, got {value!r}")
+    return None if value is None else str(value)
 
 
 def _texts(place: Path, setting: str, value: Any) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
+from typing import SupportsFloat, SupportsIndex
 
 from holdfast.errors import HoldfastError, NotBackedUp, NotRestored, StoreError, UsageError
 from holdfast.session import reports
@@ -18,6 +19,7 @@ from holdfast.session.config import Config
 from holdfast.session.environment import Environment, without_store
 from holdfast.session.finish import Finish, finish
 from holdfast.session.lease import Lease
+from holdfast.session.numbers import countable
 from holdfast.session.overview import overview
 from holdfast.session.reports import Held
 from holdfast.session.seeing.sight import Where
@@ -31,7 +33,8 @@ from holdfast.store.coverage import DirectoryTest, artifacts, cover
 from holdfast.store.extract import extract
 from holdfast.store.keys import Key
 from holdfast.store.local.capture import hash_content
-from holdfast.store.manifest import MAX_SIZE
+from holdfast.store.local.side_files import side_files
+from holdfast.store.mounts import kind_of
 from holdfast.store.outcomes import BackedUp, Outcome, Restored
 from holdfast.store.progress import Progress, Silent
 from holdfast.store.records import Signature
@@ -227,15 +230,19 @@ class Keeper:
 
     # -- backup ------------------------------------------------------------------------------------------------------
 
-    def backup(self, *paths: str | PurePath, progress: float | None = None, wait: float | None = None) -> Backup:
+    def backup(
+        self, *paths: str | PurePath, progress: SupportsFloat | SupportsIndex | None = None, wait: float | None = None
+    ) -> Backup:
         """Back up files or directories. Paths inside one artifact commit together.
 
         A keeper that `holdfast.attach` opened returns as soon as it has a stable copy, and sends that in the background: you may go
         on writing, and `flush` waits for it. A keeper without background has sent everything when it returns.
 
         Args:
-            paths: Below outputs, each present here.
-            progress: What you count (finished trials, training step): a fresh machine takes the generation with most.
+            paths: Below outputs, each present here, or here before: then it is backed up that it was removed, and it does not come
+                back by itself.
+            progress: What you count (finished trials, training step): a fresh machine takes the generation with most. A number of
+                any library, or a tensor of one; what cannot be compared (NaN, a text) is said, and the backup goes on without it.
             wait: Seconds to wait for confirmation where it comes after the fact; 0 waits until everything is written to the store,
                 None for nothing.
 
@@ -245,23 +252,80 @@ class Keeper:
         Raises:
             UsageError: a path cannot be kept.
         """
-        if progress is not None and (type(progress) not in (int, float) or not abs(progress) <= MAX_SIZE):
-            raise UsageError(f"progress is {progress!r}; give a number that can be compared")
+        counted = self._counted(progress)
         keys = [self.workspace.key(p) for p in paths]
         if self._backups is None:
             self.say_without_store(log.warning)
             return Backup(tuple(BackedUp(k, error=f"{k}: not backed up: there is no store; give --drive DIR") for k in keys))
-        missing = [k for k in keys if lstat_or_none(self.workspace.local(k)) is None]
+        missing = [k for k in keys if not self._is_or_was_here(k)]
         failed = [BackedUp(k, error=f"{k}: nothing is there to back up") for k in missing]
         present = [k for k in keys if k not in missing]
         try:
-            results = self._back_up(self._backups, present, progress, wait)
+            results = self._back_up(self._backups, present, counted, wait)
         except HoldfastError as error:
             results = [BackedUp(k, error=describe(k, error)) for k in present]
         for result in [*failed, *results]:
             if result.problem():
                 log.error("%s", result.problem())
         return Backup((*failed, *results))
+
+    def _counted(self, progress: object) -> int | float | None:
+        """The progress as a plain number. What cannot be compared must cost no backup, nor end the loop that counts: it is said."""
+        try:
+            return None if progress is None else countable(progress)
+        except ValueError as error:
+            shown = " ".join(f"{progress!r}"[:60].split())
+            log.error("progress is %s: %s; backed up without it. Give a number that can be compared", shown, error)
+            return None
+
+    def _is_or_was_here(self, key: Key) -> bool:
+        """Whether there is anything to back up: content, or that it is gone."""
+        if lstat_or_none(self.workspace.local(key)) is not None or self.workspace.was_here(key):
+            return True
+        return self.worker is not None and key in self.worker.queue().waiting and self.workspace.has_outputs
+
+    def drop(self, path: str | PurePath, *, keep_here: bool = False) -> Backup:
+        """Begin anew on purpose: whatever the store has at and below a path is over, for every machine.
+
+        What is here is moved aside, never deleted. What the store has stays, and `restore(generation=)` brings it back, until
+        `prune(dropped=True)`. Progress counts anew. Waits for the store.
+
+        Args:
+            path: An artifact, or a folder above some.
+            keep_here: Leave what is here, and back it up: it is what comes after. So one line of a fork is chosen for good.
+
+        Returns:
+            True where the store says so now, though it may have to be uploaded yet.
+
+        Raises:
+            UsageError: the path cannot be kept, or is a part of an artifact.
+        """
+        key = self.workspace.key(path)
+        if self._backups is None:
+            self.say_without_store(log.warning)
+            return Backup((BackedUp(key, error=f"{key}: not dropped: there is no store; give --drive DIR"),))
+        place = self.workspace.local(key)
+        try:
+            self.refuse_rival(path)
+            self.flush()
+            results = self._backups.drop(key)
+            is_here = lstat_or_none(place) is not None
+            if is_here and not keep_here:
+                with self.workspace.lock():
+                    self.workspace.set_aside(place, *side_files(place))
+        except UsageError:
+            raise
+        except HoldfastError as error:
+            results, is_here = [BackedUp(key, error=describe(key, error))], False
+        if not results and not is_here:
+            results = [BackedUp(key, error=f"{key}: nothing of it is here or in the store; `holdfast status` lists what is")]
+        for result in results:
+            if result.error:
+                log.error("%s", result.error)
+            else:
+                log.warning("%s: dropped; `holdfast history %s` shows what was before, until it is pruned", result.key, result.key)
+        done = Backup(tuple(results))
+        return Backup((*results, *self.backup(path, wait=0).results)) if keep_here and is_here and done else done
 
     def _back_up(self, backups: Backups, keys: list[Key], progress: float | None, wait: float | None) -> list[BackedUp]:
         if self.worker is None:
@@ -415,7 +479,8 @@ class Keeper:
         """
         view = None if self.store is None else look(self.store, self.workspace)
         found = reports.status(self.store, view, self.workspace)
-        return Status(tuple(found), **self._where(), space=self._space(), time=time.time(), queue=self.queue)
+        told = "" if self.store is None else kind_of(Path(self.store.backend.location)).told
+        return Status(tuple(found), **self._where(), space=self._space(), time=time.time(), queue=self.queue, told=told)
 
     def welcome(self) -> Welcome:
         """What is here, what is in the store, and what will happen now. Shows itself; changes nothing, and never raises StoreError.
@@ -447,13 +512,16 @@ class Keeper:
             log.debug("the room in the store is not known (%s)", error)
             return None
 
-    def prune(self, *paths: str | PurePath, orphans: bool = False, forks: bool = False, dry_run: bool = False) -> Pruned:
+    def prune(
+        self, *paths: str | PurePath, orphans: bool = False, forks: bool = False, dropped: bool = False, dry_run: bool = False
+    ) -> Pruned:
         """Remove what newer generations make needless, and settled leftovers of interrupted backups.
 
         Args:
             paths: Only the artifacts at, above or below these; every artifact where none is given.
             orphans: Also remove leftovers that are not settled yet. Only while nobody else is backing up.
             forks: Also remove every head but the default one, with what only it descends from.
+            dropped: Also remove what was dropped, or was removed here and is in older generations only.
             dry_run: Remove nothing, only tell.
 
         Raises:
@@ -473,6 +541,7 @@ class Keeper:
                 damaged=lambda k: self.workspace.record(k).damaged,
                 with_orphans=orphans,
                 with_forks=forks,
+                with_dropped=dropped,
                 dry_run=dry_run,
             )
 

@@ -88,13 +88,14 @@ def overview(store: Store | None, view: View | None, workspace: Workspace, most:
     read = store.parallel_map(lambda k: _head(store, view, workspace, k), asked[:most])
     heads.update({k: h for k, h in zip(asked, read, strict=False) if h is not None})
     unread = set(asked[most:])
-    whole = [k for k in coming if k in heads]
+    dropped = {k for k, h in heads.items() if h.kind is Kind.DROPPED}
+    whole = [k for k in coming if k in heads and k not in dropped]
     return Overview(
         view.presence,
         here=here,
         part=part,
         loose=loose,
-        stored=sum(bool(view.of(k)) for k in known),
+        stored=sum(bool(view.of(k)) and k not in dropped for k in known),
         coming=len(whole) + len(unread),
         coming_bytes=sum(_to_come(heads[k], workspace.record_in(k, view), here=_is_here(workspace, k)) for k in whole),
         unread=len(unread),

@@ -14,7 +14,7 @@ from holdfast.store.coverage import DirectoryTest, artifacts, cover
 from holdfast.store.keys import Key, folders_above
 from holdfast.store.local.capture import hash_content
 from holdfast.store.local.side_files import side_files
-from holdfast.store.manifest import Manifest
+from holdfast.store.manifest import Kind, Manifest
 from holdfast.store.names import ManifestName
 from holdfast.store.records import Here, Record, Signature, looked_at
 from holdfast.store.scan import Found, Scan, walk
@@ -51,6 +51,7 @@ class ArtifactStatus:
         torn: Files here that the generation which holds them marks as torn by their own format, with the reason.
         accepted: What cannot be kept and was accepted.
         left_out: What patterns leave out.
+        dropped: The head says that there is nothing of it: it was dropped, or removed here and backed up.
     """
 
     key: Key
@@ -75,6 +76,7 @@ class ArtifactStatus:
     torn: Mapping[str, str] = field(default_factory=dict)
     accepted: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    dropped: bool = False
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -106,6 +108,7 @@ class HistoryEntry:
     size: int = 0
     progress: float | None = None
     problem: str = ""
+    dropped: bool = False
 
 
 @dataclass(frozen=True)
@@ -236,6 +239,7 @@ def _artifact(
         torn={p: why for p, why in base.torn.items() if p in found and p not in changed} if base is not None and held else {},
         accepted=accepted,
         left_out=scan.left_out,
+        dropped=head is not None and head.kind is Kind.DROPPED,
     )
 
 
@@ -409,6 +413,7 @@ def history(store: Store, view: View, workspace: Workspace, key: Key) -> list[Hi
                 size=manifest.size if manifest else 0,
                 progress=manifest.progress if manifest else None,
                 problem=generation.problem,
+                dropped=manifest is not None and manifest.kind is Kind.DROPPED,
             )
         )
     return entries

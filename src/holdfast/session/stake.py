@@ -37,7 +37,7 @@ class AtStake:
             back: Where the work would go on, such as `from step 120`.
         """
         where = back if self.safe else "from where this session began"
-        cannot = "; Drive does not tell whether newer ones arrived" if self.untold else ""
+        cannot = "; this place does not tell whether newer ones arrived" if self.untold else ""
         return f"a disconnect now costs {duration(self.seconds)}, {where}{cannot}"
 
 

@@ -63,6 +63,10 @@ class Backend(Protocol):
         """Name of the store folder as `siblings` shows it."""
         ...
 
+    def beside(self, name: str) -> Backend:
+        """The same for another folder beside the store folder. Touches nothing."""
+        ...
+
     def check(self) -> None:
         """Return where the place is really there: right mount, right device, parent folder present.
 

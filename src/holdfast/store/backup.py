@@ -17,11 +17,11 @@ from holdfast.store.deciding.order import Stamp, Stamps, advanced, newest_is_the
 from holdfast.store.format.entries import FileRecord
 from holdfast.store.keys import Key, folders_above, printable, within
 from holdfast.store.lineage import find_heads
-from holdfast.store.manifest import Manifest, parse
+from holdfast.store.manifest import Kind, Manifest, parse
 from holdfast.store.names import CommitId, ManifestName, key_code
 from holdfast.store.outcomes import BackedUp
 from holdfast.store.overtaken import in_order
-from holdfast.store.planning import Line, agrees, ancestors_of, plan_content, plan_line, sound_groups
+from holdfast.store.planning import Line, agrees, ancestors_of, plan_content, plan_drop, plan_line, sound_groups
 from holdfast.store.progress import Progress, Silent
 from holdfast.store.records import Here, Intent, Record, Signature, looked_at
 from holdfast.store.room import give_back, giving_back, refuse_if_full
@@ -50,6 +50,7 @@ class Request:
         inner: Relative paths of inner artifacts, which are left out.
         settled: Those among them that this workspace knows to be in the store.
         progress: What the caller counts (finished trials, training step); None keeps what the base says.
+        drop: Everything that the store has of it is over: the commit outranks all of that, whoever made it.
         taken: When what is here was looked at, Unix seconds, 0 for when it is committed; for people.
     """
 
@@ -58,6 +59,7 @@ class Request:
     inner: tuple[str, ...] = ()
     settled: tuple[str, ...] = ()
     progress: float | None = None
+    drop: bool = False
     taken: float = 0.0
 
 
@@ -99,7 +101,7 @@ def commit(
         lost = examined.lost_payloads
         # 2. A stable snapshot of what changed. From here on the caller may go on writing.
         held = record.base.files.values() if record.base else ()
-        force = frozenset(r.path for r in held if not lost.isdisjoint((*r.places, r.tar or "")))
+        force = frozenset(r.path for r in held if not request.drop and not lost.isdisjoint((*r.places, r.tar or "")))
         hash_all = record.base is None and bool(found)
         left = None if taken is None else in_order(taken, record)
         earlier = None if left is None else settle(left, record, force, hash_all=hash_all)
@@ -109,15 +111,13 @@ def commit(
         stamps = _stamps(record, snapshot)
         # 3. Decide: what it descends from, what is taken over, what is sent.
         broken = {p for p in force if p not in snapshot.staged and not (snapshot.covers(p) and p in record.here)}
-        line = plan_line(
-            record,
-            examined.heads,
-            found,
-            snapshot,
-            failed=failed,
-            broken=bool(broken),
-            lost=examined.not_whole,
-            older=None if record.base is not None or failed else _older_agreeing(store, found, examined, snapshot),
+        older = None if record.base is not None or failed or request.drop else _older_agreeing(store, found, examined, snapshot)
+        line = (
+            plan_drop(record, examined.heads, found)
+            if request.drop
+            else plan_line(
+                record, examined.heads, found, snapshot, failed=failed, broken=bool(broken), lost=examined.not_whole, older=older
+            )
         )
         here = {} if line.adopted else record.here
         links_here = frozenset() if line.adopted else record.links
@@ -128,7 +128,7 @@ def commit(
         _say_fork(key, line, broken)
         # 4. Record the intent: a kill between manifest and base makes no fork with itself.
         store.backend.check()
-        behind = (*voided, *(p for p in record.passed if p not in voided))
+        behind = tuple(dict.fromkeys((*voided, *record.passed, *line.over)))
         id_ = CommitId(max(line.sequence, *(b.sequence + 1 for b in behind), 1), store.commit_id())
         name = ManifestName(key_code(key), id_, _parent_id(line))
         workspace.begin(
@@ -157,10 +157,8 @@ def commit(
             record = replace(record, copied=record.copied | set(rewritten))
             continue
         # 8. The manifest, last: from here on the generation exists.
-        counts = request.progress if earlier is not None or not waited else None  # of other content nobody has counted
-        if newest_is_theirs(snapshot.stamps, record.stamps) and record.base is not None and record.base.progress is not None:
-            counts = None  # who looked last has counted
-        counted = counts if counts is not None or line.parent is None else line.parent.progress
+        stands = earlier is not None or not waited  # of other content nobody has counted
+        counted = _counted(request.progress if stands else None, record, line, snapshot)
         manifest = Manifest(
             store_id=view.store_id or "",
             key=key,
@@ -177,6 +175,7 @@ def commit(
             folders=content.folders,
             links=content.links,
             hard_links=sound_groups(content.hard_links, files),
+            drops=line.drops,
         )
         data = manifest.encoded
         with giving_back(store, sending, manifest.name.path):
@@ -196,7 +195,10 @@ def commit(
         workspace.end(key)
         workspace.forgive(key)
         size = sum(sending.sent.values())
-        log.info("%s: backed up as generation %s (%d files, %d bytes sent)", key, id_, len(snapshot.staged), size)
+        if snapshot.kind is Kind.DROPPED:
+            log.info("%s: it is gone here; generation %s says so, and `holdfast history %s` shows what was before", key, id_, key)
+        else:
+            log.info("%s: backed up as generation %s (%d files, %d bytes sent)", key, id_, len(snapshot.staged), size)
         return BackedUp(
             key,
             store.durability(manifest),
@@ -210,6 +212,15 @@ def commit(
             manifest=manifest,
         )
     raise StoreUnreadable(errno.EBUSY, "its files are rewritten faster than they can be sent; back up when they rest", str(key))
+
+
+def _counted(counts: float | None, record: Record, line: Line, snapshot: Snapshot) -> float | None:
+    """The progress of a commit, of which its caller counted so much."""
+    if snapshot.kind is Kind.DROPPED:  # what comes after begins to count anew
+        return None
+    if newest_is_theirs(snapshot.stamps, record.stamps) and record.base is not None and record.base.progress is not None:
+        counts = None  # who looked last has counted
+    return counts if counts is not None or line.parent is None else line.parent.progress
 
 
 def _take_anew(
@@ -352,7 +363,13 @@ def _say_fork(key: Key, line: Line, broken: set[str]) -> None:
     if line.others:
         ids = ", ".join(str(h.commit) for h in line.others)
         log.warning(
-            "%s: this backup is a fork: it does not descend from %s, which stays; `holdfast history %s` shows both", key, ids, key
+            "%s: this backup is a fork: it does not descend from %s, which stays, and which a fresh machine takes where it was "
+            "dropped since or counts further; `holdfast drop --keep-here %s` chooses what is here, "
+            "`holdfast history %s` shows both",
+            key,
+            ids,
+            key,
+            key,
         )
 
 

@@ -11,7 +11,7 @@ from holdfast.errors import Corrupt, StoreUnreadable
 from holdfast.store.coverage import Coverage
 from holdfast.store.keys import Key, printable, within
 from holdfast.store.lineage import ancestry, descent, find_heads, rank
-from holdfast.store.manifest import Manifest
+from holdfast.store.manifest import Kind, Manifest
 from holdfast.store.names import CommitId, ManifestName, mark
 from holdfast.store.records import Record
 from holdfast.store.store import Store
@@ -148,7 +148,7 @@ def newest_not_torn(
     best: Manifest | None = None
     passed: tuple[CommitId, ...] = ()
     for head in heads:
-        if best is not None and rank(best) > rank(head):  # nothing below a head ranks above it
+        if head.drops < heads[0].drops or (best is not None and rank(best) > rank(head)):  # nothing below a head ranks above it
             continue
         found, over = _below(store, names, head, excluded)
         if found is not None and (best is None or rank(found) > rank(best)):
@@ -164,10 +164,13 @@ def _below(
         return head, ()
     line = ancestry([head.commit.id], descent(names, {head.commit.id: head.ancestors}))
     passed = [head.commit]
+    # What was dropped does not come back because of a torn file in what came after it.
     for name in sorted((n for n in names if n.commit.id in line), key=lambda n: n.commit, reverse=True):
         generation = store.examine(name) if name.commit.id not in excluded else None
         if generation is None or generation.state is not State.WHOLE or generation.manifest is None:
             continue
+        if generation.manifest.drops < head.drops or generation.manifest.kind is Kind.DROPPED:
+            break
         if not generation.manifest.torn:
             return generation.manifest, tuple(passed[:MAX_PASSED])
         passed.append(name.commit)
@@ -214,6 +217,10 @@ def refuse_if_hidden(
             continue
         generation = store.examine(name)
         if generation.state is State.WHOLE and name.commit.id not in excluded:
+            if head is not None and generation.manifest is not None and generation.manifest.drops < head.drops:
+                road = f"`holdfast restore {key} --generation {name.commit.id}` takes it"
+                say(warnings, f"{key}: generation {name.commit} went on from what was dropped; {road}")
+                continue
             if head is not None and generation.manifest is not None and any(within(p, prefix) for p in generation.manifest.paths):
                 raise StoreUnreadable(
                     errno.EEXIST,

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast.errors import StoreNotFound
 from holdfast.store.attached import Attached
+from holdfast.store.backend import Durability
 from holdfast.store.choose import newest_not_torn
 from holdfast.store.keys import Key
 from holdfast.store.lineage import ancestry
+from holdfast.store.manifest import Kind
 from holdfast.store.names import GENERATIONS, SESSIONS, parse_payload_name
 from holdfast.store.prune import PrunePlan, parents_of, plan_artifact, remove
 from holdfast.store.store import Store, refuse_depth
-from holdfast.store.view import State, View
+from holdfast.store.view import Generation, State, View
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +47,7 @@ def prune_store(
     damaged: Callable[[Key], frozenset[str]] = lambda _: frozenset(),
     with_orphans: bool = False,
     with_forks: bool = False,
+    with_dropped: bool = False,
     dry_run: bool = False,
 ) -> Pruned:
     """Prune. The workspace's lock is held.
@@ -56,6 +59,7 @@ def prune_store(
         damaged: Ids of an artifact's generations that were proven damaged.
         with_orphans: Remove leftovers that are not settled too. Only while nobody else is backing up.
         with_forks: Remove every head but the default one, with what only it descends from.
+        with_dropped: Remove what was dropped, where the generation that says so may not be lost any more.
         dry_run: Remove nothing, only tell.
 
     Raises:
@@ -67,6 +71,8 @@ def prune_store(
         plans = [plan_artifact(store, store.look_wider(store.relist()), key, attached, damaged(key))]
         if with_forks:
             plans.append(_plan_forks(store, key, damaged(key)))
+        if with_dropped:
+            plans.append(_plan_dropped(store, key, damaged(key)))
         for plan in plans:
             if not dry_run:
                 remove(store, plan)
@@ -85,6 +91,35 @@ def prune_store(
     )
 
 
+def _plan_dropped(store: Store, key: Key, damaged: frozenset[str]) -> PrunePlan:
+    """Everything that the default head counts as dropped or removed, and nothing where that head may still be lost."""
+    names = store.look_wider(store.relist()).of(key)
+    heads = store.heads(names, damaged)
+    if not heads or store.durability(heads[0]) is Durability.WRITTEN:
+        return PrunePlan()
+    head, generations = heads[0], [store.examine(n) for n in names]
+    below = ancestry([head.commit.id], parents_of(generations)) if head.kind is Kind.DROPPED else set()
+
+    def is_over(generation: Generation) -> bool:
+        manifest = generation.manifest
+        if manifest is None or manifest.commit.id == head.commit.id:
+            return False
+        return manifest.drops < head.drops or manifest.commit.id in below
+
+    return _without(key, generations, [g for g in generations if is_over(g)])
+
+
+def _without(key: Key, generations: Sequence[Generation], others: Sequence[Generation]) -> PrunePlan:
+    """The plan that removes these of all generations of an artifact, with what only they name."""
+    left = [g.manifest for g in generations if g not in others]
+    if any(m is None for m in left):
+        log.warning("%s: a manifest cannot be read and may name any payload, so only manifests are removed", key)
+        return PrunePlan(tuple(g.name for g in others))
+    named = {p for m in left if m is not None for p in m.payloads()}
+    freed = {p for g in others if g.manifest is not None for p in g.manifest.own_payloads()} - named
+    return PrunePlan(tuple(g.name for g in others), tuple(sorted(freed)))
+
+
 def _plan_forks(store: Store, key: Key, damaged: frozenset[str]) -> PrunePlan:
     """Everything that is not the default head and not one of its ancestors. What `ensure` takes because that head is torn stays."""
     names = store.look_wider(store.relist()).of(key)
@@ -95,14 +130,7 @@ def _plan_forks(store: Store, key: Key, damaged: frozenset[str]) -> PrunePlan:
     taken = newest_not_torn(store, names, heads, damaged)[0] or heads[0]
     kept = {heads[0].commit.id, taken.commit.id}
     line = kept | ancestry(kept, parents_of(generations))
-    others = [g for g in generations if g.name.commit.id not in line and g.state is State.WHOLE]
-    left = [g.manifest for g in generations if g not in others]
-    if any(m is None for m in left):
-        log.warning("%s: a manifest cannot be read and may name any payload, so only manifests are removed", key)
-        return PrunePlan(tuple(g.name for g in others))
-    named = {p for m in left if m is not None for p in m.payloads()}
-    freed = {p for g in others if g.manifest is not None for p in g.manifest.own_payloads()} - named
-    return PrunePlan(tuple(g.name for g in others), tuple(sorted(freed)))
+    return _without(key, generations, [g for g in generations if g.name.commit.id not in line and g.state is State.WHOLE])
 
 
 def _orphans(store: Store, view: View) -> dict[str, int]:

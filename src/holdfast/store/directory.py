@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import errno
 import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Self, TypeVar
 
 from holdfast.errors import (
     StoreDenied,
@@ -22,14 +23,11 @@ from holdfast.errors import (
 )
 from holdfast.store.backend import CHUNK_BYTES, Durability, Entry, Source, Space, Stat
 from holdfast.store.keys import printable
-from holdfast.store.platform import BINARY, NO_BLOCK, NO_FOLLOW, file_system, fsync_folder, mount_table, real_path
+from holdfast.store.mounts import DRIVE_FILE_SYSTEM, keeps, kind_of, told_space
+from holdfast.store.platform import BINARY, NO_BLOCK, NO_FOLLOW, fsync_folder, mount_table, real_path
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-#: File systems on which a successful fsync means that the bytes are on the disk. A tmpfs is not among them.
-LOCAL_FILE_SYSTEMS = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "jfs", "overlay", "apfs"})
-DRIVE_FILE_SYSTEM = "fuse.drive"
 
 _BY_ERRNO: dict[int, type[StoreError]] = {
     errno.ENOENT: StoreNotFound,
@@ -71,13 +69,15 @@ class DirectoryBackend:
         project: Path of the store folder below it, usually one name.
         mount_point: Where Drive is expected to be mounted. Below it only a `fuse.drive` mount counts: an unmounted
             mount point is an ordinary folder on a disk about to vanish.
+        durable: What the user says of this place: `fsync` or `close` means that the bytes are safe. None says nothing.
     """
 
-    def __init__(self, folder: Path, project: str, *, mount_point: Path | None = None) -> None:
+    def __init__(self, folder: Path, project: str, *, mount_point: Path | None = None, durable: str | None = None) -> None:
         self._folder = Path(os.path.abspath(folder))
         self._parts = tuple(project.split("/"))
         self._root = self._folder.joinpath(*self._parts)
         self._mount_point = None if mount_point is None else Path(os.path.abspath(mount_point))
+        self._durable = durable
         self._device: int | None = None
         self._made: set[Path] = set()
         self._dirty: set[Path] = set()
@@ -89,6 +89,13 @@ class DirectoryBackend:
     @property
     def name(self) -> str:
         return self._parts[-1]
+
+    def beside(self, name: str) -> Self:
+        made = copy.copy(self)
+        made._parts = (*self._parts[:-1], name)
+        made._root = self._root.with_name(name)
+        made._made, made._dirty = set(), set()
+        return made
 
     def check(self) -> None:
         try:
@@ -224,8 +231,9 @@ class DirectoryBackend:
     def remove(self, path: str) -> None:
         target = self._path(path)
         with contextlib.suppress(StoreNotFound):
-            handle = self._call(path, lambda: os.open(target, os.O_WRONLY | os.O_TRUNC | NO_FOLLOW | NO_BLOCK))
-            self._call(path, lambda: os.close(handle))
+            if kind_of(self._folder).empties:
+                handle = self._call(path, lambda: os.open(target, os.O_WRONLY | os.O_TRUNC | NO_FOLLOW | NO_BLOCK))
+                self._call(path, lambda: os.close(handle))
             self._call(path, lambda: os.unlink(target))
             self._dirty.add(target.parent)
 
@@ -236,12 +244,12 @@ class DirectoryBackend:
         self._dirty.clear()
 
     def durability(self, paths: Sequence[str], reference: str | None = None) -> Durability:
-        known = file_system(self._folder) in LOCAL_FILE_SYSTEMS
+        known = keeps(kind_of(self._folder), self._durable)
         return Durability.CONFIRMED if known else Durability.UNKNOWN
 
     def space(self) -> Space | None:
         found = self._call("", shutil.disk_usage, self._folder)
-        return Space(found.total, found.free)
+        return told_space(kind_of(self._folder), found.total, found.free)
 
     def _path(self, path: str) -> Path:
         return self._root / path if path else self._root

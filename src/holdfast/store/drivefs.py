@@ -10,6 +10,7 @@ import errno
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 from holdfast.store.backend import Durability, Source
 from holdfast.store.directory import DirectoryBackend, as_store_error
@@ -29,10 +30,16 @@ _NO_SIGNAL = frozenset({errno.ENODATA, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EN
 class DriveBackend(DirectoryBackend):
     """A store folder on a `fuse.drive` mount. It uploads later, in any order, or never."""
 
-    def __init__(self, folder: Path, project: str, *, mount_point: Path | None = None) -> None:
-        super().__init__(folder, project, mount_point=mount_point)
+    def __init__(self, folder: Path, project: str, *, mount_point: Path | None = None, durable: str | None = None) -> None:
+        super().__init__(folder, project, mount_point=mount_point, durable=durable)
         self._written: dict[str, bytes] = {}
         self._gives_checksums: bool | None = None
+
+    def beside(self, name: str) -> Self:
+        """Likewise; nothing was written there yet."""
+        made = super().beside(name)
+        made._written = {}
+        return made
 
     def create(self, path: str, source: Source) -> None:
         """As for any folder; the MD5 of what was written is remembered, because it is what Drive tells of a file."""

@@ -17,6 +17,7 @@ from holdfast.store.fetch import fetch
 from holdfast.store.format.entries import FolderRecord
 from holdfast.store.keys import Key, printable
 from holdfast.store.local.folding import how_names_fold, twins
+from holdfast.store.manifest import Kind
 from holdfast.store.needed import Asked, asked_for, links_out, say_torn
 from holdfast.store.outcomes import Outcome, Restored
 from holdfast.store.progress import Progress
@@ -128,6 +129,9 @@ def _gather(
         manifest = choose(store, names, Record(), wish, frozenset(excluded), workspace, warnings).manifest
         if manifest is None:
             refuse_if_hidden(store, names, key, target.prefix, frozenset(excluded), None, warnings)
+            return Restored(key, Outcome.ABSENT)
+        if manifest.kind is Kind.DROPPED:
+            refuse_if_hidden(store, names, key, target.prefix, frozenset(excluded), manifest, warnings)
             return Restored(key, Outcome.ABSENT)
         inner = owned_below(store, view, key, coverage)
         asked = asked_for(key, manifest, target.prefix, inner, warnings)

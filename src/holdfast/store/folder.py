@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import logging
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -22,6 +23,21 @@ from holdfast.store.view import Presence, View
 
 log = logging.getLogger(__name__)
 
+#: Another machine that writes the sentinel right now is waited for so long before what it left counts as torn.
+_BEING_WRITTEN = (0.05, 0.1, 0.2, 0.4, 0.8)
+#: What a look by name and a listing say at once may differ while another machine makes the store; so often it is looked again.
+_BEING_MADE = (0.05, 0.1, 0.2, 0.4)
+#: A test file that another machine clears away, because it makes the store too, is written again so often.
+_PROBES = 4
+
+
+class _Differs(StoreUnreadable):
+    """What was written reads back different: a broken place, or another machine that clears it away."""
+
+
+class _Contradiction(StoreUnreadable):
+    """Two looks differ: one of them left something out, or another machine made it in between."""
+
 
 class StoreFolder:
     """The folder of the store at one backend.
@@ -30,12 +46,19 @@ class StoreFolder:
         backend: Where it lies.
         expected_id: The identity that it must have (`drive.store_id`); with it set, no store is ever created.
         new_id: Makes random hex of a given number of bytes.
+        sleep: Waits for so many seconds.
     """
 
     def __init__(
-        self, backend: Backend, *, expected_id: str | None = None, new_id: Callable[[int], str] = secrets.token_hex
+        self,
+        backend: Backend,
+        *,
+        expected_id: str | None = None,
+        new_id: Callable[[int], str] = secrets.token_hex,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.backend = backend
+        self._sleep = sleep
         self._expected_id = expected_id
         self._new_id = new_id
         self._manifests: dict[str, Manifest] = {}
@@ -80,6 +103,38 @@ class StoreFolder:
         found, strays = self._list_generations(GENERATIONS)
         return View(Presence.STORE, store_id, found, strays)
 
+    def look_to_write(self) -> View:
+        """As `look`, for a backup: where two looks contradict each other because another machine is making the store, once more.
+
+        Raises:
+            StoreUnreadable: it cannot be told what is there.
+        """
+        for wait in _BEING_MADE:
+            try:
+                return self.look()
+            except _Contradiction as error:
+                log.debug("looking again (%s)", error)
+            self._sleep(wait)
+        return self.look()
+
+    def knock(self, root: str | None = None) -> bool:
+        """Make the store folder, or the manifests' folder in it, or that of the payload, where none is shown.
+
+        Args:
+            root: The folder of the payload; None for not that.
+
+        Returns:
+            True where one was made. On a mount that remembers what it listed it may have been there, and shows now what is in it.
+
+        Raises:
+            StoreFull, StoreDenied, StoreUnreachable: as they say.
+        """
+        for path in ("", GENERATIONS, *((root,) if root else ())):
+            if not self.exists(path):
+                self.backend.make_folder(path)
+                return True
+        return False
+
     def look_wider(self, view: View) -> View:
         """The same view with what lies in twins of `generations/`; they are looked for once (one listing)."""
         if view.presence is not Presence.STORE:
@@ -104,14 +159,22 @@ class StoreFolder:
         """Make the store that a backup needs: on the first day a new one, else mend a lost sentinel. Says so."""
         if view.presence is Presence.STORE:
             if view.sentinel_problem is not None and view.store_id is not None:
-                self._write_sentinel(view.store_id)
+                store_id = self._write_sentinel(view.store_id)
                 log.warning("%s: %s; written again from the manifests", self.backend.location, view.sentinel_problem)
+                return replace(view, store_id=store_id)
             return view
         self.backend.check()
         self._probe()
         self.backend.check()
-        store_id = self._new_id(16)
-        self._write_sentinel(store_id)
+        mine = self._new_id(16)
+        store_id = self._write_sentinel(mine)
+        if store_id != mine:
+            log.warning(
+                "%s: another machine made this store at the same moment; this one goes on in it (store_id: %s)",
+                self.backend.location,
+                store_id,
+            )
+            return self.look_to_write()
         log.warning("a new store was created at %s (store_id: %s)", self.backend.location, store_id)
         return replace(view, presence=Presence.STORE, store_id=store_id, sentinel_problem=None)
 
@@ -175,7 +238,7 @@ class StoreFolder:
             StoreUnreadable: it was, so the listing is incomplete and proves nothing.
         """
         if by_name:
-            raise StoreUnreadable(
+            raise _Contradiction(
                 errno.EIO, "a listing leaves out what is there by name; try again", f"{self.backend.location}/{path}".rstrip("/")
             )
 
@@ -192,7 +255,7 @@ class StoreFolder:
         # What is asked by name comes before the listing that has the last word: one that a dying mount still answers.
         first, by_name, second = self.backend.siblings(), self.exists(""), self.backend.siblings()
         if list(first) != list(second):
-            raise StoreUnreadable(errno.EIO, "two listings of the parent folder contradict each other", self.backend.location)
+            raise _Contradiction(errno.EIO, "two listings of the parent folder contradict each other", self.backend.location)
         if Entry(self.backend.name, is_folder=False) in first:
             raise StoreUnreadable(errno.ENOTDIR, "the store folder should be here, and something else is", self.backend.location)
         if Entry(self.backend.name, is_folder=True) not in first:
@@ -213,7 +276,7 @@ class StoreFolder:
             self._refuse_contradiction(GENERATIONS, by_name)
             return View(Presence.PLAIN)
         if not by_name:
-            raise StoreUnreadable(errno.EIO, f"{GENERATIONS}/ is listed, and not there by name; try again", self.backend.location)
+            raise _Contradiction(errno.EIO, f"{GENERATIONS}/ is listed, and not there by name; try again", self.backend.location)
         for name in sorted(found, key=lambda n: n.commit, reverse=True):
             try:
                 store_id = self.manifest(name).store_id
@@ -250,10 +313,11 @@ class StoreFolder:
                 self.backend.location,
             )
         if self._list_generations(GENERATIONS) != (found, strays):
-            raise StoreUnreadable(
+            raise _Contradiction(
                 errno.EIO, f"two listings of {GENERATIONS}/ contradict each other; try again", self.backend.location
             )
-        return View(Presence.PLAIN, None, found, strays, sentinel_problem=problem)
+        begun = bool(found or strays) or self.exists(SENTINEL)  # else somebody only looked (`knock`)
+        return View(Presence.PLAIN, None, found, strays, sentinel_problem=problem if begun else None)
 
     def _list_generations(self, folder: str) -> tuple[tuple[ManifestName, ...], tuple[str, ...]]:
         try:
@@ -272,34 +336,70 @@ class StoreFolder:
         return tuple(found), tuple(strays)
 
     def _probe(self) -> None:
-        """Prove that this place takes, gives back, lists and removes a file before a store is made in it."""
-        probe = f"{names.PROBE_PREFIX}{self._new_id(4)}.tmp"
-        content = probe.encode()
-        try:
-            self.backend.create(probe, lambda: (content,))
-            if self._read_all(probe, len(content) + 1) != content:
-                raise StoreUnreadable(errno.EIO, "a test file reads back different from what was written", self.backend.location)
-            for entry in self.backend.list(""):
-                if entry.name.startswith(names.PROBE_PREFIX):
-                    self.backend.remove(entry.name)
-        except StoreFull:
-            self.backend.remove(probe)
-            raise
-        except StoreNotFound as error:
-            raise StoreUnreachable(errno.ENOENT, "a test file vanished after it was written", self.backend.location) from error
+        """Prove that this place takes, gives back, lists and removes a file before a store is made in it.
 
-    def _write_sentinel(self, store_id: str) -> None:
-        """Write the one file whose content is known in advance; a torn one is emptied and removed first."""
-        content = sentinel_bytes(store_id)
-        try:
-            self.backend.create(SENTINEL, lambda: (content,))
-        except StoreExists:
+        Another machine that makes the store too clears away the test files that it sees, this one's among them.
+        """
+        for left in reversed(range(_PROBES)):
+            probe = f"{names.PROBE_PREFIX}{self._new_id(4)}.tmp"
             try:
-                self._read_sentinel()
-            except Corrupt:
-                self.backend.remove(SENTINEL)
+                self._try_out(probe)
+            except StoreFull:
+                self.backend.remove(probe)
+                raise
+            except StoreNotFound as error:
+                if not left:
+                    why = "a test file vanished after it was written"
+                    raise StoreUnreachable(errno.ENOENT, why, self.backend.location) from error
+            except _Differs as error:
+                if not left:
+                    raise StoreUnreadable(error.errno, error.strerror, self.backend.location) from error
+            else:
+                return
+
+    def _try_out(self, probe: str) -> None:
+        content = probe.encode()
+        self.backend.create(probe, lambda: (content,))
+        if self._read_all(probe, len(content) + 1) != content:
+            raise _Differs(errno.EIO, "a test file reads back different from what was written", self.backend.location)
+        for entry in self.backend.list(""):
+            if entry.name.startswith(names.PROBE_PREFIX):
+                self.backend.remove(entry.name)
+
+    def _write_sentinel(self, store_id: str) -> str:
+        """Write the one file whose content is known in advance; a torn one is emptied and removed first.
+
+        Gives the identity that counts: what lies there in the end, which another machine may have written.
+        """
+        content = sentinel_bytes(store_id)
+        for last in (False, False, True):
+            try:
                 self.backend.create(SENTINEL, lambda: (content,))
+                self.backend.flush()
+                return self._read_sentinel()
+            except StoreExists:
+                found = self._sentinel_of_another()
+                if found is not None:
+                    return found
+                self.backend.remove(SENTINEL)
+            except (StoreNotFound, Corrupt):  # another machine took it for torn, and writes its own
+                if last:
+                    raise
+        self.backend.create(SENTINEL, lambda: (content,))
         self.backend.flush()
+        return self._read_sentinel()
+
+    def _sentinel_of_another(self) -> str | None:
+        """The identity in a sentinel that is there already; None where it is torn, and stays so."""
+        for wait in (*_BEING_WRITTEN, None):
+            try:
+                return self._read_sentinel()
+            except StoreNotFound:
+                return None
+            except Corrupt:
+                if wait is not None:
+                    self._sleep(wait)
+        return None
 
     def manifest(self, name: ManifestName) -> Manifest:
         """Read and check one manifest; what was read once is remembered, because it never changes.

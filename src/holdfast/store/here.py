@@ -72,7 +72,7 @@ def is_complete(workspace: Workspace, key: Key) -> bool:
     if owner is None:
         return False
     base = workspace.record(owner).base
-    if base is None or base.kind is not Kind.DIRECTORY:
+    if base is None or base.kind not in (Kind.DIRECTORY, Kind.DROPPED):
         return False
     prefix = owner.relative(key)
     return all(_all_here(workspace, k, prefix if k == owner else "", inner, names) for k in (owner, *inner))

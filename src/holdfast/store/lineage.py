@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from holdfast.store.manifest import Manifest
+from holdfast.store.manifest import Kind, Manifest
 from holdfast.store.names import ManifestName
 
 T = TypeVar("T")
@@ -37,13 +37,15 @@ def ancestry(start: Iterable[str], parents: Mapping[str, Iterable[str]]) -> set[
     return seen
 
 
-def rank(manifest: Manifest) -> tuple[float, int, bool, str]:
-    """Order of preference among heads: most progress, then highest sequence, then id.
+def rank(manifest: Manifest) -> tuple[int, bool, float, int, bool, str]:
+    """Order of preference among heads: most drops, since what was dropped is over; then most progress, highest sequence, id.
 
-    Between equals, a line that was begun after a failed restore comes last: the old head stays the default.
+    A removal that was not a drop comes after any line that goes on. Between equals, a line that was begun after a failed
+    restore comes last: the old head stays the default.
     """
     progress = float("-inf") if manifest.progress is None else float(manifest.progress)
-    return (progress, manifest.commit.sequence, not manifest.fresh_line, manifest.commit.id)
+    there = manifest.kind is not Kind.DROPPED
+    return (manifest.drops, there, progress, manifest.commit.sequence, not manifest.fresh_line, manifest.commit.id)
 
 
 def find_heads(

@@ -54,6 +54,7 @@ class Kind(enum.Enum):
     DIRECTORY = "directory"
     SQLITE = "sqlite"
     LINK = "link"
+    DROPPED = "dropped"  #: it was removed, or dropped to be begun anew: there is nothing of it
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Manifest:
         time: When the oldest part of what it holds was last looked at, UTC, ISO 8601; for people, nothing is decided by it.
         writer: Host and process; for people.
         progress: What the caller counts (finished trials, training step), or None.
+        drops: How many times the artifact was dropped before this. What was dropped never counts against what came after.
         files: By path.
         tars: By payload path.
         folders: By path. In format 1 only those that hold no file.
@@ -103,6 +105,7 @@ class Manifest:
     folders: Mapping[str, FolderRecord] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
     hard_links: tuple[tuple[str, ...], ...] = ()
+    drops: int = 0
     format: int = FORMAT
 
     @functools.cached_property
@@ -186,6 +189,8 @@ def _body(manifest: Manifest) -> dict[str, Any]:
         body["folders"] = [_folder_row(manifest.folders[path]) for path in sorted(manifest.folders)]
         body["links"] = [{"path": path, "target": manifest.links[path]} for path in sorted(manifest.links)]
         body["hard_links"] = [list(group) for group in manifest.hard_links]
+        if manifest.drops:
+            body["drops"] = manifest.drops
     return body
 
 
@@ -280,6 +285,9 @@ def _from_body(body: Mapping[str, Any]) -> Manifest:
     links, hard_links = ({}, ()) if format_ == 1 else (_links(key, body["links"]), _hard_links(files, body["hard_links"]))
     if kind is Kind.DIRECTORY:
         _check_tree(files, folders, links)
+    elif kind is Kind.DROPPED:
+        if format_ == 1 or files or folders or links or tars:
+            raise Corrupt("what was dropped holds nothing")
     elif kind is Kind.LINK:
         if format_ == 1 or list(links) != [""] or files or folders:
             raise Corrupt("a single link needs exactly one target")
@@ -307,6 +315,7 @@ def _from_body(body: Mapping[str, Any]) -> Manifest:
         folders=folders,
         links=links,
         hard_links=hard_links,
+        drops=_size(body.get("drops", 0)) if format_ > 1 else 0,
         format=format_,
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from holdfast.store.backend import Durability
 from holdfast.store.keys import Key, printable
-from holdfast.store.manifest import Manifest
+from holdfast.store.manifest import Kind, Manifest
 
 
 class Outcome(enum.Enum):
@@ -39,6 +39,7 @@ class Restored:
         files: Files fetched.
         size: Bytes fetched.
         through: The path leads through a symbolic link of the generation: that link, and the path that is meant then.
+        damaged: It failed because the store's bytes are wrong, so asking again gives the same.
     """
 
     key: Key
@@ -49,6 +50,7 @@ class Restored:
     files: int = 0
     size: int = 0
     through: tuple[Key, Key] | None = None
+    damaged: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.outcome)
@@ -91,6 +93,11 @@ class BackedUp:
     def __bool__(self) -> bool:
         """True where everything that was asked for is in a generation now, or in the queue for one."""
         return (self.generation is not None or self.queued) and not self.refused and not self.error
+
+    @property
+    def dropped(self) -> bool:
+        """The generation says that nothing is left."""
+        return self.manifest is not None and self.manifest.kind is Kind.DROPPED
 
     def problem(self) -> str:
         """One line that names what failed or was refused; empty where nothing was."""

@@ -30,6 +30,8 @@ class Line:
         others: Heads that the commit does not descend from: with any, it is a fork.
         sequence: The commit's.
         fresh: It begins a line because a restore had failed.
+        drops: How often the artifact was dropped before what the commit makes.
+        over: Generations that the commit outranks without going on from what they hold.
     """
 
     parent: Manifest | None
@@ -38,6 +40,26 @@ class Line:
     others: tuple[Manifest, ...]
     sequence: int
     fresh: bool
+    drops: int = 0
+    over: tuple[CommitId, ...] = ()
+
+
+def plan_drop(record: Record, heads: Sequence[Manifest], names: Iterable[ManifestName]) -> Line:
+    """Decide what a drop descends from: all that there is, and what may still arrive of it ranks below.
+
+    Args:
+        record: What this workspace remembers.
+        heads: Heads of the artifact, best first.
+        names: Every manifest name of the artifact.
+    """
+    base = record.base
+    parent = next((h for h in heads if base is not None and h.commit == base.commit), heads[0] if heads else base)
+    if parent is not None and parent.kind is Kind.DROPPED and len(heads) < 2:
+        return Line(parent, parent, False, (), parent.commit.sequence + 1, fresh=False, drops=parent.drops)
+    known = [m for m in (base, *heads) if m is not None]
+    sequence = max((*(n.commit.sequence for n in names), *(m.commit.sequence for m in known)), default=0) + 1
+    over = tuple(h.commit for h in heads if parent is not None and h.commit != parent.commit)
+    return Line(parent, None, False, (), sequence, fresh=False, drops=max((m.drops for m in known), default=0) + 1, over=over)
 
 
 def plan_line(
@@ -66,7 +88,10 @@ def plan_line(
     named = {n.commit.id: n for n in names}
     parents = descent(named.values(), {})
     base, adopted = record.base, False
-    if base is None and heads and agrees(heads[0], snapshot, need_common=failed):
+    most = max((m.drops for m in heads), default=0)
+    if base is None and heads and heads[0].kind is Kind.DROPPED:
+        base = heads[0]
+    elif base is None and heads and agrees(heads[0], snapshot, need_common=failed):
         base, adopted = heads[0], True
     elif base is None and older is not None:
         base, adopted = older, True
@@ -76,15 +101,20 @@ def plan_line(
         others = tuple(h for h in heads if h.commit.id not in line)
         children = {i for i in lost if i in named and base.commit.id in ancestry([i], parents)}
         above = [named[i].commit.sequence for i in children]
+        drops, over = base.drops, tuple[CommitId, ...]()
         if record.chosen or adopted:  # what is here now is the newest, whatever it was made from
             above += [h.commit.sequence for h in others]
-        return Line(base, base, adopted, others, max([base.commit.sequence, *above]) + 1, fresh=False)
+            drops = max(base.drops, most)
+            over = tuple(h.commit for h in others if h.kind is Kind.DROPPED)
+            others = tuple(h for h in others if h.kind is not Kind.DROPPED)
+        sequence = max([base.commit.sequence, *above]) + 1
+        return Line(base, base, adopted, others, sequence, fresh=False, drops=drops, over=over)
     if failed and base is None:
-        return Line(None, None, False, tuple(heads), 1, fresh=True)
+        return Line(None, None, False, tuple(heads), 1, fresh=True, drops=most)
     seen = [h.commit.sequence for h in heads] + [named[i].commit.sequence for i in lost if i in named]
     if base is not None:
         seen.append(base.commit.sequence)
-    return Line(None, base, False, tuple(heads), max(seen, default=0) + 1, fresh=False)
+    return Line(None, base, False, tuple(heads), max(seen, default=0) + 1, fresh=False, drops=most)
 
 
 def agrees(head: Manifest, snapshot: Snapshot, *, need_common: bool = False) -> bool:
@@ -164,6 +194,10 @@ def plan_content(
         links_here: The same as `here` of the base's symbolic links.
     """
     base = line.content
+    if snapshot.kind is Kind.DROPPED:
+        parent = line.parent
+        unchanged = parent is not None and base is parent and parent.kind is Kind.DROPPED
+        return Content({}, (), (), (), {}, {}, tuple(base.files) if base else (), {}, {}, (), unchanged)
     single = snapshot.kind is not Kind.DIRECTORY
     inherit: dict[str, FileRecord] = {}
     gone: list[str] = []
@@ -359,7 +393,7 @@ def ancestors_of(parent: Manifest | None, present: Iterable[str], voided: Iterab
         return tuple(v.id for v in voided)
     there = set(present)
     failed = [v.id for v in voided if v.id != parent.commit.id]
-    line = [parent.commit.id, *failed, *(a for a in parent.ancestors if a not in (parent.commit.id, *failed))]
+    line = list(dict.fromkeys((parent.commit.id, *failed, *parent.ancestors)))
     sure = 1 + len(failed)
     known = [*line[:sure], *(a for a in line[sure:] if a in there)]
     known += [a for a in line if a not in known]

@@ -13,7 +13,7 @@ from holdfast.store.attached import Attached
 from holdfast.store.backend import Durability
 from holdfast.store.keys import Key
 from holdfast.store.lineage import ancestry, descent, rank
-from holdfast.store.manifest import Manifest
+from holdfast.store.manifest import Kind, Manifest
 from holdfast.store.names import ManifestName
 from holdfast.store.store import Store
 from holdfast.store.view import Generation, State, View
@@ -71,7 +71,8 @@ def plan_prune(
 ) -> PrunePlan:
     """Decide what of one artifact may go. Pure.
 
-    Kept always: heads, the generation with the most progress, and the newest of a line that has no torn file.
+    Kept always: heads, the generation with the most progress, the newest of a line that has no torn file, and what was dropped by
+    the user's word, as it was then. That a generation says that nothing is there is no reason to let anything go.
     One that was here at attach goes only where newer whole ones
     of its line were here at attach too: two where another machine wrote them, so that they came out of the store. Of what this
     machine wrote itself, and a mount may show before it is uploaded, two must be confirmed, or four where nobody can tell;
@@ -98,9 +99,15 @@ def plan_prune(
     keep = {i for i in whole if not above[i]}
     if whole:
         keep.add(max(whole.values(), key=rank).commit.id)
+    keep |= _dropped(whole, above)
     # What is torn by its own format opens for nobody, so it is no reason to let one go that is not.
     torn = {i for i, manifest in whole.items() if manifest.torn}
-    drop = {i for i in whole.keys() - keep if _may_go(i, above[i] if i in torn else above[i] - torn, attached, own)}
+    empty = {i for i, manifest in whole.items() if manifest.kind is Kind.DROPPED}
+    drop = {
+        i
+        for i in whole.keys() - keep
+        if _may_go(i, above[i] if i in empty else above[i] - empty if i in torn else above[i] - torn - empty, attached, own)
+    }
     drop |= _debris(generations, whole, parents, attached, own) - damaged
     remaining = [g for g in generations if g.name.commit.id not in drop]
     freed: set[str] = set()
@@ -110,6 +117,16 @@ def plan_prune(
         freed = {p for m in gone for p in m.own_payloads()} - named
     names = sorted((g.name for g in generations if g.name.commit.id in drop), key=lambda n: n.commit)
     return PrunePlan(tuple(names), tuple(sorted(freed)))
+
+
+def _dropped(whole: Mapping[str, Manifest], above: Mapping[str, set[str]]) -> set[str]:
+    """What was there when it was dropped by the user's word, and the generation that says so."""
+    kept = set()
+    for id_, manifest in whole.items():
+        over = {a for a in above[id_] if whole[a].drops > manifest.drops}
+        if over and over == above[id_] and manifest.kind is not Kind.DROPPED:
+            kept |= {id_, min(over, key=lambda a: whole[a].commit)}
+    return kept
 
 
 def _debris(

@@ -72,7 +72,7 @@ def expected(record: Record, waiting: list[Queued]) -> Known:
             files[path] = FileRecord(path, staged.size, digest, staged.mode, sqlite=staged.sqlite, torn=staged.torn)
             here[path] = staged.as_here(digest)
         here.update(queued.snapshot.kept)
-    return Known(files, here, record.copied)
+    return Known(files, here, record.copied, record.was_here or bool(waiting))
 
 
 def merge(older: Queued, newer: Queued, new_folder: Callable[[], Path]) -> Queued:

@@ -17,7 +17,7 @@ from blake3 import blake3
 
 from holdfast.errors import Corrupt, LocalError
 from holdfast.store.deciding.order import Stamp, Stamps
-from holdfast.store.manifest import Manifest, parse
+from holdfast.store.manifest import Kind, Manifest, parse
 from holdfast.store.names import CommitId, parse_manifest_name
 from holdfast.store.platform import fsync_folder
 
@@ -86,6 +86,11 @@ class Record:
     links: frozenset[str] = frozenset()
     passed: tuple[CommitId, ...] = ()
     stamps: Stamps = field(default_factory=dict)
+
+    @property
+    def was_here(self) -> bool:
+        """Something of the artifact was on this machine, or it is known that nothing of it is left."""
+        return bool(self.here or self.links) or (self.base is not None and self.base.kind is Kind.DROPPED)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from pathlib import Path
 
-from holdfast.errors import Corrupt, HoldfastError, LocalError, StoreUnreadable
+from holdfast.errors import Corrupt, HoldfastError, LocalError, StoreError, StoreUnreadable
+from holdfast.store.backoff import can_pass
 from holdfast.store.choose import Prefer, Wish, choose, owned_below, refuse_if_hidden, say
 from holdfast.store.coverage import Coverage, DirectoryTest, Target, artifacts, cover
 from holdfast.store.fetch import fetch
@@ -45,6 +46,7 @@ from holdfast.store.plain import plain_outcome, restore_plain
 from holdfast.store.progress import Progress
 from holdfast.store.publish import inodes, make_links, publish_files, publish_tree, settle_folders
 from holdfast.store.records import Here, Publication, Record, Signature
+from holdfast.store.remembering import knocked, note_look, wait
 from holdfast.store.room import telling_room
 from holdfast.store.store import Store, first_error
 from holdfast.store.view import Presence, View
@@ -80,12 +82,9 @@ def ensure(
         if store is None:
             here = lstat_or_none(workspace.local(key)) is not None
             return Restored(key, Outcome.LOCAL if here else Outcome.ABSENT)
-        with workspace.lock():
-            result = _following(store, workspace, look(store, workspace), key, Wish(prefer=prefer), progress)
-            if result.outcome in (Outcome.RESTORED, Outcome.MERGED, Outcome.ABSENT):
-                workspace.forgive(key)
+        result = _surely(store, workspace, key, Wish(prefer=prefer), progress)
     except HoldfastError as error:
-        result = Restored(key, Outcome.FAILED, error=describe(key, error))
+        result = Restored(key, Outcome.FAILED, error=describe(key, error), damaged=isinstance(error, Corrupt))
     if result.outcome in (Outcome.FAILED, Outcome.DIFFERS):
         _remember_failure(workspace, key)
     return result
@@ -106,16 +105,56 @@ def restore(
     """
     wish = replace(wish, replace_here=True)
     try:
-        with workspace.lock():
-            view = look(store, workspace)
-            if unverified:
+        if unverified:
+            with workspace.lock():
+                look(store, workspace)
                 plain = restore_plain(store, workspace, key, replace_here=True)
                 if plain.outcome is Outcome.ABSENT:
                     look(store, workspace)  # absent is only what is missing from a store that is healthy afterwards
                 return plain
-            return _following(store, workspace, view, key, wish, progress)
+        return _surely(store, workspace, key, wish, progress)
     except HoldfastError as error:
-        return Restored(key, Outcome.FAILED, error=describe(key, error))
+        return Restored(key, Outcome.FAILED, error=describe(key, error), damaged=isinstance(error, Corrupt))
+
+
+def _surely(store: Store, workspace: Workspace, key: Key, wish: Wish, progress: Progress | None) -> Restored:
+    """Restore a path; what is missing only because the mount shows what it remembers is looked for again.
+
+    Raises:
+        HoldfastError: nothing was published, and it cannot be told whether the store has it.
+    """
+    made = waited = False
+    while True:
+        with workspace.lock():
+            view: View | None = None
+            try:
+                view = look(store, workspace)
+                result = _following(store, workspace, view, key, wish, progress)
+            except StoreUnreadable as error:
+                if waited or not store.memory.left:
+                    raise
+                if error.errno == errno.ENOENT and not made and knocked(store, key.parts[0]):  # the store that should be here
+                    made = True
+                    continue
+                if not can_pass(error):
+                    raise
+                result = Restored(key, Outcome.FAILED)
+            if result.outcome not in (Outcome.ABSENT, Outcome.FAILED):
+                sure = True
+            elif made and view is not None and view.presence is not Presence.STORE:
+                sure = True
+                store.memory.proven()
+            elif knocked(store, key.parts[0]):
+                made = True
+                continue
+            else:
+                sure = waited or not store.memory.left
+            if sure and not wish.replace_here and result.outcome in (Outcome.RESTORED, Outcome.MERGED, Outcome.ABSENT):
+                workspace.forgive(key)
+        if sure:
+            return result
+        wait(store, str(key))  # others may use the workspace meanwhile
+        waited = True
 
 
 def look(store: Store, workspace: Workspace, *, create: bool = False, only_shown: bool = False) -> View:
@@ -130,28 +169,62 @@ def look(store: Store, workspace: Workspace, *, create: bool = False, only_shown
     Raises:
         StoreUnreadable: the store that was here is not, which is a broken mount or another account, not absence.
     """
-    view = store.look(tell=not only_shown)
+    view = store.look_to_write() if create else store.look(tell=not only_shown)
     known = workspace.known_store(store.backend.location)
-    if known is not None and known != view.store_id:
+    if known is not None and known != view.store_id and not _made_at_once(store, workspace, view, known):
         raise StoreUnreadable(
             errno.ENOENT,
             f"this workspace met the store {known} here, and now {view.store_id or 'none'} is: is this the right account and "
             f"folder? To begin with another store, delete {STATE_FOLDER}/ beside outputs",
             store.backend.location,
         )
+    if not only_shown:
+        note_look(store)
     if create:
         with telling_room(store, _FIRST_BYTES):
+            if view.presence is not Presence.STORE and store.memory.shows_made and store.knock():
+                view = store.look_to_write()
             view = store.prepare(view)
     else:
         view = store.look_wider(view)
-    if view.store_id is not None and not only_shown and not workspace.knows_as_safe(store.backend.location):
+    location = store.backend.location
+    if view.store_id is not None and not only_shown and (known != view.store_id or not workspace.knows_as_safe(location)):
         try:
             # Without a sentinel that can be read nothing says that it arrived; the next backup writes it again.
             arrived = view.sentinel_problem is None and not store.is_on_its_way()
-            workspace.meet(store.backend.location, view.store_id, safe=arrived)
+            workspace.meet(location, view.store_id, safe=arrived)
         except LocalError as error:  # looking needs no memory; whatever is about to write will say what is wrong
             log.debug("the store could not be remembered (%s)", error)
     return view
+
+
+def _made_at_once(store: Store, workspace: Workspace, view: View, known: str) -> bool:
+    """Whether this workspace's store and the one in view were made by two machines at once, so that it may go on in this one.
+
+    Either it is one folder, in which two identities were written: then what this workspace gave to the store is in view. Or Drive
+    made two folders of one name: then its own store lies beside, as a twin.
+    """
+    if view.store_id is None:
+        return False
+    bases = [b for k in workspace.known_keys() if (b := workspace.record(k).base) is not None and b.store_id == known]
+    if any(b.commit.id in (n.commit.id, n.parent) for b in bases for n in view.of(b.key)):
+        log.warning(
+            "%s: two machines made this store at once; this one goes on in it under the identity that stayed (store_id: %s)",
+            store.backend.location,
+            view.store_id,
+        )
+        return True
+    for twin in store.twins():
+        with contextlib.suppress(StoreError):
+            if twin.look(tell=False).store_id == known:
+                log.warning(
+                    "%s: two machines made this store at once, and Drive kept both; what this one has backed up lies in %s and is "
+                    "found there; from now on it goes into the other, with all that is here",
+                    store.backend.location,
+                    twin.backend.location,
+                )
+                return True
+    return False
 
 
 def describe(key: Key, error: HoldfastError) -> str:
@@ -256,7 +329,21 @@ def _not_in_store(store: Store, workspace: Workspace, view: View, key: Key, wish
         if plain is not None and plain.outcome is not Outcome.ABSENT:
             return plain
     _prove_absent(store, workspace, view, key)
-    return Restored(key, Outcome.ABSENT, error=error)
+    return _in_twin(store, workspace, key, wish) or Restored(key, Outcome.ABSENT, error=error)
+
+
+def _in_twin(store: Store, workspace: Workspace, key: Key, wish: Wish) -> Restored | None:
+    """The path from a store of another machine that Drive shows as a twin of this one's folder; None where none holds it."""
+    for twin in store.twins():
+        view = twin.look(tell=False)
+        if view.presence is not Presence.STORE:
+            continue
+        result = _each(twin, workspace, view, key, wish, None)
+        if result.outcome not in (Outcome.ABSENT, Outcome.LOCAL):
+            text = f"{key}: taken from {twin.backend.location}: two machines made this store at once, and Drive kept both"
+            log.warning("%s", text)
+            return replace(result, warnings=(*result.warnings, text))
+    return None
 
 
 def _prove_absent(store: Store, workspace: Workspace, view: View, key: Key) -> None:
@@ -292,6 +379,37 @@ def _not_held(
     if through is None:
         refuse_if_hidden(store, names, key, prefix, excluded, manifest, warnings)
     return Restored(key.join(prefix), Outcome.ABSENT, warnings=tuple(warnings), through=through)
+
+
+def _was_dropped(
+    store: Store,
+    workspace: Workspace,
+    names: tuple[ManifestName, ...],
+    target: Target,
+    excluded: frozenset[str],
+    manifest: Manifest,
+    record: Record,
+    warnings: list[str],
+) -> Restored:
+    """There is nothing of it on purpose: what is made here from now on follows that.
+
+    Raises:
+        Corrupt, StoreUnreadable: it may be in another generation that cannot be read now.
+    """
+    key = target.artifact
+    answer = _not_held(store, names, target, excluded, manifest, warnings)
+    if record.base is None or record.base.commit != manifest.commit:
+        workspace.save(key, Record(manifest, damaged=record.damaged, looked={"": time.time()}))
+    machine = manifest.writer.partition("/")[0]
+    text = (
+        f"{key}: nothing is left of it since {manifest.time}, when it was dropped or removed on {machine}; "
+        f"`holdfast history {key}` lists what was before"
+    )
+    if manifest.drops:  # somebody decided that, and whoever finds nothing has to know
+        say(warnings, text)
+        return replace(answer, warnings=tuple(warnings))
+    log.info("%s", text)
+    return answer
 
 
 def restore_artifact(
@@ -338,6 +456,8 @@ def restore_artifact(
             raise StoreUnreadable(errno.EIO, f"this workspace has seen generations of it, and the store shows {shown}", str(key))
         if manifest is None:
             return _not_held(store, names, target, frozenset(excluded), None, warnings)
+        if manifest.kind is Kind.DROPPED:
+            return _was_dropped(store, workspace, names, target, frozenset(excluded), manifest, record, warnings)
         record = replace(record, passed=choice.passed or record.passed)
         owned = owned_below(store, view, key, coverage)
         asked = asked_for(key, manifest, prefix, owned, warnings)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from holdfast.errors import StoreError, StoreExists, StoreFull, StoreTimeout
 from holdfast.store.amounts import size
-from holdfast.store.directory import DRIVE_FILE_SYSTEM
+from holdfast.store.mounts import DRIVE_FILE_SYSTEM
 from holdfast.store.platform import file_system
 from holdfast.store.sending import Sending
 from holdfast.store.store import Store

@@ -96,16 +96,18 @@ class Known:
         files: By path, the records of the base, and of what is on its way to be one.
         here: By path, what each of them looked like here.
         copied: Large files that are copied, because they changed under a hard link once.
+        was_here: Something of it was on this machine, or it is known that nothing is left: where nothing is now, it was removed.
     """
 
     files: Mapping[str, FileRecord]
     here: Mapping[str, Here]
     copied: frozenset[str] = frozenset()
+    was_here: bool = False
 
     @classmethod
     def of(cls, record: Record) -> Known:
         """What a workspace remembers."""
-        return cls({} if record.base is None else record.base.files, record.here, record.copied)
+        return cls({} if record.base is None else record.base.files, record.here, record.copied, record.was_here)
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,8 @@ def take(
         Refused: the artifact itself is neither a regular file nor a directory nor a link that is kept.
     """
     root, scope = workspace.local(key), with_logs(scope)
+    if known.was_here and "" in scope and lstat_or_none(root) is None and workspace.has_outputs:
+        return nothing_left(workspace, key, scope, owned)
     count, begun = workspace.turn()
     found = walk(workspace, key, scope, owned)
     if "" in found.refused:
@@ -225,6 +229,12 @@ def take(
         raise
     except OSError as error:
         raise LocalError(error.errno, f"{error.strerror} (while the local copy was taken)", error.filename) from error
+
+
+def nothing_left(workspace: Workspace, key: Key, scope: tuple[str, ...] = ("",), owned: tuple[str, ...] = ()) -> Snapshot:
+    """The snapshot that says that nothing is left of an artifact."""
+    count, begun = workspace.turn()
+    return Snapshot(key, Kind.DROPPED, scope, owned, stamps=dict.fromkeys(scope, Stamp(count, begun, workspace.turn()[1])))
 
 
 def settle(snapshot: Snapshot, record: Record, force: frozenset[str], *, hash_all: bool) -> Snapshot | None:

@@ -17,6 +17,7 @@ from holdfast.store.folder import StoreFolder
 from holdfast.store.keys import MAX_DEPTH, printable
 from holdfast.store.lineage import find_heads
 from holdfast.store.manifest import Manifest
+from holdfast.store.memory import Memory
 from holdfast.store.names import SENTINEL, ManifestName, twin_of
 from holdfast.store.view import Generation, State
 
@@ -36,6 +37,8 @@ class Store(StoreFolder):
         backoff: When to send again what failed and can pass.
         machine: Name of this machine. It stands in what it writes, so that what another machine wrote is known for what it is:
             proof that it reached the store, however this place delays what is written.
+        memory: What its mount may remember of what it has shown.
+        has_twins: Its place lets two folders have one name, as Drive does where two machines make them at once (ct#6106).
         new_id: Makes random hex of a given number of bytes.
     """
 
@@ -47,15 +50,30 @@ class Store(StoreFolder):
         parallel: int = 8,
         backoff: Backoff = ONCE,
         machine: str | None = None,
+        memory: Memory | None = None,
+        has_twins: bool = False,
         new_id: Callable[[int], str] = secrets.token_hex,
     ) -> None:
-        super().__init__(backend, expected_id=expected_id, new_id=new_id)
+        super().__init__(backend, expected_id=expected_id, new_id=new_id, sleep=backoff.sleep)
         self.parallel = parallel
         self.backoff = backoff
         self.machine = machine or socket.gethostname()
+        self.memory = memory or Memory()
+        self._has_twins = has_twins
         self._reference: str | None = None
         #: Ids of generations of which was said aloud that they never arrived.
         self.told: set[str] = set()
+
+    def twins(self) -> list[Store]:
+        """The stores in folders that the place shows as further ones of this name: another machine made one at the same time.
+
+        Raises:
+            StoreError: it cannot be told now.
+        """
+        if not self._has_twins:
+            return []
+        named = [e.name for e in self.backend.siblings() if e.is_folder and twin_of(e.name) == self.backend.name]
+        return [Store(self.backend.beside(n), parallel=self.parallel, backoff=self.backoff, machine=self.machine) for n in named]
 
     def manifest(self, name: ManifestName) -> Manifest:
         """Likewise; what another machine wrote shows which signals this place gives of what is surely uploaded."""

@@ -21,7 +21,7 @@ from blake3 import blake3
 from holdfast.errors import Corrupt, HoldfastError, LocalError, OutsideOutputs, WorkspaceBusy
 from holdfast.store import records
 from holdfast.store.deciding.ignore import Rules
-from holdfast.store.keys import Key, printable
+from holdfast.store.keys import Key, printable, within
 from holdfast.store.local import locks
 from holdfast.store.local.folding import Names
 from holdfast.store.local.keeping import IGNORE_FILE, Keeping
@@ -221,6 +221,21 @@ class Workspace:
     def names(self) -> Names:
         """A fresh look at the names in outputs, by paths below them."""
         return Names(str(self._outputs))
+
+    @property
+    def has_outputs(self) -> bool:
+        """The outputs folder is there. Without it nothing that is missing was removed by anybody: a disk may be away."""
+        return is_folder(lstat_or_none(self.local(self.outputs)))
+
+    def was_here(self, key: Key) -> bool:
+        """What is at a path was on this machine as a part of what the store has, or is known to be dropped; by memory."""
+        if key == self.outputs or not self.has_outputs:
+            return False
+        owner = next((k for k in (key, *key.parents()) if k in set(self.known_keys())), None)
+        if owner is None:
+            return False
+        record, prefix = self.record(owner), owner.relative(key)
+        return any(within(p, prefix) for p in (*record.here, *record.links)) or (not prefix and record.was_here)
 
     def has_folder(self, key: Key) -> bool:
         """True where a folder is here under that key, or a link to one that is to be followed."""

@@ -6,6 +6,7 @@ shape and a new method cannot slip past a wrapper.
 
 from __future__ import annotations
 
+import copy
 import errno
 import logging
 import threading
@@ -35,6 +36,11 @@ class _Wrapper:
     @property
     def name(self) -> str:
         return self._inner.name
+
+    def beside(self, name: str) -> Backend:
+        made = copy.copy(self)
+        made._inner = self._inner.beside(name)
+        return made
 
     def _around(self, operation: str, path: str, call: Callable[[], T]) -> T:
         return call()

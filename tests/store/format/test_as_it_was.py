@@ -16,32 +16,11 @@ from holdfast.store.keys import Key
 from holdfast.store.outcomes import Outcome
 from holdfast.store.restore import ensure
 from tests.bad_input.support import Site, good
-from tests.support import Machine, Rig, make_database, rows_in
+from tests.support import Machine, Picture, Rig, make_database, picture, rows_in
 
 LARGE = bytes(range(256)) * 5000  # 1.28 MB: beyond what travels in tars
 #: 2255-01-01 and 1955-11-05, with nanoseconds.
 FAR, LONG_AGO = 8993721600_123456789, -446774399_987654321
-
-#: What a tree looks like: by path its kind, content or target, mode, mtime, and the names that are the same file.
-Picture = dict[str, tuple[object, ...]]
-
-
-def picture(root: Path) -> Picture:
-    """Everything at and below a path. A link's own mode and time are no part of it."""
-    found: Picture = {}
-    names: dict[int, list[str]] = {}
-    for place in [root, *sorted(root.rglob("*"))] if root.is_dir() and not root.is_symlink() else [root]:
-        path, status = str(place.relative_to(root)), os.lstat(place)
-        mode, at = stat.S_IMODE(status.st_mode), status.st_mtime_ns
-        if stat.S_ISLNK(status.st_mode):
-            found[path] = ("link", os.readlink(place))
-        elif stat.S_ISDIR(status.st_mode):
-            found[path] = ("folder", mode, at)
-        else:
-            names.setdefault(status.st_ino, []).append(path)
-            found[path] = ("file", place.read_bytes(), mode, at)
-    groups = {path: tuple(group) for group in names.values() if len(group) > 1 for path in group}
-    return {path: (*what, groups.get(path, ())) for path, what in found.items()}
 
 
 def files(seen: Picture) -> Picture:

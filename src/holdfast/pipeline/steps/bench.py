@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import StageFailed
+from holdfast.integrations.watching import Copies
 from holdfast.pipeline.narration import Narration
 from holdfast.pipeline.settings import Experiment
 from holdfast.pipeline.stages import Finished, Pipeline, Stage
@@ -27,6 +28,7 @@ class Workbench:
         keep: Backs up what the stage has made so far, given how far it is: a fresh machine takes the generation with most. That it
             fails is said; the work goes on.
         restore: Makes a path present, or answers that it is not; the only way to what is not an input.
+        copies: Where checkpoints that are damaged here come back from.
         narration: Tells how it goes.
         begin: Writes down, and backs up, what the stage is made from. Called by the work of a stage that saves its progress, once
             everything is checked and before anything is made; given what `environment` is when it begins now.
@@ -41,6 +43,7 @@ class Workbench:
     keeper: Keeper
     keep: Callable[[float], None]
     restore: Callable[[Path], Any]
+    copies: Copies
     narration: Narration
     begin: Callable[[Mapping[str, Any]], None]
     environment: Mapping[str, Any]

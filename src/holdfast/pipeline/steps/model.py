@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from holdfast.errors import BadData, NotRestored
+from holdfast.integrations.watching import Copies
 from holdfast.pipeline.benchmark import run_benchmarking_local
 from holdfast.pipeline.checkpoint import check_whole, weights_identity
 from holdfast.pipeline.conversion import convert
@@ -43,7 +45,7 @@ def benchmark(bench: Workbench) -> Made:
 def convert_final(bench: Workbench) -> Made:
     """Convert the final model, once cache and checkpoint are here."""
     held_out, cache = (bench.path(k) for k in bench.stage.inputs)
-    checkpoint = find_checkpoint(cache, bench.keeper.root, bench.restore)
+    checkpoint = find_checkpoint(cache, bench.keeper.root, bench.restore, bench.copies)
     settings = bench.experiment.conversion
     report = convert(
         checkpoint,
@@ -58,15 +60,17 @@ def convert_final(bench: Workbench) -> Made:
     return Made(str(weights_identity(checkpoint))[:32], summary)
 
 
-def find_checkpoint(cache: Path, root: Path, restore: Callable[[Path], Any]) -> Path:
+def find_checkpoint(cache: Path, root: Path, restore: Callable[[Path], Any], copies: Copies | None = None) -> Path:
     """The trained weights that a training cache speaks of, restored if need be, and no more than is needed.
 
-    First the cache, then the checkpoint that it names, then, if that is missing or partial, the output directory around it.
+    First the cache, then the checkpoint that it names, then, if that is missing or partial, the output directory around it. A
+    checkpoint that is damaged here is moved aside for that of the backup.
 
     Args:
         cache: `training_cache.json`.
         root: The project folder, where its keys start.
         restore: Makes a path present, or answers that it is not.
+        copies: Moves aside what is damaged. Default: to a free name beside it.
 
     Raises:
         NotRestored: the weights are neither here nor in the backup, or are not those that the cache speaks of.
@@ -81,6 +85,9 @@ def find_checkpoint(cache: Path, root: Path, restore: Callable[[Path], Any]) -> 
         raise BadData(f"{cache}: is no {TRAINING_CACHE}; move it away, and it is restored or made again") from error
     restore(folder)
     problem = _problem(folder, wanted)
+    if problem and folder.is_dir() and _replaced(folder, wanted, restore, copies or Copies()):
+        log.warning("%s: %s; that of the backup is taken, and this one is moved aside", folder, problem)
+        problem = ""
     if not problem:
         return folder
     log.warning("%s: %s; looking in %s", folder, problem, around)
@@ -91,6 +98,17 @@ def find_checkpoint(cache: Path, root: Path, restore: Callable[[Path], Any]) -> 
     raise NotRestored(
         f"{folder}: {_problem(folder, wanted)}; neither it nor {around} in the backup holds the weights of {cache.name}"
     )
+
+
+def _replaced(folder: Path, wanted: str, restore: Callable[[Path], Any], copies: Copies) -> bool:
+    """What is here counts as here, so it is moved aside before the backup is asked; back again where nothing comes."""
+    aside = copies.set_aside(folder)
+    try:
+        restore(folder)
+    finally:
+        if not folder.exists():
+            os.replace(aside, folder)
+    return not _problem(folder, wanted)
 
 
 def _problem(folder: Path, wanted: str) -> str:

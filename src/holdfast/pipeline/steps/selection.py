@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from holdfast.errors import StageFailed
+from holdfast.pipeline.database import database_url, open_storage
 from holdfast.pipeline.fingerprint import fingerprint
 from holdfast.pipeline.layout import BEST_CONFIGURATION
 from holdfast.pipeline.selection import Candidate, choose
@@ -35,10 +36,9 @@ def select(bench: Workbench) -> Made:
 def _candidates(bench: Workbench, backbone: str, finished: Finished) -> list[Candidate]:
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     latency = _latency(bench, backbone)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{bench.path(finished.stage.outputs[0])}")
-    try:
+    place = bench.path(finished.stage.outputs[0])
+    with open_storage(database_url(place), place) as storage:
         name = bench.experiment.hpo.checkpoint.study_name or backbone
         study = optuna.load_study(study_name=name, storage=storage)
         found = []
@@ -52,9 +52,6 @@ def _candidates(bench: Workbench, backbone: str, finished: Finished) -> list[Can
             size = int(trial.user_attrs["parameters"])
             found.append(Candidate(backbone, trial.number, trial.value, size, dict(trial.params), latency))
         return found
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
 
 
 def _latency(bench: Workbench, backbone: str) -> float | None:

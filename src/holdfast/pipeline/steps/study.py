@@ -54,6 +54,7 @@ def search(bench: Workbench) -> Made:
         precision=bench.environment.get("precision"),
         keep=keep,
         at_stake=bench.at_stake,
+        copies=bench.copies,
         narration=bench.narration,
         time_is_over=bench.time_is_over,
         begin=begin,

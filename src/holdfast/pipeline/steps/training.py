@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from holdfast.errors import StageFailed
-from holdfast.integrations.watching import Stopped, Watcher
+from holdfast.integrations.watching import Copies, Stopped, Watcher
 from holdfast.pipeline.checkpoint import weights_identity
 from holdfast.pipeline.dataset import open_dataset
 from holdfast.pipeline.device import describe_environment, resolve_device, resolve_precision, resume_precision
@@ -119,6 +119,15 @@ class FinalWatcher(Watcher):
         self._bench = bench
         self._objective = objective
         self._note = ""
+
+    @property
+    def copies(self) -> Copies:
+        """Those of the run."""
+        return self._bench.copies
+
+    def told(self, line: str) -> None:
+        """Say it in a line that stays."""
+        self._bench.narration.warn(f"{self._bench.stage.name}: {line}")
 
     def stepped(self, step: int, total: int) -> None:
         """Move the bar."""

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 #: Colab and Kubernetes follow a SIGTERM with a SIGKILL after 10 to 30 seconds; who ends a program by hand waits a minute.
 TERMINATED_SECONDS = 10.0
+CHAINED_SECONDS = 3.0
 EXIT_SECONDS = 60.0
 
 _workers: weakref.WeakSet[Worker] = weakref.WeakSet()
@@ -40,12 +41,17 @@ def flush_at_exit(worker: Worker) -> None:
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
+    if signal.getsignal(number) is not _terminated:
+        # Another handler came later and calls the one that it found, as Lightning's does. Whether the process ends is its to say,
+        # and when: it may still have to save. The queue lives on; what is in it gets a little of the time that is left.
+        _flush(CHAINED_SECONDS, ending=False)
+        return
     _flush(TERMINATED_SECONDS)
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 
 
-def _flush(seconds: float) -> None:
+def _flush(seconds: float, *, ending: bool = True) -> None:
     for worker in list(_workers):
         queue = worker.queue()
         if _left.get(worker) == (queue.waiting, queue.errors):
@@ -55,7 +61,10 @@ def _flush(seconds: float) -> None:
         try:
             worker.flush(seconds)
         except NotBackedUp as error:
-            log.error("%s", error)
+            if ending:
+                log.error("%s", error)
+        if not ending:
+            continue
         queue = worker.queue()
         _left[worker] = (queue.waiting, queue.errors)
         worker.close()

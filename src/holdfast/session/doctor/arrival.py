@@ -10,7 +10,7 @@ from holdfast.session.doctor.upload import Sample, Watched, has_value
 _TOO_QUICK_SECONDS = 0.2
 
 
-def arrived(watched: Watched | None, *, wanted: bool, on_drive: bool, full: bool) -> list[Finding]:
+def arrived(watched: Watched | None, *, wanted: bool, on_drive: bool, full: bool, told: str = "") -> list[Finding]:
     """What became of the file whose upload was watched.
 
     Args:
@@ -18,11 +18,14 @@ def arrived(watched: Watched | None, *, wanted: bool, on_drive: bool, full: bool
         wanted: Whether anybody asked for it.
         on_drive: Whether this is a Drive mount.
         full: Whether no room is left.
+        told: When what is written elsewhere than on Drive arrives, and what to do.
     """
     if not wanted:
         return []
     if not on_drive:
-        return [note("upload", "not watched: this is not a Drive mount, so nothing is uploaded by it")]
+        return [
+            note("upload", f"not watched: this is not a Drive mount, and no other tells of uploads{f'; {told}' if told else ''}")
+        ]
     if watched is None:
         return [note("upload", "not watched: no file could be written")]
     return [*(note("upload seen", _line(s, watched.md5)) for s in watched.samples), _verdict(watched, full=full)]

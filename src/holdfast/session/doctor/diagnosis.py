@@ -7,10 +7,11 @@ from holdfast.session.doctor.nearby import Beside, Own
 from holdfast.session.doctor.patience import Answer, State
 from holdfast.session.doctor.places import ACCOUNT_FOLDERS, Knock, Place, shown
 from holdfast.session.doctor.rules import COLD_READ, EMPTY_TRASH, REMOUNT_COSTS, RULES, STORE_LISTING, Doing, Rule, Setting, explain
-from holdfast.session.doctor.scratch import Ability, Trial
+from holdfast.session.doctor.scratch import IN_PLACE, Ability, Trial
 from holdfast.session.environment import Environment
-from holdfast.store.amounts import size
+from holdfast.store.amounts import duration, size
 from holdfast.store.backend import Space
+from holdfast.store.mounts import Kept, contradiction, told_space
 from holdfast.store.names import SENTINEL
 
 #: Below this nothing that is worth keeping fits.
@@ -91,6 +92,13 @@ def _is_only_missing(place: Place, found: Knock) -> bool:
     return not own and not found.listed.got()
 
 
+def told(place: Place, answer: Answer[Space] | None) -> Space | None:
+    """Free space, as far as it is known: None where it could not be asked for, or the mount makes it up."""
+    if answer is None or answer.value is None:
+        return None
+    return told_space(place.sort, answer.value.total, answer.value.free)
+
+
 def room(place: Place, answer: Answer[Space] | None) -> list[Finding]:
     """Quota and free space."""
     if answer is None:
@@ -98,6 +106,13 @@ def room(place: Place, answer: Answer[Space] | None) -> list[Finding]:
     if not answer.came:
         return [trouble("free space", answer, Doing.STAT, setting(place))]
     space = answer.got()
+    if told(place, answer) is None:
+        return [
+            note(
+                "free space",
+                f"not known: {place.sort.name} makes it up ({amount(space)}); a full one shows only when something is written",
+            )
+        ]
     text = f"{amount(space)}{' (the quota of the account)' if place.on_drive else ''}"
     if space.free < NO_ROOM:
         if place.on_drive:
@@ -161,7 +176,8 @@ def upload_state(place: Place, trial: Trial) -> list[Finding]:
     """What the attributes of a file that was made a moment ago say, and whether that can be true."""
     shown_values = ", ".join(f"{name} {_attribute(name, answer)}" for name, answer in trial.attributes)
     answers = dict(trial.attributes)
-    broken = [a for a in answers.values() if a.hung or a.error in ("ENOTCONN", "EIO")]
+    # Elsewhere than on Drive an error says no more than that there is no such thing: EIO is rclone's word for it.
+    broken = [a for a in answers.values() if a.hung or a.error == "ENOTCONN" or (place.on_drive and a.error == "EIO")]
     if broken:
         return [trouble("upload state", broken[0], Doing.STAT, setting(place))]
     if not place.on_drive:
@@ -212,6 +228,56 @@ def _ability(ability: Ability, where: Setting) -> Finding:
     if answer.came:
         return good(ability.topic, answer.got())
     return note(ability.topic, f"no ({answer.error or answer.state.value}); not needed")
+
+
+def durability(place: Place, trial: Trial, durable: str | None) -> list[Finding]:
+    """Whether what is written becomes safe, and what to do where nothing does.
+
+    Args:
+        place: Where.
+        trial: What came back there.
+        durable: What the user says (`drive.durable`).
+    """
+    kind = place.sort
+    if place.on_drive or not trial.create or not trial.create.came:  # Drive tells by its attributes
+        return []
+    without_cache = any(a.topic == IN_PLACE and a.answer.error == "EPERM" for a in trial.abilities)
+    if kind.kept is Kept.HERE:
+        return [good("durability", "what is written here counts as CONFIRMED")]
+    if text := contradiction(kind, durable):
+        return [bad("durability", text)]
+    if durable is not None and kind.kept is Kept.ON_CLOSE and not without_cache:
+        return [
+            bad(
+                "durability",
+                f"drive.durable says {durable}, and this mount has a cache, so a file arrives some seconds after it is closed: "
+                "mount it by --vfs-cache-mode off, or take the setting out",
+            )
+        ]
+    if durable is not None:
+        return [
+            good("durability", f"what is written here counts as CONFIRMED, by drive.durable: {durable}; {durable} came back here")
+        ]
+    if kind.kept is Kept.ON_CLOSE and without_cache:
+        text = f"{kind.name} without a cache has sent a file once it is closed: say drive.durable: close in config/paths.yaml"
+    else:
+        text = f"fsync came back here; {kind.told}" if kind.kept in (Kept.PASSED_ON, Kept.UNTOLD) else kind.told
+    return [note("durability", f"what is written here counts as UNKNOWN, so nothing becomes safe: {text}")]
+
+
+def memory(place: Place, remembers: float | None) -> list[Finding]:
+    """How old what a listing shows may be."""
+    seconds = place.sort.remembers if remembers is None else remembers
+    if place.on_drive or seconds <= 0:
+        return []
+    quick = f"mounted by {place.sort.quick}, and " if place.sort.quick else ""
+    return [
+        note(
+            "memory",
+            f"{place.sort.name} may show listings as they were up to {duration(seconds)} ago: what is not found is looked for "
+            f"again before it is called absent ({quick}with drive.remembers set in config/paths.yaml, that is shorter)",
+        )
+    ]
 
 
 # -- the store and what lies beside it -----------------------------------------------------------------------------------

@@ -70,15 +70,13 @@ def _drive(keeper: Keeper, store: Store, patience: Patience, upload_wait: float,
     if not checked.came:
         return [*findings, _said("drive folder", checked, place)]
     findings += diagnosis.room(place, first.space)
-    space = None if first.space is None else first.space.value
+    space = diagnosis.told(place, first.space)
     trial = try_out(place, patience, upload_wait=upload_wait, interval=interval)
     findings += diagnosis.tried(place, trial, space)
     full = space is not None and space.free < diagnosis.NO_ROOM
-    findings += arrived(trial.watched, wanted=upload_wait > 0, on_drive=place.on_drive, full=full)
-    if not place.on_drive:
-        durability = patience.ask("asking how durable a file is", lambda: _backend(place, patience.seconds).durability(()))
-        if durability.came:
-            findings.append(good("durability", f"what is written here counts as {durability.got().value}"))
+    findings += arrived(trial.watched, wanted=upload_wait > 0, on_drive=place.on_drive, full=full, told=place.sort.told)
+    findings += diagnosis.durability(place, trial, keeper.config.durable)
+    findings += diagnosis.memory(place, keeper.config.remembers)
     around = look_around(place, patience)
     reads = trial.read is not None and trial.read.came
     findings += _store(keeper, place, patience, around, reads=reads)

@@ -12,8 +12,8 @@ from pathlib import Path, PurePath
 
 from holdfast.session.doctor.patience import Answer, Patience
 from holdfast.store.backend import Space
-from holdfast.store.directory import DRIVE_FILE_SYSTEM
 from holdfast.store.keys import printable
+from holdfast.store.mounts import DRIVE_FILE_SYSTEM, OTHER, Kind, Mount, kind_named
 
 #: The names that Drive's own folder has below a mount point.
 ACCOUNT_FOLDERS = ("MyDrive", "My Drive")
@@ -32,6 +32,7 @@ class Place:
         kind: Type of its file system; None where nothing tells.
         options: Of that mount.
         expected: Where Drive should be mounted, if the folder lies at or below that.
+        known: What is known of that kind of mount; None where its type says it all.
     """
 
     folder: Path
@@ -40,6 +41,12 @@ class Place:
     kind: str | None = None
     options: str = ""
     expected: Path | None = None
+    known: Kind | None = None
+
+    @property
+    def sort(self) -> Kind:
+        """What is known of this kind of place."""
+        return self.known or kind_named(self.kind)
 
     @property
     def store(self) -> Path:
@@ -63,6 +70,7 @@ class Mounted:
 
     kind: str
     options: str
+    known: Kind = OTHER
 
 
 def read_mounts(text: str) -> dict[Path, Mounted]:
@@ -72,7 +80,8 @@ def read_mounts(text: str) -> dict[Path, Mounted]:
         fields = line.split(" ")
         if len(fields) >= 4:
             point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[1])
-            table[Path(point)] = Mounted(fields[2], _PERSONAL.sub(r"\1=...", fields[3]))
+            known = Mount(point, fields[2], fields[0]).kind
+            table[Path(point)] = Mounted(fields[2], _PERSONAL.sub(r"\1=...", fields[3]), known)
     return table
 
 
@@ -105,6 +114,7 @@ def locate(folder: Path, project: str, drive_point: Path, table: Mapping[Path, M
         None if found is None else found.kind,
         "" if found is None else found.options,
         point if below else None,
+        None if found is None else found.known,
     )
 
 

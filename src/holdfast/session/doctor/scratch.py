@@ -20,6 +20,10 @@ from holdfast.store.platform import NO_BLOCK, NO_FOLLOW, get_attribute
 #: Attributes that Colab's Drive mount is said to answer by name (docs/colab-drive.md); none is trusted when absent.
 DRIVE_ATTRIBUTES = ("id", "uncommitted", "md5")
 PREFIX = "holdfast-doctor-"
+#: rclone mounted without a cache refuses it (EPERM).
+IN_PLACE = "writing in place"
+#: A mount may show a name for a moment that was just removed. So often it is removed again, after so many seconds.
+_AGAIN = (0.1, 0.3, 0.6, 1.0, 2.0)
 _FILES = tuple(f"file-{n}" for n in range(5))
 _UPLOAD = "upload"
 #: Everything that is ever made in the scratch folder: a listing that lies must not decide what is removed.
@@ -87,7 +91,7 @@ def try_out(place: Place, patience: Patience, *, upload_wait: float = 0.0, inter
     try:
         trial = _try_files(trial, patience, on_drive=place.on_drive, upload_wait=upload_wait, interval=interval)
     finally:
-        left = clean(scratch, patience.seconds)
+        left = clean(scratch, patience.seconds, empty=place.sort.empties)
     return replace(trial, left=left)
 
 
@@ -184,8 +188,12 @@ def _abilities(scratch: Path, patience: Patience) -> tuple[Ability, ...]:
         return "yes; whether it is atomic cannot be seen from here"
 
     def case() -> str:
-        (scratch / "Case").write_bytes(b"")
+        (scratch / "Case").write_bytes(b"c")
         return "names that differ by case are one" if (scratch / "case").exists() else "names that differ by case are two"
+
+    def in_place() -> str:
+        os.close(os.open(file, os.O_RDWR))
+        return "yes"
 
     def mode() -> str:
         os.chmod(file, 0o640)
@@ -200,13 +208,14 @@ def _abilities(scratch: Path, patience: Patience) -> tuple[Ability, ...]:
         "symbolic link": symbolic_link,
         "rename": rename,
         "case of names": case,
+        IN_PLACE: in_place,
         "modes": mode,
         "file times": grain,
     }
     return tuple(Ability(topic, patience.ask(f"trying: {topic}", call)) for topic, call in tried.items())
 
 
-def clean(scratch: Path, seconds: float) -> str:
+def clean(scratch: Path, seconds: float, *, empty: bool = True) -> str:
     """Remove a scratch folder: each file emptied first, since what is in Drive's trash counts. Returns what is left, in words.
 
     Only a removal that worked counts: a dead mount says of what is there that it is not.
@@ -214,25 +223,39 @@ def clean(scratch: Path, seconds: float) -> str:
     Args:
         scratch: The folder.
         seconds: Limit of each call. The first hang ends it: the others would hang as well.
+        empty: Empty files first. Not where the mount still has an emptied one in hand when it is removed, and keeps its name.
     """
     patience = Patience(seconds, most=1)
     why = ""
     for name in _NAMES:
-        answer = patience.ask("removing a file", functools.partial(_remove, scratch / name))
+        answer = patience.ask("removing a file", functools.partial(_remove, scratch / name, empty=empty))
         if not answer.came and not why:
             why = answer.text or answer.state.value
     gone = patience.ask("removing a folder", functools.partial(_remove_folder, scratch))
+    for wait in _AGAIN:
+        if gone.error != "ENOTEMPTY":
+            break
+        time.sleep(wait)
+        patience.ask("removing a file", functools.partial(_remove_again, scratch))
+        gone = patience.ask("removing a folder", functools.partial(_remove_folder, scratch))
     if gone.came:
         return ""
     return f"{shown(scratch)} could not be removed ({why or gone.text or gone.state.value})"
 
 
-def _remove(place: Path) -> bool:
+def _remove_again(scratch: Path) -> bool:
+    """What a listing still shows, of our own names."""
+    for name in set(os.listdir(scratch)) & set(_NAMES):
+        _remove(scratch / name, empty=False)
+    return True
+
+
+def _remove(place: Path, *, empty: bool) -> bool:
     try:
         kind = os.lstat(place).st_mode
     except FileNotFoundError:
         return False
-    if stat.S_ISREG(kind):
+    if empty and stat.S_ISREG(kind):
         with contextlib.suppress(OSError):  # emptying only spares quota; a full Drive may refuse it, and removing still works
             os.close(os.open(place, os.O_WRONLY | os.O_TRUNC | NO_FOLLOW | NO_BLOCK))
     os.unlink(place)

@@ -26,6 +26,7 @@ class Status(Sequence[ArtifactStatus]):
         space: Room there, None where it is not known.
         time: When this was found, Unix seconds; for people.
         queue: What waits to be sent in the background, and what went wrong with it.
+        told: When what is written to the store's place arrives, and what to do to have it safe; for a person.
     """
 
     artifacts: tuple[ArtifactStatus, ...]
@@ -36,6 +37,7 @@ class Status(Sequence[ArtifactStatus]):
     space: Space | None
     time: float
     queue: Queue = field(default_factory=Queue)
+    told: str = ""
 
     @overload
     def __getitem__(self, index: int) -> ArtifactStatus: ...
@@ -64,6 +66,7 @@ class Status(Sequence[ArtifactStatus]):
             space=self.space,
             now=self.time,
             queue=self.queue,
+            told=self.told,
         )
 
     def __repr__(self) -> str:

@@ -11,6 +11,7 @@ from holdfast.session.seeing.sight import Fact, Line, Sight, Tone, Verdict
 from holdfast.store.amounts import ago, duration, many, size
 from holdfast.store.backend import Durability, Space
 from holdfast.store.keys import printable
+from holdfast.store.mounts import DRIVE, OTHER
 
 #: So many artifacts are shown one by one where all are safe. One that is not safe is always shown.
 MOST_LINES = 20
@@ -33,6 +34,7 @@ def see(
     space: Space | None,
     now: float,
     queue: Queue | None = None,
+    told: str = "",
 ) -> Sight:
     """Everything that status shows.
 
@@ -45,6 +47,7 @@ def see(
         space: Room there, None where it is not known.
         now: Unix seconds.
         queue: What waits to be sent.
+        told: When what is written there arrives, and what to do to have it safe; for a person.
     """
     store = "Drive" if on_drive else "the store"
     verdict = decide(rows, store=None if place is None else store, free=None if space is None else space.free)
@@ -63,7 +66,7 @@ def see(
         heads=("path", "here", f"on {store}" if on_drive else "in the store", "safe?", "last backup", "would be lost now"),
         lines=tuple(line(r, has_store=place is not None, now=now) for r in shown),
         folded=folded,
-        advice=tuple(advise(rows, store=None if place is None else store, space=space)),
+        advice=tuple(advise(rows, store=None if place is None else store, space=space, told=told)),
     )
 
 
@@ -125,6 +128,8 @@ def state(row: ArtifactStatus) -> str:
         return "NOT BACKED UP"
     if row.named:
         return f"NOT SAFE: {listed(row.named)}"
+    if row.dropped and not row.unsaved:
+        return "dropped"
     if row.unsaved:
         return f"{row.unsaved} file(s) changed since the last backup"
     if row.stale:
@@ -163,7 +168,7 @@ def line(row: ArtifactStatus, *, has_store: bool, now: float) -> Line:
     return Line(
         path=str(row.key),
         here=row.here,
-        held=f"#{row.sequence}, {size(row.size)}" if row.generation else "nothing",
+        held="dropped" if row.dropped else f"#{row.sequence}, {size(row.size)}" if row.generation else "nothing",
         tone=worth,
         safe=_word(row, worth, has_store=has_store),
         age="never" if not row.generation else "-" if written is None else ago(now - written),
@@ -303,13 +308,14 @@ def is_short(space: Space) -> bool:
 # -- what to do next -----------------------------------------------------------------------------------------------------
 
 
-def advise(rows: Sequence[ArtifactStatus], *, store: str | None, space: Space | None) -> list[str]:
+def advise(rows: Sequence[ArtifactStatus], *, store: str | None, space: Space | None, told: str = "") -> list[str]:
     """What to do next where something is not in order, most urgent first."""
     lines = []
     if store is None:
         return ["there is no store: give holdfast.attach(drive=...), --drive DIR or HOLDFAST_DRIVE"] if rows else []
     if space is not None and (is_full(space, waiting_bytes(rows)) or is_short(space)):
-        lines.append(f"free room on {store}: empty its trash, which counts too, or delete what is not needed")
+        trash = "empty its trash, which counts too, or " if store == "Drive" else ""
+        lines.append(f"free room on {store}: {trash}delete what is not needed")
     lines += _each(
         [r for r in rows if tone(r) is Tone.BAD and r.unsaved],
         lambda path: f"not backed up: `holdfast backup {path}`",
@@ -344,8 +350,7 @@ def advise(rows: Sequence[ArtifactStatus], *, store: str | None, space: Space | 
     if any(tone(r) is Tone.UPLOADING for r in rows):
         lines.append("uploading: keep this machine until status says SAFE; keep.confirm(wait=600) waits for it")
     if any(tone(r) is Tone.UNTOLD for r in rows):
-        text = "cannot tell: what the folder shows in a browser has arrived; `holdfast doctor --upload 60` watches one file"
-        lines.append(text)
+        lines.append(f"cannot tell: {told or (DRIVE.told if store == 'Drive' else OTHER.told)}")
     return lines
 
 

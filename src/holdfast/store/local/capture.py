@@ -352,30 +352,36 @@ class _Capturing:
         return captured if now == hashed else replace(captured, torn=WRITTEN_TO, proven=False)
 
     def take(self, wanted: Wanted) -> Captured:
-        place = Path(wanted.place)
-        try:
-            if is_database(place):
-                return self._database(wanted, place)
-            if wanted.was_database and wanted.signature.size == 0 and promises_database(place.name):
-                raise Refused(0, "it should be a database and is empty; the last good version is kept", wanted.place)
-            if wanted.signature.size == 0 and promises_database(place.name) and side_files(place):
-                raise Refused(0, "no transaction of it is finished yet; back up again after the first commit", wanted.place)
-            if wanted.was_database:
-                raise Refused(0, "it should be a database and is damaged; the last good version is kept", wanted.place)
-            if wanted.unknown and wanted.signature.size == 0 and promises_database(place.name):
-                why = "it is empty, and the store may hold a database there that this workspace does not know; `ensure` it first"
-                raise Refused(0, why, wanted.place)
-            descriptor = os.open(place, _READ if wanted.followed else _READ | NO_FOLLOW)
+        """Take one file. It is gone only where its name is: one that is replaced all the time is there all the time."""
+        for _ in range(_TRIES):
             try:
-                return self._file(wanted, place, descriptor)
-            finally:
-                os.close(descriptor)
-        except FileNotFoundError:
-            return Captured(wanted.path, gone=True)
-        except PermissionError as error:
-            return Captured(wanted.path, refused=f"cannot be read ({error.strerror})")
-        except (Refused, LocalError) as error:
-            return Captured(wanted.path, refused=error.strerror or str(error))
+                return self._take(wanted, Path(wanted.place))
+            except FileNotFoundError:
+                if not os.path.lexists(wanted.place):
+                    return Captured(wanted.path, gone=True)
+            except PermissionError as error:
+                return Captured(wanted.path, refused=f"cannot be read ({error.strerror})")
+            except (Refused, LocalError) as error:
+                return Captured(wanted.path, refused=error.strerror or str(error))
+        return Captured(wanted.path, refused="is replaced faster than it can be read")
+
+    def _take(self, wanted: Wanted, place: Path) -> Captured:
+        if is_database(place):
+            return self._database(wanted, place)
+        if wanted.was_database and wanted.signature.size == 0 and promises_database(place.name):
+            raise Refused(0, "it should be a database and is empty; the last good version is kept", wanted.place)
+        if wanted.signature.size == 0 and promises_database(place.name) and side_files(place):
+            raise Refused(0, "no transaction of it is finished yet; back up again after the first commit", wanted.place)
+        if wanted.was_database:
+            raise Refused(0, "it should be a database and is damaged; the last good version is kept", wanted.place)
+        if wanted.unknown and wanted.signature.size == 0 and promises_database(place.name):
+            why = "it is empty, and the store may hold a database there that this workspace does not know; `ensure` it first"
+            raise Refused(0, why, wanted.place)
+        descriptor = os.open(place, _READ if wanted.followed else _READ | NO_FOLLOW)
+        try:
+            return self._file(wanted, place, descriptor)
+        finally:
+            os.close(descriptor)
 
     def _database(self, wanted: Wanted, place: Path) -> Captured:
         target, taken = self._new(), time.time_ns()
@@ -643,8 +649,10 @@ def _link(place: Path, target: Path, seen: _Seen) -> Signature | None:
     try:
         os.link(place, target, follow_symlinks=True)
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
+        # Also ENOENT: Linux says that of a name that is there all the time, where the file under it was replaced during the call
+        # (vfs_link refuses an inode without names). The content is open here.
         return None
     linked = os.lstat(target)
     if (linked.st_ino, linked.st_dev) != (seen.found.st_ino, seen.found.st_dev):

@@ -1,0 +1,55 @@
+"""What a caller counts, from any library, as a plain number."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+from holdfast.store.manifest import MAX_SIZE
+
+
+def plain_number(value: Any) -> int | float:
+    """An int or a finite float of whatever is one number: Python's, numpy's, `Fraction`, `Decimal`, a tensor of one element.
+
+    Args:
+        value: Anything. What has `item()` is asked for it, so that a tensor may be on another device and need no gradient.
+
+    Raises:
+        ValueError: it is no number that can be compared; the text says why, in a few words.
+    """
+    if callable(getattr(value, "item", None)):
+        try:
+            value = value.item()
+        except Exception as error:  # whatever a library raises of an array of several
+            raise ValueError("not a single number") from error
+    if isinstance(value, bool):
+        raise ValueError("true or false, not a number")  # noqa: TRY004 - callers ask for a ValueError
+    if isinstance(value, str | bytes | bytearray | complex):
+        raise ValueError("not a real number")  # noqa: TRY004 - as above
+    try:
+        return operator.index(value)
+    except Exception:  # noqa: BLE001 - an object's own method; it may be no whole number
+        return _as_float(value)
+
+
+def _as_float(value: Any) -> float:
+    try:
+        found = float(value)
+    except Exception as error:
+        raise ValueError("not a number") from error
+    if not math.isfinite(found):
+        raise ValueError("not a finite number")
+    return found
+
+
+def countable(value: Any) -> int | float:
+    """The same of what generations are compared by.
+
+    Raises:
+        ValueError: as above; or it is larger than every reader of JSON keeps exact.
+    """
+    found = plain_number(value)
+    if abs(found) > MAX_SIZE:
+        raise ValueError("larger than 2**53")
+    return found

@@ -1,0 +1,236 @@
+"""From every refusal a road leads on: what it says is done, and the same call goes through. See `docs/roads-on.md`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from holdfast.errors import HoldfastError, UsageError
+from holdfast.session.attach import open_keeper
+from holdfast.store.outcomes import Outcome
+from holdfast.store.workspace import Workspace
+from tests.support import PROJECT, Machine, Rig, make_database, rows_in
+
+
+@contextlib.contextmanager
+def refused(text: str) -> Iterator[None]:
+    """In one line, with these words."""
+    with pytest.raises(HoldfastError) as caught:
+        yield
+    assert text in caught.value.line
+    assert "\n" not in caught.value.line
+
+
+@pytest.fixture
+def kept(rig: Rig) -> Machine:
+    """A machine with a run in the store."""
+    machine = rig.machine()
+    machine.write("outputs/run/model.pt", "1")
+    assert machine.keep.backup("outputs/run", progress=1)
+    return machine
+
+
+# -- paths and settings ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ("run/model.pt", "only what is there is kept"),
+        ("/elsewhere/model.pt", "only what is there is kept"),
+        ("outputs/../x", "give the plain path below outputs/"),
+        ("outputs/out/model.pt", "give the real path"),
+        ("outputs/\ud800", "rename it"),
+        ("outputs/" + "a" * 300, "rename it"),
+    ],
+)
+def test_a_path_that_is_refused_is_taken_once_it_is_one_below_outputs(kept: Machine, wrong: str, text: str) -> None:
+    if "/out/" in wrong:
+        (kept.outputs / "out").symlink_to(kept.root.parent, target_is_directory=True)
+    with contextlib.suppress(UnicodeEncodeError), refused(text):
+        kept.keep.require(wrong)
+    assert kept.keep.require("outputs/run/model.pt").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text", "right"),
+    [
+        ("drive: [", "cannot be read as YAML", "drive: {}"),
+        ("- drive", "expected sections, got", "drive: {}"),
+        ("drive: 3", "should be a section, got", "drive: {timeout: 3}"),
+        ("drive: {tiemout: 3}", "drive.tiemout is not a setting; known are", "drive: {timeout: 3}"),
+        ("drive: {timeout: soon}", "should be a number from", "drive: {timeout: 3}"),
+        ("drive: {store_id: 3}", "should be text, got", "drive: {store_id: null}"),
+        ("drive: {durable: 3}", "should be ", "drive: {durable: fsync}"),
+        ("drive: {ignore: '*.tmp'}", "should be a list of text, got", "drive: {ignore: ['*.tmp']}"),
+        ("drive: {accept: [run]}", "should lie below outputs/, got", "drive: {accept: [outputs/run]}"),
+        ("base: {outputs: ../out}", "should be a relative path below its folder", "base: {outputs: out}"),
+    ],
+)
+def test_a_paths_file_that_is_refused_is_taken_once_it_is_mended(rig: Rig, wrong: str, text: str, right: str) -> None:
+    place = rig.folder / "project" / "config" / "paths.yaml"
+    place.parent.mkdir(parents=True)
+    place.write_text(wrong)
+    with refused(text):
+        open_keeper(rig.folder / "project", rig.drive, mount=False)
+    place.write_text(right)
+    assert open_keeper(rig.folder / "project", rig.drive, mount=False).enabled
+
+
+def test_a_project_or_drive_that_is_refused_is_taken_where_it_is_one(rig: Rig) -> None:
+    root = rig.folder / "project"
+    with refused("the project folder does not exist"):
+        open_keeper(root, rig.drive, mount=False)
+    (root / "outputs").mkdir(parents=True)
+    with refused("would back itself up; give another"):
+        open_keeper(root, root / "outputs", mount=False)
+    with refused("where what is written may never arrive"):
+        open_keeper(root, root.parent, mount=False) if (root.parent / "outputs").exists() else open_keeper(root, root, mount=False)
+    assert open_keeper(root, rig.drive, mount=False).enabled
+
+
+def test_without_a_store_the_verbs_that_need_one_say_how_to_give_one(rig: Rig) -> None:
+    root = rig.folder / "project"
+    (root / "outputs").mkdir(parents=True)
+    (root / "outputs/a").write_text("a")
+    alone = open_keeper(root, None, mount=False)
+    for verb in (alone.verify, alone.prune, lambda: alone.restore("outputs/a"), lambda: alone.history("outputs/a")):
+        with refused("needs a store: give --drive DIR"):
+            verb()
+    assert not alone.backup("outputs/a")
+    keeper = open_keeper(root, rig.drive, mount=False)
+    assert keeper.backup("outputs/a")
+    assert keeper.verify() == []
+
+
+# -- the store ---------------------------------------------------------------------------------------------------------------
+
+
+def _rename(before: str, after: str) -> tuple[Callable[[Rig], Any], Callable[[Rig], Any]]:
+    return lambda rig: (rig.folder / before).rename(rig.folder / after), lambda rig: (rig.folder / after).rename(
+        rig.folder / before
+    )
+
+
+def _file_for_the_store(rig: Rig) -> None:
+    rig.store.rename(rig.folder / "away")
+    rig.store.write_text("a file")
+
+
+def _store_for_the_file(rig: Rig) -> None:
+    rig.store.unlink()
+    (rig.folder / "away").rename(rig.store)
+
+
+#: What is wrong with the drive, what `ensure` says, and what is done about it.
+TROUBLES: dict[str, tuple[Callable[[Rig], Any], str, Callable[[Rig], Any]]] = {
+    "not mounted": (_rename("drive", "away")[0], "is the drive mounted, and the folder right?", _rename("drive", "away")[1]),
+    "a twin": (
+        _rename(f"drive/{PROJECT}", f"drive/{PROJECT} (1)")[0],
+        "is here: rename it",
+        _rename(f"drive/{PROJECT}", f"drive/{PROJECT} (1)")[1],
+    ),
+    "a file in its place": (_file_for_the_store, "the store folder should be here, and something else is", _store_for_the_file),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_store_that_cannot_be_read_serves_again_once_it_can(kept: Machine, rig: Rig, trouble: str) -> None:
+    wrong, text, mend = TROUBLES[trouble]
+    wrong(rig)
+    shutil.rmtree(kept.outputs)
+    found = kept.keeper().ensure("outputs/run")
+    assert not found
+    assert text in found.error
+    mend(rig)
+    assert kept.keeper().ensure("outputs/run")
+    assert kept.read("outputs/run/model.pt") == b"1"
+
+
+def test_a_workspace_begins_with_another_store_once_its_memory_is_deleted(kept: Machine, rig: Rig) -> None:
+    rig.store.rename(rig.folder / "away")
+    other = rig.machine()
+    other.write("outputs/other", "other")
+    assert other.keep.backup("outputs/other")
+    found = kept.keeper().backup("outputs/run")
+    assert not found
+    assert "To begin with another store, delete" in found.results[0].error
+    shutil.rmtree(kept.root / ".holdfast")
+    assert kept.keeper().backup("outputs/run")
+    assert rig.machine().keep.ensure("outputs/run")
+
+
+def test_what_is_deleted_from_the_store_for_good_is_absent_once_memory_and_mark_are_deleted(kept: Machine, rig: Rig) -> None:
+    for manifest in rig.manifests():
+        manifest.unlink()
+    shutil.rmtree(kept.outputs)
+    found = kept.keeper().ensure("outputs/run")
+    assert found.outcome is Outcome.FAILED
+    assert "\n" not in found.error
+    shutil.rmtree(kept.root / ".holdfast")
+    for place in rig.store.iterdir():
+        if place.is_dir() and place.name not in ("generations", "outputs"):
+            shutil.rmtree(place)
+    found = kept.keeper().ensure("outputs/run")
+    assert found.outcome is Outcome.ABSENT, found.error
+    kept.write("outputs/run/model.pt", "2")
+    assert kept.keeper().backup("outputs/run")
+
+
+# -- this machine ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_kept_is_no_trouble_once_it_is_moved_replaced_or_restored(kept: Machine) -> None:
+    pipe, link, database = (kept.outputs / "run" / name for name in ("pipe", "out", "study.db"))
+    make_database(database)
+    assert kept.keep.backup("outputs/run")
+    os.mkfifo(pipe)
+    link.symlink_to(kept.root)
+    database.write_bytes(b"SQLite format 3\0 and no more")
+    assert sorted(kept.keep.backup("outputs/run").results[0].refused) == ["out", "pipe", "study.db"]
+    pipe.unlink()
+    link.unlink()
+    link.write_text("the real file")
+    assert kept.keep.restore("outputs/run/study.db")
+    assert kept.keep.backup("outputs/run")
+    assert rows_in(database) == 10
+
+
+def test_a_restore_elsewhere_takes_a_free_folder_and_a_choice_that_is_one(kept: Machine, rig: Rig) -> None:
+    elsewhere = rig.folder / "elsewhere"
+    (elsewhere / "outputs/run").mkdir(parents=True)
+    (elsewhere / "outputs/run/mine").write_text("mine")
+    found = kept.keep.restore("outputs/run", to=elsewhere)
+    assert not found
+    assert "something is there already; choose another --to" in found.error
+    assert kept.keep.restore("outputs/run", to=rig.folder / "free")
+    with pytest.raises(UsageError, match='give "store" or "local"'):
+        kept.keep.ensure("outputs/run", "theirs")
+    assert kept.keep.ensure("outputs/run", "store")
+    with refused("nothing of it is in the store; `holdfast status` lists what is"):
+        kept.keep.verify("outputs/other")
+    assert kept.keep.verify("outputs/run") == []
+
+
+def test_a_workspace_in_which_another_works_is_free_once_that_one_ends(kept: Machine) -> None:
+    holds, ends = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with Workspace(kept.root).lock():
+            holds.set()
+            ends.wait(60)
+
+    other = threading.Thread(target=work)
+    other.start()
+    assert holds.wait(60)
+    with refused("another process works here for more than"), Workspace(kept.root, lock_seconds=0.1).lock():
+        pass
+    ends.set()
+    other.join()
+    assert kept.keeper().backup("outputs/run")
