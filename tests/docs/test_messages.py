@@ -18,6 +18,7 @@ PASSING_ON = {
     ("integrations/watching.py", "line"): 1,
     ("session/attach.py", "text"): 1,
     ("session/background/exit.py", "error"): 1,
+    ("session/background/worker.py", "result.error"): 1,
     ("session/background/worker.py", "text"): 3,
     ("session/functions.py", "error"): 2,
     ("session/keeper.py", "result.error"): 2,

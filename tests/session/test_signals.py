@@ -153,3 +153,62 @@ def test_lightning_ends_its_step_and_saves_before_the_process_ends(rig: Rig, tmp
     machine = rig.machine()
     assert machine.keep.ensure("outputs/final"), said
     assert machine.read("outputs/final") == b"SIGTERMException"
+
+
+IN_THE_MIDDLE = """
+import os, signal, sys, holdfast
+from holdfast.errors import NotBackedUp
+from holdfast.session.background import worker
+root, taken = sys.argv[1], []
+
+def save(name):
+    with open(f"{root}/outputs/run/{name}", "w") as file:
+        file.write(name)
+
+def ends(number, frame):
+    save("final")
+    print("backup", bool(keep.backup("outputs/run")), flush=True)
+    try:
+        keep.flush()
+    except NotBackedUp as error:
+        print("flush", error, flush=True)
+    if sys.argv[3] == "exit":
+        sys.exit(7)
+
+def take(*given, **named):
+    if not taken:
+        taken.append(1)
+        found = real(*given, **named)
+        signal.raise_signal(signal.SIGTERM)  # the handler runs here, in the middle of the loop's own backup
+        return found
+    return real(*given, **named)
+
+os.makedirs(f"{root}/outputs/run")
+keep = holdfast.attach(root, drive=sys.argv[2], quiet=True)
+signal.signal(signal.SIGTERM, ends)
+real, worker.take = worker.take, take
+save("first")
+assert keep.backup("outputs/run")
+print("went on", flush=True)
+"""
+
+
+@pytest.mark.parametrize(("then", "code"), [("exit", 7), ("return", 0)])
+def test_a_handler_that_backs_up_in_the_middle_of_a_backup_neither_hangs_nor_loses_it(rig: Rig, then: str, code: int) -> None:
+    root = rig.folder / "project"
+    (root / "config").mkdir(parents=True)
+    (root / "config/paths.yaml").write_text(f"drive:\n  backup_base_dir: {PROJECT}\n")
+    done = subprocess.run(
+        [sys.executable, "-c", IN_THE_MIDDLE, str(root), str(rig.drive), then],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    said = "backup True\nflush not in the store: outputs/run: a signal came while a copy was taken"
+    assert done.stdout.startswith(said), done.stdout
+    assert ("went on" in done.stdout) == (then == "return")
+    fresh = rig.machine()
+    assert fresh.keep.ensure("outputs/run")
+    assert fresh.tree() == {"run/first": b"first", "run/final": b"final"}

@@ -77,6 +77,8 @@ class Worker:
         self._retry = tuple(retry)
         self._ask = ask
         self._taking = threading.Lock()
+        self._taker = 0  # the thread that takes a copy now
+        self._put_off: list[tuple[tuple[Key, ...], float | None]] = []
         self._changed = threading.Condition()
         self._line = Line(self._retry)
         self._failures = Failures()
@@ -99,25 +101,44 @@ class Worker:
             counted: What the caller counts.
 
         Returns:
-            One result for every artifact that is meant: queued, or why not.
+            One result for every artifact that is meant: queued, or why not. Where a signal came in the middle of this very call,
+            and its handler calls it again, one for each key: the copy is taken when the one under way is done, or at the end.
         """
-        results = []
+        if self._taker == threading.get_ident():
+            self._put_off.append((tuple(keys), counted))
+            return [BackedUp(key, queued=True) for key in keys]
         with self._taking:
-            waiting = self.queue().waiting  # first: what is sent meanwhile is remembered by then
-            for request in self._backups.requests(keys, self._backups.first_look(), counted, waiting):
-                key = request.artifact
-                try:
-                    if self.lease is not None:
-                        self.lease.refuse(self._backups.store.backend, [key])
-                    self._backups.workspace.refuse_links([key], only_above=True, following=True)
-                    with local_errors():
-                        queued = self._take(Queued.about(request, self._new_folder()))
-                except HoldfastError as error:
-                    results.append(BackedUp(key, error=describe(key, error)))
-                    continue
-                refused = self._backups.workspace.keeping.not_accepted(key, queued.snapshot.refused)
-                results.append(BackedUp(key, queued=True, refused=refused, files=len(queued.snapshot.staged)))
+            self._taker = threading.get_ident()
+            try:
+                results = self._put(keys, counted)
+            finally:
+                self._taker = 0
         self._start()
+        self._take_what_was_put_off()
+        return results
+
+    def _take_what_was_put_off(self) -> None:
+        while self._put_off and self._taker != threading.get_ident():
+            for result in self.put(*self._put_off.pop(0)):
+                if result.error:
+                    log.error("%s", result.error)
+
+    def _put(self, keys: Sequence[Key], counted: float | None) -> list[BackedUp]:
+        results = []
+        waiting = self.queue().waiting  # first: what is sent meanwhile is remembered by then
+        for request in self._backups.requests(keys, self._backups.first_look(), counted, waiting):
+            key = request.artifact
+            try:
+                if self.lease is not None:
+                    self.lease.refuse(self._backups.store.backend, [key])
+                self._backups.workspace.refuse_links([key], only_above=True, following=True)
+                with local_errors():
+                    queued = self._take(Queued.about(request, self._new_folder()))
+            except HoldfastError as error:
+                results.append(BackedUp(key, error=describe(key, error)))
+                continue
+            refused = self._backups.workspace.keeping.not_accepted(key, queued.snapshot.refused)
+            results.append(BackedUp(key, queued=True, refused=refused, files=len(queued.snapshot.staged)))
         return results
 
     def _take(self, queued: Queued) -> Queued:
@@ -192,6 +213,7 @@ class Worker:
             NotBackedUp: something is not in the store; the text says what, and why.
         """
         deadline = None if seconds is None else time.monotonic() + seconds
+        self._take_what_was_put_off()
         with self._changed:
             mark = self._line.hurry()
             self._changed.notify_all()
@@ -201,8 +223,11 @@ class Worker:
                     break
                 self._changed.wait(left)
             queue = self._queue()
-        if problems := [text for _, text in queue.errors] + _what_waits(queue):
+        if problems := [text for _, text in queue.errors] + _what_waits(queue) + self._what_was_put_off():
             raise NotBackedUp("not in the store: " + "; ".join(problems))
+
+    def _what_was_put_off(self) -> list[str]:
+        return [f"{key}: a signal came while a copy was taken; it is taken after that" for keys, _ in self._put_off for key in keys]
 
     def queue(self) -> Queue:
         """What waits, and what went wrong."""
@@ -258,7 +283,7 @@ class Worker:
         self._thread, self._folder = None, None
         self._guard, self._guarded = Guard(self._backups.workspace.proofs), set()
         self._line, self._failures, self._said = Line(self._retry), Failures(), set()
-        self._taking, self._changed = threading.Lock(), threading.Condition()
+        self._taking, self._changed, self._taker, self._put_off = threading.Lock(), threading.Condition(), 0, []
         self.lease = None if self.lease is None else Lease(self.lease.force, workspace=self.lease.workspace)
 
     def _start(self) -> None:
