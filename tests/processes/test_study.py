@@ -53,7 +53,10 @@ def in_a_child(work: Callable[[], None]) -> int:
     return child
 
 
-@pytest.mark.parametrize("dies", [False, True], ids=["the first goes on", "the first is killed"])
+@pytest.mark.parametrize(
+    "dies",
+    [pytest.param(False, id="the first goes on", marks=pytest.mark.torture), pytest.param(True, id="the first is killed")],
+)
 def test_of_two_processes_each_trial_has_one_and_that_of_a_dead_one_is_gone_on_with(rig: Rig, dies: bool) -> None:
     machine = rig.machine()
     (machine.root / "config").mkdir()
