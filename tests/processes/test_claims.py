@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -19,8 +20,11 @@ WORKS = """
     while line := hear():
         if line == "done":
             claim.release()
-        if line == "forks" and os.fork() == 0:
-            time.sleep(600)
+        if line == "forks":
+            if os.fork() == 0:
+                say("child", os.getpid())
+                time.sleep(600)
+            continue
         if line == "child works":
             if os.fork() == 0:
                 try:
@@ -60,9 +64,12 @@ def test_a_second_process_is_told_who_works_at_above_or_below_until_that_one_is_
     worker.hears("child works")
     worker.says("did")
     worker.hears("forks")
-    worker.says("did")
+    child = int(worker.says().removeprefix("child "))
     worker.dies()
-    assert not refused(together, "outputs/hpo/study"), "a child that lives on does not hold what its parent held"
+    try:
+        assert not refused(together, "outputs/hpo/study"), "a child that lives on does not hold what its parent held"
+    finally:
+        os.kill(child, signal.SIGKILL)
     assert list((together.root / ".holdfast/claims").glob("*.json")) == []
 
 

@@ -73,7 +73,14 @@ PART = WORKER.replace(
 OWN_FILE = WORKER.replace('keep.backup("outputs/run", progress', 'keep.backup(f"outputs/run/{name}-{number}", progress')
 
 
-@pytest.mark.parametrize("work", [WORKER, PART, OWN_FILE], ids=["the folder", "parts of it", "files by themselves"])
+@pytest.mark.parametrize(
+    "work",
+    [
+        pytest.param(WORKER, id="the folder"),
+        pytest.param(PART, id="parts of it", marks=pytest.mark.torture),
+        pytest.param(OWN_FILE, id="files by themselves", marks=pytest.mark.torture),
+    ],
+)
 def test_what_workers_on_one_folder_back_up_at_once_all_comes_back(together: Job, work: str) -> None:
     workers = [together.start(work, name) for name in ("one", "two", "three")]
     for worker in workers:
@@ -119,7 +126,7 @@ CHILDREN = """
 """
 
 
-@pytest.mark.parametrize("way", ["fork", "spawn"])
+@pytest.mark.parametrize("way", ["fork", pytest.param("spawn", marks=pytest.mark.torture)])
 def test_children_back_up_with_what_they_got_or_attached_and_their_end_waits(together: Job, way: str) -> None:
     parent = together.start(CHILDREN.format(way=way), "parent", module=("-W", "ignore::DeprecationWarning"))
     parent.says("flushed")
