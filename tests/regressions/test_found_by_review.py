@@ -66,11 +66,15 @@ def test_a_side_file_asked_for_by_name_is_refused(machine: Machine) -> None:
     assert "side file" in done.results[0].error
 
 
-def test_progress_is_a_number(machine: Machine) -> None:
+def test_progress_is_a_number(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
+    """What is none costs no backup and ends no loop, and never comes into the store."""
     machine.write("outputs/a", "a")
     for progress in (True, "7", float("inf"), float("nan"), 10**400):
-        with pytest.raises(UsageError, match="progress"):
-            machine.keep.backup("outputs/a", progress=progress)  # type: ignore[arg-type]
+        caplog.clear()
+        done = machine.keep.backup("outputs/a", progress=progress)  # type: ignore[arg-type]
+        assert done
+        assert "backed up without it" in caplog.text
+    assert [e.progress for e in machine.keep.history("outputs/a")] == [None]
 
 
 def test_prune_sees_what_lies_in_a_twin_folder(rig: Rig) -> None:
