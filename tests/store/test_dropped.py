@@ -289,4 +289,7 @@ def test_what_cannot_be_dropped_says_what_can(rig: Rig) -> None:
     machine = trained(rig, 1)
     assert "part of outputs/run" in refuse(machine.keep, f"{RUN}/ckpt-1")
     assert "holdfast status" in refuse(machine.keep, "outputs/nothing")
+    machine.write("outputs/never/backed-up", "1")
+    assert "nothing of it is in the store" in refuse(machine.keep, "outputs/never")
+    assert (machine.outputs / "never/backed-up").exists(), "what is in no store is left alone"
     assert (machine.root / RUN / "ckpt-1").exists()

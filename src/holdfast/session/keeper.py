@@ -310,15 +310,15 @@ class Keeper:
             self.flush()
             results = self._backups.drop(key)
             is_here = lstat_or_none(place) is not None
-            if is_here and not keep_here:
+            if results and is_here and not keep_here:
                 with self.workspace.lock():
                     self.workspace.set_aside(place, *side_files(place))
         except UsageError:
             raise
         except HoldfastError as error:
             results, is_here = [BackedUp(key, error=describe(key, error))], False
-        if not results and not is_here:
-            results = [BackedUp(key, error=f"{key}: nothing of it is here or in the store; `holdfast status` lists what is")]
+        if not results:
+            results = [BackedUp(key, error=f"{key}: nothing of it is in the store; `holdfast status` lists what is")]
         for result in results:
             if result.error:
                 log.error("%s", result.error)
