@@ -72,7 +72,58 @@ _FOUND = {
             _calm(whole=False),
         ],
     ),
-    "names of one sparse file in two artifacts are both known to be as they were": (
+    "a new name of a large file that is backed up by itself comes back as that file": (
+        False,
+        [
+            _write("large.bin", 1_300_000),
+            _backup(""),
+            Move(0, "hard_link", {"path": "large.bin", "to": "w.bin"}),
+            _calm(whole=False),
+        ],
+    ),
+    "three names of one file that are backed up one by one come back as one file": (
+        False,
+        [
+            _write("large.bin", 1_300_000),
+            _backup(""),
+            Move(0, "hard_link", {"path": "large.bin", "to": "w.bin"}),
+            Move(0, "hard_link", {"path": "w.bin", "to": "Model.bin"}),
+            _calm(whole=False),
+        ],
+    ),
+    "three names of one small file that are backed up one by one come back as one file": (
+        False,
+        [
+            _write("small.bin"),
+            _backup(""),
+            Move(0, "hard_link", {"path": "small.bin", "to": "w.bin"}),
+            Move(0, "hard_link", {"path": "w.bin", "to": "Model.bin"}),
+            _calm(whole=False),
+        ],
+    ),
+    "a torn file that is gone is not carried on by backups of other parts": (
+        True,
+        [
+            _backup(""),
+            Move(1, "write_half", {"path": "best.npz", "kind": "zip", "seed": 1, "size": 900}),
+            _backup(""),
+            Move(2, "delete", {"path": "best.npz"}),
+            Move(1, "write_aside", {"path": "arrays.npz", "kind": "zip", "seed": 1, "size": 100}),
+            _calm(whole=False),
+        ],
+    ),
+    "a torn file that was moved is not carried on under its old name": (
+        False,
+        [
+            _RUN,
+            _backup(""),
+            Move(1, "write_half", {"path": "arrays.npz", "kind": "zip", "seed": 1, "size": 900}),
+            _backup("arrays.npz"),
+            Move(2, "rename", {"path": "arrays.npz", "to": "run/arrays.npz"}),
+            _calm(whole=False, news=True),
+        ],
+    ),
+    "names of one sparse file are both known to be as they were": (
         False,
         [
             _RUN,
@@ -118,6 +169,17 @@ _FOUND = {
             Move(2, "hard_link", {"path": _MODEL, "to": "run/same.bin"}),
             Move(2, "mode", {"path": _MODEL, "mode": 0o640}),
             _CHECK,
+        ],
+    ),
+    "a time that changed while a large file waits to be sent is seen, also once its copy is gone": (
+        True,
+        [
+            _RUN,
+            Move(2, "sparse", {"path": "run/sparse.bin", "seed": 1, "size": 4_000_000, "pieces": 2}),
+            Move(1, "rewrite_unseen", {"path": "run/sparse.bin", "seed": 2}),
+            _backup("run/ckpt", "run"),
+            Move(2, "put_back", {"path": "run/sparse.bin", "mtime_ns": 1_755_440_000_123_456_789}),
+            _calm(whole=False),
         ],
     ),
     "a mode that changed while a large file waits to be sent is seen": (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 import functools
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,7 +48,8 @@ class ArtifactStatus:
         here_durability: Of the generation that holds what is here, empty where none does or it is gone.
         damaged: Generations newer than the head that this workspace proved damaged.
         refused: What is here and cannot be kept, by path below the key, with the reason; nobody has accepted that.
-        torn: Files here that the generation which holds them marks as torn by their own format, with the reason.
+        torn: Files that the generation which holds them marks as torn by their own format, with the reason: those here, and
+            those gone here for which a fresh machine passes it over.
         accepted: What cannot be kept and was accepted.
         left_out: What patterns leave out.
         dropped: The head says that there is nothing of it: it was dropped, or removed here and backed up.
@@ -236,11 +237,18 @@ def _artifact(
         here_durability=here_durability,
         damaged=0 if view is None else _damaged_above(view.of(key), head, record),
         refused=refused,
-        torn={p: why for p, why in base.torn.items() if p in found and p not in changed} if base is not None and held else {},
+        torn=_torn(base, found, changed, passed_over=bool(unconfirmed)) if base is not None and held else {},
         accepted=accepted,
         left_out=scan.left_out,
         dropped=head is not None and head.kind is Kind.DROPPED,
     )
+
+
+def _torn(base: Manifest, found: Collection[str], changed: Collection[str], *, passed_over: bool) -> dict[str, str]:
+    """Torn files that are here, and those gone here for which a fresh machine would still pass over what is."""
+    torn = {p: why for p, why in base.torn.items() if p in found and p not in changed}
+    gone = {p: f"{why} in the last backup, and gone here: back it up again" for p, why in base.torn.items() if p not in found}
+    return {**torn, **gone} if passed_over else torn
 
 
 def _changed_beside(scan: Scan, base: Manifest | None) -> list[str]:

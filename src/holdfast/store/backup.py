@@ -26,7 +26,7 @@ from holdfast.store.progress import Progress, Silent
 from holdfast.store.records import Here, Intent, Record, Signature, looked_at
 from holdfast.store.room import give_back, giving_back, refuse_if_full
 from holdfast.store.sending import Sending, was_rewritten
-from holdfast.store.snapshot import Known, Snapshot, settle, take
+from holdfast.store.snapshot import Known, Snapshot, Staged, settle, take
 from holdfast.store.store import Store
 from holdfast.store.view import State, View
 from holdfast.store.workspace import Workspace, lstat_or_none, refreshed
@@ -104,6 +104,8 @@ def commit(
         force = frozenset(r.path for r in held if not request.drop and not lost.isdisjoint((*r.places, r.tar or "")))
         hash_all = record.base is None and bool(found)
         left = None if taken is None else in_order(taken, record)
+        if taken is not None and left is not None and left is not taken:
+            record = _without(workspace, key, record, [s for p, s in taken.staged.items() if p not in left.staged])
         earlier = None if left is None else settle(left, record, force, hash_all=hash_all)
         snapshot = earlier or _take_anew(workspace, request, record, force, outdated, hash_all=hash_all)
         taken, outdated = None, snapshot  # once is all: a round that starts over needs what is here now
@@ -424,7 +426,7 @@ def _unchanged(
     """Nothing to send: remember what was learned on the way (signatures, an adopted base)."""
     parent = line.parent
     assert parent is not None
-    here = {**({} if line.adopted else record.here), **_learned(workspace, key, snapshot, parent.files)}
+    here = {**({} if line.adopted else record.here), **_learned(workspace, key, snapshot, parent.files, record)}
     updated = Record(
         parent,
         here,
@@ -451,15 +453,47 @@ def _unchanged(
     )
 
 
-def _learned(workspace: Workspace, key: Key, snapshot: Snapshot, files: Mapping[str, FileRecord]) -> dict[str, Here]:
+def _learned(
+    workspace: Workspace, key: Key, snapshot: Snapshot, files: Mapping[str, FileRecord], record: Record
+) -> dict[str, Here]:
+    """What files here look like now that their content is in the store."""
     learned = {**snapshot.kept, **{p: s.as_here(files[p].blake3) for p, s in snapshot.staged.items()}}
     # Dropping a hard link moves the ctime of the original, under each of its names, so signatures are taken once more.
     snapshot.unlink()
     moved = {s.linked.inode for s in snapshot.staged.values() if s.linked is not None}
+    # So did copies of earlier snapshots that went since. Nobody can tell that from a write any more.
+    seen = {p for p, h in snapshot.kept.items() if p in record.here and record.here[p].signature != h.signature}
     for path, here in learned.items():
-        if here.signature.inode in moved and (found := lstat_or_none(workspace.local(key.join(path)))) is not None:
-            learned[path] = refreshed(here, found)
+        if here.signature.inode in moved:
+            learned[path] = _moved(workspace, key.join(path), here)
+        elif path in seen or (path in snapshot.staged and not snapshot.staged[path].sqlite):
+            learned[path] = _unproven(workspace, key.join(path), here)
     return learned
+
+
+def _without(workspace: Workspace, key: Key, record: Record, staged: Iterable[Staged]) -> Record:
+    """Drop copies that are not needed, and know what that does to their originals."""
+    links = [(s.source, s.linked.inode) for s in staged if s.linked is not None and s.source is not None]
+    for link, _ in links:
+        link.unlink(missing_ok=True)
+    moved = {inode for _, inode in links}
+    here = {p: _unproven(workspace, key.join(p), h) for p, h in record.here.items() if h.signature.inode in moved}
+    if here:
+        record = replace(record, here={**record.here, **here})
+        workspace.save(key, record)
+    return record
+
+
+def _moved(workspace: Workspace, key: Key, here: Here) -> Here:
+    """What is known of a file of which only the ctime was moved, by us."""
+    found = lstat_or_none(workspace.local(key))
+    return here if found is None else refreshed(here, found)
+
+
+def _unproven(workspace: Workspace, key: Key, here: Here) -> Here:
+    """The same where that may have been somebody else: its content is read again before anybody calls it safe."""
+    now = _moved(workspace, key, here)
+    return here if now == here else replace(now, trusted=False)
 
 
 def _remember(
@@ -473,7 +507,7 @@ def _remember(
     stamps: Stamps,
 ) -> None:
     before = {} if line.adopted else {p: h for p, h in record.here.items() if p in manifest.files}
-    here = {**before, **_learned(workspace, key, snapshot, manifest.files)}
+    here = {**before, **_learned(workspace, key, snapshot, manifest.files, record)}
     held = _of_what_is_held(looked, manifest.files)
     links = _links_here(Record() if line.adopted else record, snapshot, manifest.links)
     damaged = record.damaged

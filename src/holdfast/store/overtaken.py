@@ -29,8 +29,6 @@ def in_order(snapshot: Snapshot, record: Record) -> Snapshot | None:
     if Standing.OVERTAKEN not in found:
         return snapshot
     left = replace(snapshot, later=record.stamps)
-    staged = _left(snapshot.staged, left)
-    replace(snapshot, staged={p: s for p, s in snapshot.staged.items() if p not in staged}).unlink()
     base = record.base
     return replace(
         left,
@@ -39,7 +37,7 @@ def in_order(snapshot: Snapshot, record: Record) -> Snapshot | None:
         folders=_left(snapshot.folders, left),
         links=_left(snapshot.links, left),
         kept=_left(snapshot.kept, left),
-        staged=staged,
+        staged=_left(snapshot.staged, left),
         refused=_left(snapshot.refused, left),
         left_out=tuple(path for path in snapshot.left_out if not left.is_overtaken(path)),
     )

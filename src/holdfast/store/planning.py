@@ -330,21 +330,26 @@ def _hard_links(
     snapshot: Snapshot, base: Manifest | None, inherit: Mapping[str, FileRecord], here: Mapping[str, Here]
 ) -> list[list[str]]:
     """Groups here, with those of their names that were not looked at and are still the same file."""
-    groups = {group[0]: list(group) for group in snapshot.hard_links}
-    leader = {path: group[0] for group in snapshot.hard_links for path in group}
+    group_of: dict[str, list[str]] = {}
+
+    def join(paths: Iterable[str]) -> None:
+        """These names are one file, and so are all that were one with any of them."""
+        joined = list(dict.fromkeys(name for path in paths for name in group_of.get(path, [path])))
+        group_of.update(dict.fromkeys(joined, joined))
+
+    for group in snapshot.hard_links:
+        join(group)
     for group in () if base is None else base.hard_links:
         unseen = [p for p in group if not _looked_at(snapshot, p)]
+        join(unseen)
         for path in (p for p in group if unseen and p in snapshot.found and p not in unseen):
-            others = [p for p in unseen if _is_same(p, path, snapshot, inherit, here)]
-            groups.setdefault(leader.setdefault(path, path), [path]).extend(others)
-        if unseen:
-            groups.setdefault(unseen[0], []).extend(unseen)
+            join([path, *(p for p in unseen if _is_same(p, path, snapshot, inherit, here))])
     several = {found.signature.inode: path for path, found in snapshot.found.items() if found.links > 1}
     for path in inherit if several else ():
         seen = None if _looked_at(snapshot, path) or path not in here else several.get(here[path].signature.inode)
         if seen is not None and _is_same(path, seen, snapshot, inherit, here):
-            groups.setdefault(leader.get(seen, seen), [seen]).append(path)
-    return list(groups.values())
+            join([seen, path])
+    return list({id(group): group for group in group_of.values()}.values())
 
 
 def _looked_at(snapshot: Snapshot, path: str) -> bool:
@@ -352,7 +357,10 @@ def _looked_at(snapshot: Snapshot, path: str) -> bool:
 
 
 def _is_same(path: str, seen: str, snapshot: Snapshot, inherit: Mapping[str, FileRecord], here: Mapping[str, Here]) -> bool:
-    """Whether a name that was not looked at was the file that another is when it was, and what is known of both is the same."""
+    """Whether a name that was not looked at was the file that another is when it was, and what is known of both is the same.
+
+    The hash of a large file is known once it was sent: `sound_groups` compares it then.
+    """
     known, found = here.get(path), snapshot.found[seen]
     if known is None or found.links < 2 or known.signature.inode != found.signature.inode:
         return False
@@ -362,7 +370,7 @@ def _is_same(path: str, seen: str, snapshot: Snapshot, inherit: Mapping[str, Fil
     mine = (one.size, one.blake3, one.mode, one.mtime_ns)
     if other is not None:
         return mine == (other.size, other.blake3, other.mode, other.mtime_ns)
-    return new is not None and mine == (new.size, new.blake3, new.mode, new.here.mtime_ns)
+    return new is not None and mine == (new.size, new.blake3 or one.blake3, new.mode, new.here.mtime_ns)
 
 
 def sound_groups(groups: Iterable[Iterable[str]], files: Mapping[str, FileRecord]) -> tuple[tuple[str, ...], ...]:

@@ -199,7 +199,7 @@ def take(
         key: The artifact.
         known: What is known of it.
         folder: An empty folder on the file system of outputs; the copies are made there.
-        scope: Relative paths within it; the empty one is all.
+        scope: Relative paths within it; the empty one is all. A torn file of the base that is gone here is always within it.
         owned: Relative paths that inner artifacts own, left out.
         force: Paths to stage although they are unchanged.
         hash_all: Hash large files here, because they will be compared to the store's.
@@ -211,7 +211,7 @@ def take(
         LocalError: something cannot be read, or the local disk is full.
         Refused: the artifact itself is neither a regular file nor a directory nor a link that is kept.
     """
-    root, scope = workspace.local(key), with_logs(scope)
+    root, scope = workspace.local(key), with_logs((*scope, *_torn_and_gone(workspace, key, known, scope)))
     if known.was_here and "" in scope and lstat_or_none(root) is None and workspace.has_outputs:
         return nothing_left(workspace, key, scope, owned)
     count, begun = workspace.turn()
@@ -229,6 +229,15 @@ def take(
         raise
     except OSError as error:
         raise LocalError(error.errno, f"{error.strerror} (while the local copy was taken)", error.filename) from error
+
+
+def _torn_and_gone(workspace: Workspace, key: Key, known: Known, scope: tuple[str, ...]) -> list[str]:
+    """Torn files of the base that were here and are no more: looked at whatever the scope is.
+
+    As long as a generation carries one on, a fresh machine passes that generation over, with all that is backed up beside it.
+    """
+    torn = [p for p, r in known.files.items() if r.torn and p in known.here and not any(within(p, s) for s in scope)]
+    return [p for p in torn if lstat_or_none(workspace.local(key.join(p))) is None]
 
 
 def nothing_left(workspace: Workspace, key: Key, scope: tuple[str, ...] = ("",), owned: tuple[str, ...] = ()) -> Snapshot:
