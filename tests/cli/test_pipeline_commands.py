@@ -106,6 +106,13 @@ def test_a_failing_stage_is_1_and_one_line(box: Box) -> None:
     assert not (box.root / ONNX).exists()
 
 
+@pytest.mark.torture
+def test_a_conversion_that_the_tolerance_refused_is_made_once_it_allows_more(box: Box) -> None:
+    test_a_failing_stage_is_1_and_one_line(box)
+    assert box.run("run", CONFIG, seconds=120).code == 0
+    assert (box.root / ONNX).exists()
+
+
 def test_run_stops_after_the_time_and_says_so(box: Box) -> None:
     shutil.rmtree(drive_of(box) / "proj")
     done = good(box.run("run", CONFIG, "--stop-after", "0.001s", seconds=120))

@@ -264,6 +264,16 @@ def test_a_command_that_leaves_nothing_in_outputs_has_nothing_to_rehearse(projec
         project.drill()
 
 
+@pytest.mark.parametrize("wrong", ["import sys; sys.exit(3)", pytest.param("pass", marks=pytest.mark.torture)])
+def test_a_command_that_a_drill_refused_is_rehearsed_once_it_is_mended(project: Project, wrong: str) -> None:
+    project.write(wrong)
+    with pytest.raises(CommandFailed, match=r"failed with exit code 3 in|left nothing in outputs/"):
+        project.drill(kills=1)
+    (project.notes / "starts").unlink(missing_ok=True)
+    project.write(GOOD)
+    assert project.drill(kills=1).held
+
+
 def test_a_command_that_gets_no_further_after_a_kill_is_given_up(project: Project) -> None:
     project.write(f"{STEPS}\nif starts > 3: sys.exit('a lock is left')\n{GOOD.removeprefix(STEPS)}")
     report = project.drill(kills=1)

@@ -86,6 +86,10 @@ def test_a_mount_that_fails_is_one_line_that_says_what_to_do(machines: Colab, se
     shown = one_line(attach(machines.machine()))
     assert shown.startswith(f"StoreUnreachable: {machines.mount_point}: Drive ")
     assert said in shown
+    if settings != {"consent": Consent.REFUSED}:  # one of them for the mount's own failures is enough
+        return
+    machines.fake.set(consent=Consent.GIVEN)
+    assert attach(machines.machine(), BACK_UP).end == "done"
 
 
 def test_files_at_the_mount_point_are_told_and_stay(machines: Colab) -> None:

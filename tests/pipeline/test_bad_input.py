@@ -291,6 +291,16 @@ def test_what_cannot_be_is_refused_in_one_line_before_anything_is_written(desk: 
     assert desk.everything() == before
 
 
+def test_a_setting_or_option_that_is_corrected_is_taken_as_if_nothing_had_been_wrong(desk: Desk, template: Path) -> None:
+    for case in {**SETTINGS, **OPTIONS, **RUN_OPTIONS, **FILES}.values():
+        case.settle(desk.root)
+        told_once(desk.run("run", EXPERIMENT, *case.words), *case.says)
+        shutil.rmtree(desk.root / "data")
+        shutil.copytree(template / "data", desk.root / "data")
+        write_settings(desk.root)
+    assert desk.run("run", EXPERIMENT, "--only", "data").code == 0
+
+
 @pytest.mark.parametrize("what", RUN_OPTIONS)
 def test_an_option_of_run_that_cannot_be_is_refused_in_one_line_before_anything_is_written(desk: Desk, what: str) -> None:
     case = RUN_OPTIONS[what]

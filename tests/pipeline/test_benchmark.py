@@ -105,6 +105,9 @@ def test_a_benchmark_of_other_settings_is_refused_and_stays(checkpoint: Path, da
     with pytest.raises(MadeOtherwise, match=r"settings.max_length: 24 then, 12 now; settings.stride: 6 then, 3 now"):
         run(checkpoint, data, place, max_length=12)
     assert place.read_bytes() == before
+    place.rename(tmp_path / "before.json")
+    assert run(checkpoint, data, place, iterations=6)["settings"]["iterations"] == 6
+    assert (tmp_path / "before.json").read_bytes() == before
 
 
 @pytest.mark.parametrize("torn", [b"", b'{"format": 1, "resu', b"[1]", b'{"format": 1}', b"\xff\xfe"])

@@ -145,6 +145,9 @@ def test_a_callback_of_another_signature_is_refused_at_once(machine: Machine, ca
     with pytest.raises(UsageError, match="should be a function of one path"):
         setup_checkpoint_storage(hpo_dir(machine), CONFIG, "micro", restore_from_drive=callback)
     assert not hpo_dir(machine).exists()
+    path, _, resume = setup_checkpoint_storage(hpo_dir(machine), CONFIG, "micro", restore_from_drive=machine.keep.ensure)
+    assert path is not None
+    assert not resume
 
 
 def made_for(checkpoint_path: Path) -> Callable[[], bool]:
@@ -253,6 +256,9 @@ def test_auto_resume_off_refuses_what_is_there(machine: Machine) -> None:
     make_database(hpo_dir(machine) / "micro/study.db")
     with pytest.raises(UsageError, match="auto_resume is false"):
         setup_checkpoint_storage(hpo_dir(machine), {**CONFIG, "auto_resume": False}, "micro")
+    assert setup_checkpoint_storage(hpo_dir(machine), CONFIG, "micro")[2], "auto_resume: true goes on with it"
+    named = {**CONFIG, "auto_resume": False, "storage_path": "{backbone}/{study_name}.db", "study_name": "day"}
+    assert setup_checkpoint_storage(hpo_dir(machine), named, "micro")[2] is False, "another name begins beside it"
 
 
 @pytest.mark.parametrize("given", [{"mlflow_experiment_name": "x"}, {"k_folds": 5}, {"fold_splits_file": Path("folds.json")}])

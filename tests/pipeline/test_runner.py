@@ -140,6 +140,7 @@ def test_other_settings_are_refused_with_the_difference(
     assert said in str(refused.value)
     assert "--fork" in str(refused.value)
     assert machine.tree() == before
+    assert project.run(machine).ran == (), "set back, it is what it was"
 
 
 def test_changed_data_is_refused_on_a_fresh_machine_too(finished: tuple[Project, Machine]) -> None:
@@ -212,6 +213,7 @@ def test_a_stage_that_is_asked_for_alone_says_what_it_lacks(rig: Rig, finished: 
         project.run(machine, only=["conversion"])
     with pytest.raises(UsageError, match="there is no such stage"):
         project.run(machine, only=["convert"])
+    assert project.run(machine, only=["data"]).ran == ("data",)
 
 
 def test_a_record_that_cannot_be_read_is_set_aside_and_comes_back(copied: tuple[Project, Machine]) -> None:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.session.attach import open_keeper
+from holdfast.session.keeper import Keeper
 from holdfast.store.outcomes import Outcome
+from holdfast.store.store import Store
 from holdfast.store.workspace import Workspace
+from tests.bad_input.support import Site
+from tests.bad_input.test_hostile_manifests import sealed_sentinel
 from tests.support import PROJECT, Machine, Rig, make_database, rows_in
 
 
@@ -153,6 +159,60 @@ def test_a_store_that_cannot_be_read_serves_again_once_it_can(kept: Machine, rig
     assert kept.read("outputs/run/model.pt") == b"1"
 
 
+def test_a_store_of_another_format_serves_again_where_the_version_reads_it(kept: Machine, rig: Rig) -> None:
+    sentinel = rig.store / "holdfast.json"
+    ours = sentinel.read_bytes()
+    body = json.loads(ours)["sentinel"] | {"format": 2}
+    sentinel.write_bytes(sealed_sentinel(json.dumps(body, separators=(",", ":"), sort_keys=True)))
+    fresh = rig.machine()
+    found = fresh.keep.ensure("outputs/run")
+    assert found.outcome is Outcome.FAILED
+    assert "upgrade holdfast" in found.error
+    sentinel.write_bytes(ours)  # what the upgraded version reads, this one does
+    assert fresh.keeper().ensure("outputs/run").outcome is Outcome.RESTORED
+
+
+def test_a_store_id_that_is_refused_is_taken_once_it_is_corrected(kept: Machine, rig: Rig) -> None:
+    fresh = rig.machine()
+    plain = fresh.keeper()
+    assert plain.store is not None
+
+    def asks_for(identity: str) -> Keeper:
+        assert plain.store is not None
+        return Keeper(plain.config, Store(plain.store.backend, expected_id=identity), plain.workspace)
+
+    found = asks_for("0" * 32).ensure("outputs/run")
+    assert not found
+    assert "drive.store_id asks for the store" in found.error
+    assert asks_for(json.loads((rig.store / "holdfast.json").read_bytes())["sentinel"]["store"]).ensure("outputs/run")
+
+
+def test_a_part_that_cannot_be_dropped_goes_once_it_is_removed_here_and_backed_up(kept: Machine, rig: Rig) -> None:
+    kept.write("outputs/run/old.pt", "old")
+    assert kept.keep.backup("outputs/run")
+    with refused("it is a part of outputs/run; remove it here and back up"):
+        kept.keep.drop("outputs/run/old.pt")
+    (kept.outputs / "run/old.pt").unlink()
+    assert kept.keep.backup("outputs/run")
+    fresh = rig.machine()
+    assert fresh.keep.ensure("outputs/run")
+    assert fresh.tree("outputs/run") == {"model.pt": b"1"}
+    kept.keep.drop("outputs/run")
+    assert rig.machine().keep.ensure("outputs/run").outcome is Outcome.ABSENT
+
+
+def test_a_drive_that_the_doctor_calls_bad_is_replaced_by_another_folder(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    box = site.box()
+    assert box.run("doctor", "--drive", str(site.folder / "gone")).code == 1
+    other = site.folder / "other"
+    other.mkdir()
+    assert box.run("doctor", "--drive", str(other)).code == 0
+    box.write("outputs/run/model.pt", "1")
+    assert box.run("backup", "outputs/run", "--drive", str(other)).code == 0
+    assert site.box().run("ensure", "outputs/run", "--drive", str(other)).code == 0
+
+
 def test_a_workspace_begins_with_another_store_once_its_memory_is_deleted(kept: Machine, rig: Rig) -> None:
     rig.store.rename(rig.folder / "away")
     other = rig.machine()
@@ -166,9 +226,12 @@ def test_a_workspace_begins_with_another_store_once_its_memory_is_deleted(kept: 
     assert rig.machine().keep.ensure("outputs/run")
 
 
-def test_what_is_deleted_from_the_store_for_good_is_absent_once_memory_and_mark_are_deleted(kept: Machine, rig: Rig) -> None:
+@pytest.mark.parametrize("damaged", [False, True])
+def test_what_is_deleted_from_the_store_for_good_is_absent_once_memory_and_mark_are_deleted(
+    kept: Machine, rig: Rig, damaged: bool
+) -> None:
     for manifest in rig.manifests():
-        manifest.unlink()
+        manifest.write_bytes(b"torn") if damaged else manifest.unlink()
     shutil.rmtree(kept.outputs)
     found = kept.keeper().ensure("outputs/run")
     assert found.outcome is Outcome.FAILED
@@ -177,6 +240,8 @@ def test_what_is_deleted_from_the_store_for_good_is_absent_once_memory_and_mark_
     for place in rig.store.iterdir():
         if place.is_dir() and place.name not in ("generations", "outputs"):
             shutil.rmtree(place)
+    for manifest in rig.manifests():  # one that stays damaged could hold it, so it goes as well
+        manifest.unlink()
     found = kept.keeper().ensure("outputs/run")
     assert found.outcome is Outcome.ABSENT, found.error
     kept.write("outputs/run/model.pt", "2")
