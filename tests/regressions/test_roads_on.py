@@ -248,6 +248,18 @@ def test_what_is_deleted_from_the_store_for_good_is_absent_once_memory_and_mark_
     assert kept.keeper().backup("outputs/run")
 
 
+def test_where_every_generation_is_damaged_a_new_backup_is_the_road_on(kept: Machine, rig: Rig) -> None:
+    for manifest in rig.manifests():
+        manifest.write_bytes(b"torn")
+    fresh = rig.machine()
+    assert fresh.keep.ensure("outputs/run").outcome is Outcome.FAILED
+    fresh.write("outputs/run/model.pt", "2")
+    assert fresh.keeper().backup("outputs/run")
+    another = rig.machine()
+    assert another.keep.ensure("outputs/run").outcome is Outcome.RESTORED
+    assert another.tree() == {"run/model.pt": b"2"}
+
+
 # -- this machine ------------------------------------------------------------------------------------------------------------
 
 
