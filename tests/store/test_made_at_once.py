@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +15,7 @@ from holdfast.session.config import Config
 from holdfast.session.keeper import Keeper
 from holdfast.store.backend import Backend, Source
 from holdfast.store.backoff import Backoff
-from holdfast.store.directory import DirectoryBackend
+from holdfast.store.directory import DirectoryBackend, as_store_error
 from holdfast.store.drivefs import DriveBackend
 from holdfast.store.identity import parse_sentinel, sentinel_bytes
 from holdfast.store.outcomes import Outcome
@@ -199,6 +201,54 @@ def test_first_backups_at_once_on_drive_lose_nothing_and_both_go_on(tmp_path: Pa
 def test_a_hundred_races_on_drive(tens: int, tmp_path: Path, mount: Mount) -> None:
     for seed in range(tens * 10, tens * 10 + 10):
         race_on_drive(seed, tmp_path / str(seed), mount)
+
+
+# -- mounts that have no better word for it ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EPERM], ids=["as rclone says it", "as sshfs says it"])
+@pytest.mark.parametrize("other", ["0123456789abcdef" * 2, ""], ids=["another store is there", "nothing is there"])
+def test_a_sentinel_that_a_mount_refuses_to_two_at_once_is_written_or_gone_on_with(number: int, other: str, tmp_path: Path) -> None:
+    """sshfs 3.7.3 answers EPERM where another client made the file first, rclone 1.60.1 EIO where both write it."""
+    refused = []
+
+    def refuses(operation: str, path: str) -> None:
+        if operation == "create" and path == "holdfast.json" and not refused:
+            refused.append(path)
+            if other:
+                (tmp_path / PROJECT / path).write_bytes(sentinel_bytes(other))
+            raise as_store_error(OSError(number, os.strerror(number)), path)
+
+    work = tmp_path / "ann/outputs/run/file"
+    work.parent.mkdir(parents=True)
+    work.write_text("work")
+    ann = keeper(tmp_path / "ann", Faulty(DirectoryBackend(tmp_path, PROJECT), refuses), Path("/nowhere"))
+    assert ann.backup("outputs/run")
+    assert refused
+    identity = parse_sentinel((tmp_path / PROJECT / "holdfast.json").read_bytes(), "")
+    assert identity == other or not other
+    assert ann.workspace.known_store(str(tmp_path / PROJECT)) == identity
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["nothing is there", "the folder is there"])
+@pytest.mark.parametrize("moment", range(1, 9))
+def test_who_looks_while_another_makes_the_store_looks_once_more(moment: int, begun: bool, tmp_path: Path) -> None:
+    made = keeper(tmp_path / "ann", DirectoryBackend(tmp_path, PROJECT), Path("/nowhere"))
+    work = tmp_path / "ann/outputs/run/file"
+    work.parent.mkdir(parents=True)
+    work.write_text("work")
+    if begun:
+        (tmp_path / PROJECT / "generations").mkdir(parents=True)
+    seen: list[str] = []
+
+    def makes(operation: str, path: str) -> None:
+        seen.append(operation)
+        if len(seen) == moment:
+            assert made.backup("outputs/run")
+
+    bob = keeper(tmp_path / "bob", Faulty(DirectoryBackend(tmp_path, PROJECT), makes), Path("/nowhere"))
+    assert bob.status() is not None
+    assert bob.ensure("outputs/run").outcome is (Outcome.RESTORED if len(seen) >= moment else Outcome.ABSENT)
 
 
 # -- who was locked out by an earlier version, or by a mount on which both take the name ------------------------------------

@@ -5,6 +5,7 @@ Absence must be proven here, because whatever is called absent gets made again.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import secrets
@@ -12,7 +13,17 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from holdfast.errors import Corrupt, CutOff, NewerFormat, StoreExists, StoreFull, StoreNotFound, StoreUnreachable, StoreUnreadable
+from holdfast.errors import (
+    Corrupt,
+    CutOff,
+    NewerFormat,
+    StoreError,
+    StoreExists,
+    StoreFull,
+    StoreNotFound,
+    StoreUnreachable,
+    StoreUnreadable,
+)
 from holdfast.store import names
 from holdfast.store.backend import Backend, Entry
 from holdfast.store.identity import MAX_SENTINEL_BYTES, parse_sentinel, sentinel_bytes
@@ -27,6 +38,8 @@ log = logging.getLogger(__name__)
 _BEING_WRITTEN = (0.05, 0.1, 0.2, 0.4, 0.8)
 #: What a look by name and a listing say at once may differ while another machine makes the store; so often it is looked again.
 _BEING_MADE = (0.05, 0.1, 0.2, 0.4)
+#: A sentinel that a mount refuses without saying why, as where two machines write it at once, is written again so much later.
+_REFUSED = (0.1, 0.3)
 #: A test file that another machine clears away, because it makes the store too, is written again so often.
 _PROBES = 4
 
@@ -70,12 +83,23 @@ class StoreFolder:
     def look(self, *, tell: bool = True) -> View:
         """Examine the store: one read and one listing where its sentinel is in order.
 
+        Where two looks contradict each other, because another thread or machine is making the store, it is looked once more.
+
         Args:
             tell: Warn, once, where there is none and a backup would make one.
 
         Raises:
             StoreUnreadable: it cannot be told what is there; nothing may be taken for absent.
         """
+        for wait in _BEING_MADE:
+            try:
+                return self._look(tell=tell)
+            except _Contradiction as error:
+                log.debug("looking again (%s)", error)
+            self._sleep(wait)
+        return self._look(tell=tell)
+
+    def _look(self, *, tell: bool) -> View:
         self._listed.clear()
         self.backend.check()
         problem: str | None = None
@@ -102,20 +126,6 @@ class StoreFolder:
         self._check_expected(store_id)
         found, strays = self._list_generations(GENERATIONS)
         return View(Presence.STORE, store_id, found, strays)
-
-    def look_to_write(self) -> View:
-        """As `look`, for a backup: where two looks contradict each other because another machine is making the store, once more.
-
-        Raises:
-            StoreUnreadable: it cannot be told what is there.
-        """
-        for wait in _BEING_MADE:
-            try:
-                return self.look()
-            except _Contradiction as error:
-                log.debug("looking again (%s)", error)
-            self._sleep(wait)
-        return self.look()
 
     def knock(self, root: str | None = None) -> bool:
         """Make the store folder, or the manifests' folder in it, or that of the payload, where none is shown.
@@ -174,7 +184,7 @@ class StoreFolder:
                 self.backend.location,
                 store_id,
             )
-            return self.look_to_write()
+            return self.look()
         log.warning("a new store was created at %s (store_id: %s)", self.backend.location, store_id)
         return replace(view, presence=Presence.STORE, store_id=store_id, sentinel_problem=None)
 
@@ -305,16 +315,17 @@ class StoreFolder:
             StoreUnreadable: something was safe here once, or a second listing says otherwise.
         """
         self._check_expected(None)
-        if self.exists(names.ARTIFACTS):
+        safe_once = self.exists(names.ARTIFACTS)
+        if self._list_generations(GENERATIONS) != (found, strays):
+            raise _Contradiction(
+                errno.EIO, f"two listings of {GENERATIONS}/ contradict each other; try again", self.backend.location
+            )
+        if safe_once:
             raise StoreUnreadable(
                 errno.EIO,
                 f"{problem}, and no manifest in {GENERATIONS}/ can be read, although backups were safe here once: look at the "
                 "folder in a browser, and into the trash; if they are gone for good, rename the folder and run again",
                 self.backend.location,
-            )
-        if self._list_generations(GENERATIONS) != (found, strays):
-            raise _Contradiction(
-                errno.EIO, f"two listings of {GENERATIONS}/ contradict each other; try again", self.backend.location
             )
         begun = bool(found or strays) or self.exists(SENTINEL)  # else somebody only looked (`knock`)
         return View(Presence.PLAIN, None, found, strays, sentinel_problem=problem if begun else None)
@@ -372,19 +383,32 @@ class StoreFolder:
         Gives the identity that counts: what lies there in the end, which another machine may have written.
         """
         content = sentinel_bytes(store_id)
-        for last in (False, False, True):
+        for wait in (*_REFUSED, None):
             try:
                 self.backend.create(SENTINEL, lambda: (content,))
                 self.backend.flush()
                 return self._read_sentinel()
+            except (StoreFull, StoreUnreachable):
+                raise
             except StoreExists:
                 found = self._sentinel_of_another()
                 if found is not None:
                     return found
                 self.backend.remove(SENTINEL)
             except (StoreNotFound, Corrupt):  # another machine took it for torn, and writes its own
-                if last:
+                if wait is None:
                     raise
+            except (
+                StoreError
+            ) as error:  # some mounts have no better word where two make one file at once (sshfs: EPERM, rclone: EIO)
+                with contextlib.suppress(StoreError):
+                    found = self._sentinel_of_another()
+                    if found is not None:
+                        return found
+                if wait is None:
+                    raise
+                log.debug("writing %s again (%s)", SENTINEL, error)
+                self._sleep(wait * (1 + secrets.randbelow(100) / 100))  # two that meet again would refuse each other again
         self.backend.create(SENTINEL, lambda: (content,))
         self.backend.flush()
         return self._read_sentinel()

@@ -169,7 +169,7 @@ def look(store: Store, workspace: Workspace, *, create: bool = False, only_shown
     Raises:
         StoreUnreadable: the store that was here is not, which is a broken mount or another account, not absence.
     """
-    view = store.look_to_write() if create else store.look(tell=not only_shown)
+    view = store.look(tell=create or not only_shown)
     known = workspace.known_store(store.backend.location)
     if known is not None and known != view.store_id and not _made_at_once(store, workspace, view, known):
         raise StoreUnreadable(
@@ -183,7 +183,7 @@ def look(store: Store, workspace: Workspace, *, create: bool = False, only_shown
     if create:
         with telling_room(store, _FIRST_BYTES):
             if view.presence is not Presence.STORE and store.memory.shows_made and store.knock():
-                view = store.look_to_write()
+                view = store.look()
             view = store.prepare(view)
     else:
         view = store.look_wider(view)
