@@ -230,9 +230,11 @@ def test_a_sentinel_that_a_mount_refuses_to_two_at_once_is_written_or_gone_on_wi
     assert ann.workspace.known_store(str(tmp_path / PROJECT)) == identity
 
 
+@pytest.mark.parametrize("who", ["ann", "bob"])
 @pytest.mark.parametrize("begun", [False, True], ids=["nothing is there", "the folder is there"])
 @pytest.mark.parametrize("moment", range(1, 9))
-def test_who_looks_while_another_makes_the_store_looks_once_more(moment: int, begun: bool, tmp_path: Path) -> None:
+def test_who_looks_while_another_makes_the_store_looks_once_more(moment: int, begun: bool, who: str, tmp_path: Path) -> None:
+    """Another machine, or another thread of this one, of which the workspace is the same."""
     made = keeper(tmp_path / "ann", DirectoryBackend(tmp_path, PROJECT), Path("/nowhere"))
     work = tmp_path / "ann/outputs/run/file"
     work.parent.mkdir(parents=True)
@@ -246,9 +248,10 @@ def test_who_looks_while_another_makes_the_store_looks_once_more(moment: int, be
         if len(seen) == moment:
             assert made.backup("outputs/run")
 
-    bob = keeper(tmp_path / "bob", Faulty(DirectoryBackend(tmp_path, PROJECT), makes), Path("/nowhere"))
-    assert bob.status() is not None
-    assert bob.ensure("outputs/run").outcome is (Outcome.RESTORED if len(seen) >= moment else Outcome.ABSENT)
+    looking = keeper(tmp_path / who, Faulty(DirectoryBackend(tmp_path, PROJECT), makes), Path("/nowhere"))
+    assert looking.status() is not None
+    if who == "bob":
+        assert looking.ensure("outputs/run").outcome is (Outcome.RESTORED if len(seen) >= moment else Outcome.ABSENT)
 
 
 # -- who was locked out by an earlier version, or by a mount on which both take the name ------------------------------------
@@ -315,3 +318,18 @@ def test_another_store_in_which_nothing_of_this_machine_lies_is_still_refused(ri
     assert other.keep.backup("outputs/run")
     assert "met the store" in machine.keeper().ensure("outputs/run/b").error
     assert not backs_up(machine)
+
+
+def test_a_folder_that_is_made_while_it_is_listed_is_no_other_thing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend, scandir = DirectoryBackend(tmp_path, PROJECT), os.scandir
+    (tmp_path / PROJECT).mkdir()
+
+    def made_right_after(place: Path) -> object:
+        monkeypatch.undo()
+        with pytest.raises(FileNotFoundError):
+            scandir(place)
+        os.mkdir(place)
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(place))
+
+    monkeypatch.setattr(os, "scandir", made_right_after)
+    assert backend.list("generations") == []

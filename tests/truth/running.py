@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tempfile
 import time
@@ -53,6 +54,18 @@ class Outcome:
         return dict(sorted(kinds.items(), key=lambda k: -k[1]))
 
 
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """What thousands of sessions log is of no use to anybody."""
+    logger = logging.getLogger("holdfast")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
 def run(
     seeds: Iterable[int],
     *,
@@ -75,8 +88,7 @@ def run(
         say: Is told of each that is found.
     """
     outcome, dices = Outcome(), {}
-    logging.getLogger("holdfast").setLevel(logging.CRITICAL + 1)
-    with tempfile.TemporaryDirectory(prefix="holdfast-truth-") as folder:
+    with _silent(), tempfile.TemporaryDirectory(prefix="holdfast-truth-") as folder:
         crew = Crew()
 
         def sessions() -> Iterator[Session]:
@@ -103,8 +115,7 @@ def run(
 
 def replay(moves: Sequence[Move], crew: Crew, *, background: bool, stops: bool = True) -> list[Violation]:
     """Do these moves, and no others, to the end or to the first violation."""
-    logging.getLogger("holdfast").setLevel(logging.CRITICAL + 1)
-    with tempfile.TemporaryDirectory(prefix="holdfast-truth-") as folder:
+    with _silent(), tempfile.TemporaryDirectory(prefix="holdfast-truth-") as folder:
         session = Session(Path(folder) / "replay", crew, lambda _: moves, background=background, stops=stops)
         for _ in follow([session], 1):
             pass

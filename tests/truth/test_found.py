@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -231,3 +232,36 @@ def test_what_changed_of_a_file_but_its_content_while_it_waits_goes_with_it(
     assert fresh.keeper().ensure("outputs")
     came, was = (fresh.root / "outputs/run/w.bin").stat(), place.stat()
     assert (came.st_mode, came.st_mtime_ns, came.st_nlink) == (was.st_mode, was.st_mtime_ns, was.st_nlink)
+
+
+@pytest.fixture
+def removed(rig: Rig) -> tuple[Background, Path]:
+    """Of two files one is removed, and a copy that knows of it waits for a drive that takes nothing."""
+    background = Background(rig)
+    gone = background.machine.write("outputs/run/gone.bin", "gone")
+    background.machine.write("outputs/run/kept.bin", "kept")
+    background.keeper.backup("outputs/run")
+    background.keeper.flush(30)
+    background.drive.refuses["generations/"] = errno.EIO
+    gone.unlink()
+    background.machine.write("outputs/run/new.bin", "new")
+    background.keeper.backup("outputs/run")
+    return background, gone
+
+
+def test_what_came_back_while_a_copy_waits_in_which_it_is_gone_counts_as_not_safe(removed: tuple[Background, Path]) -> None:
+    background, gone = removed
+    assert background.keeper.ensure("outputs/run")  # from the generation that is there so far
+    assert gone.exists()
+    assert [(str(row.key), row.unsaved) for row in background.keeper.status()] == [("outputs/run", 2)]
+    background.drive.refuses.clear()
+    background.keeper.flush(30)
+    assert [(str(row.key), row.unsaved) for row in background.keeper.status()] == [("outputs/run", 1)]
+
+
+def test_what_was_removed_before_a_backup_that_waits_does_not_come_back(removed: tuple[Background, Path]) -> None:
+    background, gone = removed
+    background.drive.refuses.clear()
+    assert background.keeper.ensure("outputs/run")
+    assert not gone.exists()
+    assert background.keeper.status().safe

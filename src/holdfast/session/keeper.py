@@ -167,8 +167,8 @@ class Keeper:
         if side is None:
             raise UsageError(f'prefer is {prefer!r}; give "store" or "local", or leave it out')
         key = self.workspace.key(path)
-        if self.worker is not None and lstat_or_none(self.workspace.local(key)) is None:
-            self.settle()  # it may have been removed here after a backup that is still in the queue
+        if self.worker is not None and (lstat_or_none(self.workspace.local(key)) is None or self.worker.takes_away(key)):
+            self.settle()  # it, or a part of it, may have been removed here after a backup that is still in the queue
         return ensure(self.store, self.workspace, key, self._progress, side)
 
     def require(self, path: str | PurePath) -> Path:
@@ -477,8 +477,9 @@ class Keeper:
         Raises:
             StoreError: it cannot be told now.
         """
+        waiting = [] if self.worker is None else self.worker.snapshots()  # first: what is sent meanwhile is remembered by then
         view = None if self.store is None else look(self.store, self.workspace)
-        found = reports.status(self.store, view, self.workspace)
+        found = reports.status(self.store, view, self.workspace, waiting=waiting)
         told = "" if self.store is None else kind_of(Path(self.store.backend.location)).told
         return Status(tuple(found), **self._where(), space=self._space(), time=time.time(), queue=self.queue, told=told)
 

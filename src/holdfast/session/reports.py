@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 import functools
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from holdfast.store.manifest import Kind, Manifest
 from holdfast.store.names import ManifestName
 from holdfast.store.records import Here, Record, Signature, looked_at
 from holdfast.store.scan import Found, Scan, walk
+from holdfast.store.snapshot import Snapshot
 from holdfast.store.store import Store
 from holdfast.store.unproven import changed_unseen
 from holdfast.store.view import State, View
@@ -174,16 +175,34 @@ def _is_ahead(view: View, workspace: Workspace, head: Manifest) -> bool:
 
 
 def status(
-    store: Store | None, view: View | None, workspace: Workspace, clock: Callable[[], float] = time.time
+    store: Store | None,
+    view: View | None,
+    workspace: Workspace,
+    clock: Callable[[], float] = time.time,
+    waiting: Sequence[Snapshot] = (),
 ) -> list[ArtifactStatus]:
-    """Every artifact, and every file in outputs that no artifact holds."""
+    """Every artifact, and every file in outputs that no artifact holds.
+
+    Args:
+        store: The store, if any.
+        view: A look at it.
+        workspace: What is here.
+        clock: Unix seconds.
+        waiting: Copies that wait to be sent, oldest first. What came back since and is gone in them will not be in the store.
+    """
     known = artifacts(store, view, workspace)
-    rows = [_artifact(store, view, workspace, key, known, clock()) for key in sorted(known)]
+    rows = [_artifact(store, view, workspace, key, known, clock(), [s for s in waiting if s.key == key]) for key in sorted(known)]
     return rows + _untracked(workspace, known, clock())
 
 
 def _artifact(
-    store: Store | None, view: View | None, workspace: Workspace, key: Key, known: Iterable[Key], now: float
+    store: Store | None,
+    view: View | None,
+    workspace: Workspace,
+    key: Key,
+    known: Iterable[Key],
+    now: float,
+    waiting: Sequence[Snapshot],
 ) -> ArtifactStatus:
     record = workspace.record(key) if view is None else workspace.record_in(key, view)
     inner = tuple(key.relative(k) for k in known if k != key and key.covers(k))
@@ -192,6 +211,7 @@ def _artifact(
     changed = [p for p, f in found.items() if _differs(workspace, key, p, f, record)]
     unproven = [p for p in found.keys() - set(changed) if record.here[p].signature == found[p].signature]
     changed += sorted(changed_unseen(workspace, key, unproven, record))
+    changed += [p for p in found.keys() - set(changed) if _goes(p, waiting)]
     heads: list[Manifest] = []
     debris = 0
     durability = ""
@@ -242,6 +262,12 @@ def _artifact(
         left_out=scan.left_out,
         dropped=head is not None and head.kind is Kind.DROPPED,
     )
+
+
+def _goes(path: str, waiting: Sequence[Snapshot]) -> bool:
+    """Whether the last copy that looked at a path found nothing there."""
+    last = next((s for s in reversed(waiting) if s.covers(path)), None)
+    return last is not None and path not in last.found
 
 
 def _torn(base: Manifest, found: Collection[str], changed: Collection[str], *, passed_over: bool) -> dict[str, str]:

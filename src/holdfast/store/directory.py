@@ -61,6 +61,12 @@ def _close_quietly(handle: int) -> None:
         os.close(handle)
 
 
+def _mode_of(path: Path) -> int | None:
+    with contextlib.suppress(OSError):
+        return os.lstat(path).st_mode
+    return None
+
+
 class DirectoryBackend:
     """A store folder below an existing folder.
 
@@ -156,7 +162,10 @@ class DirectoryBackend:
         try:
             return self._call(folder, scan)
         except StoreNotFound as error:
-            if os.path.lexists(self._path(folder)):  # a file, or a link to a disk that is unplugged: not absence
+            found = _mode_of(self._path(folder))
+            if found is not None and stat.S_ISDIR(found):  # made this very moment
+                return self._call(folder, scan)
+            if found is not None:  # a file, or a link to a disk that is unplugged: not absence
                 raise StoreUnreadable(
                     errno.ENOTDIR, "a folder should be here, and something else is", self._shown(folder)
                 ) from error

@@ -169,8 +169,8 @@ def look(store: Store, workspace: Workspace, *, create: bool = False, only_shown
     Raises:
         StoreUnreadable: the store that was here is not, which is a broken mount or another account, not absence.
     """
+    known = workspace.known_store(store.backend.location)  # first: a backup of this session may make the store meanwhile
     view = store.look(tell=create or not only_shown)
-    known = workspace.known_store(store.backend.location)
     if known is not None and known != view.store_id and not _made_at_once(store, workspace, view, known):
         raise StoreUnreadable(
             errno.ENOENT,

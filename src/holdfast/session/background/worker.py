@@ -39,7 +39,7 @@ from holdfast.store.outcomes import BackedUp
 from holdfast.store.progress import Silent
 from holdfast.store.queued import Queued, expected, merge
 from holdfast.store.restore import describe
-from holdfast.store.snapshot import take
+from holdfast.store.snapshot import Snapshot, take
 from holdfast.store.view import Presence, View
 from holdfast.store.workspace import local_errors, lstat_or_none
 
@@ -233,6 +233,21 @@ class Worker:
         """What waits, and what went wrong."""
         with self._changed:
             return self._queue()
+
+    def snapshots(self) -> list[Snapshot]:
+        """The copies that wait, oldest first."""
+        with self._changed:
+            return [queued.snapshot for queued in self._line]
+
+    def takes_away(self, key: Key) -> bool:
+        """Whether a copy that waits found something gone here, at or below a key, that the store still has."""
+        for snapshot in self.snapshots():
+            if not (snapshot.key.covers(key) or key.covers(snapshot.key)):
+                continue
+            base = self._backups.workspace.record(snapshot.key).base
+            if base is not None and any(path not in snapshot.found and snapshot.covers(path) for path in base.files):
+                return True
+        return False
 
     def results(self, results: Sequence[BackedUp]) -> list[BackedUp]:
         """What queued backups came to, as far as they have been sent."""
