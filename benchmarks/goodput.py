@@ -24,7 +24,7 @@ from holdfast.session.attach import open_keeper
 from holdfast.session.keeper import Keeper
 from holdfast.simulator import SimulatedDrive
 from holdfast.simulator.uploads import Pace
-from holdfast.store.progress import Silent
+from holdfast.store.transfer.progress import Silent
 
 HERE = Path(__file__).parent
 MINUTE = 60.0

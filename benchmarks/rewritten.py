@@ -22,12 +22,12 @@ from holdfast.errors import StoreUnreachable
 from holdfast.session.background.worker import Worker
 from holdfast.session.config import Config
 from holdfast.session.keeper import Keeper
-from holdfast.store.directory import DirectoryBackend
-from holdfast.store.local.apart import Apart
-from holdfast.store.local.guard import Guard
+from holdfast.store.apart.job import Apart
+from holdfast.store.backends.directory import DirectoryBackend
+from holdfast.store.backends.wrappers import Faulty
+from holdfast.store.copies.guard import Guard
+from holdfast.store.local.workspace import Workspace
 from holdfast.store.store import Store
-from holdfast.store.workspace import Workspace
-from holdfast.store.wrappers import Faulty
 
 HERE = Path(__file__).parent
 MIB = 1 << 20

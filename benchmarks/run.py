@@ -23,13 +23,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import holdfast
+from holdfast.platform import file_system
 from holdfast.session.config import load_config
 from holdfast.session.keeper import Keeper
-from holdfast.store.directory import DirectoryBackend
-from holdfast.store.platform import file_system
+from holdfast.store.backends.directory import DirectoryBackend
+from holdfast.store.backends.wrappers import Counting
+from holdfast.store.local.workspace import Workspace
 from holdfast.store.store import Store
-from holdfast.store.workspace import Workspace
-from holdfast.store.wrappers import Counting
 
 HERE = Path(__file__).parent
 DATA = "outputs/data"

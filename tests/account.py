@@ -13,11 +13,11 @@ from typing import Any
 from holdfast.session.config import Config
 from holdfast.session.keeper import Keeper
 from holdfast.simulator import SimulatedDrive
-from holdfast.store.backend import Backend
-from holdfast.store.drivefs import DriveBackend
+from holdfast.store.backends.backend import Backend
+from holdfast.store.backends.drive import DriveBackend
+from holdfast.store.backends.wrappers import Bounded, Fault, Faulty
+from holdfast.store.local.workspace import Workspace
 from holdfast.store.store import Store
-from holdfast.store.workspace import Workspace
-from holdfast.store.wrappers import Bounded, Fault, Faulty
 from tests.support import read_tree
 
 PROJECT = "proj"

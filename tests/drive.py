@@ -13,10 +13,10 @@ from holdfast.session.config import Config
 from holdfast.session.keeper import Keeper
 from holdfast.simulator import SimulatedDrive
 from holdfast.simulator.mounting import unmount
-from holdfast.store.drivefs import DriveBackend
+from holdfast.store.backends.drive import DriveBackend
+from holdfast.store.backends.wrappers import Bounded
+from holdfast.store.local.workspace import Workspace
 from holdfast.store.store import Store
-from holdfast.store.workspace import Workspace
-from holdfast.store.wrappers import Bounded
 
 Mount = Callable[..., SimulatedDrive]
 

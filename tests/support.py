@@ -12,11 +12,11 @@ from pathlib import Path
 
 from holdfast.session.config import Config
 from holdfast.session.keeper import Keeper
-from holdfast.store.backend import Backend
-from holdfast.store.directory import DirectoryBackend
+from holdfast.store.backends.backend import Backend
+from holdfast.store.backends.directory import DirectoryBackend
+from holdfast.store.backends.wrappers import Counting
+from holdfast.store.local.workspace import Workspace
 from holdfast.store.store import Store
-from holdfast.store.workspace import Workspace
-from holdfast.store.wrappers import Counting
 
 PROJECT = "proj"
 Tree = Mapping[str, bytes]

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
         restore_if_missing,
     )
     from holdfast.session.keeper import Backup, Keeper
-    from holdfast.store.backend import Durability
-    from holdfast.store.outcomes import BackedUp, Outcome, Restored
+    from holdfast.store.backends.backend import Durability
+    from holdfast.store.reporting.outcomes import BackedUp, Outcome, Restored
 
 __all__ = [
     "BACKUP_ENABLED",
@@ -48,9 +48,9 @@ __all__ = [
 #: Where each public name lives. It is loaded when it is first used, so that a process that needs none of them, such as the
 #: simulator, starts sooner.
 _HOMES = {
-    **dict.fromkeys(("BackedUp", "Outcome", "Restored"), "holdfast.store.outcomes"),
+    **dict.fromkeys(("BackedUp", "Outcome", "Restored"), "holdfast.store.reporting.outcomes"),
     **dict.fromkeys(("Backup", "Keeper"), "holdfast.session.keeper"),
-    "Durability": "holdfast.store.backend",
+    "Durability": "holdfast.store.backends.backend",
 }
 
 

@@ -18,9 +18,9 @@ from typing import Any
 
 from blake3 import blake3
 
-from holdfast.store.identity import sentinel_bytes
-from holdfast.store.keys import Key
-from holdfast.store.names import key_code
+from holdfast.store.format.keys import Key
+from holdfast.store.format.names import key_code
+from holdfast.store.format.sentinel import sentinel_bytes
 
 #: No command of these tests has work for more than a second. One that takes this long hangs.
 HANG_SECONDS = 20

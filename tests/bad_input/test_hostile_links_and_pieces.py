@@ -13,10 +13,10 @@ import pytest
 
 from holdfast.errors import Corrupt
 from holdfast.session.attach import open_keeper
-from holdfast.store.keys import Key
-from holdfast.store.manifest import parse
-from holdfast.store.names import CommitId, ManifestName, key_code
-from holdfast.store.outcomes import Outcome
+from holdfast.store.format.keys import Key
+from holdfast.store.format.manifest import parse
+from holdfast.store.format.names import CommitId, ManifestName, key_code
+from holdfast.store.reporting.outcomes import Outcome
 from tests.bad_input.support import Box, Forge, Site, commit_id, digest, everything_in, good, member, refused, seal, sound, tar_of
 
 OLD = {"a.txt": b"sound", "sub/b.txt": b"sound as well"}

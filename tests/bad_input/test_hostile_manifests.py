@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from holdfast.session.attach import open_keeper
-from holdfast.store.outcomes import Outcome
-from holdfast.store.view import State
+from holdfast.store.looking.view import State
+from holdfast.store.reporting.outcomes import Outcome
 from tests.bad_input.support import (
     STORE_ID,
     Box,

@@ -23,8 +23,8 @@ PASSING_ON = {
     ("session/functions.py", "error"): 2,
     ("session/keeper.py", "result.error"): 2,
     ("session/keeper.py", "result.problem()"): 1,
-    ("store/choose.py", "text"): 1,
-    ("store/local/guard.py", "line"): 1,
+    ("store/deciding/choose.py", "text"): 1,
+    ("store/copies/guard.py", "line"): 1,
 }
 
 #: Texts of errors that no person sees as they are, by their longest fragment, with the reason.

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from holdfast.store.names import GENERATIONS
-from holdfast.store.outcomes import Outcome
+from holdfast.store.format.names import GENERATIONS
+from holdfast.store.reporting.outcomes import Outcome
 from tests.faults.scenarios import Kind, Prepared, read_logical_of
 from tests.faults.site import ARTIFACT, Site, Tree, read_logical, read_tree
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.session.keeper import Keeper
-from holdfast.store.view import State
+from holdfast.store.looking.view import State
 from tests.faults.site import ARTIFACT, Site, Tree, read_database, read_logical, read_tree
 
 BIG = 1_500_000

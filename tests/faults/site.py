@@ -22,8 +22,8 @@ from holdfast.session.attach import open_keeper
 from holdfast.session.keeper import Keeper
 from holdfast.simulator import SimulatedDrive
 from holdfast.simulator.tree import ALIAS
-from holdfast.store.progress import Silent
-from holdfast.store.workspace import STATE_FOLDER, Workspace
+from holdfast.store.local.workspace import STATE_FOLDER, Workspace
+from holdfast.store.transfer.progress import Silent
 
 ARTIFACT = "outputs/run"
 #: One transfer at a time keeps every call in the main thread, so that the n-th call is the same one in every run.

@@ -29,11 +29,11 @@ from blake3 import blake3
 from holdfast.errors import StoreUnreachable
 from holdfast.session.config import Config
 from holdfast.session.keeper import Keeper
-from holdfast.store.backend import Backend
-from holdfast.store.directory import DirectoryBackend
+from holdfast.store.backends.backend import Backend
+from holdfast.store.backends.directory import DirectoryBackend
+from holdfast.store.backends.wrappers import Faulty
+from holdfast.store.local.workspace import Workspace
 from holdfast.store.store import Store
-from holdfast.store.workspace import Workspace
-from holdfast.store.wrappers import Faulty
 
 PROJECT = "proj"
 

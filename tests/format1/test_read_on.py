@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from blake3 import blake3
 
-from holdfast.store.outcomes import Outcome
-from holdfast.store.view import State
+from holdfast.store.looking.view import State
+from holdfast.store.reporting.outcomes import Outcome
 from tests.support import Machine, make_database, rows_in
 
 STORES = Path(__file__).with_name("stores")

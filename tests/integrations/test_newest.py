@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers.trainer_utils import rotate_checkpoints, sort_checkpoints
 
-from holdfast.store.outcomes import Outcome
+from holdfast.store.reporting.outcomes import Outcome
 from tests.support import Rig
 
 HOUR_NS = 3_600_000_000_000

@@ -15,8 +15,8 @@ from holdfast.integrations import checkpoints
 from holdfast.integrations.resuming import Wanted, clear_the_way, search
 from holdfast.integrations.trainer import resume_from
 from holdfast.integrations.watching import Copies
-from holdfast.store.backend import Backend
-from holdfast.store.wrappers import Faulty
+from holdfast.store.backends.backend import Backend
+from holdfast.store.backends.wrappers import Faulty
 from tests.integrations.sealed import (
     MADE_FROM,
     Harm,

@@ -19,9 +19,9 @@ from pathlib import Path
 from holdfast.errors import NotBackedUp
 from holdfast.session.attach import open_keeper
 from holdfast.session.keeper import Keeper
-from holdfast.store.manifest import Manifest
-from holdfast.store.progress import Silent
+from holdfast.store.format.manifest import Manifest
 from holdfast.store.restore import look
+from holdfast.store.transfer.progress import Silent
 from tests.live.writers import NEEDS, PROGRAMS, Beat
 
 _START_SECONDS = 120

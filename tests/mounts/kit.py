@@ -261,7 +261,7 @@ class Site:
 KILLED = """
 import os, signal, sys
 from holdfast.session.attach import open_keeper
-from holdfast.store.wrappers import Faulty
+from holdfast.store.backends.wrappers import Faulty
 
 class Killed(Faulty):
     def create(self, path, source):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.store.outcomes import Outcome
+from holdfast.store.reporting.outcomes import Outcome
 from tests.mounts.kit import NEEDED, REMEMBERS, is_there, site, tried
 
 #: Of every kind what `drive.durable` may truly say.

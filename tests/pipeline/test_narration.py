@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from holdfast.pipeline.narration import Screen
-from holdfast.store.amounts import duration
+from holdfast.store.reporting.amounts import duration
 
 
 class Clock:

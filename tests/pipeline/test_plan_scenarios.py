@@ -20,8 +20,8 @@ from holdfast.pipeline.hpo import run_local_hpo_sweep, setup_checkpoint_storage
 from holdfast.pipeline.runner import Runner
 from holdfast.pipeline.steps.model import find_checkpoint
 from holdfast.session import functions
-from holdfast.store.backend import Backend
-from holdfast.store.wrappers import Faulty
+from holdfast.store.backends.backend import Backend
+from holdfast.store.backends.wrappers import Faulty
 from tests.pipeline.project import Lines, Project, experiment, lose, settings, trials
 from tests.support import Machine, Rig, make_database, rows_in
 

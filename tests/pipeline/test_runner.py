@@ -11,7 +11,7 @@ import pytest
 from holdfast.errors import MadeOtherwise, UsageError
 from holdfast.pipeline.examine import Examiner, State
 from holdfast.pipeline.runner import Runner, open_pipeline
-from holdfast.store.keys import Key
+from holdfast.store.format.keys import Key
 from tests.pipeline.project import STAGES, Lines, Project, experiment, lose, make_documents, trials
 from tests.support import Machine, Rig
 

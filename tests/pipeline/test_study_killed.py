@@ -9,8 +9,8 @@ import shutil
 import pytest
 
 from holdfast.errors import StoreTimeout
-from holdfast.store.backend import Backend
-from holdfast.store.wrappers import Faulty
+from holdfast.store.backends.backend import Backend
+from holdfast.store.backends.wrappers import Faulty
 from tests.pipeline.cheap import STUDY, killed, run, trials_of, uninterrupted
 from tests.support import Rig
 

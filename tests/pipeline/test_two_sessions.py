@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.session.lease import Lease
-from holdfast.store.directory import DirectoryBackend
-from holdfast.store.keys import Key
+from holdfast.store.backends.directory import DirectoryBackend
+from holdfast.store.format.keys import Key
 from tests.pipeline.project import make_project, write_settings
 from tests.support import PROJECT, Machine, Rig
 

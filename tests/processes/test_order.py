@@ -14,14 +14,14 @@ import pytest
 from holdfast.session.backups import Backups
 from holdfast.session.config import Config
 from holdfast.session.keeper import Keeper
+from holdfast.store.backends.directory import DirectoryBackend
+from holdfast.store.copies.queued import Queued, expected, merge
+from holdfast.store.copies.taking import take
 from holdfast.store.deciding.order import Stamp, Standing, advanced, newest_is_theirs, standing, standings
-from holdfast.store.directory import DirectoryBackend
 from holdfast.store.local.turns import next_turn
-from holdfast.store.outcomes import BackedUp
-from holdfast.store.queued import Queued, expected, merge
-from holdfast.store.snapshot import take
+from holdfast.store.local.workspace import Workspace
+from holdfast.store.reporting.outcomes import BackedUp
 from holdfast.store.store import Store
-from holdfast.store.workspace import Workspace
 from tests.support import PROJECT, Machine, Rig, make_database, rows_in
 
 RUN = "outputs/run"

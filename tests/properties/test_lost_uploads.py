@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.store.outcomes import Outcome
+from holdfast.store.reporting.outcomes import Outcome
 from tests.support import PROJECT, Machine, Picture, Rig, furnish, make_database, picture, read_tree
 
 ARTIFACT = "outputs/study"

@@ -19,8 +19,8 @@ import pytest
 import holdfast
 from holdfast.errors import OutsideOutputs
 from holdfast.session.functions import BackupEnabled
-from holdfast.store.keys import Key
-from holdfast.store.outcomes import Outcome, Restored
+from holdfast.store.format.keys import Key
+from holdfast.store.reporting.outcomes import Outcome, Restored
 from tests.support import Machine, Rig, age, make_database, rows_in
 
 

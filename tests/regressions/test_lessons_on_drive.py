@@ -18,10 +18,10 @@ from holdfast.session.functions import backup_to_drive, ensure_restored_from_dri
 from holdfast.simulator import Death, Fate, SimulatedDrive
 from holdfast.simulator.cloud import Cloud
 from holdfast.simulator.colab import Consent, FakeColab
-from holdfast.store.backend import Durability
-from holdfast.store.outcomes import Outcome
+from holdfast.store.backends.backend import Durability
+from holdfast.store.reporting.outcomes import Outcome
 from tests.simulator.support import until
-from tests.store.test_drivefs import Colab, write
+from tests.store.backends.test_drive import Colab, write
 from tests.support import make_database, rows_in
 
 LOST = {"*": Fate.MISSING}

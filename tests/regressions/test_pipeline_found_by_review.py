@@ -21,8 +21,8 @@ from holdfast.pipeline.layout import RECORD
 from holdfast.pipeline.record import COMPARABLE, read_record, write_record
 from holdfast.pipeline.runner import Runner
 from holdfast.pipeline.storage import setup_checkpoint_storage
-from holdfast.store.backend import Backend
-from holdfast.store.wrappers import Faulty
+from holdfast.store.backends.backend import Backend
+from holdfast.store.backends.wrappers import Faulty
 from tests.pipeline.project import Lines, Project, experiment, lose, trials
 from tests.support import Machine, Rig
 

@@ -16,9 +16,9 @@ import pytest
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.session.attach import open_keeper
 from holdfast.session.keeper import Keeper
-from holdfast.store.outcomes import Outcome
+from holdfast.store.local.workspace import Workspace
+from holdfast.store.reporting.outcomes import Outcome
 from holdfast.store.store import Store
-from holdfast.store.workspace import Workspace
 from tests.bad_input.support import Site
 from tests.bad_input.test_hostile_manifests import sealed_sentinel
 from tests.support import PROJECT, Machine, Rig, make_database, rows_in

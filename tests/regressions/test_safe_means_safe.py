@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from holdfast.session.attach import open_keeper
-from holdfast.store.outcomes import Outcome
+from holdfast.store.reporting.outcomes import Outcome
 from tests.session.background import Background
 from tests.support import Machine, Rig
 

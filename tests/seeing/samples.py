@@ -11,9 +11,9 @@ from holdfast.session.overview import Counted, Overview
 from holdfast.session.reports import ArtifactStatus
 from holdfast.session.seeing.status import Status
 from holdfast.session.seeing.welcome import Welcome
-from holdfast.store.backend import Space
-from holdfast.store.keys import Key
-from holdfast.store.view import Presence
+from holdfast.store.backends.backend import Space
+from holdfast.store.format.keys import Key
+from holdfast.store.looking.view import Presence
 
 NOW = 1_800_000_000.0
 GIB = 1 << 30

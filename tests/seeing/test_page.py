@@ -11,7 +11,7 @@ import pytest
 from holdfast.session.progress import Transfer
 from holdfast.session.seeing.page import BACKGROUNDS, html
 from holdfast.session.seeing.sight import Fact, Line, Sight, Tone, Verdict
-from holdfast.store.keys import Key
+from holdfast.store.format.keys import Key
 from tests.seeing.browser import THEMES, dimensions, dom, page, painted, picture, wanted_width
 from tests.seeing.samples import NEVER, SAFE, STATUSES, WELCOMES, status
 

@@ -10,9 +10,9 @@ from holdfast.session.background.waiting import Queue
 from holdfast.session.reports import ArtifactStatus
 from holdfast.session.seeing.sight import Line, Tone
 from holdfast.session.seeing.verdict import MOST_LINES, fold, tone
-from holdfast.store.amounts import ago, many
-from holdfast.store.backend import Space
-from holdfast.store.keys import Key
+from holdfast.store.backends.backend import Space
+from holdfast.store.format.keys import Key
+from holdfast.store.reporting.amounts import ago, many
 from tests.seeing.samples import (
     CHANGED,
     ELSEWHERE,

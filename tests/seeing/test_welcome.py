@@ -17,8 +17,8 @@ from holdfast.session.overview import MOST_READ, Counted, Overview
 from holdfast.session.seeing.notebook import Notebook, find_notebook
 from holdfast.session.seeing.sight import Tone
 from holdfast.session.seeing.welcome import Welcome
-from holdfast.store.keys import Key
-from holdfast.store.wrappers import Faulty
+from holdfast.store.backends.wrappers import Faulty
+from holdfast.store.format.keys import Key
 from tests.seeing.samples import WELCOMES
 from tests.support import Machine, Rig, make_database, read_tree
 

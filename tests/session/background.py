@@ -13,11 +13,11 @@ from holdfast.errors import StoreUnreachable
 from holdfast.session.background.worker import Worker
 from holdfast.session.config import Config
 from holdfast.session.keeper import Keeper
-from holdfast.store.backend import Backend, Source
-from holdfast.store.directory import DirectoryBackend, as_store_error
+from holdfast.store.backends.backend import Backend, Source
+from holdfast.store.backends.directory import DirectoryBackend, as_store_error
+from holdfast.store.backends.wrappers import Faulty
+from holdfast.store.local.workspace import Workspace
 from holdfast.store.store import Store
-from holdfast.store.workspace import Workspace
-from holdfast.store.wrappers import Faulty
 from tests.support import PROJECT, Rig
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.platform import file_system, real_path
 from holdfast.simulator import Death, SimulatedDrive
 from holdfast.simulator.weather import Hang
-from holdfast.store.platform import file_system, real_path
 
 PROJECT = "drive:\n  backup_base_dir: proj\n  mount_point: {point}\n  timeout: 1\n"
 

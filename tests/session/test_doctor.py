@@ -20,8 +20,8 @@ from holdfast.session.doctor.rules import RULES, Doing, Setting, explain
 from holdfast.session.doctor.scratch import Ability, Trial, clean
 from holdfast.session.doctor.upload import Sample, Watched
 from holdfast.session.environment import Environment
-from holdfast.store import mounts
-from holdfast.store.backend import Space
+from holdfast.store.backends import mounts
+from holdfast.store.backends.backend import Space
 
 T = TypeVar("T")
 

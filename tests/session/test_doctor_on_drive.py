@@ -17,7 +17,7 @@ from holdfast.session.environment import Environment
 from holdfast.session.keeper import Keeper
 from holdfast.simulator import Attributes, Death, Full, Hang, Listings, SimulatedDrive, Spared, Trouble
 from holdfast.simulator.uploads import Pace
-from holdfast.store.wrappers import Faulty
+from holdfast.store.backends.wrappers import Faulty
 from tests.bad_input.support import Box, sound
 from tests.drive import Mount, back_up, keeper_on, project_on
 

@@ -22,12 +22,12 @@ from holdfast.session import lease as leases
 from holdfast.session.keeper import Keeper
 from holdfast.session.lease import Lease
 from holdfast.session.process import Process, _born
-from holdfast.store.directory import DirectoryBackend
-from holdfast.store.keys import Key
-from holdfast.store.names import SESSIONS
-from holdfast.store.outcomes import Outcome
+from holdfast.store.backends.directory import DirectoryBackend
+from holdfast.store.backends.wrappers import Faulty
+from holdfast.store.format.keys import Key
+from holdfast.store.format.names import SESSIONS
+from holdfast.store.reporting.outcomes import Outcome
 from holdfast.store.store import Store
-from holdfast.store.wrappers import Faulty
 from tests.support import PROJECT, Machine, Rig
 
 STUDY = Key("outputs/hpo/tiny")

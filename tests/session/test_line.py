@@ -6,9 +6,9 @@ from pathlib import Path
 
 from holdfast.session.background.failures import Failure, Failures, places
 from holdfast.session.background.line import Line
-from holdfast.store.backup import Request
-from holdfast.store.keys import Key
-from holdfast.store.queued import Queued
+from holdfast.store.copies.queued import Queued
+from holdfast.store.deciding.requests import Request
+from holdfast.store.format.keys import Key
 
 PAUSES = (2.0, 5.0, 10.0)
 

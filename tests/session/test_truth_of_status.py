@@ -11,7 +11,7 @@ import pytest
 
 from holdfast.session.attach import open_keeper
 from holdfast.session.keeper import Keeper
-from holdfast.store.outcomes import Outcome
+from holdfast.store.reporting.outcomes import Outcome
 
 Make = Callable[[Path, Path], None]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from holdfast.store.backend import Backend, Durability
-from holdfast.store.names import SENTINEL
-from holdfast.store.wrappers import Counting
+from holdfast.store.backends.backend import Backend, Durability
+from holdfast.store.backends.wrappers import Counting
+from holdfast.store.format.names import SENTINEL
 from tests.support import Rig
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.session.keeper import Keeper
 from holdfast.session.reports import ArtifactStatus
-from holdfast.store.outcomes import Outcome
+from holdfast.store.reporting.outcomes import Outcome
 from tests.session.background import Background
 from tests.support import Rig, age
 

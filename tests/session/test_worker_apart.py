@@ -14,7 +14,7 @@ import pytest
 
 from holdfast.errors import NotBackedUp, StoreUnreachable
 from holdfast.session.keeper import Keeper
-from holdfast.store.outcomes import Outcome
+from holdfast.store.reporting.outcomes import Outcome
 from tests.session.background import Background, until
 from tests.support import Rig
 

@@ -13,11 +13,11 @@ from holdfast.session.backups import Backups
 from holdfast.session.config import Config
 from holdfast.session.keeper import Keeper
 from holdfast.simulator import Death, SimulatedDrive, Trouble
-from holdfast.store.drivefs import DriveBackend
-from holdfast.store.outcomes import Outcome
+from holdfast.store.backends.drive import DriveBackend
+from holdfast.store.backends.wrappers import Bounded
+from holdfast.store.local.workspace import Workspace
+from holdfast.store.reporting.outcomes import Outcome
 from holdfast.store.store import Store
-from holdfast.store.workspace import Workspace
-from holdfast.store.wrappers import Bounded
 from tests.drive import keeper_on
 from tests.session.background import until
 from tests.support import read_tree

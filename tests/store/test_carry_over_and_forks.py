@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from holdfast.store.outcomes import Outcome
-from holdfast.store.wrappers import Faulty
+from holdfast.store.backends.wrappers import Faulty
+from holdfast.store.reporting.outcomes import Outcome
 from tests.support import Machine, Rig, age
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from holdfast.store.keys import Key
-from holdfast.store.names import mark
-from holdfast.store.outcomes import Outcome
-from holdfast.store.wrappers import Counting
+from holdfast.store.backends.wrappers import Counting
+from holdfast.store.format.keys import Key
+from holdfast.store.format.names import mark
+from holdfast.store.reporting.outcomes import Outcome
 from tests.support import Machine, Rig, age, make_database, rows_in
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from holdfast.errors import StoreUnreachable, UsageError
 from holdfast.session.keeper import Keeper
-from holdfast.store.outcomes import Outcome
-from holdfast.store.wrappers import Faulty
+from holdfast.store.backends.wrappers import Faulty
+from holdfast.store.reporting.outcomes import Outcome
 from tests.support import Machine, Rig, make_database
 
 RUN = "outputs/run"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.store.outcomes import Outcome
+from holdfast.store.reporting.outcomes import Outcome
 from tests.support import Rig
 
 KEY = "outputs/d"

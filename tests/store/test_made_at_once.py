@@ -13,15 +13,15 @@ import pytest
 
 from holdfast.session.config import Config
 from holdfast.session.keeper import Keeper
-from holdfast.store.backend import Backend, Source
-from holdfast.store.backoff import Backoff
-from holdfast.store.directory import DirectoryBackend, as_store_error
-from holdfast.store.drivefs import DriveBackend
-from holdfast.store.identity import parse_sentinel, sentinel_bytes
-from holdfast.store.outcomes import Outcome
+from holdfast.store.backends.backend import Backend, Source
+from holdfast.store.backends.backoff import Backoff
+from holdfast.store.backends.directory import DirectoryBackend, as_store_error
+from holdfast.store.backends.drive import DriveBackend
+from holdfast.store.backends.wrappers import Faulty
+from holdfast.store.format.sentinel import parse_sentinel, sentinel_bytes
+from holdfast.store.local.workspace import Workspace
+from holdfast.store.reporting.outcomes import Outcome
 from holdfast.store.store import Store
-from holdfast.store.workspace import Workspace
-from holdfast.store.wrappers import Faulty
 from tests.drive import Mount, mount, nothing_stays_mounted
 from tests.support import PROJECT, Machine, Rig
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.simulator import Fate
-from holdfast.store.outcomes import Outcome
-from tests.store.test_drivefs import Colab, write
+from holdfast.store.reporting.outcomes import Outcome
+from tests.store.backends.test_drive import Colab, write
 
 MANIFESTS, PAYLOAD, SENTINEL, MARKS = "proj/generations/*", "proj/outputs/*", "proj/holdfast.json", "proj/artifacts*"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import OutsideOutputs
-from holdfast.store.outcomes import Outcome
+from holdfast.store.reporting.outcomes import Outcome
 from tests.support import Machine, Rig
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.store.outcomes import Outcome
+from holdfast.store.reporting.outcomes import Outcome
 from tests.support import Machine, Picture, Rig, furnish, make_database, picture, read_tree, rows_in
 
 OLD = {"a": b"old a", "b": b"old b", "large": b"o" * 1_200_000}

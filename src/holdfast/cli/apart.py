@@ -18,7 +18,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
-from holdfast.store.platform import die_with_parent
+from holdfast.platform import die_with_parent
 
 #: After an interrupt, so long is the child given by itself (a terminal interrupts it too), and then to clear up.
 _NOTICE_SECONDS, _CLEAR_UP_SECONDS = 0.3, 5.0

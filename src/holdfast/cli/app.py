@@ -27,8 +27,8 @@ from holdfast.cli.options import (
 )
 from holdfast.errors import HoldfastError, MadeOtherwise, NotRestored, UsageError
 from holdfast.session.numbers import countable
-from holdfast.store.backend import Durability
-from holdfast.store.outcomes import Outcome, Restored
+from holdfast.store.backends.backend import Durability
+from holdfast.store.reporting.outcomes import Outcome, Restored
 
 app = typer.Typer(
     name="holdfast",

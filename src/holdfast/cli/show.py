@@ -13,10 +13,10 @@ from holdfast.session.reports import HistoryEntry
 from holdfast.session.seeing import terminal
 from holdfast.session.seeing.status import Status
 from holdfast.session.seeing.verdict import state
-from holdfast.store.amounts import size
 from holdfast.store.cleanup import Pruned
-from holdfast.store.keys import printable
-from holdfast.store.outcomes import Outcome, Restored
+from holdfast.store.format.keys import printable
+from holdfast.store.reporting.amounts import size
+from holdfast.store.reporting.outcomes import Outcome, Restored
 from holdfast.store.verify import Damage
 
 

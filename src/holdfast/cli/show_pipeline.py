@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.cli.show import out, print_json
 from holdfast.session.keeper import Keeper
-from holdfast.store.amounts import size
+from holdfast.store.reporting.amounts import size
 
 if TYPE_CHECKING:
     from holdfast.pipeline.examine import Found

@@ -13,8 +13,8 @@ import yaml
 
 from holdfast.errors import UsageError
 from holdfast.session.config import CONFIG_FILE, Config
-from holdfast.store.amounts import size
-from holdfast.store.workspace import ASIDE_FOLDER, STATE_FOLDER
+from holdfast.store.local.workspace import ASIDE_FOLDER, STATE_FOLDER
+from holdfast.store.reporting.amounts import size
 
 #: Folders that tools make by themselves, and Git's.
 _MADE_BY_TOOLS = frozenset(

@@ -16,8 +16,8 @@ from blake3 import blake3
 
 from holdfast.drill.comparing import File
 from holdfast.session.files import file_identity
-from holdfast.store.local.pinned import is_database
-from holdfast.store.local.side_files import is_lock, may_be_side_file, which_hold_no_data
+from holdfast.store.live.pinned import is_database
+from holdfast.store.live.side_files import is_lock, may_be_side_file, which_hold_no_data
 
 #: Stands where the folder of a machine stood.
 _HERE = b"/the machine"

@@ -30,10 +30,10 @@ from holdfast.session.attach import open_keeper
 from holdfast.session.config import CONFIG_FILE, Config
 from holdfast.session.keeper import Keeper
 from holdfast.session.seeing.sight import Tone
-from holdfast.store.amounts import many
-from holdfast.store.outcomes import Outcome
-from holdfast.store.progress import Silent
-from holdfast.store.workspace import local_errors
+from holdfast.store.local.workspace import local_errors
+from holdfast.store.reporting.amounts import many
+from holdfast.store.reporting.outcomes import Outcome
+from holdfast.store.transfer.progress import Silent
 
 #: So many starts in a row may fail by themselves. Somebody who runs it again and again by hand gives up, too.
 MOST_FAILURES = 3

@@ -11,8 +11,8 @@ from holdfast.drill.comparing import Difference
 from holdfast.drill.going_on import GoingOn
 from holdfast.drill.judging import Loss, Shown, is_within
 from holdfast.drill.moments import Tempo, repeated
-from holdfast.store.amounts import duration, many, size
-from holdfast.store.keys import printable
+from holdfast.store.format.keys import printable
+from holdfast.store.reporting.amounts import duration, many, size
 
 #: So many paths are named of each kind; the rest is counted.
 MOST_NAMED = 5

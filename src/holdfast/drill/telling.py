@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol, TextIO
 
 from holdfast.drill.report import seconds
-from holdfast.store.amounts import many
+from holdfast.store.reporting.amounts import many
 
 
 class Telling(Protocol):

@@ -13,11 +13,12 @@ from holdfast.errors import HoldfastError, StoreError, UsageError
 from holdfast.integrations.checkpoints import MARKER, SavedCheckpoint, damage, sealed
 from holdfast.integrations.watching import Copies, Fetched
 from holdfast.session.keeper import Keeper
-from holdfast.store.coverage import DirectoryTest, artifacts, cover
-from holdfast.store.keys import Key
-from holdfast.store.outcomes import Outcome
+from holdfast.store.deciding.coverage import cover
+from holdfast.store.format.keys import Key
+from holdfast.store.looking.known import DirectoryTest, artifacts
+from holdfast.store.looking.view import State
+from holdfast.store.reporting.outcomes import Outcome
 from holdfast.store.restore import describe, look
-from holdfast.store.view import State
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from holdfast.integrations.checkpoints import (
     why_unsealed,
 )
 from holdfast.integrations.watching import Copies
-from holdfast.store.amounts import duration, many
+from holdfast.store.reporting.amounts import duration, many
 
 #: So many reasons are told; a person needs to know of the newest most of all.
 _TOLD = 3

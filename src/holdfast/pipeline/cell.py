@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from holdfast.session.seeing.notebook import Notebook
-from holdfast.store.amounts import duration
+from holdfast.store.reporting.amounts import duration
 
 #: A notebook in a browser is sent no more than this many changes of the moving line.
 _EVERY_SECONDS = 0.5

@@ -19,7 +19,7 @@ from holdfast.errors import BadData, LocalError, UsageError
 from holdfast.pipeline.documents import Document
 from holdfast.pipeline.layout import DATASET
 from holdfast.pipeline.reading import SUFFIXES, read_documents
-from holdfast.store.keys import printable
+from holdfast.store.format.keys import printable
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any
 from holdfast.pipeline.layout import METRICS, ONNX
 from holdfast.pipeline.runner import Summary
 from holdfast.session.keeper import Keeper
-from holdfast.store.amounts import size
+from holdfast.store.reporting.amounts import size
 
 _SAFE = {
     "CONFIRMED": "everything is backed up, and safe",

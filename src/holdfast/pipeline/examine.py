@@ -22,8 +22,8 @@ from holdfast.pipeline.stages import FORK_DIGITS, Build, Finished, Pipeline, Sta
 from holdfast.session.files import set_aside
 from holdfast.session.keeper import Keeper
 from holdfast.session.reports import Held
-from holdfast.store.keys import Key
-from holdfast.store.outcomes import Outcome, Restored
+from holdfast.store.format.keys import Key
+from holdfast.store.reporting.outcomes import Outcome, Restored
 from holdfast.store.restore import describe
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from holdfast.store.amounts import duration
+from holdfast.store.reporting.amounts import duration
 
 if TYPE_CHECKING:
     from rich.console import Console

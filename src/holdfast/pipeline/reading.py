@@ -19,7 +19,7 @@ from holdfast.errors import BadData
 from holdfast.pipeline.documents import Document, Span, split_words
 from holdfast.pipeline.entities import OUTSIDE, spans_of
 from holdfast.session.files import write_text
-from holdfast.store.keys import printable
+from holdfast.store.format.keys import printable
 
 #: Suffixes of files in CoNLL columns, and of every file that can be read.
 COLUMNS = (".conll", ".bio", ".iob", ".iob2", ".tsv", ".txt")

@@ -33,8 +33,8 @@ from holdfast.pipeline.sources import find_sources
 from holdfast.pipeline.stages import Finished, Made, Pipeline, Stage, products
 from holdfast.session.files import file_identity, set_aside
 from holdfast.session.keeper import Keeper
-from holdfast.store.amounts import duration
-from holdfast.store.workspace import STATE_FOLDER
+from holdfast.store.local.workspace import STATE_FOLDER
+from holdfast.store.reporting.amounts import duration
 
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ from holdfast.pipeline.experiment import explain, refuse_half_characters
 from holdfast.pipeline.settings import StudyStorage
 from holdfast.session.files import set_aside
 from holdfast.session.functions import attached
-from holdfast.store.local.damage import open_uri
-from holdfast.store.outcomes import Outcome, Restored
+from holdfast.store.live.damage import open_uri
+from holdfast.store.reporting.outcomes import Outcome, Restored
 
 log = logging.getLogger(__name__)
 

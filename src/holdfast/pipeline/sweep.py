@@ -28,7 +28,7 @@ from holdfast.pipeline.settings import Hpo, Training, changed
 from holdfast.pipeline.training import Job, estimate_seconds, train
 from holdfast.session.files import write_json
 from holdfast.session.stake import AtStake
-from holdfast.store.amounts import duration
+from holdfast.store.reporting.amounts import duration
 
 if TYPE_CHECKING:
     import optuna

@@ -9,24 +9,24 @@ import socket
 from pathlib import Path, PurePath
 
 from holdfast.errors import ConfigurationError
+from holdfast.platform import file_system, real_path
 from holdfast.session.colab import is_mounted, mount_drive
 from holdfast.session.config import MY_DRIVE, Config, find_root, load_config
 from holdfast.session.environment import Environment, detect
 from holdfast.session.keeper import Keeper
 from holdfast.session.progress import Bar
-from holdfast.store.backend import Backend
-from holdfast.store.backoff import ONCE, Backoff
-from holdfast.store.directory import DirectoryBackend
-from holdfast.store.drivefs import DriveBackend
-from holdfast.store.local.apart import Apart
-from holdfast.store.local.reading import Reader
-from holdfast.store.memory import Memory
-from holdfast.store.mounts import DISK, DRIVE, contradiction, kind_of
-from holdfast.store.platform import file_system, real_path
-from holdfast.store.progress import Progress
+from holdfast.store.apart.job import Apart
+from holdfast.store.apart.reading import Reader
+from holdfast.store.backends.backend import Backend
+from holdfast.store.backends.backoff import ONCE, Backoff
+from holdfast.store.backends.directory import DirectoryBackend
+from holdfast.store.backends.drive import DriveBackend
+from holdfast.store.backends.mounts import DISK, DRIVE, contradiction, kind_of
+from holdfast.store.backends.wrappers import Bounded, Retrying
+from holdfast.store.local.workspace import Workspace
+from holdfast.store.looking.memory import Memory
 from holdfast.store.store import Store, wrote
-from holdfast.store.workspace import Workspace
-from holdfast.store.wrappers import Bounded, Retrying
+from holdfast.store.transfer.progress import Progress
 
 log = logging.getLogger(__name__)
 

@@ -10,22 +10,24 @@ from dataclasses import replace
 
 from holdfast.errors import HoldfastError, StoreError, UsageError, WorkspaceBusy
 from holdfast.session.stake import AtStake, Ledger
-from holdfast.store.attached import Attached, confirm
-from holdfast.store.backend import Durability
-from holdfast.store.backup import Request, commit
-from holdfast.store.coverage import DirectoryTest, artifacts, cover
-from holdfast.store.keys import Key
-from holdfast.store.manifest import Manifest
-from holdfast.store.marks import mark_safe
-from holdfast.store.outcomes import BackedUp
-from holdfast.store.progress import Progress, Silent
-from holdfast.store.prune import plan_artifact, remove, worth_a_look
-from holdfast.store.requests import group
+from holdfast.store.backends.backend import Durability
+from holdfast.store.backup import commit
+from holdfast.store.cleanup import plan_artifact, remove, worth_a_look
+from holdfast.store.copies.snapshot import Snapshot
+from holdfast.store.copies.taking import nothing_left
+from holdfast.store.deciding.coverage import cover
+from holdfast.store.deciding.requests import Request, group
+from holdfast.store.format.keys import Key
+from holdfast.store.format.manifest import Manifest
+from holdfast.store.local.workspace import Workspace, is_folder, lstat_or_none
+from holdfast.store.looking.attached import Attached, confirm
+from holdfast.store.looking.known import DirectoryTest, artifacts
+from holdfast.store.looking.marks import mark_safe
+from holdfast.store.looking.view import View
+from holdfast.store.reporting.outcomes import BackedUp
 from holdfast.store.restore import describe, look
-from holdfast.store.snapshot import Snapshot, nothing_left
 from holdfast.store.store import Store
-from holdfast.store.view import View
-from holdfast.store.workspace import Workspace, is_folder, lstat_or_none
+from holdfast.store.transfer.progress import Progress, Silent
 
 log = logging.getLogger(__name__)
 

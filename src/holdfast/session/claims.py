@@ -18,10 +18,10 @@ from types import TracebackType
 from typing import IO
 
 from holdfast.errors import AnotherSession, HoldfastError, WorkspaceBusy
-from holdfast.store.amounts import ago
-from holdfast.store.keys import Key
+from holdfast.store.format.keys import Key
 from holdfast.store.local import locks
-from holdfast.store.workspace import local_errors
+from holdfast.store.local.workspace import local_errors
+from holdfast.store.reporting.amounts import ago
 
 #: Claims are looked at one process at a time, which takes milliseconds.
 _LOOK_SECONDS = 30.0

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import HoldfastError, Interrupted, StoreTimeout, StoreUnreachable
+from holdfast.platform import mount_table, real_path
 from holdfast.session.config import MY_DRIVE
-from holdfast.store.mounts import DRIVE_FILE_SYSTEM
-from holdfast.store.platform import mount_table, real_path
-from holdfast.store.wrappers import bounded
+from holdfast.store.backends.mounts import DRIVE_FILE_SYSTEM
+from holdfast.store.backends.wrappers import bounded
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from holdfast.errors import ConfigurationError, UsageError
-from holdfast.store.keys import Key, printable
+from holdfast.store.format.keys import Key, printable
 
 CONFIG_FILE = Path("config") / "paths.yaml"
 DEFAULT_MOUNT_POINT = Path("/content/drive")

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 from holdfast.errors import HoldfastError, Interrupted, StoreUnreachable
 from holdfast.session.colab import flush_drive, mount_drive, release_machine
 from holdfast.session.environment import Environment
-from holdfast.store.amounts import duration
-from holdfast.store.backend import Durability
-from holdfast.store.keys import printable
+from holdfast.store.backends.backend import Durability
+from holdfast.store.format.keys import printable
+from holdfast.store.reporting.amounts import duration
 from holdfast.store.restore import look
 
 if TYPE_CHECKING:

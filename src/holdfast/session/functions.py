@@ -12,7 +12,7 @@ from holdfast.session.background.exit import flush_at_exit
 from holdfast.session.doctor.patience import Patience
 from holdfast.session.keeper import Keeper
 from holdfast.session.seeing.notebook import Notebook, find_notebook
-from holdfast.store.progress import Progress
+from holdfast.store.transfer.progress import Progress
 
 log = logging.getLogger(__name__)
 

@@ -26,22 +26,23 @@ from holdfast.session.seeing.sight import Where
 from holdfast.session.seeing.status import Status
 from holdfast.session.seeing.welcome import Welcome
 from holdfast.session.stake import AtStake
-from holdfast.store.backend import Durability, Space
-from holdfast.store.choose import Prefer, Wish
+from holdfast.store.backends.backend import Durability, Space
+from holdfast.store.backends.mounts import kind_of
 from holdfast.store.cleanup import Pruned, prune_store
-from holdfast.store.coverage import DirectoryTest, artifacts, cover
+from holdfast.store.copies.capture import hash_content
+from holdfast.store.deciding.choose import Prefer, Wish
+from holdfast.store.deciding.coverage import cover
 from holdfast.store.extract import extract
-from holdfast.store.keys import Key
-from holdfast.store.local.capture import hash_content
-from holdfast.store.local.side_files import side_files
-from holdfast.store.mounts import kind_of
-from holdfast.store.outcomes import BackedUp, Outcome, Restored
-from holdfast.store.progress import Progress, Silent
-from holdfast.store.records import Signature
+from holdfast.store.format.keys import Key
+from holdfast.store.live.side_files import side_files
+from holdfast.store.local.records import Signature
+from holdfast.store.local.workspace import Workspace, is_file, lstat_or_none
+from holdfast.store.looking.known import DirectoryTest, artifacts
+from holdfast.store.reporting.outcomes import BackedUp, Outcome, Restored
 from holdfast.store.restore import describe, ensure, look, restore
 from holdfast.store.store import Store
+from holdfast.store.transfer.progress import Progress, Silent
 from holdfast.store.verify import Damage, verify
-from holdfast.store.workspace import Workspace, is_file, lstat_or_none
 
 log = logging.getLogger(__name__)
 

@@ -25,10 +25,10 @@ from dataclasses import dataclass, field
 
 from holdfast.errors import AnotherSession, HoldfastError, StoreNotFound
 from holdfast.session.process import Process
-from holdfast.store.amounts import ago
-from holdfast.store.backend import Backend
-from holdfast.store.keys import Key
-from holdfast.store.names import SESSIONS
+from holdfast.store.backends.backend import Backend
+from holdfast.store.format.keys import Key
+from holdfast.store.format.names import SESSIONS
+from holdfast.store.reporting.amounts import ago
 
 log = logging.getLogger(__name__)
 

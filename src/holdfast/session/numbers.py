@@ -6,7 +6,7 @@ import math
 import operator
 from typing import Any
 
-from holdfast.store.manifest import MAX_SIZE
+from holdfast.store.format.manifest import MAX_SIZE
 
 
 def plain_number(value: Any) -> int | float:

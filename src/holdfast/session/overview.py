@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.store.coverage import artifacts
-from holdfast.store.keys import Key
-from holdfast.store.manifest import Kind, Manifest
-from holdfast.store.names import ManifestName
-from holdfast.store.records import Record
+from holdfast.store.format.keys import Key
+from holdfast.store.format.manifest import Kind, Manifest
+from holdfast.store.format.names import ManifestName
+from holdfast.store.local.records import Record
+from holdfast.store.local.workspace import Workspace, is_folder, local_errors, lstat_or_none
+from holdfast.store.looking.known import artifacts
+from holdfast.store.looking.view import Presence, View
 from holdfast.store.store import Store
-from holdfast.store.view import Presence, View
-from holdfast.store.workspace import Workspace, is_folder, local_errors, lstat_or_none
 
 #: So many manifests are read, eight at a time. Drive reads about one small cold file a second, and this is a first screen.
 MOST_READ = 32

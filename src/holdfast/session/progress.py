@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from holdfast.session.seeing.notebook import Notebook, find_notebook
 from holdfast.session.seeing.page import transfer_html
-from holdfast.store.amounts import duration, size
+from holdfast.store.reporting.amounts import duration, size
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,20 +9,21 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from holdfast.store.backend import Durability
-from holdfast.store.coverage import DirectoryTest, artifacts, cover
-from holdfast.store.keys import Key, folders_above
-from holdfast.store.local.capture import hash_content
-from holdfast.store.local.side_files import side_files
-from holdfast.store.manifest import Kind, Manifest
-from holdfast.store.names import ManifestName
-from holdfast.store.records import Here, Record, Signature, looked_at
-from holdfast.store.scan import Found, Scan, walk
-from holdfast.store.snapshot import Snapshot
+from holdfast.store.backends.backend import Durability
+from holdfast.store.copies.capture import hash_content
+from holdfast.store.copies.snapshot import Snapshot
+from holdfast.store.copies.unproven import changed_unseen
+from holdfast.store.deciding.coverage import cover
+from holdfast.store.format.keys import Key, folders_above
+from holdfast.store.format.manifest import Kind, Manifest
+from holdfast.store.format.names import ManifestName
+from holdfast.store.live.side_files import side_files
+from holdfast.store.local.records import Here, Record, Signature, looked_at
+from holdfast.store.local.scan import Found, Scan, walk
+from holdfast.store.local.workspace import Workspace, local_errors, lstat_or_none
+from holdfast.store.looking.known import DirectoryTest, artifacts
+from holdfast.store.looking.view import State, View
 from holdfast.store.store import Store
-from holdfast.store.unproven import changed_unseen
-from holdfast.store.view import State, View
-from holdfast.store.workspace import Workspace, local_errors, lstat_or_none
 
 
 @dataclass(frozen=True)

@@ -10,26 +10,28 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from holdfast.errors import Corrupt, Refused, StoreNotFound, StoreUnreadable
+from holdfast.store.copies.overtaken import in_order
+from holdfast.store.copies.snapshot import Known, Snapshot, Staged
+from holdfast.store.copies.taking import settle, take
+from holdfast.store.deciding.lineage import find_heads
 from holdfast.store.deciding.order import Stamp, Stamps, advanced, newest_is_theirs
+from holdfast.store.deciding.planning import Line, agrees, ancestors_of, plan_content, plan_drop, plan_line, sound_groups
+from holdfast.store.deciding.requests import Request
 from holdfast.store.format.entries import FileRecord
-from holdfast.store.keys import Key, folders_above, printable, within
-from holdfast.store.lineage import find_heads
-from holdfast.store.manifest import Kind, Manifest, parse
-from holdfast.store.names import CommitId, ManifestName, key_code
-from holdfast.store.outcomes import BackedUp
-from holdfast.store.overtaken import in_order
-from holdfast.store.planning import Line, agrees, ancestors_of, plan_content, plan_drop, plan_line, sound_groups
-from holdfast.store.progress import Progress, Silent
-from holdfast.store.records import Here, Intent, Record, Signature, looked_at
-from holdfast.store.room import give_back, giving_back, refuse_if_full
-from holdfast.store.sending import Sending, was_rewritten
-from holdfast.store.snapshot import Known, Snapshot, Staged, settle, take
+from holdfast.store.format.keys import Key, folders_above, printable, within
+from holdfast.store.format.manifest import Kind, Manifest, parse
+from holdfast.store.format.names import CommitId, ManifestName, key_code
+from holdfast.store.local.records import Here, Intent, Record, Signature, looked_at
+from holdfast.store.local.workspace import Workspace, lstat_or_none, refreshed
+from holdfast.store.looking.view import State, View
+from holdfast.store.reporting.outcomes import BackedUp
 from holdfast.store.store import Store
-from holdfast.store.view import State, View
-from holdfast.store.workspace import Workspace, lstat_or_none, refreshed
+from holdfast.store.transfer.progress import Progress, Silent
+from holdfast.store.transfer.room import give_back, giving_back, refuse_if_full
+from holdfast.store.transfer.sending import Sending, was_rewritten
 
 log = logging.getLogger(__name__)
 
@@ -38,29 +40,6 @@ log = logging.getLogger(__name__)
 _RESTARTS = 5
 #: So many failed commits in a row are remembered for what may still come of them.
 _VOIDED = 3
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to commit.
-
-    Args:
-        artifact: The artifact.
-        scope: Relative paths within it; `("",)` is all of it.
-        inner: Relative paths of inner artifacts, which are left out.
-        settled: Those among them that this workspace knows to be in the store.
-        progress: What the caller counts (finished trials, training step); None keeps what the base says.
-        drop: Everything that the store has of it is over: the commit outranks all of that, whoever made it.
-        taken: When what is here was looked at, Unix seconds, 0 for when it is committed; for people.
-    """
-
-    artifact: Key
-    scope: tuple[str, ...] = ("",)
-    inner: tuple[str, ...] = ()
-    settled: tuple[str, ...] = ()
-    progress: float | None = None
-    drop: bool = False
-    taken: float = 0.0
 
 
 def commit(

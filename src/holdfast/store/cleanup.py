@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast.errors import StoreNotFound
-from holdfast.store.attached import Attached
-from holdfast.store.backend import Durability
-from holdfast.store.choose import newest_not_torn
-from holdfast.store.keys import Key
-from holdfast.store.lineage import ancestry
-from holdfast.store.manifest import Kind
-from holdfast.store.names import GENERATIONS, SESSIONS, parse_payload_name
-from holdfast.store.prune import PrunePlan, parents_of, plan_artifact, remove
+from holdfast.store.backends.backend import Durability
+from holdfast.store.deciding.choose import newest_not_torn
+from holdfast.store.deciding.lineage import ancestry, descent
+from holdfast.store.deciding.prune import PrunePlan, anything_may_go, parents_of, plan_prune
+from holdfast.store.format.keys import Key
+from holdfast.store.format.manifest import Kind
+from holdfast.store.format.names import GENERATIONS, SESSIONS, ManifestName, parse_payload_name
+from holdfast.store.looking.attached import Attached
+from holdfast.store.looking.view import Generation, State, View
 from holdfast.store.store import Store, refuse_depth
-from holdfast.store.view import Generation, State, View
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +89,55 @@ def prune_store(
     return Pruned(
         tuple(dict.fromkeys(generations)), tuple(dict.fromkeys(payloads)), {p: s for p, s in left.items() if p not in payloads}
     )
+
+
+def worth_a_look(store: Store, names: Sequence[ManifestName], key: Key, attached: Attached) -> bool:
+    """Whether anything of an artifact may go, judged by what is known already, so that the usual backup costs nothing more."""
+    known = {n.commit.id: store.known_ancestors(n) for n in names}
+    return anything_may_go(names, known, attached.seen(key), attached.own)
+
+
+def plan_artifact(
+    store: Store, view: View, key: Key, attached: Attached, damaged: frozenset[str] = frozenset(), base: Iterable[str] = ()
+) -> PrunePlan:
+    """Decide what of one artifact may go. Finds nothing where a writer outside this workspace appeared since attach.
+
+    Args:
+        store: The store.
+        view: A listing that is younger than everything that this session wrote (`Store.relist`), twins included.
+        key: The artifact.
+        attached: What the session knows.
+        damaged: Ids that were proven damaged.
+        base: The generation that this workspace stands on. What its other processes wrote is that, or before it.
+
+    Raises:
+        StoreError: it cannot be told now.
+    """
+    names = view.of(key)
+    strangers = [n for n in names if n.commit.id not in attached.seen(key) and n.commit.id not in attached.own]
+    ours = [n for n in strangers if n.commit.id in {*base} | ancestry(base, descent(names, {}))]
+    attached.found(store, [store.examine(n) for n in ours])
+    strangers = [n for n in strangers if n not in ours or n.commit.id not in attached.own]
+    if strangers:
+        log.info("%s: not pruned, another session wrote %s meanwhile", key, strangers[0].commit)
+        return PrunePlan()
+    generations = [store.examine(n) for n in names]
+    attached.found(store, generations)
+    return plan_prune(generations, attached.seen(key), attached.own, damaged)
+
+
+def remove(store: Store, plan: PrunePlan) -> None:
+    """The manifests first, then the payload that only they named."""
+    for name in plan.generations:
+        store.backend.remove(name.path)
+    if plan.generations:
+        store.backend.flush()
+    for path in plan.payloads:
+        store.backend.remove(path)
+    if plan.payloads:
+        store.backend.flush()
+    if plan.generations:
+        log.info("pruned %d generation(s), %d payload file(s)", len(plan.generations), len(plan.payloads))
 
 
 def _plan_dropped(store: Store, key: Key, damaged: frozenset[str]) -> PrunePlan:

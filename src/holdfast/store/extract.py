@@ -11,22 +11,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from holdfast.errors import Corrupt, HoldfastError, LocalError
-from holdfast.store.choose import Wish, choose, owned_below, refuse_if_hidden
-from holdfast.store.coverage import Coverage, DirectoryTest, Target, artifacts, cover
-from holdfast.store.fetch import fetch
+from holdfast.store.deciding.choose import Wish, choose, owned_below, refuse_if_hidden
+from holdfast.store.deciding.coverage import Coverage, Target, cover
 from holdfast.store.format.entries import FolderRecord
-from holdfast.store.keys import Key, printable
+from holdfast.store.format.keys import Key, printable
+from holdfast.store.format.manifest import Kind
 from holdfast.store.local.folding import how_names_fold, twins
-from holdfast.store.manifest import Kind
-from holdfast.store.needed import Asked, asked_for, links_out, say_torn
-from holdfast.store.outcomes import Outcome, Restored
-from holdfast.store.progress import Progress
-from holdfast.store.publish import make_links, settle_folders
-from holdfast.store.records import Record
+from holdfast.store.local.needed import Asked, asked_for, links_out, say_torn
+from holdfast.store.local.publish import make_links, settle_folders
+from holdfast.store.local.records import Record
+from holdfast.store.local.workspace import Workspace
+from holdfast.store.looking.known import DirectoryTest, artifacts
+from holdfast.store.looking.view import View
+from holdfast.store.reporting.outcomes import Outcome, Restored
 from holdfast.store.restore import describe, look
 from holdfast.store.store import Store
-from holdfast.store.view import View
-from holdfast.store.workspace import Workspace
+from holdfast.store.transfer.fetch import fetch
+from holdfast.store.transfer.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ def _gather(
     excluded: set[str] = set()
     warnings: list[str] = []
     while True:
-        manifest = choose(store, names, Record(), wish, frozenset(excluded), workspace, warnings).manifest
+        manifest = choose(store, names, Record(), wish, frozenset(excluded), warnings, anything_here=lambda: False).manifest
         if manifest is None:
             refuse_if_hidden(store, names, key, target.prefix, frozenset(excluded), None, warnings)
             return Restored(key, Outcome.ABSENT)

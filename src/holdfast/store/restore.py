@@ -13,22 +13,21 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from holdfast.errors import Corrupt, HoldfastError, LocalError, StoreError, StoreUnreadable
-from holdfast.store.backoff import can_pass
-from holdfast.store.choose import Prefer, Wish, choose, owned_below, refuse_if_hidden, say
-from holdfast.store.coverage import Coverage, DirectoryTest, Target, artifacts, cover
-from holdfast.store.fetch import fetch
+from holdfast.store.backends.backoff import can_pass
+from holdfast.store.deciding.choose import Prefer, Wish, choose, owned_below, refuse_if_hidden, say
+from holdfast.store.deciding.coverage import Coverage, Target, cover
 from holdfast.store.format.entries import FileRecord, FolderRecord
-from holdfast.store.here import is_complete, twins_here
-from holdfast.store.keys import Key, printable, within
+from holdfast.store.format.keys import Key, printable, within
+from holdfast.store.format.manifest import Kind, Manifest
+from holdfast.store.format.names import ManifestName
+from holdfast.store.live.side_files import side_files
+from holdfast.store.local.here import is_complete, twins_here
 from holdfast.store.local.links import MOST_LINKS
-from holdfast.store.local.side_files import side_files
-from holdfast.store.manifest import Kind, Manifest
-from holdfast.store.marks import refuse_if_known
-from holdfast.store.names import ManifestName
-from holdfast.store.needed import (
+from holdfast.store.local.needed import (
     Needed,
     asked_for,
     in_places,
@@ -41,16 +40,19 @@ from holdfast.store.needed import (
     say_twins,
     written_to,
 )
-from holdfast.store.outcomes import Outcome, Restored
-from holdfast.store.plain import plain_outcome, restore_plain
-from holdfast.store.progress import Progress
-from holdfast.store.publish import inodes, make_links, publish_files, publish_tree, settle_folders
-from holdfast.store.records import Here, Publication, Record, Signature
-from holdfast.store.remembering import knocked, note_look, wait
-from holdfast.store.room import telling_room
+from holdfast.store.local.plain import plain_outcome, restore_plain
+from holdfast.store.local.publish import inodes, make_links, publish_files, publish_tree, settle_folders
+from holdfast.store.local.records import Here, Publication, Record, Signature
+from holdfast.store.local.workspace import STATE_FOLDER, Workspace, is_file, is_link, local_errors, lstat_or_none, refreshed
+from holdfast.store.looking.known import DirectoryTest, artifacts
+from holdfast.store.looking.marks import refuse_if_known
+from holdfast.store.looking.remembering import knocked, note_look, wait
+from holdfast.store.looking.view import Presence, View
+from holdfast.store.reporting.outcomes import Outcome, Restored
 from holdfast.store.store import Store, first_error
-from holdfast.store.view import Presence, View
-from holdfast.store.workspace import STATE_FOLDER, Workspace, is_file, is_link, local_errors, lstat_or_none, refreshed
+from holdfast.store.transfer.fetch import fetch
+from holdfast.store.transfer.progress import Progress
+from holdfast.store.transfer.room import telling_room
 
 log = logging.getLogger(__name__)
 
@@ -412,6 +414,11 @@ def _was_dropped(
     return answer
 
 
+def _anything_here(workspace: Workspace, record: Record) -> bool:
+    base = record.base
+    return base is not None and any(lstat_or_none(workspace.local(base.key.join(p))) is not None for p in record.here)
+
+
 def restore_artifact(
     store: Store,
     workspace: Workspace,
@@ -449,7 +456,9 @@ def restore_artifact(
     while True:
         # 1. The generation: the chosen one, the base, or the head.
         known = replace(record, base=None) if skip_base else record
-        choice = choose(store, names, known, wish, frozenset(excluded), workspace, warnings)
+        choice = choose(
+            store, names, known, wish, frozenset(excluded), warnings, anything_here=partial(_anything_here, workspace, record)
+        )
         manifest = choice.manifest
         if manifest is None and base is not None and (not names or store.elsewhere(base)):
             shown = "no whole one" if names else "none"

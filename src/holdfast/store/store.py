@@ -10,16 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from holdfast.errors import Corrupt, CutOff, NewerFormat, StoreNotFound, StoreUnreadable
-from holdfast.store import names
-from holdfast.store.backend import Backend, Durability
-from holdfast.store.backoff import ONCE, Backoff
-from holdfast.store.folder import StoreFolder
-from holdfast.store.keys import MAX_DEPTH, printable
-from holdfast.store.lineage import find_heads
-from holdfast.store.manifest import Manifest
-from holdfast.store.memory import Memory
-from holdfast.store.names import SENTINEL, ManifestName, twin_of
-from holdfast.store.view import Generation, State
+from holdfast.store.backends.backend import Backend, Durability
+from holdfast.store.backends.backoff import ONCE, Backoff
+from holdfast.store.deciding.lineage import find_heads
+from holdfast.store.format import names
+from holdfast.store.format.keys import MAX_DEPTH, printable
+from holdfast.store.format.manifest import Manifest
+from holdfast.store.format.names import SENTINEL, ManifestName, twin_of
+from holdfast.store.looking.folder import StoreFolder
+from holdfast.store.looking.memory import Memory
+from holdfast.store.looking.view import Generation, State
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -63,6 +63,11 @@ class Store(StoreFolder):
         self._reference: str | None = None
         #: Ids of generations of which was said aloud that they never arrived.
         self.told: set[str] = set()
+
+    @property
+    def location(self) -> str:
+        """Where it lies, for people."""
+        return self.backend.location
 
     def twins(self) -> list[Store]:
         """The stores in folders that the place shows as further ones of this name: another machine made one at the same time.

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from blake3 import blake3
 
 from holdfast.errors import Corrupt, StoreNotFound
-from holdfast.store.fetch import assemble
 from holdfast.store.format.entries import FileRecord, Sparse
+from holdfast.store.format.keys import Key, printable
+from holdfast.store.format.names import ManifestName
 from holdfast.store.format.sparse import check
-from holdfast.store.keys import Key, printable
-from holdfast.store.names import ManifestName
-from holdfast.store.progress import Progress, Silent
+from holdfast.store.format.tars import hash_members
+from holdfast.store.local.workspace import local_errors
+from holdfast.store.looking.view import View
 from holdfast.store.store import Store
-from holdfast.store.tars import hash_members
-from holdfast.store.view import View
-from holdfast.store.workspace import local_errors
+from holdfast.store.transfer.fetch import assemble
+from holdfast.store.transfer.progress import Progress, Silent
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.store.outcomes import Outcome
+from holdfast.store.reporting.outcomes import Outcome
 from tests.bad_input.support import Forge
 from tests.store.format.pieces import in_pieces
 from tests.support import Machine, Rig

@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from holdfast.store.outcomes import Outcome
+from holdfast.store.reporting.outcomes import Outcome
 from tests.bad_input.support import Forge, commit_id, seal
 from tests.support import Machine, Rig
 

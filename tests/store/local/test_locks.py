@@ -10,8 +10,8 @@ import lmdb
 import pytest
 
 from holdfast.errors import Refused
-from holdfast.store.local.live import libraries, table
-from tests.store.test_of_one_moment import DUCKDB
+from holdfast.store.live import libraries, table
+from tests.store.live.test_of_one_moment import DUCKDB
 from tests.support import Rig
 
 HANGS = """

@@ -18,7 +18,7 @@ from holdfast.pipeline.stages import Made
 from holdfast.pipeline.steps.bench import Workbench
 from holdfast.pipeline.training import Job, estimate_seconds, prepare, train
 from holdfast.session.files import write_json
-from holdfast.store.amounts import duration
+from holdfast.store.reporting.amounts import duration
 
 
 def train_final(bench: Workbench) -> Made:

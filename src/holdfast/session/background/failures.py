@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from holdfast.store.backup import Request
-from holdfast.store.keys import Key
+from holdfast.store.deciding.requests import Request
+from holdfast.store.format.keys import Key
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from holdfast.store.keys import Key
-from holdfast.store.queued import Queued
+from holdfast.store.copies.queued import Queued
+from holdfast.store.format.keys import Key
 
 #: Makes one copy of an older and a newer one.
 Merge = Callable[[Queued, Queued], Queued]

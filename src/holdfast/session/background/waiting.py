@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from holdfast.store.keys import Key
+from holdfast.store.format.keys import Key
 
 
 @dataclass(frozen=True)

@@ -32,16 +32,17 @@ from holdfast.session.background.line import Line
 from holdfast.session.background.waiting import Queue
 from holdfast.session.backups import Backups
 from holdfast.session.lease import Lease
-from holdfast.store.keys import Key
-from holdfast.store.local.guard import Guard
-from holdfast.store.local.space import copies_in
-from holdfast.store.outcomes import BackedUp
-from holdfast.store.progress import Silent
-from holdfast.store.queued import Queued, expected, merge
+from holdfast.store.copies.guard import Guard
+from holdfast.store.copies.queued import Queued, expected, merge
+from holdfast.store.copies.snapshot import Snapshot
+from holdfast.store.copies.space import copies_in
+from holdfast.store.copies.taking import take
+from holdfast.store.format.keys import Key
+from holdfast.store.local.workspace import local_errors, lstat_or_none
+from holdfast.store.looking.view import Presence, View
+from holdfast.store.reporting.outcomes import BackedUp
 from holdfast.store.restore import describe
-from holdfast.store.snapshot import Snapshot, take
-from holdfast.store.view import Presence, View
-from holdfast.store.workspace import local_errors, lstat_or_none
+from holdfast.store.transfer.progress import Silent
 
 log = logging.getLogger(__name__)
 

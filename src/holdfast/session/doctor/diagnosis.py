@@ -9,10 +9,10 @@ from holdfast.session.doctor.places import ACCOUNT_FOLDERS, Knock, Place, shown
 from holdfast.session.doctor.rules import COLD_READ, EMPTY_TRASH, REMOUNT_COSTS, RULES, STORE_LISTING, Doing, Rule, Setting, explain
 from holdfast.session.doctor.scratch import IN_PLACE, Ability, Trial
 from holdfast.session.environment import Environment
-from holdfast.store.amounts import duration, size
-from holdfast.store.backend import Space
-from holdfast.store.mounts import Kept, contradiction, told_space
-from holdfast.store.names import SENTINEL
+from holdfast.store.backends.backend import Space
+from holdfast.store.backends.mounts import Kept, contradiction, told_space
+from holdfast.store.format.names import SENTINEL
+from holdfast.store.reporting.amounts import duration, size
 
 #: Below this nothing that is worth keeping fits.
 NO_ROOM = 1 << 20

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from holdfast._version import __version__
 from holdfast.errors import HoldfastError
+from holdfast.platform import file_system, real_path
 from holdfast.session.doctor import diagnosis
 from holdfast.session.doctor.arrival import arrived
 from holdfast.session.doctor.findings import Finding, bad, good, note
@@ -20,14 +21,13 @@ from holdfast.session.doctor.rules import Doing
 from holdfast.session.doctor.scratch import try_out
 from holdfast.session.environment import Environment
 from holdfast.session.keeper import Keeper
-from holdfast.store.backend import Backend
-from holdfast.store.directory import DirectoryBackend
-from holdfast.store.drivefs import DriveBackend
-from holdfast.store.platform import file_system, real_path
+from holdfast.store.backends.backend import Backend
+from holdfast.store.backends.directory import DirectoryBackend
+from holdfast.store.backends.drive import DriveBackend
+from holdfast.store.backends.wrappers import Bounded
+from holdfast.store.looking.view import View
 from holdfast.store.restore import look
 from holdfast.store.store import Store, first_error
-from holdfast.store.view import View
-from holdfast.store.wrappers import Bounded
 
 #: A call that takes longer than this is a hang to doctor, whatever a transfer is allowed.
 LONGEST_CALL_SECONDS = 20.0

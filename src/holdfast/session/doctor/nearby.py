@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.errors import HoldfastError
+from holdfast.platform import NO_BLOCK, NO_FOLLOW
 from holdfast.session.doctor.patience import Answer, Patience
 from holdfast.session.doctor.places import Place, shown
-from holdfast.store.identity import MAX_SENTINEL_BYTES, parse_sentinel
-from holdfast.store.names import GENERATIONS, SENTINEL, twin_of
-from holdfast.store.platform import NO_BLOCK, NO_FOLLOW
+from holdfast.store.format.names import GENERATIONS, SENTINEL, twin_of
+from holdfast.store.format.sentinel import MAX_SENTINEL_BYTES, parse_sentinel
 
 _CHUNK = 4096
 

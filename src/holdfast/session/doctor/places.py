@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from holdfast.session.doctor.patience import Answer, Patience
-from holdfast.store.backend import Space
-from holdfast.store.keys import printable
-from holdfast.store.mounts import DRIVE_FILE_SYSTEM, OTHER, Kind, Mount, kind_named
+from holdfast.store.backends.backend import Space
+from holdfast.store.backends.mounts import DRIVE_FILE_SYSTEM, OTHER, Kind, Mount, kind_named
+from holdfast.store.format.keys import printable
 
 #: The names that Drive's own folder has below a mount point.
 ACCOUNT_FOLDERS = ("MyDrive", "My Drive")

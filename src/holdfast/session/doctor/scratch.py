@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from holdfast.platform import NO_BLOCK, NO_FOLLOW, get_attribute
 from holdfast.session.doctor.patience import Answer, Patience
 from holdfast.session.doctor.places import Place, shown
 from holdfast.session.doctor.upload import Watched, watch
-from holdfast.store.platform import NO_BLOCK, NO_FOLLOW, get_attribute
 
 #: Attributes that Colab's Drive mount is said to answer by name (docs/colab-drive.md); none is trusted when absent.
 DRIVE_ATTRIBUTES = ("id", "uncommitted", "md5")

@@ -8,9 +8,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from holdfast.platform import get_attribute
 from holdfast.session.doctor.patience import Answer, Patience
-from holdfast.store.drivefs import LOCAL_ID
-from holdfast.store.platform import get_attribute
+from holdfast.store.backends.drive import LOCAL_ID
 
 #: How long the checksum is waited for once the file is said to be uploaded.
 _CHECKSUM_SECONDS = 10.0

@@ -10,7 +10,7 @@ from holdfast.session.background.waiting import Queue
 from holdfast.session.reports import ArtifactStatus
 from holdfast.session.seeing import page, terminal, verdict
 from holdfast.session.seeing.sight import Sight, Tone
-from holdfast.store.backend import Space
+from holdfast.store.backends.backend import Space
 
 
 @dataclass(frozen=True, repr=False)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from holdfast.session.background.waiting import Queue
 from holdfast.session.reports import ArtifactStatus, time_of
 from holdfast.session.seeing.sight import Fact, Line, Sight, Tone, Verdict
-from holdfast.store.amounts import ago, duration, many, size
-from holdfast.store.backend import Durability, Space
-from holdfast.store.keys import printable
-from holdfast.store.mounts import DRIVE, OTHER
+from holdfast.store.backends.backend import Durability, Space
+from holdfast.store.backends.mounts import DRIVE, OTHER
+from holdfast.store.format.keys import printable
+from holdfast.store.reporting.amounts import ago, duration, many, size
 
 #: So many artifacts are shown one by one where all are safe. One that is not safe is always shown.
 MOST_LINES = 20

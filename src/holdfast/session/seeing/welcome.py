@@ -8,9 +8,9 @@ from holdfast.session.overview import Counted, Overview
 from holdfast.session.seeing import page, terminal
 from holdfast.session.seeing.sight import Fact, Sight, Tone, Verdict
 from holdfast.session.seeing.verdict import is_full, is_short, room
-from holdfast.store.amounts import many, size
-from holdfast.store.backend import Space
-from holdfast.store.view import Presence
+from holdfast.store.backends.backend import Space
+from holdfast.store.looking.view import Presence
+from holdfast.store.reporting.amounts import many, size
 
 #: So many artifacts are named one by one.
 MOST_NAMED = 3

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from holdfast.store.keys import within
+from holdfast.store.format.keys import within
 
 #: So many paths are remembered that are in no generation any more.
 _REMEMBERED = 256

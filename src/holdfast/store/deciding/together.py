@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from holdfast.store.keys import within
-from holdfast.store.records import Signature
+from holdfast.store.format.keys import within
+from holdfast.store.local.records import Signature
 
 _ZARR = ("zarr.json", ".zgroup", ".zarray", ".zmetadata")
 _LEVEL_MANIFEST = re.compile(r"MANIFEST-\d{6,}")

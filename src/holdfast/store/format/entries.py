@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from holdfast.errors import Corrupt
-from holdfast.store.keys import Key, check_component, printable
+from holdfast.store.format.keys import Key, check_component, printable
 
 _NS = 1_000_000_000
 _TIME = re.compile(r"(-?)(0|[1-9][0-9]{0,18})\.([0-9]{9})")

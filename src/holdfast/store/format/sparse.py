@@ -27,8 +27,8 @@ from typing import BinaryIO, NamedTuple
 from blake3 import blake3
 
 from holdfast.errors import Corrupt, CutOff, Refused, UsageError
-from holdfast.store.keys import check_component, printable
-from holdfast.store.platform import HAS_PREAD
+from holdfast.platform import HAS_PREAD
+from holdfast.store.format.keys import check_component, printable
 
 #: Files with no more bytes of holes than this are sent as they are.
 MIN_HOLES = 1 << 20

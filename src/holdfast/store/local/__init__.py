@@ -1,1 +1,1 @@
-"""This machine's side of the store: files that a job still uses, looked at and copied without disturbing it."""
+"""This machine's side: outputs and the memory of them in `.holdfast/`, what lies in a folder, and putting files in place."""

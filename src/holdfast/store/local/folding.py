@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from holdfast.store.keys import folders_above
+from holdfast.store.format.keys import folders_above
 
 Fold = Callable[[str], str]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from holdfast.store.deciding.ignore import Rules
-from holdfast.store.keys import Key
+from holdfast.store.format.keys import Key
 
 #: Beside outputs, in gitignore's syntax.
 IGNORE_FILE = ".holdfastignore"

@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from holdfast.platform import real_path
 from holdfast.store.format.entries import check_target
-from holdfast.store.keys import Key, printable
-from holdfast.store.platform import real_path
+from holdfast.store.format.keys import Key, printable
 
 #: As the kernel's own limit (path_resolution(7)).
 MOST_LINKS = 40

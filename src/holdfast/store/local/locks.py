@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from holdfast.store.platform import try_lock, unlock
+from holdfast.platform import try_lock, unlock
 
 #: From the first look to the last, each pause longer than the one before: most locks are held for milliseconds.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05

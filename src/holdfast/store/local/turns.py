@@ -11,7 +11,7 @@ import os
 import secrets
 from pathlib import Path
 
-from holdfast.store.platform import BINARY
+from holdfast.platform import BINARY
 
 _WORD_BYTES = 8
 

@@ -1,0 +1,436 @@
+"""Taking the stable copy that a commit sends: in the caller's thread, after which the caller may go on writing."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from blake3 import blake3
+
+from holdfast.errors import LocalError, Refused
+from holdfast.store.backends.backend import CHUNK_BYTES
+from holdfast.store.copies.capture import SMALL_FILE, SPOOL, Captured, Terms, Wanted, capture
+from holdfast.store.copies.guard import Guard
+from holdfast.store.copies.snapshot import Known, Snapshot, Staged
+from holdfast.store.deciding.order import Stamp
+from holdfast.store.deciding.together import Together, together, with_logs
+from holdfast.store.format.keys import Key, printable, within
+from holdfast.store.format.manifest import Kind
+from holdfast.store.format.tars import read_members
+from holdfast.store.live.side_files import promises_database
+from holdfast.store.local.records import Here, Record, Signature
+from holdfast.store.local.scan import Found, Scan, walk
+from holdfast.store.local.workspace import Workspace, is_file, lstat_or_none
+
+#: So often files that belong together are looked at again, and what moved is taken again.
+_TAKES = 4
+#: So many bytes are copied a second time because they changed while others were copied.
+_CHEAP_BYTES = 64 << 20
+#: Copied in one state by its library, whatever moves.
+_OWN_COPY = ("LMDB",)
+
+
+def take(
+    workspace: Workspace,
+    key: Key,
+    known: Known,
+    folder: Path,
+    *,
+    scope: tuple[str, ...] = ("",),
+    owned: tuple[str, ...] = (),
+    force: frozenset[str] = frozenset(),
+    hash_all: bool = False,
+    guard: Guard | None = None,
+    waits: bool = False,
+    waiting: Callable[[], int] = int,
+) -> Snapshot:
+    """Take the stable copy of an artifact, or of a part of it.
+
+    Args:
+        workspace: Where from.
+        key: The artifact.
+        known: What is known of it.
+        folder: An empty folder on the file system of outputs; the copies are made there.
+        scope: Relative paths within it; the empty one is all. A torn file of the base that is gone here is always within it.
+        owned: Relative paths that inner artifacts own, left out.
+        force: Paths to stage although they are unchanged.
+        hash_all: Hash large files here, because they will be compared to the store's.
+        guard: Holds hard links of large files as they are, where the snapshot waits.
+        waits: It is not sent at once.
+        waiting: Tells how many bytes copies take already. Asked only where a large file is to be copied.
+
+    Raises:
+        LocalError: something cannot be read, or the local disk is full.
+        Refused: the artifact itself is neither a regular file nor a directory nor a link that is kept.
+    """
+    root, scope = workspace.local(key), with_logs((*scope, *_torn_and_gone(workspace, key, known, scope)))
+    if known.was_here and "" in scope and lstat_or_none(root) is None and workspace.has_outputs:
+        return nothing_left(workspace, key, scope, owned)
+    count, begun = workspace.turn()
+    found = walk(workspace, key, scope, owned)
+    if "" in found.refused:
+        raise Refused(errno.EINVAL, f"it {found.refused['']}; nothing was backed up", printable(str(root)))
+    try:
+        os.stat(root) if "" not in found.links else os.lstat(root)  # what is not there is no empty folder
+        taking = _Taking(workspace, key, known, found, folder, guard, waits=waits, waiting=waiting, hash_all=hash_all)
+        snapshot = taking.run(scope, owned, force)
+        return replace(snapshot, stamps=dict.fromkeys(scope, Stamp(count, begun, workspace.turn()[1])))
+    except FileNotFoundError as error:
+        raise LocalError(errno.ENOENT, "it vanished while it was read", printable(str(root))) from error
+    except (Refused, LocalError):
+        raise
+    except OSError as error:
+        raise LocalError(error.errno, f"{error.strerror} (while the local copy was taken)", error.filename) from error
+
+
+def _torn_and_gone(workspace: Workspace, key: Key, known: Known, scope: tuple[str, ...]) -> list[str]:
+    """Torn files of the base that were here and are no more: looked at whatever the scope is.
+
+    As long as a generation carries one on, a fresh machine passes that generation over, with all that is backed up beside it.
+    """
+    torn = [p for p, r in known.files.items() if r.torn and p in known.here and not any(within(p, s) for s in scope)]
+    return [p for p in torn if lstat_or_none(workspace.local(key.join(p))) is None]
+
+
+def nothing_left(workspace: Workspace, key: Key, scope: tuple[str, ...] = ("",), owned: tuple[str, ...] = ()) -> Snapshot:
+    """The snapshot that says that nothing is left of an artifact."""
+    count, begun = workspace.turn()
+    return Snapshot(key, Kind.DROPPED, scope, owned, stamps=dict.fromkeys(scope, Stamp(count, begun, workspace.turn()[1])))
+
+
+def settle(snapshot: Snapshot, record: Record, force: frozenset[str], *, hash_all: bool) -> Snapshot | None:
+    """The snapshot as it stands against what is remembered now, or None where it has to be taken anew.
+
+    Args:
+        snapshot: Taken against what was expected then.
+        record: What is remembered now.
+        force: Paths that have to be sent, because the store lost them.
+        hash_all: Every hash has to be known.
+    """
+    if not force <= snapshot.staged.keys() or any(s.same_as in force for s in snapshot.staged.values()):
+        return None
+    for one in snapshot.staged.values() if hash_all else ():
+        if one.blake3 is None or (one.size == 0 and promises_database(snapshot.key.join(one.path).name)):
+            return None
+    if not all(copy.exists() for copy in (*snapshot.spools, *(s.source for s in snapshot.staged.values() if s.source))):
+        return None
+    kept = {}
+    for path, here in snapshot.kept.items():
+        base, known = Known.of(record).files.get(path), record.here.get(path)
+        if base is None or known is None:
+            return None
+        if known.signature.same_content(here.signature) and here.blake3 in ("", known.blake3):
+            # The later of two looks: a link that came or went between them moved the ctime.
+            kept[path] = replace(here, blake3=known.blake3) if here.signature.ctime_ns > known.signature.ctime_ns else known
+        elif here.blake3 == base.blake3:
+            kept[path] = here
+        else:
+            return None
+    for staged in snapshot.staged.values():
+        if staged.same_as is not None:
+            base = Known.of(record).files.get(staged.same_as)
+            if base is None or base.blake3 != staged.blake3:
+                return None
+    return replace(snapshot, kept=kept)
+
+
+def spooled(staged: Iterable[Staged]) -> Iterator[tuple[Staged, bytes]]:
+    """The small files among these, with their content.
+
+    Raises:
+        Corrupt: a spool is not as it was written.
+    """
+    by_spool: dict[Path, dict[str, list[Staged]]] = {}
+    for one in staged:
+        if one.source is None and one.copy is not None:
+            spool, member = one.copy
+            by_spool.setdefault(spool, {}).setdefault(member, []).append(one)
+    for spool, members in by_spool.items():
+        for member, data in read_members(spool, {m: same[0].size for m, same in members.items()}):
+            for one in members[member]:
+                yield one, data
+
+
+class _Taking:
+    """One snapshot in the making: what is unchanged is decided here, what is not is looked into where a reader does."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        key: Key,
+        known: Known,
+        found: Scan,
+        folder: Path,
+        guard: Guard | None,
+        *,
+        waits: bool,
+        waiting: Callable[[], int],
+        hash_all: bool,
+    ) -> None:
+        self._workspace = workspace
+        self._key = key
+        self._known = known
+        self._found = found
+        self._folder = folder
+        self._guard = guard
+        self._waits = waits
+        self._waiting = waiting
+        self._hash_all = hash_all
+        self._follow = workspace.keeping.follow
+        self._alone = "" in found.files
+        self._kept: dict[str, Here] = {}
+        self._staged: dict[str, Staged] = {}
+        self._refused: dict[str, str] = dict(found.refused)
+        self._files = dict(found.files)
+        self._kinds: dict[str, str] = {}
+        self._owned: tuple[str, ...] = ()
+        self._taken_twice = False
+
+    def run(self, scope: tuple[str, ...], owned: tuple[str, ...], force: frozenset[str]) -> Snapshot:
+        found, self._owned = self._found, owned
+        also = {path: first for group in found.hard_links for path in group if path != (first := self._first(group))}
+        changed = [p for p, f in found.files.items() if p not in also and not self._is_unchanged(p, f, forced=p in force)]
+        if changed:
+            self._look_into(changed, force)
+        for path, first in also.items():
+            self._also(path, first, found.files[path], forced=path in force)
+        groups = together(self._files)
+        for group in groups:
+            self._of_one_moment(group)
+        self._once_more(groups)
+        present = {p: f for p, f in self._files.items() if p in self._kept or p in self._staged or p in self._refused}
+        return Snapshot(
+            self._key,
+            self._kind(),
+            scope,
+            owned,
+            present,
+            found.folders,
+            found.links,
+            self._kept,
+            self._staged,
+            self._refused,
+            found.left_out,
+            merged=self._taken_twice,
+        )
+
+    def _kind(self) -> Kind:
+        if "" in self._found.links:
+            return Kind.LINK
+        if not self._alone:
+            return Kind.DIRECTORY
+        staged, base = self._staged.get(""), self._known.files.get("")
+        sqlite = staged.sqlite if staged is not None else base is not None and base.sqlite
+        return Kind.SQLITE if sqlite else Kind.FILE
+
+    def _is_unchanged(self, path: str, file: Found, *, forced: bool) -> bool:
+        """Whether an unchanged signature proves that the content is the base's."""
+        base, known = self._known.files.get(path), self._known.here.get(path)
+        if base is None or known is None or not known.trusted or base.sqlite or forced or known.signature != file.signature:
+            return False
+        if base.torn:  # it may have been so beside others only
+            return False
+        self._kept[path] = known
+        return True
+
+    def _of_one_moment(self, group: Together) -> None:
+        """Take what moved again, until all of it is as it was at one moment, or the head is named as torn."""
+        members = group.members(self._files)
+        if all(p in self._kept for p in members) or not group.kinds_fit(self._kinds.get(p, "") for p in members):
+            return
+        for _ in range(_TAKES):
+            taken = {p: s for p in group.members(self._files) if (s := self._taken(p)) is not None}
+            lost = group.appended and any(p not in taken and p not in self._refused for p in group.members(self._files))
+            if group.rest_seconds:
+                written = max((s.mtime_ns for p, s in taken.items() if p in self._staged), default=0)
+                time.sleep(min(max(written / 1e9 + group.rest_seconds - time.time(), 0), group.rest_seconds))
+            now = walk(self._workspace, self._key, group.scope, self._owned).files
+            signatures = {p: f.signature for p, f in now.items() if p not in self._refused}
+            again, gone = group.moved(taken, signatures)
+            if lost:
+                again, gone = [p for p in group.members(signatures) if p not in taken], [p for p in taken if p not in now]
+            for path in (*gone, *again):
+                self._drop(path)
+            if not again and not gone:
+                return
+            self._files.update({p: now[p] for p in again})
+            self._look_into(again, frozenset(), anew=True)
+            if group.appended and not lost:
+                return
+        self._mark(group.head, group.why)
+
+    def _once_more(self, groups: Iterable[Together]) -> None:
+        """Take again, once, what was written to while others were copied, so that files that belong together are of one moment.
+
+        What grows, what cannot be had whole and what its library copies is left as it is, and so is what takes long.
+        """
+        inside = {p for group in groups for p in group.members(self._files)}
+        moved = {}
+        for path, staged in self._staged.items():
+            if path in inside or staged.torn or staged.sqlite or self._files[path].links > 1:  # other names share its copy
+                continue
+            found = lstat_or_none(self._workspace.local(self._key.join(path)))
+            now = None if found is None or not is_file(found) else Found.of(found)
+            if now is None or now.signature.same_content(staged.here) or self._kinds.get(path) in _OWN_COPY:
+                continue
+            same_file = now.signature.inode == staged.here.inode
+            if not same_file or (staged.linked is None and now.signature.size <= staged.here.size):
+                moved[path] = now
+        if not moved or sum(found.signature.size for found in moved.values()) > _CHEAP_BYTES:
+            return
+        before = {p: self._staged[p] for p in moved}
+        files = {p: self._files[p] for p in moved}
+        self._files.update(moved)
+        self._look_into(list(moved), frozenset(), anew=True)
+        for path, staged in before.items():
+            again = self._staged.get(path)
+            if path not in self._kept and (again is None or again.torn):  # the first copy was whole
+                self._refused.pop(path, None)
+                self._staged[path], self._files[path] = staged, files[path]
+            elif again is not staged and staged.source is not None:
+                staged.source.unlink(missing_ok=True)
+
+    def _taken(self, path: str) -> Signature | None:
+        """What a file looked like when it was copied or found unchanged."""
+        if path in self._staged:
+            return self._staged[path].here
+        return self._kept[path].signature if path in self._kept else None
+
+    def _drop(self, path: str) -> None:
+        """Forget what was taken of a path."""
+        staged = self._staged.pop(path, None)
+        if staged is not None and staged.source is not None:
+            staged.source.unlink(missing_ok=True)
+        self._kept.pop(path, None)
+        self._refused.pop(path, None)
+        self._files.pop(path, None)
+
+    def _mark(self, path: str, why: str) -> None:
+        """Name a file as torn. One that is unchanged is taken for it, because a base's record is never changed."""
+        if path in self._kept:
+            self._drop_kept(path)
+        staged = self._staged.get(path)
+        if staged is not None and not staged.torn:
+            self._staged[path] = replace(staged, torn=why, proven=False)
+
+    def _drop_kept(self, path: str) -> None:
+        self._kept.pop(path)
+        self._look_into([path], frozenset({path}), anew=True)
+
+    def _look_into(self, paths: list[str], force: frozenset[str], *, anew: bool = False) -> None:
+        device, proof = self._workspace.proof_at(self._folder)
+        links = not self._waits or self._guard is not None
+        folder = self._folder
+        if anew:
+            folder, self._taken_twice = self._workspace.new_folder(self._folder), True
+        wanted = tuple(self._wanted(path, forced=path in force) for path in paths)
+        large = any(one.signature.size > SMALL_FILE for one in wanted)
+        terms = Terms(str(folder), {device: proof}, links, self._waiting() if large else 0)
+        again = []
+        for one, captured in zip(wanted, self._captured(wanted, terms), strict=True):
+            source = Path(captured.source)
+            if captured.linked and self._waits and not self._is_held(captured, source):
+                source.unlink(missing_ok=True)  # nobody would see it change
+                again.append(replace(one, copied=True))
+            else:
+                self._take(one, captured, terms)
+        if again:
+            terms = replace(terms, folder=str(self._workspace.new_folder(self._folder)), links=False)
+            for one, captured in zip(again, self._captured(tuple(again), terms), strict=True):
+                self._take(one, captured, terms)
+
+    def _is_held(self, captured: Captured, source: Path) -> bool:
+        """Whether a hard link is guarded, and was still what was described when that began."""
+        if self._guard is None or not self._guard.hold(source):
+            return False
+        found = lstat_or_none(source)
+        now = None if found is None else Signature.of(found)
+        if now is not None and now.same_content(captured.here) and now.size == captured.size:
+            return True
+        self._guard.release(source)
+        return False
+
+    def _captured(self, wanted: tuple[Wanted, ...], terms: Terms) -> list[Captured]:
+        size = sum(one.signature.size for one in wanted)
+        return self._workspace.read(capture, wanted, terms, size=size)
+
+    def _wanted(self, path: str, *, forced: bool) -> Wanted:
+        file, base, known = self._files[path], self._known.files.get(path), self._known.here.get(path)
+        comparable = base is not None and not base.torn and known is not None and not forced
+        same_size = base is not None and base.size == file.signature.size
+        return Wanted(
+            path,
+            str(self._workspace.local(self._key.join(path))),
+            file.signature,
+            base=base.blake3 if comparable and base is not None and (same_size or base.sqlite or base.size <= SMALL_FILE) else "",
+            base_sparse=base is not None and base.sparse is not None,
+            was_database=base is not None and base.sqlite,
+            hashed=self._hash_all or (base is not None and same_size),
+            alone=self._alone,
+            copied=path in self._known.copied,
+            followed=self._key.join(path) in self._follow,
+            unknown=self._hash_all,
+        )
+
+    def _take(self, wanted: Wanted, captured: Captured, terms: Terms) -> None:
+        path, base = wanted.path, self._known.files.get(wanted.path)
+        self._kinds[path] = captured.kind
+        if captured.refused:
+            self._staged.pop(path, None)
+            self._refused[path] = captured.refused
+        elif captured.gone and not path:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), wanted.place)
+        elif captured.same and base is not None:
+            self._staged.pop(path, None)
+            self._kept[path] = Here(base.blake3, captured.here, captured.proven)
+        elif not captured.gone:  # gone between the walk and the look: the same as if it had gone just before
+            source = Path(captured.source) if captured.source else None
+            self._staged[path] = Staged(
+                path,
+                captured.size,
+                self._files[path].mode,
+                captured.blake3 or None,
+                captured.sqlite,
+                source,
+                captured.here if captured.linked else None,
+                captured.here,
+                captured.taken_ns,
+                None if source is not None else Path(terms.folder) / SPOOL,
+                torn=captured.torn,
+                proven=captured.proven,
+                sparse=captured.sparse,
+            )
+
+    def _first(self, group: tuple[str, ...]) -> str:
+        """The name under which a file of several is looked into: one that the store has, so that a new name costs nothing."""
+        return next((p for p in group if p in self._known.files and p in self._known.here), group[0])
+
+    def _also(self, path: str, first: str, file: Found, *, forced: bool) -> None:
+        """Another name of a file that was taken: it is what that one is."""
+        known, base = self._known.here.get(path), self._known.files.get(path)
+        taken, kept = self._staged.get(first), self._kept.get(first)
+        if first in self._refused:
+            self._refused[path] = self._refused[first]
+        elif taken is not None and (forced or base is None or known is None or taken.blake3 is None or taken.blake3 != base.blake3):
+            self._staged[path] = replace(taken, path=path, member=first)
+        elif taken is not None and base is not None:
+            self._kept[path] = taken.as_here(base.blake3)
+        elif kept is not None and not forced and base is not None and known is not None and base.blake3 == kept.blake3:
+            self._kept[path] = kept
+        elif kept is not None:
+            size, now = file.signature.size, kept.signature.mtime_ns
+            self._staged[path] = Staged(path, size, file.mode, kept.blake3, False, None, None, kept.signature, now, same_as=first)
+
+
+def hash_file(path: Path) -> tuple[str, int]:
+    """BLAKE3 and length in bytes of a file."""
+    hasher, size = blake3(), 0
+    with open(path, "rb") as handle:
+        while chunk := handle.read(CHUNK_BYTES):
+            hasher.update(chunk)
+            size += len(chunk)
+    return hasher.hexdigest(), size

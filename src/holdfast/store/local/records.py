@@ -1,0 +1,253 @@
+"""What a workspace remembers about an artifact, as files in `.holdfast/` (FORMAT.md, "The workspace").
+
+All of it is disposable: deleting it loses nothing but time. Every write is crash-safe (temporary, fsync, rename), and a
+record that does not verify counts as none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from blake3 import blake3
+
+from holdfast.errors import Corrupt, LocalError
+from holdfast.platform import fsync_folder
+from holdfast.store.deciding.order import Stamp, Stamps
+from holdfast.store.format.manifest import Kind, Manifest, parse
+from holdfast.store.format.names import CommitId, parse_manifest_name
+
+#: A hash is trusted only if it was taken this long after the file's mtime: a write within the clock's grain of the
+#: hash could leave the mtime as it was (git calls such an entry racy).
+RACY_NS = 2_000_000_000
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a local file looked like: size in bytes, times in nanoseconds, inode."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> Signature:
+        """The signature that a stat shows."""
+        return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+
+    def same_content(self, other: Signature) -> bool:
+        """True where size, mtime and inode agree; ctime changes when a hard link comes or goes."""
+        return (self.size, self.mtime_ns, self.inode) == (other.size, other.mtime_ns, other.inode)
+
+
+@dataclass(frozen=True)
+class Here:
+    """A file of the base that was restored to, or committed from, this workspace.
+
+    Args:
+        blake3: Hash of its content in the base.
+        signature: What the file looked like when it had that content.
+        trusted: An unchanged signature proves unchanged content.
+    """
+
+    blake3: str
+    signature: Signature
+    trusted: bool
+
+
+@dataclass(frozen=True)
+class Record:
+    """What this workspace knows of one artifact.
+
+    Args:
+        base: The generation last taken from or given to the store, or None.
+        here: By path, the files of base that are or were in this workspace.
+        copied: Large files that changed under a hard link once, and are copied from then on.
+        chosen: The base was chosen by an explicit restore: a commit goes above every head.
+        damaged: Ids of generations that this workspace proved damaged.
+        looked: By path prefix, when what is there was last looked at and base held it, Unix seconds; the longest that covers a
+            path counts. For people. Empty in a record that an older version wrote.
+        links: Symbolic links of base that are or were in this workspace.
+        passed: Generations with torn files that were passed over in favour of base. What follows base follows them too.
+        stamps: By path prefix, in which order the processes of this workspace looked at what base holds.
+    """
+
+    base: Manifest | None = None
+    here: Mapping[str, Here] = field(default_factory=dict)
+    copied: frozenset[str] = frozenset()
+    chosen: bool = False
+    damaged: frozenset[str] = frozenset()
+    looked: Mapping[str, float] = field(default_factory=dict)
+    links: frozenset[str] = frozenset()
+    passed: tuple[CommitId, ...] = ()
+    stamps: Stamps = field(default_factory=dict)
+
+    @property
+    def was_here(self) -> bool:
+        """Something of the artifact was on this machine, or it is known that nothing of it is left."""
+        return bool(self.here or self.links) or (self.base is not None and self.base.kind is Kind.DROPPED)
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A commit that was begun. If its manifest is found later, the commit is done and becomes the base.
+
+    Args:
+        commit: Sequence and id of the commit.
+        manifest_name: File name of the manifest that it will write.
+        here: Signatures of the local files that it holds.
+        voided: Commits of this artifact that failed just before. The last write of one may have hung, and come through later.
+        looked: As the record will have it.
+        links: Symbolic links that it holds and that are or were here.
+        stamps: As the record will have them.
+    """
+
+    commit: CommitId
+    manifest_name: str
+    here: Mapping[str, Signature]
+    voided: tuple[CommitId, ...] = ()
+    looked: Mapping[str, float] = field(default_factory=dict)
+    links: frozenset[str] = frozenset()
+    stamps: Stamps = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A restore about to be published. If the files are found in place later, it is done.
+
+    Args:
+        record: The record once it is done.
+        targets: Path below the artifact to the inode of its temporary.
+    """
+
+    record: Record
+    targets: Mapping[str, int]
+
+
+def looked_at(looked: Mapping[str, float], path: str) -> float | None:
+    """When a path was last looked at, by the longest prefix that covers it; None where none does."""
+    while path not in looked and path:
+        path = path.rpartition("/")[0]
+    return looked.get(path)
+
+
+def write_sealed(path: Path, body: Mapping[str, Any]) -> None:
+    """Write JSON with its digest so that a reader finds the old content or the new, never a mixture.
+
+    Raises:
+        LocalError: the local disk is full or denies access.
+    """
+    text = json.dumps(body, separators=(",", ":"), ensure_ascii=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        with open(temporary, "wb") as handle:
+            handle.write(f"{blake3(text.encode()).hexdigest()}\n{text}".encode())
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+        fsync_folder(path.parent)
+    except OSError as error:
+        raise LocalError(error.errno, error.strerror, str(path)) from error
+
+
+def read_sealed(path: Path) -> Any | None:
+    """The JSON that `write_sealed` wrote, or None where there is no file.
+
+    Raises:
+        Corrupt: the file does not verify.
+    """
+    try:
+        digest, _, text = path.read_bytes().partition(b"\n")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise LocalError(error.errno, error.strerror, str(path)) from error
+    if blake3(text).hexdigest().encode() != digest:
+        raise Corrupt(f"{path}: damaged")
+    return json.loads(text)
+
+
+def record_to_json(record: Record) -> dict[str, Any]:
+    """The record as plain data."""
+    base = record.base
+    return {
+        "base": None if base is None else {"name": base.name.file, "manifest": base.encoded.decode()},
+        "here": {path: [h.blake3, *_signature_to_json(h.signature), h.trusted] for path, h in record.here.items()},
+        "copied": sorted(record.copied),
+        "chosen": record.chosen,
+        "damaged": sorted(record.damaged),
+        "looked": dict(record.looked),
+        "links": sorted(record.links),
+        "passed": [[v.sequence, v.id] for v in record.passed],
+        "stamps": _stamps_to_json(record.stamps),
+    }
+
+
+def record_from_json(body: Mapping[str, Any]) -> Record:
+    """The record that `record_to_json` wrote. Raises Corrupt, KeyError or TypeError for anything else."""
+    base = None
+    if body["base"] is not None:
+        name = parse_manifest_name(body["base"]["name"])
+        if name is None:
+            raise Corrupt("a record names no manifest")
+        base = parse(body["base"]["manifest"].encode(), name)
+    here = {path: Here(row[0], _signature_from_json(row[1:5]), row[5]) for path, row in body["here"].items()}
+    looked = dict(body.get("looked", {}))
+    links = frozenset(body.get("links", ()))
+    passed = tuple(CommitId(sequence, id_) for sequence, id_ in body.get("passed", ()))
+    damaged, stamps = frozenset(body["damaged"]), _stamps_from_json(body.get("stamps", {}))
+    return Record(base, here, frozenset(body["copied"]), body["chosen"], damaged, looked, links, passed, stamps)
+
+
+def intent_to_json(intent: Intent) -> dict[str, Any]:
+    """The intent as plain data."""
+    return {
+        "sequence": intent.commit.sequence,
+        "id": intent.commit.id,
+        "manifest": intent.manifest_name,
+        "here": {path: _signature_to_json(s) for path, s in intent.here.items()},
+        "voided": [[v.sequence, v.id] for v in intent.voided],
+        "looked": dict(intent.looked),
+        "links": sorted(intent.links),
+        "stamps": _stamps_to_json(intent.stamps),
+    }
+
+
+def intent_from_json(body: Mapping[str, Any]) -> Intent:
+    """The intent that `intent_to_json` wrote."""
+    here = {path: _signature_from_json(row) for path, row in body["here"].items()}
+    voided = tuple(CommitId(sequence, id_) for sequence, id_ in body.get("voided", ()))
+    looked, links = dict(body.get("looked", {})), frozenset(body.get("links", ()))
+    stamps = _stamps_from_json(body.get("stamps", {}))
+    return Intent(CommitId(body["sequence"], body["id"]), body["manifest"], here, voided, looked, links, stamps)
+
+
+def publication_to_json(publication: Publication) -> dict[str, Any]:
+    """The publication as plain data."""
+    return {"record": record_to_json(publication.record), "targets": dict(publication.targets)}
+
+
+def publication_from_json(body: Mapping[str, Any]) -> Publication:
+    """The publication that `publication_to_json` wrote."""
+    return Publication(record_from_json(body["record"]), dict(body["targets"]))
+
+
+def _stamps_to_json(stamps: Stamps) -> dict[str, list[Any] | None]:
+    return {path: None if s is None else [s.count, s.begun, s.ended] for path, s in stamps.items()}
+
+
+def _stamps_from_json(body: Mapping[str, Any]) -> Stamps:
+    return {path: None if row is None else Stamp(str(row[0]), int(row[1]), int(row[2])) for path, row in body.items()}
+
+
+def _signature_to_json(signature: Signature) -> list[int]:
+    return [signature.size, signature.mtime_ns, signature.ctime_ns, signature.inode]
+
+
+def _signature_from_json(row: list[int]) -> Signature:
+    return Signature(*row)
