@@ -17,9 +17,10 @@ import time
 from pathlib import Path
 
 import holdfast
+from holdfast.flow.narration import Screen
+from holdfast.flow.runner import Summary
 from holdfast.pipeline.experiment import load_experiment
-from holdfast.pipeline.narration import Screen
-from holdfast.pipeline.runner import Runner, Summary
+from holdfast.pipeline.runner import Runner
 
 HERE = Path(__file__).parent
 

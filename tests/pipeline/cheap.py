@@ -25,6 +25,7 @@ import optuna
 from optuna.storages import RDBStorage
 
 from holdfast.errors import StageFailed
+from holdfast.flow.narration import Narration, Quiet
 from holdfast.integrations.watching import Watcher
 from holdfast.pipeline import hpo as hpo_module
 from holdfast.pipeline import sweep as sweep_module
@@ -32,7 +33,6 @@ from holdfast.pipeline.database import database_url
 from holdfast.pipeline.dataset import Dataset
 from holdfast.pipeline.hpo import run_local_hpo_sweep
 from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS
-from holdfast.pipeline.narration import Narration, Quiet
 from holdfast.pipeline.sweep import KeepStudy
 from holdfast.pipeline.training import Job, Trained
 from holdfast.session.files import write_json

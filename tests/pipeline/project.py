@@ -10,8 +10,9 @@ from typing import Any
 
 import yaml
 
+from holdfast.flow.runner import Summary
 from holdfast.pipeline.experiment import check
-from holdfast.pipeline.runner import Runner, Summary
+from holdfast.pipeline.runner import Runner
 from holdfast.pipeline.settings import Experiment
 from holdfast.pipeline.tiny import make_tiny
 from tests.pipeline.conftest import sentence, write_documents

@@ -17,11 +17,11 @@ import pytest
 
 import holdfast
 from holdfast.errors import MadeOtherwise
+from holdfast.flow.examination import Examiner, State
+from holdfast.flow.fingerprint import fingerprint
+from holdfast.flow.record import read_record, write_record
 from holdfast.pipeline.dataset import open_dataset
-from holdfast.pipeline.examine import Examiner, State
-from holdfast.pipeline.fingerprint import fingerprint
 from holdfast.pipeline.identity import _FIRST, settings_identity, training_identity
-from holdfast.pipeline.record import read_record, write_record
 from holdfast.pipeline.runner import Runner, open_pipeline
 from holdfast.pipeline.settings import Training, changed
 from holdfast.pipeline.training import Job

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import NotRestored
-from holdfast.pipeline.layout import RECORD
-from holdfast.pipeline.record import read_record, write_record
+from holdfast.flow.record import read_record, write_record
+from holdfast.flow.stage import RECORD
 from holdfast.pipeline.steps.model import find_checkpoint
 from tests.pipeline.project import Lines, Project, trials
 from tests.support import Machine, Rig

@@ -11,9 +11,9 @@ import optuna
 import pytest
 
 from holdfast.errors import AnotherSession, ConfigurationError, LocalError, StageFailed
+from holdfast.flow.fingerprint import fingerprint
 from holdfast.pipeline.database import OtherOptuna, database_url, open_storage
 from holdfast.pipeline.failing import is_out_of_memory, may_pass
-from holdfast.pipeline.fingerprint import fingerprint
 from holdfast.pipeline.identity import study_made_from
 from holdfast.pipeline.sameness import differing, narrowed, same
 from holdfast.pipeline.search import most_epochs, summarize

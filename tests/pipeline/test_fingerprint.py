@@ -7,8 +7,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.pipeline.fingerprint import differences, fingerprint
-from holdfast.pipeline.record import Record, read_benchmark_record, read_record, write_record
+from holdfast.flow.fingerprint import differences, fingerprint
+from holdfast.flow.record import Record, read_record, write_record
+from holdfast.pipeline.benchmark import read_benchmark_record
 
 NAMES = st.text("abc", min_size=1, max_size=3)
 PLAIN = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text("xy", max_size=2)

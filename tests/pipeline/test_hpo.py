@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 import pytest
 
-from holdfast.integrations.watching import Stopped
+from holdfast.flow.stage import Stopped
 from holdfast.pipeline.hpo import run_local_hpo_sweep
 from holdfast.pipeline.sweep import SmallerDevice
 from tests.pipeline.project import Lines, make_project, settings

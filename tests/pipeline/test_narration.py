@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from holdfast.pipeline.narration import Screen
+from holdfast.flow.narration import Screen
 from holdfast.store.reporting.amounts import duration
 
 

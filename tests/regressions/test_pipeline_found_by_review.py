@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 
 from holdfast.errors import MadeOtherwise, StageFailed, StoreFull
+from holdfast.flow.record import read_record, write_record
+from holdfast.flow.stage import RECORD
 from holdfast.integrations.resuming import Wanted, clear_the_way, search
 from holdfast.integrations.watching import Copies
-from holdfast.pipeline.layout import RECORD
-from holdfast.pipeline.record import COMPARABLE, read_record, write_record
 from holdfast.pipeline.runner import Runner
+from holdfast.pipeline.stages import COMPARABLE
 from holdfast.pipeline.storage import setup_checkpoint_storage
 from holdfast.store.backends.backend import Backend
 from holdfast.store.backends.wrappers import Faulty

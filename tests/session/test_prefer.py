@@ -13,7 +13,7 @@ import pytest
 
 import holdfast
 from holdfast.errors import NotRestored, UsageError
-from holdfast.pipeline.examine import Examiner
+from holdfast.flow.examination import Examiner
 from holdfast.pipeline.runner import open_pipeline
 from holdfast.pipeline.settings import StudyStorage
 from holdfast.pipeline.storage import bring_back

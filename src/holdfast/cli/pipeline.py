@@ -40,8 +40,8 @@ def run(
 ) -> None:
     """Run a whole pipeline: what is done is recognised, what is missing comes back, what is left is made and backed up."""
     need("pydantic", *WORKING)
+    from holdfast.flow.narration import Quiet, Screen
     from holdfast.pipeline.experiment import load_experiment
-    from holdfast.pipeline.narration import Quiet, Screen
     from holdfast.pipeline.runner import Runner
 
     seconds = None if stop_after is None else _seconds(stop_after)
@@ -62,7 +62,7 @@ def run(
 def plan(config: Config, overrides: Overrides = None, root: Root = None, drive: Drive = None, as_json: Json = False) -> None:
     """Tell for each stage whether it is done, here or in the store, or to do, and why; and the space that a run needs."""
     need("pydantic")
-    from holdfast.pipeline.examine import Examiner
+    from holdfast.flow.examination import Examiner
     from holdfast.pipeline.experiment import load_experiment
     from holdfast.pipeline.runner import open_pipeline
     from holdfast.pipeline.space import estimate
@@ -70,8 +70,9 @@ def plan(config: Config, overrides: Overrides = None, root: Root = None, drive: 
     keeper = open_from(root, drive)
     experiment = load_experiment(config, overrides or [])
     settings = experiment.run.model_copy(update={"on_restore_failure": "stop"})  # who asks does not want to wait
-    found = Examiner(keeper, open_pipeline(keeper, experiment), settings).all()
-    show_pipeline.planned(keeper, experiment, found, estimate(keeper, experiment, found), as_json=as_json)
+    pipeline = open_pipeline(keeper, experiment)
+    found = Examiner(keeper, pipeline, settings).all()
+    show_pipeline.planned(keeper, pipeline, found, estimate(keeper, experiment, found), as_json=as_json)
 
 
 def predict(

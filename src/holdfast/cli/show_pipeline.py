@@ -14,12 +14,13 @@ from holdfast.session.keeper import Keeper
 from holdfast.store.reporting.amounts import size
 
 if TYPE_CHECKING:
-    from holdfast.pipeline.examine import Found
-    from holdfast.pipeline.narration import Narration
+    from holdfast.flow.examination import Found
+    from holdfast.flow.narration import Narration
+    from holdfast.flow.runner import Summary
     from holdfast.pipeline.predict import Entity
-    from holdfast.pipeline.runner import Summary
     from holdfast.pipeline.settings import Experiment
     from holdfast.pipeline.space import Space
+    from holdfast.pipeline.stages import Pipeline
 
 
 def opening(keeper: Keeper, experiment: Experiment, narration: Narration) -> None:
@@ -74,9 +75,9 @@ def ending(keeper: Keeper, experiment: Experiment, summary: Summary, *, as_json:
         out(line)
 
 
-def planned(keeper: Keeper, experiment: Experiment, found: Sequence[Found], space: Space, *, as_json: bool) -> None:
+def planned(keeper: Keeper, pipeline: Pipeline, found: Sequence[Found], space: Space, *, as_json: bool) -> None:
     """A line for each stage, and the space."""
-    rows = [_row(f, experiment) for f in found]
+    rows = [_row(f, pipeline) for f in found]
     if as_json:
         print_json(
             [
@@ -97,7 +98,7 @@ def planned(keeper: Keeper, experiment: Experiment, found: Sequence[Found], spac
         )
         return
     where = keeper.store.backend.location if keeper.store else "none (work is local only)"
-    out(f"{experiment.name}: store {where}")
+    out(f"{pipeline.experiment.name}: store {where}")
     width = max(len(f.name) for f in found)
     for f, (what, text) in zip(found, rows, strict=True):
         out(f"  {f.name:{width}}  {what:14} {text}")
@@ -114,15 +115,14 @@ def _space(needed: int, free: int | None) -> str:
     return f"at most {size(needed)} needed, {there}{short}"
 
 
-def _row(found: Found, experiment: Experiment) -> tuple[str, str]:
-    from holdfast.pipeline.examine import State
-    from holdfast.pipeline.runner import how_far
+def _row(found: Found, pipeline: Pipeline) -> tuple[str, str]:
+    from holdfast.flow.examination import State
 
     held = f" ({size(found.held.size)} in the store)" if found.held else ""
     if found.state is State.DONE:
         return "done", f"{found.why}{held}"
     if found.state is State.BEGUN:
-        return "resume", f"{how_far(found, experiment)}: {found.why}{held}"
+        return "resume", f"{pipeline.how_far(found)}: {found.why}{held}"
     if found.state is State.OTHERWISE:
         return "made otherwise", f"{found.why}; set it back, or run with --fork"
     return "to do", found.why

@@ -17,10 +17,6 @@ class Diverged(StageFailed):
     """The loss is no number any more, so nothing that follows can be."""
 
 
-class Stopped(Exception):
-    """The time that the run was given is over; everything is saved."""
-
-
 @dataclass(frozen=True)
 class Fetched:
     """What asking for the copy of a checkpoint came to. Whether it is whole now is for the asker to see.

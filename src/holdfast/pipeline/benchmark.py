@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import BadData, MadeOtherwise, UsageError
+from holdfast.flow.fingerprint import differences, fingerprint, plain
+from holdfast.flow.record import Record
 from holdfast.pipeline.checkpoint import (
     CheckpointInfo,
     check_whole,
@@ -22,7 +24,6 @@ from holdfast.pipeline.checkpoint import (
     weights_identity,
 )
 from holdfast.pipeline.encode import encode
-from holdfast.pipeline.fingerprint import differences, plain
 from holdfast.pipeline.measuring import SEED, TIMED, environment, measure
 from holdfast.pipeline.quiet import quiet
 from holdfast.pipeline.reading import read_documents
@@ -190,3 +191,14 @@ def _existing(place: Path) -> dict[str, Any] | None:
         reason = "it is not JSON, perhaps cut short"
     log.warning("%s: %s; moved to %s, measuring again", place, reason, set_aside(place, "unreadable").name)
     return None
+
+
+def read_benchmark_record(place: Path, stage: str) -> Record | None:
+    """The record of a benchmark, whose one file says itself what it was made from. Its measurements are not read."""
+    try:
+        document = json.loads(place.read_bytes())
+        made_from = dict(document["made_from"])
+        list(document["results"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return Record(stage, made_from, finished=True, result=fingerprint(made_from))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from holdfast.flow.runner import Summary
 from holdfast.pipeline.layout import METRICS, ONNX
-from holdfast.pipeline.runner import Summary
 from holdfast.session.keeper import Keeper
 from holdfast.store.reporting.amounts import size
 

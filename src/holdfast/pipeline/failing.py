@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 
 from holdfast.errors import ConfigurationError, HoldfastError
-from holdfast.integrations.watching import Stopped
+from holdfast.flow import failing
+from holdfast.flow.stage import Stopped
 
 #: Out of memory in the words of torch and its libraries. Of the last three it is the cause most often.
 _MEMORY = (
@@ -20,15 +21,7 @@ _MEMORY = (
 )
 
 #: The disk, in words of libraries that raise no OSError for it.
-_DISK = (
-    "no space left",
-    "disk quota",
-    "read-only file system",
-    "input/output error",
-    "os error",
-    "pytorchstreamwriter",
-    "failed writing",
-)
+_DISK = (*failing.DISK, "pytorchstreamwriter")
 
 #: Nothing that a process asks of the GPU afterwards is answered.
 _BROKEN = ("device-side assert", "illegal memory access", "unspecified launch failure", "misaligned address", "illegal instruction")
@@ -37,13 +30,7 @@ _BROKEN = ("device-side assert", "illegal memory access", "unspecified launch fa
 _STORAGE = ("sqlalchemy", "optuna.exceptions", "optuna.storages", "alembic")
 
 #: Libraries whose errors are about the network.
-_NETWORK = ("httpx", "httpcore", "requests", "urllib3", "huggingface_hub")
-
-
-def in_words(error: BaseException) -> str:
-    """Type and text in one line of bounded length."""
-    text = " ".join(str(error).encode(errors="backslashreplace").decode().split())[:300]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+_NETWORK = (*failing.NETWORK, "huggingface_hub")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -76,9 +63,8 @@ def breaks_the_device(error: BaseException) -> bool:
 
 def may_pass(error: BaseException) -> bool:
     """Whether the same may go well another time: what disk, network, device or memory said, not what follows from settings."""
-    if type(error).__module__.startswith(_NETWORK):
+    if type(error).__module__.startswith(_NETWORK) or failing.may_pass(error):
         return True
-    text = str(error).lower()
-    passing = isinstance(error, OSError | MemoryError | sqlite3.OperationalError) or any(words in text for words in _DISK)
     missing = isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError)
-    return (passing and not missing) or is_out_of_memory(error) or breaks_the_device(error)
+    says_disk = any(words in str(error).lower() for words in _DISK)
+    return (says_disk and not missing) or is_out_of_memory(error) or breaks_the_device(error)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from holdfast.errors import AnotherSession, ConfigurationError, MadeOtherwise, UsageError
+from holdfast.flow.narration import Narration, Quiet
 from holdfast.integrations.watching import Copies
 from holdfast.pipeline.database import open_storage
 from holdfast.pipeline.dataset import Dataset, open_dataset
@@ -18,7 +19,6 @@ from holdfast.pipeline.device import resolve_device
 from holdfast.pipeline.experiment import check_space, explain, refuse_half_characters
 from holdfast.pipeline.identity import backbone_identity
 from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS, trial_folder
-from holdfast.pipeline.narration import Narration, Quiet
 from holdfast.pipeline.sameness import differing, narrowed, same
 from holdfast.pipeline.search import best_trial, make_pruner, make_sampler, most_epochs
 from holdfast.pipeline.settings import TINY, Hpo, StudyStorage, Training, changed

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-RECORD = "stage.json"  #: in the folder of every stage: what it was made from, and whether it is finished
 METRICS = "metrics.json"
 CHECKPOINT = "checkpoint"  #: the folder of finished weights, a complete `transformers` folder
 CHECKPOINTS = "checkpoints"  #: the folder of what an unfinished training has saved

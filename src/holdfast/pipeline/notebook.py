@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import Interrupted, StageFailed
-from holdfast.pipeline.cell import Cell
+from holdfast.flow.cell import Cell
 from holdfast.pipeline.libraries import WORKING, need
 from holdfast.session.keeper import Keeper
 from holdfast.session.seeing.notebook import find_notebook
 
 if TYPE_CHECKING:
-    from holdfast.pipeline.narration import Narration
-    from holdfast.pipeline.runner import Runner, Summary
+    from holdfast.flow.narration import Narration
+    from holdfast.flow.runner import Summary
+    from holdfast.pipeline.runner import Runner
 
 
 def open_pipeline(
@@ -41,8 +42,8 @@ def open_pipeline(
         ConfigurationError: one line: file, key, what is wrong, and the nearest valid key; or the library that is missing.
     """
     need("pydantic", *WORKING)
+    from holdfast.flow.narration import Screen
     from holdfast.pipeline.experiment import load_experiment
-    from holdfast.pipeline.narration import Screen
     from holdfast.pipeline.runner import Runner
 
     here = find_notebook()
@@ -107,7 +108,7 @@ class NotebookPipeline:
             NotRestored: they are neither here nor to be had.
         """
         self._through("final_training")
-        from holdfast.pipeline.examine import State
+        from holdfast.flow.examination import State
         from holdfast.pipeline.steps.model import find_checkpoint
 
         runner = self._runner

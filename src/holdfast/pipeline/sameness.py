@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from holdfast.pipeline.fingerprint import canonical, differences, plain
+from holdfast.flow.fingerprint import canonical, differences, plain
 from holdfast.pipeline.identity import default_of
 from holdfast.pipeline.settings import (
     SEARCHABLE,

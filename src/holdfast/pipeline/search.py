@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import StageFailed
-from holdfast.pipeline.fingerprint import fingerprint
+from holdfast.flow.fingerprint import fingerprint
 from holdfast.pipeline.settings import Hpo, Parameter, written_alike
 
 if TYPE_CHECKING:

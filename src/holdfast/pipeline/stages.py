@@ -3,107 +3,30 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from holdfast.pipeline import layout
-from holdfast.pipeline.benchmark import BENCHMARK_FILENAME
-from holdfast.pipeline.fingerprint import fingerprint
+from holdfast.flow.bench import Bench
+from holdfast.flow.examination import Found
+from holdfast.flow.flow import Flow
+from holdfast.flow.record import Record
+from holdfast.flow.stage import RECORD, Declared, Finished, Stage
+from holdfast.pipeline import copies, failing, layout, sameness
+from holdfast.pipeline.benchmark import BENCHMARK_FILENAME, read_benchmark_record
+from holdfast.pipeline.copies import PatientCopies
 from holdfast.pipeline.identity import backbone_identity, settings_identity, study_made_from, training_identity
 from holdfast.pipeline.layout import Layout, trial_folder
-from holdfast.pipeline.record import Record, read_benchmark_record, read_record
 from holdfast.pipeline.settings import TINY, Backbone, Experiment
 from holdfast.pipeline.sources import describe_source
+from holdfast.session.keeper import Keeper
 
-FORK_DIGITS = 8
-
-
-@dataclass(frozen=True)
-class Made:
-    """What a stage came to.
-
-    Args:
-        result: Identity of what came out, for the stages that build on it.
-        summary: A few numbers for people and for later stages; no clock times.
-    """
-
-    result: str
-    summary: Mapping[str, Any] = field(default_factory=dict)
+#: What decides, beside settings and data, whether two trainings are equal bit for bit.
+COMPARABLE = ("device", "precision", "torch", "transformers")
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A step of the pipeline. Paths are keys.
-
-    Args:
-        name: Such as `hpo/tiny`.
-        folder: The artifact that it makes, or makes part of.
-        record: The file that says what it was made from.
-        outputs: What must be there when it is finished.
-        inputs: What must be here before it begins.
-        made_from: What decides its outcome.
-        work: The module and function that makes it, imported when it runs: `work(bench) -> Made`.
-        extent: How much is asked for, where more may be asked for later without starting over; None is without limit.
-        precious: It carries hours, so nothing begins anew because the store could not be read.
-        own: The outputs are the folder's own: the whole folder is restored before it goes on, and backed up as one.
-    """
-
-    name: str
-    folder: str
-    record: str
-    outputs: tuple[str, ...]
-    inputs: tuple[str, ...]
-    made_from: Mapping[str, Any]
-    work: str
-    extent: Mapping[str, float | None] = field(default_factory=dict)
-    precious: bool = False
-    own: bool = True
-
-    @property
-    def fingerprint(self) -> str:
-        """See `fingerprint.fingerprint`."""
-        return fingerprint(self.made_from)
-
-    def read(self, place: Path) -> Record | None:
-        """Its record in a file, if that is one."""
-        return read_record(place) if self.own else read_benchmark_record(place, self.name)
-
-    def more_asked(self, record: Record) -> str:
-        """What is asked for beyond that at which a finished stage ended, in words; empty where it is enough."""
-        for name, now in self.extent.items():
-            then = record.extent.get(name)
-            if then is not None and (now is None or now > then):
-                return f"{name}: {then:g} then, {'no limit' if now is None else format(now, 'g')} now"
-        return ""
-
-    @property
-    def artifacts(self) -> tuple[str, ...]:
-        """What is handed to the backup, and comes back from it."""
-        return (self.folder,) if self.own else self.outputs
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A stage that is done: where, and its record."""
-
-    stage: Stage
-    record: Record
-
-
-Build = Callable[[str], Stage]
-
-
-@dataclass(frozen=True)
-class Declared:
-    """A stage to come: its name, and how it is declared for a fork (empty: none). None where an earlier stage decides it."""
-
-    name: str
-    build: Build | None
-
-
-class Pipeline:
+class Pipeline(Flow):
     """All stages of an experiment in their order.
 
     Args:
@@ -187,7 +110,7 @@ class Pipeline:
         return Stage(
             name="data",
             folder=folder,
-            record=f"{folder}/{layout.RECORD}",
+            record=f"{folder}/{RECORD}",
             outputs=tuple(f"{folder}/{f}" for f in files),
             inputs=(),
             made_from={
@@ -208,7 +131,7 @@ class Pipeline:
         return Stage(
             name=f"hpo/{backbone.name}",
             folder=folder,
-            record=f"{folder}/{layout.RECORD}",
+            record=f"{folder}/{RECORD}",
             outputs=(f"{folder}/{study}",),
             inputs=(data.stage.folder,),
             made_from=study_made_from(
@@ -246,6 +169,7 @@ class Pipeline:
             },
             work="holdfast.pipeline.steps.model:benchmark",
             own=False,
+            reads=read_benchmark_record,
         )
 
     def _selection(self, done: Mapping[str, Finished], _: Backbone | None, fork: str) -> Stage:
@@ -255,7 +179,7 @@ class Pipeline:
         return Stage(
             name="selection",
             folder=folder,
-            record=f"{folder}/{layout.RECORD}",
+            record=f"{folder}/{RECORD}",
             outputs=(f"{folder}/{layout.BEST_CONFIGURATION}",),
             inputs=tuple(o for f in (*studies.values(), *benchmarks.values()) for o in f.stage.outputs),
             made_from={
@@ -280,7 +204,7 @@ class Pipeline:
         return Stage(
             name="final_training",
             folder=folder,
-            record=f"{folder}/{layout.RECORD}",
+            record=f"{folder}/{RECORD}",
             outputs=tuple(
                 f"{folder}/{f}" for f in (f"{layout.CHECKPOINT}/model.safetensors", layout.METRICS, layout.TRAINING_CACHE)
             ),
@@ -309,7 +233,7 @@ class Pipeline:
         return Stage(
             name="conversion",
             folder=folder,
-            record=f"{folder}/{layout.RECORD}",
+            record=f"{folder}/{RECORD}",
             outputs=tuple(f"{folder}/{f}" for f in files),
             inputs=(f"{data.stage.folder}/test.jsonl", f"{final.stage.folder}/{layout.TRAINING_CACHE}"),
             made_from={
@@ -325,15 +249,80 @@ class Pipeline:
         return Stage(
             name="report",
             folder=folder,
-            record=f"{folder}/{layout.RECORD}",
+            record=f"{folder}/{RECORD}",
             outputs=(f"{folder}/{layout.REPORT}",),
             inputs=(),
             made_from={n: f.record.result for n, f in done.items() if n != "report"},
             work="holdfast.pipeline.steps.report:write_report",
         )
 
+    # -- what only this pipeline knows of its stages -----------------------------------------------------------------
 
-def products(done: Mapping[str, Finished]) -> tuple[str, ...]:
-    """What a person wants to have here at the end: the model, its metrics, the report."""
-    final, conversion, report = done["final_training"].stage, done["conversion"].stage, done["report"].stage
-    return (conversion.folder, f"{final.folder}/{layout.METRICS}", *report.outputs)
+    comparable = COMPARABLE
+    unfinished = layout.CHECKPOINTS
+
+    def products(self, done: Mapping[str, Finished]) -> tuple[str, ...]:
+        """What a person wants to have here at the end: the model, its metrics, the report."""
+        final, conversion, report = done["final_training"].stage, done["conversion"].stage, done["report"].stage
+        return (conversion.folder, f"{final.folder}/{layout.METRICS}", *report.outputs)
+
+    def bench(self, bench: Bench) -> Any:
+        """Likewise, with all stages, and checkpoints from the store."""
+        from holdfast.pipeline.steps.bench import Workbench
+
+        given = {f.name: getattr(bench, f.name) for f in fields(bench)}
+        return Workbench(**given, pipeline=self, copies=PatientCopies(bench.examiner))
+
+    def same(self, then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+        """Also across versions and spellings."""
+        return sameness.same(then, now)
+
+    def differing(self, then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+        """None for what is only written in another way."""
+        return sameness.differing(then, now)
+
+    def narrowed(self, then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+        """A search space may become narrower in a study that goes on."""
+        return sameness.narrowed(then, now)
+
+    def may_pass(self, error: Exception) -> bool:
+        """Likewise of torch and its libraries."""
+        return failing.may_pass(error)
+
+    def mended(self, keeper: Keeper, place: Path) -> bool:
+        """Checkpoints tell by their own marker that they are damaged."""
+        return copies.mended(keeper, place)
+
+    def how_far(self, found: Found) -> str:
+        """In trials or steps."""
+        progress = found.held.progress if found.held is not None else None
+        if found.record is not None and found.record.finished:
+            progress = found.record.summary.get("trials")
+        if found.name.startswith("hpo/") and progress is not None:
+            return f"{int(progress)} of {self.experiment.hpo.trials} trials"
+        if found.name == "final_training" and progress:
+            return f"at step {int(progress)}"
+        return "begun"
+
+    def final_progress(self, stage: Stage, record: Record) -> float | None:
+        """Half a trial or step above the last."""
+        if not stage.precious:
+            return None
+        return float(record.summary.get("trials") or record.summary.get("steps") or 0) + 0.5
+
+    def road_on(self, found: Found) -> str:
+        """By what differs: who asks for more does not want to hear of another beside it."""
+        keys = {line.partition(":")[0] for line in found.differences}
+        finished = found.record is not None and found.record.finished
+        if keys == {"training.epochs"} and found.name == "final_training" and finished and found.stage is not None:
+            return (
+                ". Another number of epochs has another learning rate at every step, so it is trained from its beginning; to "
+                f"train on the finished one, make it the backbone, {{name: ..., model: {found.stage.folder}/{layout.CHECKPOINT}}}, with "
+                "--fork"
+            )
+        if keys == {"training.epochs"}:
+            return ". Another number of epochs has another learning rate at every step, so it begins from its beginning"
+        if keys and all(k.startswith("hpo.search_space.") for k in keys):
+            asked = "; give it more trials as well (hpo.trials)" if finished else ""
+            return f". A search space may only become narrower in a study that goes on{asked}"
+        return ""

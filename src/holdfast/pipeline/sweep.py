@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import AnotherSession, BadData, NotRestored, StageFailed
-from holdfast.integrations.watching import Copies, Diverged, Stopped, Watcher
+from holdfast.flow.failing import in_words
+from holdfast.flow.narration import Narration, Quiet
+from holdfast.flow.stage import Stopped
+from holdfast.integrations.watching import Copies, Diverged, Watcher
 from holdfast.pipeline.checkpoint import weight_files
 from holdfast.pipeline.dataset import Dataset
 from holdfast.pipeline.device import describe_device
 from holdfast.pipeline.evaluation import evaluate
-from holdfast.pipeline.failing import breaks_the_device, in_words, is_of_the_trial, is_out_of_memory
+from holdfast.pipeline.failing import breaks_the_device, is_of_the_trial, is_out_of_memory
 from holdfast.pipeline.identity import study_made_from
 from holdfast.pipeline.layout import CHECKPOINT, METRICS, drop_checkpoints, trial_folder
-from holdfast.pipeline.narration import Narration, Quiet
 from holdfast.pipeline.search import best_trial, choices_begun_with, suggest
 from holdfast.pipeline.settings import Hpo, Training, changed
 from holdfast.pipeline.training import Job, estimate_seconds, train

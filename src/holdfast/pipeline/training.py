@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import ConfigurationError, MadeOtherwise, StageFailed
+from holdfast.flow.fingerprint import fingerprint
 from holdfast.integrations import checkpoints
 from holdfast.integrations.resuming import Wanted, clear_the_way, search
 from holdfast.integrations.watching import Diverged, Watcher
@@ -23,7 +24,6 @@ from holdfast.pipeline.device import deterministic, resolve_precision
 from holdfast.pipeline.documents import Document
 from holdfast.pipeline.encode import Window, encode, word_predictions
 from holdfast.pipeline.entities import bio_tags, word_tags
-from holdfast.pipeline.fingerprint import fingerprint
 from holdfast.pipeline.identity import backbone_identity, training_identity
 from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS, LOGS
 from holdfast.pipeline.loss import tag_weights, weighted_loss

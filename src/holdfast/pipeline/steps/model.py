@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import BadData, NotRestored
+from holdfast.flow.stage import Made
 from holdfast.integrations.watching import Copies
 from holdfast.pipeline.benchmark import run_benchmarking_local
 from holdfast.pipeline.checkpoint import check_whole, weights_identity
@@ -17,7 +18,6 @@ from holdfast.pipeline.conversion import convert
 from holdfast.pipeline.device import resolve_device
 from holdfast.pipeline.layout import ONNX, TRAINING_CACHE
 from holdfast.pipeline.reading import read_documents
-from holdfast.pipeline.stages import Made
 from holdfast.pipeline.steps.bench import Workbench
 
 log = logging.getLogger(__name__)

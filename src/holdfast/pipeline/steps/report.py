@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from holdfast.flow.stage import Made
 from holdfast.pipeline.layout import REPORT
-from holdfast.pipeline.stages import Made
 from holdfast.pipeline.steps.bench import Workbench
 from holdfast.session.files import write_text
 

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 from holdfast.errors import StageFailed
+from holdfast.flow.fingerprint import fingerprint
+from holdfast.flow.stage import Finished, Made
 from holdfast.pipeline.database import database_url, open_storage
-from holdfast.pipeline.fingerprint import fingerprint
 from holdfast.pipeline.layout import BEST_CONFIGURATION
 from holdfast.pipeline.selection import Candidate, choose
-from holdfast.pipeline.stages import Finished, Made
 from holdfast.pipeline.steps.bench import Workbench
 from holdfast.session.files import write_json
 

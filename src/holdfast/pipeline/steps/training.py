@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from holdfast.errors import StageFailed
-from holdfast.integrations.watching import Copies, Stopped, Watcher
+from holdfast.flow.stage import Made, Stopped
+from holdfast.integrations.watching import Copies, Watcher
 from holdfast.pipeline.checkpoint import weights_identity
 from holdfast.pipeline.dataset import open_dataset
 from holdfast.pipeline.device import describe_environment, resolve_device, resolve_precision, resume_precision
 from holdfast.pipeline.evaluation import evaluate
 from holdfast.pipeline.layout import BEST_CONFIGURATION, CHECKPOINT, METRICS, TRAINING_CACHE
 from holdfast.pipeline.settings import changed
-from holdfast.pipeline.stages import Made
 from holdfast.pipeline.steps.bench import Workbench
 from holdfast.pipeline.training import Job, estimate_seconds, prepare, train
 from holdfast.session.files import write_json

@@ -1,4 +1,4 @@
-"""What there is of each stage: here, in the store, in part, made otherwise, or nothing. Decides; does not run. Loads no torch."""
+"""What there is of each stage: here, in the store, in part, made otherwise, or nothing. Decides; does not run."""
 
 from __future__ import annotations
 
@@ -9,16 +9,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from holdfast.errors import NotRestored, StoreError
-from holdfast.integrations.checkpoints import MARKER, damage, sealed
-from holdfast.integrations.fetching import KeptCopies
-from holdfast.integrations.watching import Fetched
-from holdfast.pipeline.record import Record
-from holdfast.pipeline.sameness import differing, narrowed, same
-from holdfast.pipeline.settings import Run
-from holdfast.pipeline.stages import FORK_DIGITS, Build, Finished, Pipeline, Stage
+from holdfast.flow.flow import Flow
+from holdfast.flow.record import Record
+from holdfast.flow.stage import FORK_DIGITS, Build, Finished, Stage
 from holdfast.session.files import set_aside
 from holdfast.session.keeper import Keeper
 from holdfast.session.reports import Held
@@ -70,13 +66,33 @@ class Found:
     differences: tuple[str, ...] = ()
 
 
+class Patience(Protocol):
+    """What to do where the store cannot be read."""
+
+    @property
+    def on_restore_failure(self) -> str:
+        """`stop`, `continue`, or `auto`: stop only before what is precious would be made anew."""
+
+    @property
+    def restore_patience(self) -> float:
+        """Seconds for which the store is asked again before that."""
+
+
+@dataclass(frozen=True)
+class Patient:
+    """See `Patience`."""
+
+    on_restore_failure: str = "auto"
+    restore_patience: float = 120.0
+
+
 class Examiner:
     """Finds out what there is, and brings records back for it. Every restore of the runner goes through here.
 
     Args:
         keeper: The project's.
-        pipeline: The stages.
-        run: What to do where the store cannot be read.
+        flow: The stages.
+        patience: What to do where the store cannot be read.
         fork: Outputs made otherwise are left alone, and new ones are made beside them.
         sleep: Waits so many seconds.
         clock: Monotonic seconds.
@@ -85,16 +101,16 @@ class Examiner:
     def __init__(
         self,
         keeper: Keeper,
-        pipeline: Pipeline,
-        run: Run,
+        flow: Flow,
+        patience: Patience,
         *,
         fork: bool = False,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.keeper = keeper
-        self.pipeline = pipeline
-        self._run = run
+        self.flow = flow
+        self._patience = patience
         self._fork = fork
         self._sleep = sleep
         self._clock = clock
@@ -103,7 +119,7 @@ class Examiner:
         """Every stage, as far as it can be known now."""
         done: dict[str, Finished] = {}
         found = []
-        for name in self.pipeline.names():
+        for name in self.flow.names():
             one = self.find(name, done)
             found.append(one)
             if one.state is State.DONE and one.stage is not None and one.record is not None:
@@ -116,20 +132,20 @@ class Examiner:
         Raises:
             NotRestored: the store cannot be read, and the stage is too precious to begin anew for that.
         """
-        build = self.pipeline.declare(name, done).build
+        build = self.flow.declare(name, done).build
         if build is None:
             return Found(name, State.LATER, why="an earlier stage is not done")
         for stage in self._variants(build):
             record = self._record(stage)
             if record is None:
                 return self._without_record(stage)
-            if same(record.made_from, stage.made_from):
+            if self.flow.same(record.made_from, stage.made_from):
                 return self._judge(stage, record)
-            if not self._fork and narrowed(record.made_from, stage.made_from):
+            if not self._fork and self.flow.narrowed(record.made_from, stage.made_from):
                 found = self._judge(stage, record)
                 if found.state is State.BEGUN:
-                    return replace(found, why=f"{found.why}; within a narrower search space")
-            lines = tuple(differing(record.made_from, stage.made_from))
+                    return replace(found, why=f"{found.why}; within what was asked for then")
+            lines = tuple(self.flow.differing(record.made_from, stage.made_from))
             other = Found(name, State.OTHERWISE, stage, record, why="; ".join(lines[:3]), differences=lines)
         return other
 
@@ -203,21 +219,11 @@ class Examiner:
             )
 
         answer = ask()
-        if answer.outcome is Outcome.DIFFERS and self._mended(self.keeper.root / key):
+        if answer.outcome is Outcome.DIFFERS and self.flow.mended(self.keeper, self.keeper.root / key):
             answer = ask()
         if answer.outcome is Outcome.DIFFERS:
             raise NotRestored(answer.error)
         return answer
-
-    def _mended(self, place: Path) -> bool:
-        """Whether a checkpoint that differs from the store's was no work but damaged, by its own marker, and is whole again."""
-        mended = False
-        for marker in place.rglob(MARKER):
-            saved = sealed(marker.parent)
-            if saved is not None and damage(saved) and not KeptCopies(self.keeper).fetch(marker.parent).why:
-                log.warning("%s: differed because it was damaged here; it is fetched from the store", marker.parent)
-                mended = True
-        return mended
 
     def _held(self, stage: Stage) -> Held:
         """What the store holds of a stage's folder; nothing where there is no store."""
@@ -235,8 +241,8 @@ class Examiner:
 
     def patiently(self, what: str, precious: bool, ask: Callable[[], T], problem_of: Callable[[T], str]) -> T:
         """Ask the store again and again while it fails, as long as the settings say; then stop, or take what there is."""
-        mode = self._run.on_restore_failure
-        deadline = self._clock() + (self._run.restore_patience if mode == "auto" and precious else 0.0)
+        mode = self._patience.on_restore_failure
+        deadline = self._clock() + (self._patience.restore_patience if mode == "auto" and precious else 0.0)
         wait = 1.0
         while problem := problem_of(answer := ask()):
             if mode == "continue" or (mode == "auto" and not precious):
@@ -270,21 +276,3 @@ class Examiner:
 def any_file(folder: Path) -> bool:
     """True where there is a file at or below a folder."""
     return any(files for _, _, files in os.walk(folder))
-
-
-class PatientCopies(KeptCopies):
-    """The copies of checkpoints in the keeper's store, asked for as patiently as the settings of the run say."""
-
-    def __init__(self, examiner: Examiner) -> None:
-        super().__init__(examiner.keeper)
-        self._examiner = examiner
-
-    def fetch(self, folder: Path, *, weights_only: bool = False, patient: bool = False) -> Fetched:
-        """See `Copies`."""
-
-        def ask() -> Fetched:
-            return super(PatientCopies, self).fetch(folder, weights_only=weights_only)
-
-        if not patient:
-            return ask()
-        return self._examiner.patiently(str(folder), True, ask, lambda a: f"{folder}: {a.why}" if a.unknown else "")

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from holdfast.pipeline.fingerprint import fingerprint
+from holdfast.flow.fingerprint import fingerprint
 from holdfast.session.files import write_json
 
 FORMAT = 1
-
-#: What decides, beside settings and data, whether two trainings are equal bit for bit.
-COMPARABLE = ("device", "precision", "torch", "transformers")
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class Record:
         files: Each output as path below the stage's folder with its BLAKE3; empty text where bytes may change without meaning
             (a database). Empty until finished.
         summary: A few numbers for people and for later stages; no clock times.
-        environment: Device type, precision and versions that it was begun with, and under `went_on` others that it went on with.
+        environment: Machine and versions that it was begun with, and under `went_on` others that it went on with.
     """
 
     stage: str
@@ -48,11 +45,17 @@ class Record:
         return fingerprint(self.made_from)
 
 
-def went_on(begun: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """The environment of a stage that goes on: as it was begun, and what may make its bits differ from an uninterrupted one."""
-    here = {k: now[k] for k in COMPARABLE if k in now}
+def went_on(begun: Mapping[str, Any], now: Mapping[str, Any], comparable: Collection[str]) -> dict[str, Any]:
+    """The environment of a stage that goes on: as it was begun, and what may make its bits differ from an uninterrupted one.
+
+    Args:
+        begun: As it was begun.
+        now: As it is now.
+        comparable: The keys of what decides whether two of its results are equal bit for bit.
+    """
+    here = {k: now[k] for k in comparable if k in now}
     others = list(begun.get("went_on", []))
-    if here != {k: begun[k] for k in COMPARABLE if k in begun} and here not in others:
+    if here != {k: begun[k] for k in comparable if k in begun} and here not in others:
         others.append(here)
     return {**begun, "went_on": others} if others else dict(begun)
 
@@ -92,14 +95,3 @@ def write_record(place: Path, record: Record) -> None:
         "environment": dict(record.environment),
     }
     write_json(place, {**document, "digest": fingerprint(document)})
-
-
-def read_benchmark_record(place: Path, stage: str) -> Record | None:
-    """The same of a benchmark, whose one file says itself what it was made from. Its measurements hold clocks, and are not read."""
-    try:
-        document = json.loads(place.read_bytes())
-        made_from = dict(document["made_from"])
-        list(document["results"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return Record(stage, made_from, finished=True, result=fingerprint(made_from))

@@ -1,0 +1,70 @@
+"""What the work of a stage is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from holdfast.errors import StageFailed
+from holdfast.flow.examination import Examiner
+from holdfast.flow.narration import Narration
+from holdfast.flow.stage import Finished, Stage
+from holdfast.session.keeper import Keeper
+from holdfast.session.stake import AtStake
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A stage about to run: its inputs are here.
+
+    Args:
+        stage: What to make.
+        done: The stages before it.
+        keeper: Keeps what is made.
+        keep: Backs up what the stage has made so far, given how far it is: a fresh machine takes the generation with most. That it
+            fails is said; the work goes on.
+        restore: Makes a path present, or answers that it is not; the only way to what is not an input.
+        examiner: Asks the store, as patiently as the settings say.
+        narration: Tells how it goes.
+        begin: Writes down, and backs up, what the stage is made from. Called by the work of a stage that saves its progress, once
+            everything is checked and before anything is made; given what `environment` is when it begins now.
+        environment: Machine and versions that the stage was begun with; empty where it begins now.
+        time_is_over: True once no more work should begin.
+        clock: Monotonic seconds.
+    """
+
+    stage: Stage
+    done: Mapping[str, Finished]
+    keeper: Keeper
+    keep: Callable[[float], None]
+    restore: Callable[[Path], Any]
+    examiner: Examiner
+    narration: Narration
+    begin: Callable[[Mapping[str, Any]], None]
+    environment: Mapping[str, Any]
+    time_is_over: Callable[[], bool]
+    clock: Callable[[], float]
+
+    @property
+    def folder(self) -> Path:
+        """The stage's folder on this machine."""
+        return self.path(self.stage.folder)
+
+    def at_stake(self) -> AtStake | None:
+        """What a disconnect would cost of this stage now; None where nothing is backed up."""
+        return self.keeper.at_stake(self.stage.folder)
+
+    def path(self, key: str) -> Path:
+        """A key as a path on this machine."""
+        return self.keeper.root / key
+
+    def expect(self, condition: object, what: str) -> None:
+        """Fail the stage where something that must hold does not.
+
+        Raises:
+            StageFailed: it does not.
+        """
+        if not condition:
+            raise StageFailed(f"{self.stage.name}: {what}")
