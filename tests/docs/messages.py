@@ -38,9 +38,10 @@ class Text:
 
 
 def modules(*folders: str) -> Iterator[tuple[str, ast.Module]]:
-    """Path and tree of every module in folders of the package."""
+    """Path and tree of every module in folders of the package, or of one module."""
     for folder in folders:
-        for place in sorted((SOURCE / folder).rglob("*.py")):
+        above = SOURCE / folder
+        for place in [above] if above.is_file() else sorted(above.rglob("*.py")):
             yield place.relative_to(SOURCE).as_posix(), ast.parse(place.read_text(encoding="utf-8"))
 
 

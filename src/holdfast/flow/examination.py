@@ -141,10 +141,10 @@ class Examiner:
                 return self._without_record(stage)
             if self.flow.same(record.made_from, stage.made_from):
                 return self._judge(stage, record)
-            if not self._fork and self.flow.narrowed(record.made_from, stage.made_from):
+            if not self._fork and (how := self.flow.narrowed(record.made_from, stage.made_from)):
                 found = self._judge(stage, record)
                 if found.state is State.BEGUN:
-                    return replace(found, why=f"{found.why}; within what was asked for then")
+                    return replace(found, why=f"{found.why}; {how}")
             lines = tuple(self.flow.differing(record.made_from, stage.made_from))
             other = Found(name, State.OTHERWISE, stage, record, why="; ".join(lines[:3]), differences=lines)
         return other

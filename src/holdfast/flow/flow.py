@@ -53,9 +53,9 @@ class Flow(ABC):
         """One line for each value that differs."""
         return differences(then, now)
 
-    def narrowed(self, then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-        """Whether what is asked for now lies within what was asked for then, so that a stage that was begun may go on."""
-        return False
+    def narrowed(self, then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+        """How what is asked for now lies within what was asked for then, so that what was begun may go on; empty where not."""
+        return ""
 
     # -- words and numbers -------------------------------------------------------------------------------------------
 

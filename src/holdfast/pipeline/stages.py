@@ -281,9 +281,9 @@ class Pipeline(Flow):
         """None for what is only written in another way."""
         return sameness.differing(then, now)
 
-    def narrowed(self, then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    def narrowed(self, then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         """A search space may become narrower in a study that goes on."""
-        return sameness.narrowed(then, now)
+        return "within a narrower search space" if sameness.narrowed(then, now) else ""
 
     def may_pass(self, error: Exception) -> bool:
         """Likewise of torch and its libraries."""
@@ -316,9 +316,9 @@ class Pipeline(Flow):
         finished = found.record is not None and found.record.finished
         if keys == {"training.epochs"} and found.name == "final_training" and finished and found.stage is not None:
             return (
-                ". Another number of epochs has another learning rate at every step, so it is trained from its beginning; to "
-                f"train on the finished one, make it the backbone, {{name: ..., model: {found.stage.folder}/{layout.CHECKPOINT}}}, with "
-                "--fork"
+                ". Another number of epochs has another learning rate at every step, so it is trained from its beginning; to train "
+                "on the finished one, make it the backbone, "
+                f"{{name: ..., model: {found.stage.folder}/{layout.CHECKPOINT}}}, with --fork"
             )
         if keys == {"training.epochs"}:
             return ". Another number of epochs has another learning rate at every step, so it begins from its beginning"
