@@ -70,7 +70,7 @@ def main() -> None:
         "",
         f"- {os.cpu_count()} CPUs, {platform.system()} {platform.release()}; holdfast {holdfast.__version__}, Python {platform.python_version()}; a store in a folder on the local disk.",
         f"- {given.trials} trials of one epoch whose training is arithmetic, random sampler. Each is backed up twice: with its checkpoint, and when it is told. Medians of hundred trials each.",
-        "- What is asked of the store does not grow (tests/pipeline/test_study_cost.py asserts it). The time here does, a little: each backup looks at every file of the study, and describes each in its manifest.",
+        "- What is asked of the store does not grow (tests/pipeline/study/test_study_cost.py asserts it). The time here does, a little: each backup looks at every file of the study, and describes each in its manifest.",
         "- Optuna's own part grows as well, because it reads its trials again; the study's database grows too, and is sent whole.",
         "",
         "| trials | kept by nobody, a trial (ms) | kept by Holdfast (ms) | difference (ms) | operations on the store, a trial |",

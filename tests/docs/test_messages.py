@@ -54,7 +54,7 @@ SHARE = 0.25
 
 #: Modules of the pipeline whose errors are about keeping and restoring. The others say what is wrong with settings and data.
 KEEPING = (
-    "pipeline/storage.py",
+    "pipeline/study/storage.py",
     "flow/examination.py",
     "pipeline/runner.py",
     "flow/runner.py",
@@ -62,7 +62,7 @@ KEEPING = (
     "pipeline/hpo.py",
     "pipeline/notebook.py",
     "pipeline/libraries.py",
-    "pipeline/sweep.py",
+    "pipeline/study/sweep.py",
     "pipeline/steps/model.py",
 )
 

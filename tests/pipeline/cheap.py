@@ -28,13 +28,13 @@ from holdfast.errors import StageFailed
 from holdfast.flow.narration import Narration, Quiet
 from holdfast.integrations.watching import Watcher
 from holdfast.pipeline import hpo as hpo_module
-from holdfast.pipeline import sweep as sweep_module
-from holdfast.pipeline.database import database_url
-from holdfast.pipeline.dataset import Dataset
+from holdfast.pipeline.data.dataset import Dataset
 from holdfast.pipeline.hpo import run_local_hpo_sweep
 from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS
-from holdfast.pipeline.sweep import KeepStudy
-from holdfast.pipeline.training import Job, Trained
+from holdfast.pipeline.study import sweep as sweep_module
+from holdfast.pipeline.study.database import database_url
+from holdfast.pipeline.study.sweep import KeepStudy
+from holdfast.pipeline.training.train import Job, Trained
 from holdfast.session.files import write_json
 from tests.support import Machine, Rig
 

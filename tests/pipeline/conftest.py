@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.pipeline.checkpoint import CheckpointInfo, write_info
-from holdfast.pipeline.documents import Document, Span, split_words
-from holdfast.pipeline.entities import bio_tags
+from holdfast.pipeline.data.documents import Document, Span, split_words
+from holdfast.pipeline.data.entities import bio_tags
 from holdfast.pipeline.quiet import quiet
+from holdfast.pipeline.training.checkpoint import CheckpointInfo, write_info
 
 TAGS = bio_tags(("PERSON", "PLACE"))
 MAX_LENGTH = 24

@@ -14,7 +14,7 @@ from holdfast.flow.runner import Summary
 from holdfast.pipeline.experiment import check
 from holdfast.pipeline.runner import Runner
 from holdfast.pipeline.settings import Experiment
-from holdfast.pipeline.tiny import make_tiny
+from holdfast.pipeline.training.tiny import make_tiny
 from tests.pipeline.conftest import sentence, write_documents
 from tests.support import Machine, Rig
 
@@ -53,7 +53,7 @@ def make_documents(folder: Path, seed: int = 1) -> None:
 
 def make_encoder(folder: Path, data: Path) -> None:
     """One layer of width 16, without weights."""
-    from holdfast.pipeline.reading import read_documents
+    from holdfast.pipeline.data.reading import read_documents
 
     make_tiny(folder, read_documents(data / "train.jsonl").documents, vocabulary_size=200, max_length=64)
     vocabulary = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]

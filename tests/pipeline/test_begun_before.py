@@ -20,11 +20,11 @@ from holdfast.errors import MadeOtherwise
 from holdfast.flow.examination import Examiner, State
 from holdfast.flow.fingerprint import fingerprint
 from holdfast.flow.record import read_record, write_record
-from holdfast.pipeline.dataset import open_dataset
+from holdfast.pipeline.data.dataset import open_dataset
 from holdfast.pipeline.identity import _FIRST, settings_identity, training_identity
 from holdfast.pipeline.runner import Runner, open_pipeline
 from holdfast.pipeline.settings import Training, changed
-from holdfast.pipeline.training import Job
+from holdfast.pipeline.training.train import Job
 from tests.pipeline.project import Lines, experiment, trials, write_settings
 from tests.support import Machine, Rig
 

@@ -13,8 +13,8 @@ import pytest
 from holdfast.errors import BadData, MadeOtherwise, NotRestored, UsageError
 from holdfast.pipeline import benchmark
 from holdfast.pipeline.benchmark import BENCHMARK_FILENAME, matches, run_benchmarking_local
-from holdfast.pipeline.checkpoint import weights_identity
-from holdfast.pipeline.documents import Document
+from holdfast.pipeline.data.documents import Document
+from holdfast.pipeline.training.checkpoint import weights_identity
 from tests.pipeline.conftest import write_documents
 
 ASKED = {

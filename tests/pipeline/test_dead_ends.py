@@ -12,13 +12,13 @@ import pytest
 
 from holdfast.errors import AnotherSession, ConfigurationError, LocalError, StageFailed
 from holdfast.flow.fingerprint import fingerprint
-from holdfast.pipeline.database import OtherOptuna, database_url, open_storage
 from holdfast.pipeline.failing import is_out_of_memory, may_pass
 from holdfast.pipeline.identity import study_made_from
 from holdfast.pipeline.sameness import differing, narrowed, same
-from holdfast.pipeline.search import most_epochs, summarize
 from holdfast.pipeline.settings import Hpo, Training
-from holdfast.pipeline.training import Job
+from holdfast.pipeline.study.database import OtherOptuna, database_url, open_storage
+from holdfast.pipeline.study.search import most_epochs, summarize
+from holdfast.pipeline.training.train import Job
 from tests.pipeline import cheap
 from tests.pipeline.project import Lines
 from tests.support import Machine, Rig

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.pipeline.baseline import DictionaryBaseline, micro_f1
-from holdfast.pipeline.documents import Document, Span, split_words
+from holdfast.pipeline.data.baseline import DictionaryBaseline, micro_f1
+from holdfast.pipeline.data.documents import Document, Span, split_words
 from holdfast.pipeline.sample import LABELS, Sample, make_sample, write_sample
 from holdfast.pipeline.sample.resume import LONGEST, SHORTEST
-from holdfast.pipeline.tiny import SPECIAL_TOKENS, make_tiny, word_pieces
+from holdfast.pipeline.training.tiny import SPECIAL_TOKENS, make_tiny, word_pieces
 
 _MAKE_TINY = """
 import sys
 from pathlib import Path
 from holdfast.pipeline.sample import make_sample, write_sample
-from holdfast.pipeline.tiny import make_tiny
+from holdfast.pipeline.training.tiny import make_tiny
 write_sample(Path(sys.argv[1]))
 make_tiny(Path(sys.argv[1]), make_sample().train)
 """

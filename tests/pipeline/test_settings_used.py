@@ -19,20 +19,20 @@ import torch
 from holdfast.errors import ConfigurationError, NotRestored, StageFailed, UsageError
 from holdfast.integrations.watching import Watcher
 from holdfast.pipeline import settings as declared
-from holdfast.pipeline.checkpoint import load_tokenizer
-from holdfast.pipeline.dataset import open_dataset
-from holdfast.pipeline.documents import Document
-from holdfast.pipeline.encode import encode
+from holdfast.pipeline.data.dataset import open_dataset
+from holdfast.pipeline.data.documents import Document
+from holdfast.pipeline.data.encode import encode
 from holdfast.pipeline.hpo import run_local_hpo_sweep
 from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS, LOGS
-from holdfast.pipeline.loss import tag_weights, weighted_loss
 from holdfast.pipeline.runner import Runner
-from holdfast.pipeline.search import make_pruner, make_sampler, most_epochs, suggest
-from holdfast.pipeline.selection import Candidate, choose
 from holdfast.pipeline.settings import Hpo, Section, Training
-from holdfast.pipeline.storage import setup_checkpoint_storage
-from holdfast.pipeline.sweep import refuse_more_failures
-from holdfast.pipeline.training import Job, Trained, resolve_arguments, train
+from holdfast.pipeline.study.search import make_pruner, make_sampler, most_epochs, suggest
+from holdfast.pipeline.study.selection import Candidate, choose
+from holdfast.pipeline.study.storage import setup_checkpoint_storage
+from holdfast.pipeline.study.sweep import refuse_more_failures
+from holdfast.pipeline.training.checkpoint import load_tokenizer
+from holdfast.pipeline.training.loss import tag_weights, weighted_loss
+from holdfast.pipeline.training.train import Job, Trained, resolve_arguments, train
 from tests.pipeline.project import Lines, experiment, make_documents, make_encoder
 from tests.support import Machine, Rig
 

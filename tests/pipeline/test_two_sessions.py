@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.session.lease import Lease
+from holdfast.session.background.lease import Lease
 from holdfast.store.backends.directory import DirectoryBackend
 from holdfast.store.format.keys import Key
 from tests.pipeline.project import make_project, write_settings

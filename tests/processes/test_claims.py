@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from holdfast.errors import AnotherSession
-from holdfast.session.claims import claim
+from holdfast.session.background.claims import claim
 from tests.processes.job import Job, job
 from tests.support import Rig
 

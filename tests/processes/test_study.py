@@ -13,7 +13,7 @@ import pytest
 
 import holdfast
 from holdfast.errors import AnotherSession
-from holdfast.pipeline.training import Job
+from holdfast.pipeline.training.train import Job
 from tests.pipeline.cheap import STUDY, run, trials_of
 from tests.pipeline.project import Lines
 from tests.support import PROJECT, Machine, Rig

@@ -21,7 +21,7 @@ from holdfast.integrations.resuming import Wanted, clear_the_way, search
 from holdfast.integrations.watching import Copies
 from holdfast.pipeline.runner import Runner
 from holdfast.pipeline.stages import COMPARABLE
-from holdfast.pipeline.storage import setup_checkpoint_storage
+from holdfast.pipeline.study.storage import setup_checkpoint_storage
 from holdfast.store.backends.backend import Backend
 from holdfast.store.backends.wrappers import Faulty
 from tests.pipeline.project import Lines, Project, experiment, lose, trials
@@ -298,7 +298,7 @@ def test_checkpoints_that_are_not_whole_do_not_outrank_new_ones(tmp_path: Path) 
 def test_a_pruned_trial_that_was_not_told_is_pruned_again(finished: Finished, tmp_path: Path) -> None:
     import optuna
 
-    from holdfast.pipeline.sweep import TrialWatcher
+    from holdfast.pipeline.study.sweep import TrialWatcher
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
@@ -333,7 +333,7 @@ def test_a_lost_machine_without_any_of_this_is_as_before(copied: tuple[Project, 
 
 def test_a_number_format_that_this_device_lacks_is_said_as_such() -> None:
     from holdfast.errors import ConfigurationError
-    from holdfast.pipeline.device import resume_precision
+    from holdfast.pipeline.training.device import resume_precision
 
     with pytest.raises(
         ConfigurationError, match=r"was begun with fp16, which this cpu does not have, .* go on on a device like the first"

@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import AnotherSession, NotBackedUp
-from holdfast.session import lease as leases
+from holdfast.session.background import lease as leases
+from holdfast.session.background.lease import Lease
+from holdfast.session.background.process import Process, _born
 from holdfast.session.keeper import Keeper
-from holdfast.session.lease import Lease
-from holdfast.session.process import Process, _born
 from holdfast.store.backends.directory import DirectoryBackend
 from holdfast.store.backends.wrappers import Faulty
 from holdfast.store.format.keys import Key

@@ -16,7 +16,7 @@ from holdfast.errors import NotRestored, UsageError
 from holdfast.flow.examination import Examiner
 from holdfast.pipeline.runner import open_pipeline
 from holdfast.pipeline.settings import StudyStorage
-from holdfast.pipeline.storage import bring_back
+from holdfast.pipeline.study.storage import bring_back
 from holdfast.store.reporting.outcomes import Outcome
 from tests.pipeline.project import experiment, make_documents
 from tests.support import Machine, Rig, make_database, rows_in

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.session.stake import Ledger
+from holdfast.session.background.stake import Ledger
 from holdfast.store.backends.backend import Durability
 from holdfast.store.format.keys import Key
 from tests.support import Rig

@@ -83,7 +83,7 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Print the entities of a text, found by a converted model. Needs onnxruntime, and no torch."""
-    from holdfast.pipeline.predict import Predictor
+    from holdfast.pipeline.conversion.predict import Predictor
 
     place = Path(model)
     if not place.exists():

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from holdfast.flow.examination import Found
     from holdfast.flow.narration import Narration
     from holdfast.flow.runner import Summary
-    from holdfast.pipeline.predict import Entity
+    from holdfast.pipeline.conversion.predict import Entity
     from holdfast.pipeline.settings import Experiment
     from holdfast.pipeline.space import Space
     from holdfast.pipeline.stages import Pipeline

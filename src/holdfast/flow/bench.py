@@ -11,8 +11,8 @@ from holdfast.errors import StageFailed
 from holdfast.flow.examination import Examiner
 from holdfast.flow.narration import Narration
 from holdfast.flow.stage import Finished, Stage
+from holdfast.session.background.stake import AtStake
 from holdfast.session.keeper import Keeper
-from holdfast.session.stake import AtStake
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,11 @@ from typing import Any
 from holdfast.errors import BadData, MadeOtherwise, UsageError
 from holdfast.flow.fingerprint import differences, fingerprint, plain
 from holdfast.flow.record import Record
-from holdfast.pipeline.checkpoint import (
+from holdfast.pipeline.data.encode import encode
+from holdfast.pipeline.data.reading import read_documents
+from holdfast.pipeline.measuring import SEED, TIMED, environment, measure
+from holdfast.pipeline.quiet import quiet
+from holdfast.pipeline.training.checkpoint import (
     CheckpointInfo,
     check_whole,
     load_tokenizer,
@@ -23,10 +27,6 @@ from holdfast.pipeline.checkpoint import (
     weight_files,
     weights_identity,
 )
-from holdfast.pipeline.encode import encode
-from holdfast.pipeline.measuring import SEED, TIMED, environment, measure
-from holdfast.pipeline.quiet import quiet
-from holdfast.pipeline.reading import read_documents
 from holdfast.session.files import file_identity, set_aside, write_json
 
 log = logging.getLogger(__name__)

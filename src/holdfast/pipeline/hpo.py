@@ -13,16 +13,15 @@ from pydantic import ValidationError
 from holdfast.errors import AnotherSession, ConfigurationError, MadeOtherwise, UsageError
 from holdfast.flow.narration import Narration, Quiet
 from holdfast.integrations.watching import Copies
-from holdfast.pipeline.database import open_storage
-from holdfast.pipeline.dataset import Dataset, open_dataset
-from holdfast.pipeline.device import resolve_device
+from holdfast.pipeline.data.dataset import Dataset, open_dataset
 from holdfast.pipeline.experiment import check_space, explain, refuse_half_characters
 from holdfast.pipeline.identity import backbone_identity
 from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS, trial_folder
 from holdfast.pipeline.sameness import differing, narrowed, same
-from holdfast.pipeline.search import best_trial, make_pruner, make_sampler, most_epochs
 from holdfast.pipeline.settings import TINY, Hpo, StudyStorage, Training, changed
-from holdfast.pipeline.storage import (
+from holdfast.pipeline.study.database import open_storage
+from holdfast.pipeline.study.search import best_trial, make_pruner, make_sampler, most_epochs
+from holdfast.pipeline.study.storage import (
     AttachedCopies,
     RestoreFromDrive,
     bring_back,
@@ -30,13 +29,14 @@ from holdfast.pipeline.storage import (
     storage_settings,
     takes_a_path,
 )
-from holdfast.pipeline.sweep import KeepStudy, Sweep, put_damaged_aside, run_trials
-from holdfast.pipeline.tiny import make_tiny
-from holdfast.pipeline.training import prepare
-from holdfast.session.claims import claim
+from holdfast.pipeline.study.sweep import KeepStudy, Sweep, put_damaged_aside, run_trials
+from holdfast.pipeline.training.device import resolve_device
+from holdfast.pipeline.training.tiny import make_tiny
+from holdfast.pipeline.training.train import prepare
+from holdfast.session.background.claims import claim
+from holdfast.session.background.stake import AtStake
 from holdfast.session.functions import attached
 from holdfast.session.numbers import plain_number
-from holdfast.session.stake import AtStake
 
 if TYPE_CHECKING:
     import optuna

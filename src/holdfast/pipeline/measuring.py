@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.pipeline.encode import Window
-from holdfast.pipeline.inference import forward_torch, padded
+from holdfast.pipeline.conversion.inference import forward_torch, padded
+from holdfast.pipeline.data.encode import Window
 
 if TYPE_CHECKING:
     import numpy as np

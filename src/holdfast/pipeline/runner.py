@@ -10,8 +10,8 @@ from holdfast.errors import ConfigurationError
 from holdfast.flow import runner as engine
 from holdfast.flow.narration import Narration
 from holdfast.flow.runner import Summary
+from holdfast.pipeline.data.sources import find_sources
 from holdfast.pipeline.settings import Experiment
-from holdfast.pipeline.sources import find_sources
 from holdfast.pipeline.stages import Pipeline
 from holdfast.session.keeper import Keeper
 from holdfast.store.local.workspace import STATE_FOLDER

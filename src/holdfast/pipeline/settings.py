@@ -12,14 +12,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from holdfast.pipeline.scores import OBJECTIVES
+from holdfast.pipeline.training.scores import OBJECTIVES
 from holdfast.session.numbers import plain_number
 
 _UNITS = {"s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|min|m|h|d)?")
 _SLUG = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 
-#: The encoder that needs no hub: made from the training data (see `holdfast.pipeline.tiny`).
+#: The encoder that needs no hub: made from the training data (see `holdfast.pipeline.training.tiny`).
 TINY = "tiny"
 
 

@@ -16,10 +16,10 @@ from holdfast.flow.stage import RECORD, Declared, Finished, Stage
 from holdfast.pipeline import copies, failing, layout, sameness
 from holdfast.pipeline.benchmark import BENCHMARK_FILENAME, read_benchmark_record
 from holdfast.pipeline.copies import PatientCopies
+from holdfast.pipeline.data.sources import describe_source
 from holdfast.pipeline.identity import backbone_identity, settings_identity, study_made_from, training_identity
 from holdfast.pipeline.layout import Layout, trial_folder
 from holdfast.pipeline.settings import TINY, Backbone, Experiment
-from holdfast.pipeline.sources import describe_source
 from holdfast.session.keeper import Keeper
 
 #: What decides, beside settings and data, whether two trainings are equal bit for bit.

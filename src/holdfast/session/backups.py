@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from holdfast.errors import HoldfastError, StoreError, UsageError, WorkspaceBusy
-from holdfast.session.stake import AtStake, Ledger
+from holdfast.session.background.stake import AtStake, Ledger
 from holdfast.store.backends.backend import Durability
 from holdfast.store.backup import commit
 from holdfast.store.cleanup import plan_artifact, remove, worth_a_look

@@ -11,21 +11,21 @@ from typing import SupportsFloat, SupportsIndex
 
 from holdfast.errors import HoldfastError, NotBackedUp, NotRestored, StoreError, UsageError
 from holdfast.session import reports
+from holdfast.session.background.claims import Claim, claim
+from holdfast.session.background.lease import Lease
+from holdfast.session.background.stake import AtStake
 from holdfast.session.background.waiting import Queue
 from holdfast.session.background.worker import Worker
 from holdfast.session.backups import Backups
-from holdfast.session.claims import Claim, claim
 from holdfast.session.config import Config
 from holdfast.session.environment import Environment, without_store
 from holdfast.session.finish import Finish, finish
-from holdfast.session.lease import Lease
 from holdfast.session.numbers import countable
 from holdfast.session.overview import overview
 from holdfast.session.reports import Held
 from holdfast.session.seeing.sight import Where
 from holdfast.session.seeing.status import Status
 from holdfast.session.seeing.welcome import Welcome
-from holdfast.session.stake import AtStake
 from holdfast.store.backends.backend import Durability, Space
 from holdfast.store.backends.mounts import kind_of
 from holdfast.store.cleanup import Pruned, prune_store

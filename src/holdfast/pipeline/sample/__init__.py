@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.pipeline.documents import Document
+from holdfast.pipeline.data.documents import Document
 from holdfast.pipeline.sample.resume import write_resume
 from holdfast.pipeline.sample.vocabulary import Pool, Vocabulary, split_pools
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from holdfast.pipeline.documents import Document, Span, split_words
+from holdfast.pipeline.data.documents import Document, Span, split_words
 from holdfast.pipeline.sample import skills, templates
 from holdfast.pipeline.sample.vocabulary import Vocabulary
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 
 from holdfast.flow.stage import Made
-from holdfast.pipeline.baseline import DictionaryBaseline, micro_f1
-from holdfast.pipeline.dataset import Dataset, Splits, load_dataset, summary
+from holdfast.pipeline.data.baseline import DictionaryBaseline, micro_f1
+from holdfast.pipeline.data.dataset import Dataset, Splits, load_dataset, summary
+from holdfast.pipeline.data.reading import write_documents
 from holdfast.pipeline.layout import DATASET
-from holdfast.pipeline.reading import write_documents
 from holdfast.pipeline.settings import TINY
 from holdfast.pipeline.steps.bench import Workbench
-from holdfast.pipeline.tiny import make_tiny
+from holdfast.pipeline.training.tiny import make_tiny
 from holdfast.session.files import write_json
 
 

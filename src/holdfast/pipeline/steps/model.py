@@ -13,12 +13,12 @@ from holdfast.errors import BadData, NotRestored
 from holdfast.flow.stage import Made
 from holdfast.integrations.watching import Copies
 from holdfast.pipeline.benchmark import run_benchmarking_local
-from holdfast.pipeline.checkpoint import check_whole, weights_identity
-from holdfast.pipeline.conversion import convert
-from holdfast.pipeline.device import resolve_device
+from holdfast.pipeline.conversion.convert import convert
+from holdfast.pipeline.data.reading import read_documents
 from holdfast.pipeline.layout import ONNX, TRAINING_CACHE
-from holdfast.pipeline.reading import read_documents
 from holdfast.pipeline.steps.bench import Workbench
+from holdfast.pipeline.training.checkpoint import check_whole, weights_identity
+from holdfast.pipeline.training.device import resolve_device
 
 log = logging.getLogger(__name__)
 

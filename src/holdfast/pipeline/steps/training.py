@@ -9,14 +9,14 @@ from typing import Any
 from holdfast.errors import StageFailed
 from holdfast.flow.stage import Made, Stopped
 from holdfast.integrations.watching import Copies, Watcher
-from holdfast.pipeline.checkpoint import weights_identity
-from holdfast.pipeline.dataset import open_dataset
-from holdfast.pipeline.device import describe_environment, resolve_device, resolve_precision, resume_precision
-from holdfast.pipeline.evaluation import evaluate
+from holdfast.pipeline.data.dataset import open_dataset
 from holdfast.pipeline.layout import BEST_CONFIGURATION, CHECKPOINT, METRICS, TRAINING_CACHE
 from holdfast.pipeline.settings import changed
 from holdfast.pipeline.steps.bench import Workbench
-from holdfast.pipeline.training import Job, estimate_seconds, prepare, train
+from holdfast.pipeline.training.checkpoint import weights_identity
+from holdfast.pipeline.training.device import describe_environment, resolve_device, resolve_precision, resume_precision
+from holdfast.pipeline.training.evaluation import evaluate
+from holdfast.pipeline.training.train import Job, estimate_seconds, prepare, train
 from holdfast.session.files import write_json
 from holdfast.store.reporting.amounts import duration
 

@@ -28,10 +28,10 @@ from holdfast.errors import (
     WorkspaceBusy,
 )
 from holdfast.session.background.failures import Failure, Failures, places
+from holdfast.session.background.lease import Lease
 from holdfast.session.background.line import Line
 from holdfast.session.background.waiting import Queue
 from holdfast.session.backups import Backups
-from holdfast.session.lease import Lease
 from holdfast.store.copies.guard import Guard
 from holdfast.store.copies.queued import Queued, expected, merge
 from holdfast.store.copies.snapshot import Snapshot

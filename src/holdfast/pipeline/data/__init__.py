@@ -1,0 +1,1 @@
+"""From files to documents, words and tags: reading, checking, splitting, and what a trained model must beat."""

@@ -1,0 +1,52 @@
+"""Where the documents come from: files of the project, of a mounted drive, or the built-in sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from holdfast.errors import BadData
+from holdfast.pipeline.data.dataset import bring_here, find_splits
+from holdfast.pipeline.settings import Data
+from holdfast.session.files import file_identity
+
+#: Changes where the built-in sample's documents change, so that outputs made from another sample are recognised.
+SAMPLE_VERSION = 1
+
+
+def find_sources(data: Data, root: Path, mount: Path, cache: Path) -> dict[str, Path]:
+    """The data files by split, on the local disk; empty for the built-in sample.
+
+    Args:
+        data: The settings; relative paths start at the root.
+        root: The project folder.
+        mount: Where Drive is mounted; what lies there is copied to `cache` once.
+        cache: Local folder for copies.
+
+    Raises:
+        BadData: a file is not there.
+    """
+    if data.sample:
+        return {}
+    if data.folder is not None:
+        folder = bring_here(root / Path(data.folder).expanduser(), mount, cache)
+        splits = find_splits(folder)
+        named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+        return {k: p for k, p in named.items() if p is not None}
+    given = {"train": data.train, "validation": data.validation, "test": data.test}
+    found = {k: bring_here(root / Path(v).expanduser(), mount, cache) for k, v in given.items() if v is not None}
+    for split, place in found.items():
+        if not place.is_file():
+            raise BadData(f"{place}: data.{split}: there is no such file; paths start at the project folder {root}")
+    return found
+
+
+def describe_source(data: Data, sources: Mapping[str, Path]) -> dict[str, Any]:
+    """What the documents are, for a fingerprint: content, not place. Nothing is parsed."""
+    if data.sample:
+        return {"sample": SAMPLE_VERSION}
+    return {
+        split: {"bytes": place.stat().st_size, "format": place.suffix, "blake3": file_identity(place)[:32]}
+        for split, place in sorted(sources.items())
+    }
