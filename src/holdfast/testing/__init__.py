@@ -1,0 +1,1 @@
+"""What others may use to test a backend of theirs. Needs pytest."""
