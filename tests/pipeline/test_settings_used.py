@@ -300,19 +300,41 @@ def test_tensorboard_is_written_below_the_training_and_only_where_asked_for(benc
     assert sorted(p.name for p in trained.folder.parent.iterdir()) == [CHECKPOINT, CHECKPOINTS]
 
 
-@pytest.mark.parametrize("steps", [4, 8, None], ids=["before its newest log", "after it", "before its first checkpoint"])
-def test_tensorboard_shows_each_step_once_after_a_training_was_cut_off(bench: Bench, steps: int | None) -> None:
+@dataclass(frozen=True)
+class CutOff:
+    """After how many steps a training saves, and the steps at which its runs are cut off. It logs at every tenth."""
+
+    steps: int | None
+    at: tuple[int, ...]
+
+
+CUT_OFF = {
+    "before its newest log": CutOff(4, (22,)),
+    "after it": CutOff(8, (22,)),
+    "before its first checkpoint": CutOff(None, (22,)),
+    "at a step that is logged": CutOff(None, (20,)),
+    "before anything was logged": CutOff(None, (5,)),
+    "twice, the second time earlier": CutOff(None, (31, 12)),
+}
+
+
+@pytest.mark.parametrize("case", CUT_OFF.values(), ids=CUT_OFF)
+def test_tensorboard_shows_each_step_once_after_a_training_was_cut_off(bench: Bench, case: CutOff) -> None:
     from tensorboard.backend.event_processing import event_accumulator as accumulator
 
-    job = bench.job(epochs=1, batch_size=1, report_to="tensorboard", checkpoint={"steps": steps, "every": None})
+    job = bench.job(epochs=1, batch_size=1, report_to="tensorboard", checkpoint={"steps": case.steps, "every": None})
 
     class Killed(Watcher):
+        def __init__(self, at: int) -> None:
+            self.at = at
+
         def stepped(self, step: int, total: int) -> None:
-            if step == 22:
+            if step == self.at:
                 raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        train(job, Killed(), lambda: 0.0)
+    for at in case.at:
+        with pytest.raises(KeyboardInterrupt):
+            train(job, Killed(at), lambda: 0.0)
     train(job, Watcher(), lambda: 0.0)
     events = accumulator.EventAccumulator(str(job.folder / LOGS)).Reload()
     assert [e.step for e in events.Scalars("train/loss")] == [10, 20, 30]

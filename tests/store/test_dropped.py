@@ -102,7 +102,39 @@ def remove_and_back_up_in_a_later_process(machine: Machine) -> None:
     assert machine.keeper().backup("outputs/run")
 
 
-REMOVALS = [remove_and_back_up_itself, remove_and_back_up_above, remove_and_back_up_in_a_later_process]
+def remove_and_back_up_what_is_left_beside(machine: Machine) -> None:
+    """The file of it goes first, on a word of its own; then the folder."""
+    (machine.root / "outputs/run/rec/a").unlink()
+    assert machine.keep.backup("outputs/run/rec")
+    (machine.root / "outputs/run/rec").rmdir()
+    assert machine.keep.backup("outputs/run/rec")
+
+
+def remove_and_back_up_all_of_outputs(machine: Machine) -> None:
+    shutil.rmtree(machine.root / "outputs/run/rec")
+    assert machine.keep.backup("outputs")
+
+
+def move_into_the_trash(machine: Machine) -> None:
+    """As a file manager removes it: it is renamed out of outputs."""
+    (machine.root / "outputs/run/rec").rename(machine.root / "trash")
+    assert machine.keep.backup("outputs/run/rec")
+
+
+def remove_and_drop(machine: Machine) -> None:
+    shutil.rmtree(machine.root / "outputs/run/rec")
+    assert machine.keep.drop("outputs/run/rec")
+
+
+REMOVALS = [
+    remove_and_back_up_itself,
+    remove_and_back_up_above,
+    remove_and_back_up_in_a_later_process,
+    remove_and_back_up_what_is_left_beside,
+    remove_and_back_up_all_of_outputs,
+    move_into_the_trash,
+    remove_and_drop,
+]
 
 
 @pytest.mark.parametrize("remove", REMOVALS, ids=lambda r: r.__name__)
@@ -120,6 +152,19 @@ def test_a_folder_that_was_removed_because_it_was_done_does_not_come_back(rig: R
     machine.write("outputs/run/rec/b", "again")
     assert machine.keep.backup("outputs/run")
     assert came(rig.machine(), "outputs/run/rec") == (Outcome.RESTORED, {"b": b"again"})
+
+
+@pytest.mark.parametrize("restored", [False, True], ids=["where it was made", "where it was restored"])
+def test_an_empty_folder_that_was_removed_does_not_come_back(rig: Rig, restored: bool) -> None:
+    machine = rig.machine()
+    (machine.root / "outputs/done").mkdir(parents=True)
+    assert machine.keep.backup("outputs/done")
+    if restored:
+        machine = rig.machine()
+        assert machine.keep.ensure("outputs/done").outcome is Outcome.RESTORED
+    (machine.root / "outputs/done").rmdir()
+    assert machine.keep.backup("outputs/done")
+    assert rig.machine().keep.ensure("outputs/done").outcome is Outcome.ABSENT
 
 
 def test_a_part_of_a_folder_that_was_removed_is_gone_once_it_was_named(rig: Rig) -> None:

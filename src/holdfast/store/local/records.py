@@ -90,7 +90,12 @@ class Record:
     @property
     def was_here(self) -> bool:
         """Something of the artifact was on this machine, or it is known that nothing of it is left."""
-        return bool(self.here or self.links) or (self.base is not None and self.base.kind is Kind.DROPPED)
+        base = self.base
+        if self.here or self.links or base is None:
+            return bool(self.here or self.links)
+        # Of a folder without a file nothing but the look at it is remembered.
+        emptied = bool(self.looked) and base.kind is Kind.DIRECTORY and not base.files and not base.links
+        return emptied or base.kind is Kind.DROPPED
 
 
 @dataclass(frozen=True)
