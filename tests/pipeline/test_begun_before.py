@@ -60,20 +60,20 @@ def state(machine: Machine, **changes: Any) -> State:
     return found.state
 
 
-def without_exact(made_from: dict[str, Any]) -> dict[str, Any]:
-    settings = {k: v for k, v in made_from["training"].items() if k != "exact"}
-    return {**made_from, "training": settings}
+def without(made_from: dict[str, Any], section: str, name: str) -> dict[str, Any]:
+    assert name in made_from[section]
+    return {**made_from, section: {k: v for k, v in made_from[section].items() if k != name}}
 
 
-def forget_exact(machine: Machine) -> None:
-    """As the version before `training.exact` left it: neither record nor study knows of it."""
+def forget(machine: Machine, section: str, name: str) -> None:
+    """As a version before that setting left it: neither record nor study knows of it."""
     record = read_record(machine.root / RECORD)
     assert record is not None
-    record = type(record)(record.stage, without_exact(dict(record.made_from)), extent=record.extent, environment=record.environment)
-    write_record(machine.root / RECORD, record)
+    made_from = without(dict(record.made_from), section, name)
+    write_record(machine.root / RECORD, type(record)(record.stage, made_from, extent=record.extent, environment=record.environment))
     with closing(sqlite3.connect(machine.root / STUDY)) as database, database:
         (text,) = database.execute("select value_json from study_user_attributes where key = 'made_from'").fetchone()
-        kept = json.dumps(without_exact(json.loads(text)))
+        kept = json.dumps(without(json.loads(text), section, name))
         database.execute("update study_user_attributes set value_json = ? where key = 'made_from'", (kept,))
 
 
@@ -95,11 +95,30 @@ def test_a_study_that_version_0_1_0_began_goes_on_at_its_newest_checkpoint_also_
         Runner(begun.keeper(), experiment(**narrower, training__epochs=3)).advance("hpo")
 
 
-@pytest.mark.parametrize("exact", [True, False])
-def test_a_setting_that_a_record_does_not_know_counts_as_the_behaviour_of_its_day(begun: Machine, exact: bool) -> None:
-    forget_exact(begun)
-    assert state(begun, training__exact=exact) is State.BEGUN
-    assert state(begun, training__exact=exact, training__dropout=0.2) is State.OTHERWISE
+@pytest.mark.parametrize("asked", [{}, {"training__exact": True}, {"training__exact": False}], ids=["unsaid", "on", "off"])
+def test_a_setting_that_a_record_does_not_know_counts_as_the_behaviour_of_its_day(begun: Machine, asked: dict[str, Any]) -> None:
+    forget(begun, "training", "exact")
+    assert state(begun, **asked) is State.BEGUN
+    assert state(begun, **asked, training__dropout=0.2) is State.OTHERWISE
+
+
+#: Settings that might have come later, and what would be another study.
+UNKNOWN_THEN = {
+    ("training", "keep"): {"training__keep": "last"},
+    ("training", "max_grad_norm"): {"training__max_grad_norm": 2.0},
+    ("training", "gradient_accumulation"): {"training__gradient_accumulation": 2},
+    ("hpo", "startup_trials"): {"hpo__startup_trials": 7},
+    ("hpo", "objective"): {"hpo__objective": "f1_macro"},
+}
+
+
+@pytest.mark.parametrize(("key", "other"), UNKNOWN_THEN.items(), ids=[".".join(k) for k in UNKNOWN_THEN])
+def test_any_setting_that_a_record_does_not_know_is_its_default(
+    begun: Machine, key: tuple[str, str], other: dict[str, Any]
+) -> None:
+    forget(begun, *key)
+    assert state(begun) is State.BEGUN
+    assert state(begun, **other) is State.OTHERWISE
 
 
 def test_checkpoints_from_before_a_setting_are_of_the_same_training(begun: Machine) -> None:
