@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.docs.pages import REPOSITORY, anchors, links, pages
+from tests.docs.pages import REPOSITORY, anchors, links, pages, text_of
 
 ALSO = ("ARCHITECTURE.md", "CONTRIBUTING.md", "FORMAT.md", "GUARANTEES.md", "CHANGELOG.md")
 
@@ -37,3 +37,14 @@ def test_every_promise_is_held_by_a_test_that_is_there() -> None:
         named = re.findall(r"`(tests/[^`]+)`", line)
         assert named, line
         assert all((REPOSITORY / path).exists() for path in named), line
+
+
+@pytest.mark.parametrize("page", pages())
+def test_prose_is_wrapped_at_100_columns(page: str) -> None:
+    fenced, long = False, []
+    for number, line in enumerate(text_of(page).splitlines(), 1):
+        fenced ^= line.lstrip().startswith("```")
+        is_prose = not fenced and not line.lstrip().startswith(("|", "#", "!", "<", "```"))
+        if is_prose and len(line) > 100 and " " in line[:100].strip():
+            long.append(number)
+    assert long == []

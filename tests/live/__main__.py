@@ -7,6 +7,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+from holdfast.store.reporting.prose import wrapped
 from tests.live.watching import Bench, Result, installed, table
 from tests.live.writers import PROGRAMS
 
@@ -62,7 +63,7 @@ def _page(results: list[Result], missing: list[str], backups: int) -> str:
     text = HEAD.format(backups=backups) + table(results)
     if missing:
         text += f"\nNot installed here: {', '.join(missing)}.\n"
-    return text + "\nVersions: " + ", ".join(_versions()) + ".\n"
+    return wrapped(text + "\nVersions: " + ", ".join(_versions()) + ".\n")
 
 
 def _versions() -> list[str]:

@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 
 from holdfast.pipeline.settings import SEARCHABLE, Backbone, Experiment, Parameter, seconds
 from holdfast.session.config import CONFIG_FILE, DEFAULT_MOUNT_POINT, Config
+from holdfast.store.reporting.prose import wrapped
 
 EXAMPLE = """\
 # config/people.yaml; run it with: holdfast run config/people.yaml
@@ -137,7 +138,7 @@ def page() -> str:
         if name == "hpo":
             lines += _section("`hpo.search_space`", _SPACE, Parameter)
     lines += [f"## `{CONFIG_FILE.as_posix()}`", "", _PATHS_HEAD, *_table(_paths())]
-    return "\n".join(lines) + "\n"
+    return wrapped("\n".join(lines) + "\n")
 
 
 def _sections(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, type[BaseModel]]]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from holdfast.store.live.kinds import KINDS, UNMARKED, FileKind, Treatment
+from holdfast.store.reporting.prose import wrapped
 
 _HEAD = """\
 # Files in use
@@ -64,7 +65,7 @@ def page() -> str:
     lines = [_HEAD]
     for group, kinds in groupby((*KINDS, *UNMARKED), key=lambda kind: kind.group):
         lines += [f"## {group}", "", *_table(kinds), ""]
-    return "\n".join(lines) + "\n" + _FOOT
+    return wrapped("\n".join(lines) + "\n" + _FOOT)
 
 
 def _table(kinds: Iterable[FileKind]) -> list[str]:
