@@ -20,7 +20,7 @@ COLAB_OLDER_TOOLS := nbclient tensorboard
 # Where a Python keeps its packages. A line in a .pth file there has one virtual environment see what lies in another.
 SITE := import sysconfig; print(sysconfig.get_path("purelib"))
 
-.PHONY: help run test check bench torture drill wheel colab-lane clean
+.PHONY: help run test check bench torture drill docs wheel colab-lane clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -62,6 +62,9 @@ drill: $(READY) ## Kill the sample pipeline ten times, and ten times more, on a 
 	@cd build/drill/sample && for seed in $(SEEDS); do \
 		$(abspath $(VENV))/bin/holdfast drill --kills $(KILLS) --seed $$seed --simulate-drive --varies study.db --varies benchmark.json \
 			-- $(abspath $(VENV))/bin/holdfast run sample || exit 1; done
+
+docs: $(READY) ## Build the documentation as a site, into build/docs/site; nothing is fetched
+	@$(VENV)/bin/python docs/site/build.py && echo "build/docs/site/index.html"
 
 wheel: ## Build the wheel for Drive, into dist/
 	@rm -rf build/venv dist/holdfast-*.whl
