@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -107,3 +109,12 @@ def from_a_child(call: Callable[[], object]) -> bool:
     if child == 0:
         os._exit(1 if call() else 0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+
+
+def test_a_process_that_ends_while_it_works_leaves_no_claim_and_says_nothing(rig: Rig) -> None:
+    machine = rig.machine()
+    code = "import holdfast, sys; holdfast.attach(sys.argv[1], sys.argv[2]).claim('outputs/hpo')"
+    command = [sys.executable, "-W", "always::ResourceWarning", "-c", code, str(machine.root), str(rig.drive)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "ResourceWarning" not in ended.stderr
+    assert [p.name for p in (machine.root / ".holdfast" / "claims").iterdir()] == ["lock"]

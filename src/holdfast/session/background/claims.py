@@ -6,6 +6,7 @@ file says what is worked on, and who does it.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -138,6 +139,16 @@ def _others(folder: Path, wanted: list[Key], held: dict[Key, _Held]) -> Iterator
             if key.covers(one) or one.covers(key):
                 yield f"{one}: another process of this project works on it ({text})", key.value
                 break
+
+
+def _at_the_end() -> None:
+    """What is still worked on when the process ends is over, and leaves no file."""
+    for held in [one for of in _ours.values() for one in of.values()]:
+        _drop(held)
+    _ours.clear()
+
+
+atexit.register(_at_the_end)  # before any that sends what waits, so after all of those
 
 
 def _in_a_forked_child() -> None:
