@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import MadeOtherwise, StageFailed
-from holdfast.flow.examination import Examiner, Patient, State
+from holdfast.flow.examination import Examiner, Patient
+from holdfast.flow.found import State
 from holdfast.session.attach import open_keeper
 from tests.flow import toy
 

@@ -17,8 +17,9 @@ import pytest
 
 import holdfast
 from holdfast.errors import MadeOtherwise
-from holdfast.flow.examination import Examiner, State
+from holdfast.flow.examination import Examiner
 from holdfast.flow.fingerprint import fingerprint
+from holdfast.flow.found import State
 from holdfast.flow.record import read_record, write_record
 from holdfast.pipeline.data.dataset import open_dataset
 from holdfast.pipeline.identity import _FIRST, settings_identity, training_identity

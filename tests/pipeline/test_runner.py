@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import MadeOtherwise, UsageError
-from holdfast.flow.examination import Examiner, State
+from holdfast.flow.examination import Examiner
+from holdfast.flow.found import State
 from holdfast.pipeline.runner import Runner, open_pipeline
 from holdfast.store.format.keys import Key
 from tests.pipeline.project import STAGES, Lines, Project, experiment, lose, make_documents, trials

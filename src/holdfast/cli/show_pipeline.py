@@ -14,7 +14,7 @@ from holdfast.session.keeper import Keeper
 from holdfast.store.reporting.amounts import size
 
 if TYPE_CHECKING:
-    from holdfast.flow.examination import Found
+    from holdfast.flow.found import Found
     from holdfast.flow.narration import Narration
     from holdfast.flow.runner import Summary
     from holdfast.pipeline.conversion.predict import Entity
@@ -116,7 +116,7 @@ def _space(needed: int, free: int | None) -> str:
 
 
 def _row(found: Found, pipeline: Pipeline) -> tuple[str, str]:
-    from holdfast.flow.examination import State
+    from holdfast.flow.found import State
 
     held = f" ({size(found.held.size)} in the store)" if found.held else ""
     if found.state is State.DONE:

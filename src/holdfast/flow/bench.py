@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from holdfast.errors import StageFailed
-from holdfast.flow.examination import Examiner
 from holdfast.flow.narration import Narration
 from holdfast.flow.stage import Finished, Stage
 from holdfast.session.background.stake import AtStake
 from holdfast.session.keeper import Keeper
+
+T = TypeVar("T")
+
+
+class Patiently(Protocol):
+    """Asks again and again while there is a problem; what is precious is asked for longer."""
+
+    def __call__(self, what: str, precious: bool, ask: Callable[[], T], problem_of: Callable[[T], str]) -> T:
+        """The answer, which may still have one."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -26,7 +35,7 @@ class Bench:
         keep: Backs up what the stage has made so far, given how far it is: a fresh machine takes the generation with most. That it
             fails is said; the work goes on.
         restore: Makes a path present, or answers that it is not; the only way to what is not an input.
-        examiner: Asks the store, as patiently as the settings say.
+        patiently: Asks the store again and again while it fails, as long as the settings say.
         narration: Tells how it goes.
         begin: Writes down, and backs up, what the stage is made from. Called by the work of a stage that saves its progress, once
             everything is checked and before anything is made; given what `environment` is when it begins now.
@@ -40,7 +49,7 @@ class Bench:
     keeper: Keeper
     keep: Callable[[float], None]
     restore: Callable[[Path], Any]
-    examiner: Examiner
+    patiently: Patiently
     narration: Narration
     begin: Callable[[Mapping[str, Any]], None]
     environment: Mapping[str, Any]

@@ -5,17 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from holdfast.flow import failing
+from holdfast.flow.bench import Bench
 from holdfast.flow.fingerprint import canonical, differences, plain
+from holdfast.flow.found import Found
 from holdfast.flow.record import Record
 from holdfast.flow.stage import Declared, Finished, Stage
-
-if TYPE_CHECKING:
-    from holdfast.flow.bench import Bench
-    from holdfast.flow.examination import Found
-    from holdfast.session.keeper import Keeper
+from holdfast.session.keeper import Keeper
 
 
 class Flow(ABC):

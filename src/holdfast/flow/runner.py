@@ -22,9 +22,10 @@ from holdfast.errors import (
     UsageError,
 )
 from holdfast.flow.bench import Bench
-from holdfast.flow.examination import Examiner, Found, Patience, Patient, State
+from holdfast.flow.examination import Examiner, Patience, Patient
 from holdfast.flow.failing import in_words
 from holdfast.flow.flow import Flow
+from holdfast.flow.found import Found, State
 from holdfast.flow.narration import Narration, Quiet
 from holdfast.flow.record import Record, went_on, write_record
 from holdfast.flow.stage import RECORD, Finished, Made, Stage, Stopped
@@ -195,7 +196,7 @@ class Runner:
             keeper=self.keeper,
             keep=lambda progress: self._back_up(stage, progress),
             restore=lambda path: self.examiner.ensure(path, precious=True),
-            examiner=self.examiner,
+            patiently=self.examiner.patiently,
             narration=self.narration,
             begin=begin,
             environment=begun.environment,

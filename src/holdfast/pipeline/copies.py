@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from holdfast.flow.examination import Examiner
+from holdfast.flow.bench import Patiently
 from holdfast.integrations.checkpoints import MARKER, damage, sealed
 from holdfast.integrations.fetching import KeptCopies
 from holdfast.integrations.watching import Fetched
@@ -28,9 +28,9 @@ def mended(keeper: Keeper, place: Path) -> bool:
 class PatientCopies(KeptCopies):
     """The copies of checkpoints in the keeper's store, asked for as patiently as the settings of the run say."""
 
-    def __init__(self, examiner: Examiner) -> None:
-        super().__init__(examiner.keeper)
-        self._examiner = examiner
+    def __init__(self, keeper: Keeper, patiently: Patiently) -> None:
+        super().__init__(keeper)
+        self._patiently = patiently
 
     def fetch(self, folder: Path, *, weights_only: bool = False, patient: bool = False) -> Fetched:
         """See `Copies`."""
@@ -40,4 +40,4 @@ class PatientCopies(KeptCopies):
 
         if not patient:
             return ask()
-        return self._examiner.patiently(str(folder), True, ask, lambda a: f"{folder}: {a.why}" if a.unknown else "")
+        return self._patiently(str(folder), True, ask, lambda a: f"{folder}: {a.why}" if a.unknown else "")

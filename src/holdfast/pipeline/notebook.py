@@ -108,7 +108,7 @@ class NotebookPipeline:
             NotRestored: they are neither here nor to be had.
         """
         self._through("final_training")
-        from holdfast.flow.examination import State
+        from holdfast.flow.found import State
         from holdfast.pipeline.steps.model import find_checkpoint
 
         runner = self._runner

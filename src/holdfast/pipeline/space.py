@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.flow.examination import Found, State
+from holdfast.flow.found import Found, State
 from holdfast.pipeline.settings import TINY, Backbone, Experiment
 from holdfast.session.keeper import Keeper
 

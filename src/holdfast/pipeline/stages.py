@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from holdfast.flow.bench import Bench
-from holdfast.flow.examination import Found
 from holdfast.flow.flow import Flow
+from holdfast.flow.found import Found
 from holdfast.flow.record import Record
 from holdfast.flow.stage import RECORD, Declared, Finished, Stage
+from holdfast.integrations.watching import Copies
 from holdfast.pipeline import copies, failing, layout, sameness
 from holdfast.pipeline.benchmark import BENCHMARK_FILENAME, read_benchmark_record
 from holdfast.pipeline.copies import PatientCopies
@@ -268,10 +269,8 @@ class Pipeline(Flow):
 
     def bench(self, bench: Bench) -> Any:
         """Likewise, with all stages, and checkpoints from the store."""
-        from holdfast.pipeline.steps.bench import Workbench
-
         given = {f.name: getattr(bench, f.name) for f in fields(bench)}
-        return Workbench(**given, pipeline=self, copies=PatientCopies(bench.examiner))
+        return Workbench(**given, pipeline=self, copies=PatientCopies(bench.keeper, bench.patiently))
 
     def same(self, then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
         """Also across versions and spellings."""
@@ -326,3 +325,21 @@ class Pipeline(Flow):
             asked = "; give it more trials as well (hpo.trials)" if finished else ""
             return f". A search space may only become narrower in a study that goes on{asked}"
         return ""
+
+
+@dataclass(frozen=True)
+class Workbench(Bench):
+    """A stage about to run, as `Bench` has it, and beside that what this pipeline needs.
+
+    Args:
+        pipeline: All stages.
+        copies: Where checkpoints that are damaged here come back from.
+    """
+
+    pipeline: Pipeline
+    copies: Copies
+
+    @property
+    def experiment(self) -> Experiment:
+        """The settings."""
+        return self.pipeline.experiment

@@ -12,18 +12,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from holdfast.errors import HoldfastError, Interrupted, StoreUnreachable
 from holdfast.session.colab import flush_drive, mount_drive, release_machine
+from holdfast.session.config import Config
 from holdfast.session.environment import Environment
+from holdfast.session.seeing.status import Status
 from holdfast.store.backends.backend import Durability
-from holdfast.store.format.keys import printable
+from holdfast.store.format.keys import Key, printable
+from holdfast.store.local.workspace import Workspace
 from holdfast.store.reporting.amounts import duration
 from holdfast.store.restore import look
-
-if TYPE_CHECKING:
-    from holdfast.session.keeper import Keeper
+from holdfast.store.store import Store
 
 WAIT_SECONDS = 60.0
 WAIT_TO_DISCONNECT_SECONDS = 3600.0
@@ -53,8 +54,44 @@ class Finish:
         return not self.missing
 
 
+class Kept(Protocol):
+    """What the end of a session asks of its keeper; see there."""
+
+    config: Config
+    workspace: Workspace
+    environment: Environment
+
+    @property
+    def store(self) -> Store | None:
+        """Where backups go."""
+
+    @property
+    def enabled(self) -> bool:
+        """There is a store."""
+
+    @property
+    def on_drive(self) -> bool:
+        """It lies on Drive's mount."""
+
+    @property
+    def without_store(self) -> str:
+        """What to do where there is none."""
+
+    def flush(self, seconds: float | None = None, *, patient: bool = False) -> None:
+        """Wait for what is queued."""
+
+    def confirm(self, wait: float = 0.0) -> dict[Key, Durability]:
+        """How safe the newest backup of each artifact is."""
+
+    def status(self) -> Status:
+        """Every artifact."""
+
+    def reopen(self) -> None:
+        """Go on over the mount that stands there now."""
+
+
 def finish(
-    keeper: Keeper,
+    keeper: Kept,
     *,
     disconnect: bool = False,
     wait: float | None = None,
@@ -96,7 +133,7 @@ def finish(
     return Finish((), released=True)
 
 
-def _not_safe(keeper: Keeper, wait: float) -> tuple[list[str], bool]:
+def _not_safe(keeper: Kept, wait: float) -> tuple[list[str], bool]:
     """What would be lost with this machine, or may be; and whether that is only because the mount does not tell."""
     if not keeper.enabled:
         return [keeper.without_store], False
@@ -111,7 +148,7 @@ def _not_safe(keeper: Keeper, wait: float) -> tuple[list[str], bool]:
     return [*unsaved, *(f"{key} {_WORDS[durability]}" for key, durability in open_.items())], only_untold
 
 
-def _unsaved(keeper: Keeper) -> list[str]:
+def _unsaved(keeper: Kept) -> list[str]:
     rows = [r for r in keeper.status() if r.here != "no"]
     return [
         *(f"{r.key}: {r.unsaved} file(s) are not backed up" for r in rows if r.unsaved),
@@ -119,7 +156,7 @@ def _unsaved(keeper: Keeper) -> list[str]:
     ]
 
 
-def _after_a_flush(keeper: Keeper, seconds: float, tell: Callable[[str], None]) -> list[str]:
+def _after_a_flush(keeper: Kept, seconds: float, tell: Callable[[str], None]) -> list[str]:
     """What a fresh mount does not show whole, after everything was flushed.
 
     Raises:

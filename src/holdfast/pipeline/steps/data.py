@@ -10,7 +10,7 @@ from holdfast.pipeline.data.dataset import Dataset, Splits, load_dataset, summar
 from holdfast.pipeline.data.reading import write_documents
 from holdfast.pipeline.layout import DATASET
 from holdfast.pipeline.settings import TINY
-from holdfast.pipeline.steps.bench import Workbench
+from holdfast.pipeline.stages import Workbench
 from holdfast.pipeline.training.tiny import make_tiny
 from holdfast.session.files import write_json
 

@@ -16,7 +16,7 @@ from holdfast.pipeline.benchmark import run_benchmarking_local
 from holdfast.pipeline.conversion.convert import convert
 from holdfast.pipeline.data.reading import read_documents
 from holdfast.pipeline.layout import ONNX, TRAINING_CACHE
-from holdfast.pipeline.steps.bench import Workbench
+from holdfast.pipeline.stages import Workbench
 from holdfast.pipeline.training.checkpoint import check_whole, weights_identity
 from holdfast.pipeline.training.device import resolve_device
 

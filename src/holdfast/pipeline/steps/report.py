@@ -7,7 +7,7 @@ from typing import Any
 
 from holdfast.flow.stage import Made
 from holdfast.pipeline.layout import REPORT
-from holdfast.pipeline.steps.bench import Workbench
+from holdfast.pipeline.stages import Workbench
 from holdfast.session.files import write_text
 
 

@@ -9,7 +9,7 @@ from holdfast.errors import StageFailed
 from holdfast.flow.fingerprint import fingerprint
 from holdfast.flow.stage import Finished, Made
 from holdfast.pipeline.layout import BEST_CONFIGURATION
-from holdfast.pipeline.steps.bench import Workbench
+from holdfast.pipeline.stages import Workbench
 from holdfast.pipeline.study.database import database_url, open_storage
 from holdfast.pipeline.study.selection import Candidate, choose
 from holdfast.session.files import write_json

@@ -7,7 +7,7 @@ from typing import Any
 
 from holdfast.flow.stage import Made
 from holdfast.pipeline.hpo import run_local_hpo_sweep
-from holdfast.pipeline.steps.bench import Workbench
+from holdfast.pipeline.stages import Workbench
 from holdfast.pipeline.study.search import study_result, summarize
 from holdfast.pipeline.training.device import describe_environment, resolve_device, resolve_precision, resume_precision
 

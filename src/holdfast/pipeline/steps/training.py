@@ -12,7 +12,7 @@ from holdfast.integrations.watching import Copies, Watcher
 from holdfast.pipeline.data.dataset import open_dataset
 from holdfast.pipeline.layout import BEST_CONFIGURATION, CHECKPOINT, METRICS, TRAINING_CACHE
 from holdfast.pipeline.settings import changed
-from holdfast.pipeline.steps.bench import Workbench
+from holdfast.pipeline.stages import Workbench
 from holdfast.pipeline.training.checkpoint import weights_identity
 from holdfast.pipeline.training.device import describe_environment, resolve_device, resolve_precision, resume_precision
 from holdfast.pipeline.training.evaluation import evaluate
