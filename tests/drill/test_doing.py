@@ -315,7 +315,10 @@ def test_a_command_that_ends_gives_its_exit_code_as_a_shell_does(tmp_path: Path)
 def test_a_command_that_ends_in_the_instant_of_the_kill_has_ended_and_leaves_nothing_behind(tmp_path: Path) -> None:
     put(tmp_path / "proj", "train.py")
     counting = "import sys, time\nfor n in range(10**6): open(sys.argv[1], 'a').write('x'); time.sleep(0.002)"
-    script = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {counting!r}, {str(tmp_path / 'ticks')!r}])"
+    script = (
+        f"import os, subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {counting!r}, {str(tmp_path / 'ticks')!r}])\n"
+        f"while not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(0.002)"
+    )
     pristine = tmp_path / "pristine" / "proj"
     copying.copy(load_config(tmp_path / "proj"), copying.plan(load_config(tmp_path / "proj"), None, limit=MIB), pristine)
     ticks, command = tmp_path / "ticks", [sys.executable, "-c", script]
@@ -327,6 +330,7 @@ def test_a_command_that_ends_in_the_instant_of_the_kill_has_ended_and_leaves_not
     def held_up(_: float) -> None:
         while not (ticks.exists() and ticks.stat().st_size):
             time.sleep(0.01)
+        (tmp_path / "go").touch()
         time.sleep(0.5)
 
     try:

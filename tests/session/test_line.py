@@ -127,6 +127,27 @@ def test_in_a_hurry_everybody_is_tried_and_it_is_known_when_everybody_was() -> N
     assert made.tried_since(mark), "the others would meet the same store"
 
 
+def test_in_a_hurry_an_attempt_that_was_under_way_does_not_count_and_is_made_again_at_once() -> None:
+    made = line("a")
+    taken(made, 0)
+    mark = made.hurry()
+    assert made.rest("dead then", 0, joined) == 0
+    assert not made.tried_since(mark)
+    assert taken(made, 0) == "a"
+    assert made.rest("dead now", 0, joined) > 0
+    assert made.tried_since(mark)
+
+
+def test_in_a_hurry_an_attempt_that_was_under_way_and_succeeds_leaves_the_next_one_to_count() -> None:
+    made = line("a", "b")
+    taken(made, 0)
+    mark = made.hurry()
+    made.done()
+    assert taken(made, 0) == "b"
+    assert made.failed("why", 0, joined) > 0
+    assert made.tried_since(mark)
+
+
 def test_a_failure_stands_until_what_it_was_about_is_held() -> None:
     folder, file = Request(Key("outputs/d")), Request(Key("outputs/d"), ("x",))
     found = Failures()

@@ -51,6 +51,7 @@ class Line:
         self._trouble = ""
         self._count = 0
         self._rested_at = 0
+        self._hurried = False
 
     # -- what there is ---------------------------------------------------------------------------------------------
 
@@ -107,11 +108,15 @@ class Line:
         return max(self._rests_until, min(p.due for p in self._waiting.values())) if self._waiting else None
 
     def hurry(self) -> int:
-        """Everybody is due at once. Gives a mark for `tried_since`."""
+        """Everybody is due at once, also the one that is being sent if that fails. Gives a mark for `tried_since`.
+
+        The attempt that is under way began before, so what comes of it says nothing of now.
+        """
         self._rests_until = 0.0
         for place in self._places():
             place.due = 0.0
-        return self._count
+        self._hurried = self._sending is not None
+        return self._count + self._hurried
 
     def tried_since(self, mark: int) -> bool:
         """True where an attempt of everybody who waits has failed since the mark, or the store could not be seen since."""
@@ -124,6 +129,8 @@ class Line:
     def done(self) -> None:
         """It needs no further attempt."""
         self._sending = None
+        self._count += self._hurried
+        self._hurried = False
 
     def seen(self) -> None:
         """The store can be seen."""
@@ -133,8 +140,9 @@ class Line:
         """Its attempt failed, and another one may not: it goes to the back. Gives the seconds until then."""
         place = self._taken()
         self._count += 1
-        pause = self._pause(place.failures)
+        pause = 0.0 if self._hurried else self._pause(place.failures)
         place.failures, place.due, place.trouble, place.failed_at = place.failures + 1, now + pause, why, self._count
+        self._hurried = False
         self._return(place, merge, front=False)
         return pause
 
@@ -145,8 +153,9 @@ class Line:
         """
         place = self._taken()
         self._count += 1
-        pause = self._pause(self._rests)
+        pause = 0.0 if self._hurried else self._pause(self._rests)
         self._rests, self._rests_until, self._trouble, self._rested_at = self._rests + 1, now + pause, why, self._count
+        self._hurried = False
         self._return(place, merge, front=True)
         return pause
 

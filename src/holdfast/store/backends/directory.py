@@ -61,12 +61,6 @@ def _close_quietly(handle: int) -> None:
         os.close(handle)
 
 
-def _mode_of(path: Path) -> int | None:
-    with contextlib.suppress(OSError):
-        return os.lstat(path).st_mode
-    return None
-
-
 class DirectoryBackend:
     """A store folder below an existing folder.
 
@@ -162,14 +156,15 @@ class DirectoryBackend:
         try:
             return self._call(folder, scan)
         except StoreNotFound as error:
-            found = _mode_of(self._path(folder))
-            if found is not None and stat.S_ISDIR(found):  # made this very moment
-                return self._call(folder, scan)
-            if found is not None:  # a file, or a link to a disk that is unplugged: not absence
+            try:
+                found = self._call(folder, os.lstat, self._path(folder)).st_mode
+            except StoreNotFound:
+                raise error from None
+            if not stat.S_ISDIR(found):  # a file, or a link to a disk that is unplugged: not absence
                 raise StoreUnreadable(
                     errno.ENOTDIR, "a folder should be here, and something else is", self._shown(folder)
                 ) from error
-            raise
+            return self._call(folder, scan)  # made this very moment
 
     def stat(self, path: str) -> Stat:
         found = self._call(path, lambda: os.stat(self._path(path), follow_symlinks=False))
@@ -181,7 +176,7 @@ class DirectoryBackend:
         # O_NONBLOCK: a pipe planted in the store must not hang the restore.
         handle = self._call(path, lambda: os.open(self._path(path), os.O_RDONLY | NO_FOLLOW | NO_BLOCK | BINARY))
         try:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
+            if not stat.S_ISREG(self._call(path, os.fstat, handle).st_mode):
                 raise StoreNotFound(errno.ENOENT, "not a regular file", self._shown(path))
             while chunk := self._call(path, lambda: os.read(handle, CHUNK_BYTES)):
                 yield chunk
