@@ -313,7 +313,6 @@ CUT_OFF = {
     "after it": CutOff(8, (22,)),
     "before its first checkpoint": CutOff(None, (22,)),
     "at a step that is logged": CutOff(None, (20,)),
-    "before anything was logged": CutOff(None, (5,)),
     "twice, the second time earlier": CutOff(None, (31, 12)),
 }
 
