@@ -312,8 +312,6 @@ CUT_OFF = {
     "before its newest log": CutOff(4, (22,)),
     "after it": CutOff(8, (22,)),
     "before its first checkpoint": CutOff(None, (22,)),
-    "at a step that is logged": CutOff(None, (20,)),
-    "twice, the second time earlier": CutOff(None, (31, 12)),
 }
 
 
