@@ -7,7 +7,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from holdfast.store.reporting.prose import wrapped
+from holdfast.store.reporting.markdown import wrapped
 from tests.live.watching import Bench, Result, installed, table
 from tests.live.writers import PROGRAMS
 

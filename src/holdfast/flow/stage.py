@@ -13,6 +13,7 @@ from holdfast.flow.record import Record, read_record
 #: The file in the folder of a stage that says what it was made from, and whether it is finished.
 RECORD = "stage.json"
 
+#: So many digits of its fingerprint name the folder of a fork.
 FORK_DIGITS = 8
 
 

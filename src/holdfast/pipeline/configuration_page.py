@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 
 from holdfast.pipeline.settings import SEARCHABLE, Backbone, Experiment, Parameter, seconds
 from holdfast.session.config import CONFIG_FILE, DEFAULT_MOUNT_POINT, Config
-from holdfast.store.reporting.prose import wrapped
+from holdfast.store.reporting.markdown import wrapped
 
 EXAMPLE = """\
 # config/people.yaml; run it with: holdfast run config/people.yaml

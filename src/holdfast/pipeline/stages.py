@@ -268,16 +268,16 @@ class Pipeline(Flow):
         return (conversion.folder, f"{final.folder}/{layout.METRICS}", *report.outputs)
 
     def bench(self, bench: Bench) -> Any:
-        """Likewise, with all stages, and checkpoints from the store."""
+        """The engine's bench, with all stages, and with checkpoints from the store."""
         given = {f.name: getattr(bench, f.name) for f in fields(bench)}
         return Workbench(**given, pipeline=self, copies=PatientCopies(bench.keeper, bench.patiently))
 
     def same(self, then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-        """Also across versions and spellings."""
+        """Whether nothing else is asked for, also across versions and spellings."""
         return sameness.same(then, now)
 
     def differing(self, then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-        """None for what is only written in another way."""
+        """One line for each value that differs; none for what is only written in another way."""
         return sameness.differing(then, now)
 
     def narrowed(self, then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -285,7 +285,7 @@ class Pipeline(Flow):
         return "within a narrower search space" if sameness.narrowed(then, now) else ""
 
     def may_pass(self, error: Exception) -> bool:
-        """Likewise of torch and its libraries."""
+        """Whether the same may go well another time, also of torch and its libraries."""
         return failing.may_pass(error)
 
     def mended(self, keeper: Keeper, place: Path) -> bool:
@@ -293,7 +293,7 @@ class Pipeline(Flow):
         return copies.mended(keeper, place)
 
     def how_far(self, found: Found) -> str:
-        """In trials or steps."""
+        """How far a stage is that was begun, in trials or steps."""
         progress = found.held.progress if found.held is not None else None
         if found.record is not None and found.record.finished:
             progress = found.record.summary.get("trials")
@@ -304,13 +304,13 @@ class Pipeline(Flow):
         return "begun"
 
     def final_progress(self, stage: Stage, record: Record) -> float | None:
-        """Half a trial or step above the last."""
+        """Half a trial or step above the last that was counted."""
         if not stage.precious:
             return None
         return float(record.summary.get("trials") or record.summary.get("steps") or 0) + 0.5
 
     def road_on(self, found: Found) -> str:
-        """By what differs: who asks for more does not want to hear of another beside it."""
+        """What else leads on, by what differs: who asks for more does not want to hear of another beside it."""
         keys = {line.partition(":")[0] for line in found.differences}
         finished = found.record is not None and found.record.finished
         if keys == {"training.epochs"} and found.name == "final_training" and finished and found.stage is not None:

@@ -54,7 +54,7 @@ class Finish:
         return not self.missing
 
 
-class Kept(Protocol):
+class Finishing(Protocol):
     """What the end of a session asks of its keeper; see there."""
 
     config: Config
@@ -91,7 +91,7 @@ class Kept(Protocol):
 
 
 def finish(
-    keeper: Kept,
+    keeper: Finishing,
     *,
     disconnect: bool = False,
     wait: float | None = None,
@@ -133,7 +133,7 @@ def finish(
     return Finish((), released=True)
 
 
-def _not_safe(keeper: Kept, wait: float) -> tuple[list[str], bool]:
+def _not_safe(keeper: Finishing, wait: float) -> tuple[list[str], bool]:
     """What would be lost with this machine, or may be; and whether that is only because the mount does not tell."""
     if not keeper.enabled:
         return [keeper.without_store], False
@@ -148,7 +148,7 @@ def _not_safe(keeper: Kept, wait: float) -> tuple[list[str], bool]:
     return [*unsaved, *(f"{key} {_WORDS[durability]}" for key, durability in open_.items())], only_untold
 
 
-def _unsaved(keeper: Kept) -> list[str]:
+def _unsaved(keeper: Finishing) -> list[str]:
     rows = [r for r in keeper.status() if r.here != "no"]
     return [
         *(f"{r.key}: {r.unsaved} file(s) are not backed up" for r in rows if r.unsaved),
@@ -156,7 +156,7 @@ def _unsaved(keeper: Kept) -> list[str]:
     ]
 
 
-def _after_a_flush(keeper: Kept, seconds: float, tell: Callable[[str], None]) -> list[str]:
+def _after_a_flush(keeper: Finishing, seconds: float, tell: Callable[[str], None]) -> list[str]:
     """What a fresh mount does not show whole, after everything was flushed.
 
     Raises:

@@ -18,7 +18,7 @@ from holdfast.store.format.keys import Key, printable
 from holdfast.store.format.manifest import Kind
 from holdfast.store.local.folding import how_names_fold, twins
 from holdfast.store.local.needed import Asked, asked_for, links_out, say_torn
-from holdfast.store.local.publish import make_links, settle_folders
+from holdfast.store.local.placing import make_links, settle_folders
 from holdfast.store.local.records import Record
 from holdfast.store.local.workspace import Workspace
 from holdfast.store.looking.known import DirectoryTest, artifacts

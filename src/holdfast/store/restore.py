@@ -40,8 +40,8 @@ from holdfast.store.local.needed import (
     say_twins,
     written_to,
 )
+from holdfast.store.local.placing import inodes, make_links, publish_files, publish_tree, settle_folders
 from holdfast.store.local.plain import plain_outcome, restore_plain
-from holdfast.store.local.publish import inodes, make_links, publish_files, publish_tree, settle_folders
 from holdfast.store.local.records import Here, Publication, Record, Signature
 from holdfast.store.local.workspace import STATE_FOLDER, Workspace, is_file, is_link, local_errors, lstat_or_none, refreshed
 from holdfast.store.looking.known import DirectoryTest, artifacts

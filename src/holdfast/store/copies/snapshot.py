@@ -1,8 +1,4 @@
-"""The stable copy that a commit sends: taken in the caller's thread, after which the caller may go on writing.
-
-Only what changed against the base is copied: SQLite by its online backup, small files into one spool, large ones by a
-hard link, whose signature is compared again before the manifest is written.
-"""
+"""The stable copy that a commit sends, as data: what is here against the base, and where the copies of it lie."""
 
 from __future__ import annotations
 
@@ -16,13 +12,6 @@ from holdfast.store.format.keys import Key, within
 from holdfast.store.format.manifest import Kind
 from holdfast.store.local.records import Here, Record, Signature
 from holdfast.store.local.scan import Found, Scan
-
-#: So often files that belong together are looked at again, and what moved is taken again.
-_TAKES = 4
-#: So many bytes are copied a second time because they changed while others were copied.
-_CHEAP_BYTES = 64 << 20
-#: Copied in one state by its library, whatever moves.
-_OWN_COPY = ("LMDB",)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""Taking the stable copy that a commit sends: in the caller's thread, after which the caller may go on writing."""
+"""Taking the stable copy that a commit sends: in the caller's thread, after which the caller may go on writing.
+
+Only what changed against the base is copied: SQLite by its online backup, small files into one spool, large ones by a
+hard link, whose signature is compared again before the manifest is written.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from holdfast.store.live.kinds import KINDS, UNMARKED, FileKind, Treatment
-from holdfast.store.reporting.prose import wrapped
+from holdfast.store.reporting.markdown import wrapped
 
 _HEAD = """\
 # Files in use

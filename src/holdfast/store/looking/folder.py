@@ -398,9 +398,8 @@ class StoreFolder:
             except (StoreNotFound, Corrupt):  # another machine took it for torn, and writes its own
                 if wait is None:
                     raise
-            except (
-                StoreError
-            ) as error:  # some mounts have no better word where two make one file at once (sshfs: EPERM, rclone: EIO)
+            except StoreError as error:
+                # Some mounts have no better word where two make one file at once (sshfs: EPERM, rclone: EIO).
                 with contextlib.suppress(StoreError):
                     found = self._sentinel_of_another()
                     if found is not None:
