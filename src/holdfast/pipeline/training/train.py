@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -308,7 +309,18 @@ def _tensorboard(folder: Path, after: int) -> Any:
     from torch.utils.tensorboard import SummaryWriter
     from transformers.integrations.integration_utils import TensorBoardCallback
 
+    _await_a_later_second(folder)
     return TensorBoardCallback(SummaryWriter(log_dir=str(folder), purge_step=after + 1))
+
+
+def _await_a_later_second(folder: Path) -> None:
+    """TensorBoard reads logs by name, which bears the second of their beginning; of two of one second any may be read last.
+
+    So what the later one says is to be forgotten could be the log that replaces it. A log from a clock that is ahead is not waited for.
+    """
+    begun = [int(p.name.split(".")[3]) for p in folder.glob("events.out.tfevents.*.*") if p.name.split(".")[3].isdigit()]
+    while 0 <= max(begun, default=0) + 1 - (now := time.time()) <= 1:
+        time.sleep(max(begun) + 1 - now)
 
 
 def _rows(windows: Sequence[Window]) -> list[dict[str, list[int]]]:
