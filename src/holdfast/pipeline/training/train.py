@@ -316,7 +316,7 @@ def _tensorboard(folder: Path, after: int) -> Any:
 def _await_a_later_second(folder: Path) -> None:
     """TensorBoard reads logs by name, which bears the second of their beginning; of two of one second any may be read last.
 
-    So what the later one says is to be forgotten could be the log that replaces it. A log from a clock that is ahead is not waited for.
+    So what is to be forgotten could be the log that replaces it. A log from a clock that is ahead is not waited for.
     """
     begun = [int(p.name.split(".")[3]) for p in folder.glob("events.out.tfevents.*.*") if p.name.split(".")[3].isdigit()]
     while 0 <= max(begun, default=0) + 1 - (now := time.time()) <= 1:
