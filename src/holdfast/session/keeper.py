@@ -16,7 +16,7 @@ from holdfast.session.background.lease import Lease
 from holdfast.session.background.stake import AtStake
 from holdfast.session.background.waiting import Queue
 from holdfast.session.background.worker import Worker
-from holdfast.session.backups import Backups
+from holdfast.session.commits import Commits
 from holdfast.session.config import Config
 from holdfast.session.environment import Environment, without_store
 from holdfast.session.finish import Finish, finish
@@ -99,9 +99,9 @@ class Keeper:
         self.environment = environment
         self._progress = progress or Silent()
         self._opening = opening
-        self._backups = None if store is None else Backups(store, workspace)
+        self.commits = None if store is None else Commits(store, workspace)
         lease = Lease(force, workspace=workspace.identity)
-        self.worker = Worker(self._backups, lease=lease) if background and self._backups is not None else None
+        self.worker = Worker(self.commits, lease=lease) if background and self.commits is not None else None
         self.force = force
         self._said_no_store = False
         self._differing: dict[Key, Restored] = {}
@@ -109,7 +109,7 @@ class Keeper:
     @property
     def store(self) -> Store | None:
         """Where backups go, or None for local work only."""
-        return None if self._backups is None else self._backups.store
+        return None if self.commits is None else self.commits.store
 
     @property
     def root(self) -> Path:
@@ -255,14 +255,14 @@ class Keeper:
         """
         counted = self._counted(progress)
         keys = [self.workspace.key(p) for p in paths]
-        if self._backups is None:
+        if self.commits is None:
             self.say_without_store(log.warning)
             return Backup(tuple(BackedUp(k, error=f"{k}: not backed up: there is no store; give --drive DIR") for k in keys))
         missing = [k for k in keys if not self._is_or_was_here(k)]
         failed = [BackedUp(k, error=f"{k}: nothing is there to back up") for k in missing]
         present = [k for k in keys if k not in missing]
         try:
-            results = self._back_up(self._backups, present, counted, wait)
+            results = self._back_up(self.commits, present, counted, wait)
         except HoldfastError as error:
             results = [BackedUp(k, error=describe(k, error)) for k in present]
         for result in [*failed, *results]:
@@ -302,14 +302,14 @@ class Keeper:
             UsageError: the path cannot be kept, or is a part of an artifact.
         """
         key = self.workspace.key(path)
-        if self._backups is None:
+        if self.commits is None:
             self.say_without_store(log.warning)
             return Backup((BackedUp(key, error=f"{key}: not dropped: there is no store; give --drive DIR"),))
         place = self.workspace.local(key)
         try:
             self.refuse_rival(path)
             self.flush()
-            results = self._backups.drop(key)
+            results = self.commits.drop(key)
             is_here = lstat_or_none(place) is not None
             if results and is_here and not keep_here:
                 with self.workspace.lock():
@@ -328,9 +328,9 @@ class Keeper:
         done = Backup(tuple(results))
         return Backup((*results, *self.backup(path, wait=0).results)) if keep_here and is_here and done else done
 
-    def _back_up(self, backups: Backups, keys: list[Key], progress: float | None, wait: float | None) -> list[BackedUp]:
+    def _back_up(self, commits: Commits, keys: list[Key], progress: float | None, wait: float | None) -> list[BackedUp]:
         if self.worker is None:
-            results = backups.back_up(keys, progress, self._progress)
+            results = commits.back_up(keys, progress, self._progress)
         else:
             results = self.worker.put(keys, progress) if keys else []
             if wait is None:
@@ -342,7 +342,7 @@ class Keeper:
             except NotBackedUp as error:
                 problem = str(error)
             results = [replace(r, queued=False, error=problem) if r.queued else r for r in self.worker.results(results)]
-        return backups.wait_for(results, wait) if wait else results
+        return commits.wait_for(results, wait) if wait else results
 
     def confirm(self, wait: float = 0.0) -> dict[Key, Durability]:
         """How safe the newest backup of each artifact is that this workspace made or restored.
@@ -353,24 +353,24 @@ class Keeper:
         Raises:
             StoreError: it cannot be told now.
         """
-        return {} if self._backups is None else self._backups.confirm(wait)
+        return {} if self.commits is None else self.commits.confirm(wait)
 
     def awaited(self) -> list[str]:
         """What this session backed up and does not know to be safe. Asks nothing of the store."""
-        return [] if self._backups is None else self._backups.awaited()
+        return [] if self.commits is None else self.commits.awaited()
 
     def at_stake(self, path: str | PurePath) -> AtStake | None:
         """What a disconnect would cost of an artifact now. From memory, so it may be asked at every step; None without a store."""
-        return None if self._backups is None else self._backups.at_stake(self.workspace.key(path))
+        return None if self.commits is None else self.commits.at_stake(self.workspace.key(path))
 
     def reopen(self) -> None:
         """Go on over the mount that stands there now, which may be another than this keeper was opened over."""
         if self._opening is not None:
-            before, self._backups = self._backups, Backups(self._opening(), self.workspace)
+            before, self.commits = self.commits, Commits(self._opening(), self.workspace)
             if before is not None:
-                self._backups.goes_on_from(before)
+                self.commits.goes_on_from(before)
             if self.worker is not None:
-                self.worker.go_on_with(self._backups)
+                self.worker.go_on_with(self.commits)
 
     def finish(self, *, disconnect: bool = False, wait: float | None = None) -> Finish:
         """Wait until everything is known to be safe, say so, and if wanted give Colab's machine back, which ends its cost.
@@ -405,13 +405,13 @@ class Keeper:
 
     def take_over(self, before: Keeper) -> None:
         """Go on with the queue of the keeper that was attached before, to the store of this one."""
-        if before.worker is not None and self._backups is not None and before.workspace.root == self.workspace.root:
+        if before.worker is not None and self.commits is not None and before.workspace.root == self.workspace.root:
             mine, self.worker = self.worker, before.worker
             if self.worker.lease is not None and mine is not None and mine.lease is not None:
                 self.worker.lease.force = mine.lease.force
-            if before._backups is not None:
-                self._backups.goes_on_from(before._backups)
-            self.worker.go_on_with(self._backups)
+            if before.commits is not None:
+                self.commits.goes_on_from(before.commits)
+            self.worker.go_on_with(self.commits)
 
     # -- one writer --------------------------------------------------------------------------------------------------
 
@@ -436,8 +436,8 @@ class Keeper:
         except BaseException:
             made.release()
             raise
-        if self._backups is not None:
-            self._backups.begins(keys)
+        if self.commits is not None:
+            self.commits.begins(keys)
         return made
 
     def refuse_rival(self, *paths: str | PurePath) -> None:
@@ -529,8 +529,8 @@ class Keeper:
         Raises:
             StoreError: the rest stays for the next time; what was removed was needless.
         """
-        backups = self._need_backups("prune")
-        store = backups.store
+        commits = self._need_commits("prune")
+        store = commits.store
         wanted = [self.workspace.key(p) for p in paths]
         with self.workspace.lock():
             view = look(store, self.workspace)
@@ -538,7 +538,7 @@ class Keeper:
             keys = [k for k in keys if not wanted or any(w.covers(k) or k.covers(w) for w in wanted)]
             return prune_store(
                 store,
-                backups.attach(view),
+                commits.attach(view),
                 keys,
                 damaged=lambda k: self.workspace.record(k).damaged,
                 with_orphans=orphans,
@@ -564,11 +564,11 @@ class Keeper:
         return True
 
     def _need_store(self, verb: str) -> Store:
-        store = self._need_backups(verb).store
+        store = self._need_commits(verb).store
         self.settle()
         return store
 
-    def _need_backups(self, verb: str) -> Backups:
-        if self._backups is None:
+    def _need_commits(self, verb: str) -> Commits:
+        if self.commits is None:
             raise UsageError(f"{verb} needs a store: give --drive DIR, set HOLDFAST_DRIVE, or mount Drive")
-        return self._backups
+        return self.commits

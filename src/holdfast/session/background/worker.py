@@ -31,7 +31,7 @@ from holdfast.session.background.failures import Failure, Failures, places
 from holdfast.session.background.lease import Lease
 from holdfast.session.background.line import Line
 from holdfast.session.background.waiting import Queue
-from holdfast.session.backups import Backups
+from holdfast.session.commits import Commits
 from holdfast.store.copies.guard import Guard
 from holdfast.store.copies.queued import Queued, expected, merge
 from holdfast.store.copies.snapshot import Snapshot
@@ -64,16 +64,16 @@ class Worker:
     """Sends the backups of one workspace, one after the other.
 
     Args:
-        backups: Where they go.
+        commits: Where they go.
         retry: Seconds between attempts at what could not be sent.
         ask: Seconds between questions for confirmation.
         lease: Tells other sessions what this one works on, and this one what they do; None leaves that out.
     """
 
     def __init__(
-        self, backups: Backups, *, retry: Sequence[float] = RETRY_SECONDS, ask: float = ASK_SECONDS, lease: Lease | None = None
+        self, commits: Commits, *, retry: Sequence[float] = RETRY_SECONDS, ask: float = ASK_SECONDS, lease: Lease | None = None
     ) -> None:
-        self._backups = backups
+        self._commits = commits
         self.lease = lease
         self._retry = tuple(retry)
         self._ask = ask
@@ -88,7 +88,7 @@ class Worker:
         self._ask_at = 0.0
         self._thread: threading.Thread | None = None
         self._folder: Path | None = None
-        self._guard = Guard(backups.workspace.proofs)
+        self._guard = Guard(commits.workspace.proofs)
         self._guarded: set[Path] = set()
         _workers.add(self)
 
@@ -127,23 +127,23 @@ class Worker:
     def _put(self, keys: Sequence[Key], counted: float | None) -> list[BackedUp]:
         results = []
         waiting = self.queue().waiting  # first: what is sent meanwhile is remembered by then
-        for request in self._backups.requests(keys, self._backups.first_look(), counted, waiting):
+        for request in self._commits.requests(keys, self._commits.first_look(), counted, waiting):
             key = request.artifact
             try:
                 if self.lease is not None:
-                    self.lease.refuse(self._backups.store.backend, [key])
-                self._backups.workspace.refuse_links([key], only_above=True, following=True)
+                    self.lease.refuse(self._commits.store.backend, [key])
+                self._commits.workspace.refuse_links([key], only_above=True, following=True)
                 with local_errors():
                     queued = self._take(Queued.about(request, self._new_folder()))
             except HoldfastError as error:
                 results.append(BackedUp(key, error=describe(key, error)))
                 continue
-            refused = self._backups.workspace.keeping.not_accepted(key, queued.snapshot.refused)
+            refused = self._commits.workspace.keeping.not_accepted(key, queued.snapshot.refused)
             results.append(BackedUp(key, queued=True, refused=refused, files=len(queued.snapshot.staged)))
         return results
 
     def _take(self, queued: Queued) -> Queued:
-        request, workspace = queued.request, self._backups.workspace
+        request, workspace = queued.request, self._commits.workspace
         key = request.artifact
         with self._changed:
             before = self._line.of(key)
@@ -180,9 +180,9 @@ class Worker:
         Raises:
             AnotherSession: one that is alive was there first.
         """
-        if self.lease is None or (view := self._backups.first_look()) is None:
+        if self.lease is None or (view := self._commits.first_look()) is None:
             return
-        backend = self._backups.store.backend
+        backend = self._commits.store.backend
         self.lease.look(backend, keys)
         if view.presence is Presence.STORE:
             self.lease.hold(backend, keys)
@@ -201,7 +201,7 @@ class Worker:
         """The session ends: other sessions need not heed it any more. What waits is sent by `flush`, before."""
         lease, self.lease = self.lease, None
         if lease is not None:
-            lease.close(None if self._line.trouble else self._backups.store.backend)
+            lease.close(None if self._line.trouble else self._commits.store.backend)
 
     def flush(self, seconds: float | None = None, *, patient: bool = False) -> None:
         """Return when everything that was queued is in the store. What waits for its next attempt is tried at once.
@@ -245,7 +245,7 @@ class Worker:
         for snapshot in self.snapshots():
             if not (snapshot.key.covers(key) or key.covers(snapshot.key)):
                 continue
-            base = self._backups.workspace.record(snapshot.key).base
+            base = self._commits.workspace.record(snapshot.key).base
             if base is not None and any(path not in snapshot.found and snapshot.covers(path) for path in base.files):
                 return True
         return False
@@ -255,10 +255,10 @@ class Worker:
         with self._changed:
             return [self._done.get(r.key, r) for r in results]
 
-    def go_on_with(self, backups: Backups) -> None:
+    def go_on_with(self, commits: Commits) -> None:
         """Send what waits to this store, which may be the same one over a mount that was made since."""
         with self._changed:
-            self._backups = backups
+            self._commits = commits
             self._line.hurry()
             self._changed.notify_all()
 
@@ -288,8 +288,8 @@ class Worker:
 
     def _new_folder(self) -> Path:
         if self._folder is None:
-            self._folder = self._backups.workspace.queue_folder()
-        return self._backups.workspace.new_folder(self._folder)
+            self._folder = self._commits.workspace.queue_folder()
+        return self._commits.workspace.new_folder(self._folder)
 
     def _merged(self, older: Queued, newer: Queued) -> Queued:
         return merge(older, newer, self._new_folder)
@@ -297,7 +297,7 @@ class Worker:
     def begin_anew(self) -> None:
         """In a forked child: what was queued is its parent's, who sends it, and so are the thread and whoever held the locks."""
         self._thread, self._folder = None, None
-        self._guard, self._guarded = Guard(self._backups.workspace.proofs), set()
+        self._guard, self._guarded = Guard(self._commits.workspace.proofs), set()
         self._line, self._failures, self._said = Line(self._retry), Failures(), set()
         self._taking, self._changed, self._taker, self._put_off = threading.Lock(), threading.Condition(), 0, []
         self.lease = None if self.lease is None else Lease(self.lease.force, workspace=self.lease.workspace)
@@ -320,13 +320,13 @@ class Worker:
                             self._thread = None
                             return
                         self._changed.wait(pause)
-                    backups = self._backups
+                    commits = self._commits
             except Exception:
                 log.exception("a defect in Holdfast; backups go on")
                 time.sleep(_REST_SECONDS)
                 continue
             with self._nothing_unseen(todo):
-                todo() if not isinstance(todo, Queued) else self._send(backups, todo)
+                todo() if not isinstance(todo, Queued) else self._send(commits, todo)
             self._let_go()
 
     def _next(self) -> Queued | Callable[[], None] | None:
@@ -336,22 +336,22 @@ class Worker:
         lease, trouble = self.lease, self._line.trouble  # `close` takes the lease away at any time
         if now >= self._ask_at:
             self._ask_at = now + self._ask
-            if self._backups.awaited() and not trouble:
-                return self._backups.ask
+            if self._commits.awaited() and not trouble:
+                return self._commits.ask
         if not trouble and lease is not None and (due := lease.due) is not None and now >= due:
-            return functools.partial(lease.keep, self._backups.store.backend)
+            return functools.partial(lease.keep, self._commits.store.backend)
         return None
 
     def _pause(self) -> float | None:
         due = [] if (line := self._line.due()) is None else [line]
-        if self._backups.awaited():
+        if self._commits.awaited():
             due.append(self._ask_at)
         lease = self.lease
         if not self._line.trouble and lease is not None and (beat := lease.due) is not None:
             due.append(beat)
         return max(0.05, min(due) - time.monotonic()) if due else None
 
-    def _send(self, backups: Backups, queued: Queued) -> None:
+    def _send(self, commits: Commits, queued: Queued) -> None:
         """One attempt at one copy.
 
         What fails before the store could be seen says nothing about this artifact, and what waits is left alone for a while. What
@@ -360,13 +360,13 @@ class Worker:
         key, seen = queued.request.artifact, False
         try:
             if (lease := self.lease) is not None:
-                lease.look(backups.store.backend, [key])
-            with backups.seeing() as view:
+                lease.look(commits.store.backend, [key])
+            with commits.seeing() as view:
                 seen = True
                 with self._changed:
                     self._line.seen()
-                result = self._sent(backups, view, queued)
-            results = self._again(backups, queued) if result is None else [result]
+                result = self._sent(commits, view, queued)
+            results = self._again(commits, queued) if result is None else [result]
         except (StoreError, WorkspaceBusy, LocalError) as error:
             if seen and isinstance(error, LocalError) and error.errno not in _ROOM:
                 raise
@@ -385,25 +385,25 @@ class Worker:
         for text in errors:
             log.error("%s", text)
         if not any(r.error for r in results) and (lease := self.lease) is not None:
-            lease.hold(backups.store.backend, [key])
+            lease.hold(commits.store.backend, [key])
 
-    def _sent(self, backups: Backups, view: View, queued: Queued) -> BackedUp | None:
+    def _sent(self, commits: Commits, view: View, queued: Queued) -> BackedUp | None:
         """What came of the copy; None where what is here has to be taken in its place.
 
         That is so where the store knows the path as part of another artifact, which was not known when it was taken, and where
         the copy is gone.
         """
         try:
-            return backups.send(view, queued.request, queued.snapshot)
+            return commits.send(view, queued.request, queued.snapshot)
         except LocalError as error:
             if error.errno != errno.ENOENT:
                 raise
             log.debug("a copy that waited is gone (%s)", error)
             return None
 
-    def _again(self, backups: Backups, queued: Queued) -> list[BackedUp]:
+    def _again(self, commits: Commits, queued: Queued) -> list[BackedUp]:
         keys = [queued.request.artifact.join(p) for p in queued.request.scope]
-        return backups.back_up(keys, queued.request.progress, Silent(), patient=True)
+        return commits.back_up(keys, queued.request.progress, Silent(), patient=True)
 
     def _note(self, queued: Queued, results: Sequence[BackedUp]) -> list[str]:
         """Keep what of it failed or was refused, and forget what is mended. Gives what was refused and not said by `put`."""
