@@ -19,7 +19,7 @@ from holdfast.store.local.workspace import Workspace
 from holdfast.store.reporting.outcomes import Outcome
 from holdfast.store.store import Store
 from tests.drive import keeper_on
-from tests.session.background import until
+from tests.session.background.machine import until
 from tests.support import read_tree
 
 BAD = {"a": b"a" * 1_100_000, "b": b"b" * 1_100_000}

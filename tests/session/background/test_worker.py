@@ -19,7 +19,7 @@ import pytest
 from holdfast.errors import NotBackedUp, StoreFull, StoreUnreachable
 from holdfast.session.keeper import Keeper
 from holdfast.store.reporting.outcomes import Outcome
-from tests.session.background import Background
+from tests.session.background.machine import Background
 from tests.support import PROJECT, Machine, Rig, make_database, read_tree, rows_in
 
 
