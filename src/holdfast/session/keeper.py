@@ -10,7 +10,6 @@ from pathlib import Path, PurePath
 from typing import SupportsFloat, SupportsIndex
 
 from holdfast.errors import HoldfastError, NotBackedUp, NotRestored, StoreError, UsageError
-from holdfast.session import reports
 from holdfast.session.background.claims import Claim, claim
 from holdfast.session.background.lease import Lease
 from holdfast.session.background.stake import AtStake
@@ -19,10 +18,11 @@ from holdfast.session.background.worker import Worker
 from holdfast.session.commits import Commits
 from holdfast.session.config import Config
 from holdfast.session.environment import Environment, without_store
+from holdfast.session.finding import held, history, status
+from holdfast.session.finding.held import Held
+from holdfast.session.finding.overview import overview
 from holdfast.session.finish import Finish, finish
 from holdfast.session.numbers import countable
-from holdfast.session.overview import overview
-from holdfast.session.reports import Held
 from holdfast.session.seeing.sight import Where
 from holdfast.session.seeing.status import Status
 from holdfast.session.seeing.welcome import Welcome
@@ -214,7 +214,7 @@ class Keeper:
         if self.store is None:
             return [Held(k) for k in keys]
         view = look(self.store, self.workspace)
-        return [reports.held(self.store, view, self.workspace, k) for k in keys]
+        return [held.held(self.store, view, self.workspace, k) for k in keys]
 
     def identity(self, path: str | PurePath) -> str | None:
         """BLAKE3 of a file that is here, from memory where it is unchanged since it was hashed; None where there is no file."""
@@ -463,14 +463,14 @@ class Keeper:
                 raise UsageError(f"{key}: nothing of it is in the store; `holdfast status` lists what is")
         return verify(store, view, keys, self._progress)
 
-    def history(self, path: str | PurePath) -> list[reports.HistoryEntry]:
+    def history(self, path: str | PurePath) -> list[history.HistoryEntry]:
         """The generations of the artifact that owns a path, or of those below it."""
         store = self._need_store("history")
         key = self.workspace.key(path)
         view = look(store, self.workspace)
         coverage = cover(key, artifacts(store, view, self.workspace), DirectoryTest(store, view, self.workspace))
         keys = [coverage.own.artifact] if coverage.own else list(coverage.inner)
-        return [entry for k in keys for entry in reports.history(store, view, self.workspace, k)]
+        return [entry for k in keys for entry in history.history(store, view, self.workspace, k)]
 
     def status(self) -> Status:
         """Every artifact: here, in the store, safe, stale, forked, and what would be lost now. Shows itself as a table.
@@ -480,7 +480,7 @@ class Keeper:
         """
         waiting = [] if self.worker is None else self.worker.snapshots()  # first: what is sent meanwhile is remembered by then
         view = None if self.store is None else look(self.store, self.workspace)
-        found = reports.status(self.store, view, self.workspace, waiting=waiting)
+        found = status.status(self.store, view, self.workspace, waiting=waiting)
         told = "" if self.store is None else kind_of(Path(self.store.backend.location)).told
         return Status(tuple(found), **self._where(), space=self._space(), time=time.time(), queue=self.queue, told=told)
 
