@@ -59,7 +59,7 @@ class Sibling:
             with self.commits.seeing() as view:
                 result = self.commits.send(view, queued.request, queued.snapshot)
             keys = [queued.request.artifact.join(p) for p in queued.request.scope]
-            results += [result] if result else self.commits.back_up(keys, queued.request.progress, self.keep._progress)
+            results += [result] if result else self.commits.back_up(keys, queued.request.progress, self.keep.progress)
             queued.discard()
         self.queue = []
         return results
