@@ -63,7 +63,7 @@ def keeper_in(folder: Path, drive: Drive, way: str) -> Keeper:
     assert keeper.commits is not None
     keeper.worker = Worker(keeper.commits)
     if way == "copied at once":
-        keeper.worker._guard = NoGuard(workspace.proofs)
+        keeper.worker.copies.guard = NoGuard(workspace.proofs)
     return keeper
 
 
