@@ -22,7 +22,8 @@ from holdfast.store.deciding.planning import Line, agrees, ancestors_of, plan_co
 from holdfast.store.deciding.requests import Request
 from holdfast.store.format.entries import FileRecord
 from holdfast.store.format.keys import Key, folders_above, printable, within
-from holdfast.store.format.manifest import Kind, Manifest, parse
+from holdfast.store.format.manifest import Kind, Manifest
+from holdfast.store.format.manifest_reading import parse
 from holdfast.store.format.names import CommitId, ManifestName, key_code
 from holdfast.store.local.records import Here, Intent, Record, Signature, looked_at
 from holdfast.store.local.workspace import Workspace, lstat_or_none, refreshed

@@ -18,7 +18,8 @@ from blake3 import blake3
 from holdfast.errors import Corrupt, LocalError
 from holdfast.platform import fsync_folder
 from holdfast.store.deciding.order import Stamp, Stamps
-from holdfast.store.format.manifest import Kind, Manifest, parse
+from holdfast.store.format.manifest import Kind, Manifest
+from holdfast.store.format.manifest_reading import parse
 from holdfast.store.format.names import CommitId, parse_manifest_name
 
 #: A hash is trusted only if it was taken this long after the file's mtime: a write within the clock's grain of the

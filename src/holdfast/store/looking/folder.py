@@ -27,7 +27,8 @@ from holdfast.errors import (
 from holdfast.store.backends.backend import Backend, Entry
 from holdfast.store.format import names
 from holdfast.store.format.keys import printable
-from holdfast.store.format.manifest import MAX_MANIFEST_BYTES, Manifest, parse
+from holdfast.store.format.manifest import Manifest
+from holdfast.store.format.manifest_reading import MAX_MANIFEST_BYTES, parse
 from holdfast.store.format.names import GENERATIONS, SENTINEL, ManifestName, parse_manifest_name, twin_of
 from holdfast.store.format.sentinel import MAX_SENTINEL_BYTES, parse_sentinel, sentinel_bytes
 from holdfast.store.looking.view import Presence, View
