@@ -16,9 +16,12 @@ from holdfast.errors import Corrupt, Refused, StoreNotFound, StoreUnreadable
 from holdfast.store.copies.overtaken import in_order
 from holdfast.store.copies.snapshot import Known, Snapshot, Staged
 from holdfast.store.copies.taking import settle, take
-from holdfast.store.deciding.lineage import find_heads
-from holdfast.store.deciding.order import Stamp, Stamps, advanced, newest_is_theirs
-from holdfast.store.deciding.planning import Line, agrees, ancestors_of, plan_content, plan_drop, plan_line, sound_groups
+from holdfast.store.deciding.agreeing import agrees
+from holdfast.store.deciding.content import plan_content
+from holdfast.store.deciding.hard_links import sound_groups
+from holdfast.store.deciding.heads import find_heads
+from holdfast.store.deciding.line import Line, ancestors_of, plan_drop, plan_line
+from holdfast.store.deciding.looked_last import Stamp, Stamps, advanced, newest_is_theirs
 from holdfast.store.deciding.requests import Request
 from holdfast.store.format.entries import FileRecord
 from holdfast.store.format.keys import Key, folders_above, printable, within

@@ -12,7 +12,7 @@ from typing import TypeVar
 from holdfast.errors import Corrupt, CutOff, NewerFormat, StoreNotFound, StoreUnreadable
 from holdfast.store.backends.backend import Backend, Durability
 from holdfast.store.backends.backoff import ONCE, Backoff
-from holdfast.store.deciding.lineage import find_heads
+from holdfast.store.deciding.heads import find_heads
 from holdfast.store.format import names
 from holdfast.store.format.keys import MAX_DEPTH, printable
 from holdfast.store.format.manifest import Manifest

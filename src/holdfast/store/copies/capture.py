@@ -24,9 +24,10 @@ from holdfast.store.copies.leases import somebody_writes
 from holdfast.store.copies.mappings import Mapped, shared_mappings
 from holdfast.store.copies.proofs import NOTHING, Look, Proof, age, arm, nobody_writes, trusted, worth_arming
 from holdfast.store.copies.space import refuse_copy
+from holdfast.store.format.holes import Region, TooManyRegions, has_holes, is_sparse, survey
 from holdfast.store.format.keys import printable
 from holdfast.store.format.manifest import MAX_TAR_MEMBER
-from holdfast.store.format.sparse import Region, TooManyRegions, digest, has_holes, is_sparse, survey
+from holdfast.store.format.sparse import digest
 from holdfast.store.format.tars import TarWriter
 from holdfast.store.live import libraries
 from holdfast.store.live.kind import FileKind, Treatment

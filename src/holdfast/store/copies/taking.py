@@ -20,7 +20,7 @@ from holdfast.store.backends.backend import CHUNK_BYTES
 from holdfast.store.copies.capture import SMALL_FILE, SPOOL, Captured, Terms, Wanted, capture
 from holdfast.store.copies.guard import Guard
 from holdfast.store.copies.snapshot import Known, Snapshot, Staged
-from holdfast.store.deciding.order import Stamp
+from holdfast.store.deciding.looked_last import Stamp
 from holdfast.store.deciding.together import Together, together, with_logs
 from holdfast.store.format.keys import Key, printable, within
 from holdfast.store.format.manifest import Kind

@@ -11,7 +11,8 @@ from typing import Protocol
 
 from holdfast.errors import Corrupt, StoreUnreadable
 from holdfast.store.deciding.coverage import Coverage
-from holdfast.store.deciding.lineage import ancestry, descent, find_heads, rank
+from holdfast.store.deciding.heads import find_heads, rank
+from holdfast.store.deciding.lineage import ancestry, descent
 from holdfast.store.format.keys import Key, printable, within
 from holdfast.store.format.manifest import Kind, Manifest
 from holdfast.store.format.names import CommitId, ManifestName, mark

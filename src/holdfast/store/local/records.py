@@ -17,7 +17,7 @@ from blake3 import blake3
 
 from holdfast.errors import Corrupt, LocalError
 from holdfast.platform import fsync_folder
-from holdfast.store.deciding.order import Stamp, Stamps
+from holdfast.store.deciding.looked_last import Stamp, Stamps
 from holdfast.store.format.manifest import Kind, Manifest
 from holdfast.store.format.manifest_reading import parse
 from holdfast.store.format.names import CommitId, parse_manifest_name

@@ -19,12 +19,13 @@ from holdfast.store.backends.backoff import can_pass
 from holdfast.store.copies.capture import read_small
 from holdfast.store.copies.snapshot import Snapshot, Staged
 from holdfast.store.copies.taking import spooled
-from holdfast.store.deciding.planning import Content
+from holdfast.store.deciding.content import Content
 from holdfast.store.format.entries import FileRecord, Sparse
+from holdfast.store.format.holes import survey
 from holdfast.store.format.keys import printable
 from holdfast.store.format.manifest import Tar, local_name
 from holdfast.store.format.names import TAR_STEM, CommitId, payload_folder, payload_names
-from holdfast.store.format.sparse import archive, survey
+from holdfast.store.format.sparse import archive
 from holdfast.store.format.tars import TarWriter
 from holdfast.store.local.records import Signature
 from holdfast.store.local.workspace import Workspace, local_errors, lstat_or_none
