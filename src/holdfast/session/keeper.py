@@ -29,7 +29,7 @@ from holdfast.session.seeing.welcome import Welcome
 from holdfast.store.backends.backend import Durability, Space
 from holdfast.store.backends.mounts import kind_of
 from holdfast.store.cleanup import Pruned, prune_store
-from holdfast.store.copies.capture import hash_content
+from holdfast.store.copies.inspecting import hash_content
 from holdfast.store.deciding.choose import Prefer, Wish
 from holdfast.store.deciding.coverage import cover
 from holdfast.store.extract import extract

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from holdfast.store.backends.backend import Durability
-from holdfast.store.copies.capture import hash_content
+from holdfast.store.copies.inspecting import hash_content
 from holdfast.store.copies.snapshot import Snapshot
 from holdfast.store.copies.unproven import changed_unseen
 from holdfast.store.deciding.coverage import cover

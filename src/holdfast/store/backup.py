@@ -14,8 +14,9 @@ from dataclasses import replace
 
 from holdfast.errors import Corrupt, Refused, StoreNotFound, StoreUnreadable
 from holdfast.store.copies.overtaken import in_order
+from holdfast.store.copies.settling import settle
 from holdfast.store.copies.snapshot import Known, Snapshot, Staged
-from holdfast.store.copies.taking import settle, take
+from holdfast.store.copies.taking import take
 from holdfast.store.deciding.agreeing import agrees
 from holdfast.store.deciding.content import plan_content
 from holdfast.store.deciding.hard_links import sound_groups

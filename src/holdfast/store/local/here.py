@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from holdfast.store.copies.capture import hash_content, is_checkpoint
+from holdfast.store.copies.inspecting import hash_content, is_checkpoint
 from holdfast.store.format.entries import FileRecord
 from holdfast.store.format.keys import Key, folders_above, printable, within
 from holdfast.store.format.manifest import Kind

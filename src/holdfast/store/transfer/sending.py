@@ -16,9 +16,9 @@ from holdfast.errors import LocalError, StoreError, StoreExists, StoreUnreadable
 from holdfast.platform import BINARY
 from holdfast.store.backends.backend import CHUNK_BYTES
 from holdfast.store.backends.backoff import can_pass
-from holdfast.store.copies.capture import read_small
+from holdfast.store.copies.inspecting import read_small
 from holdfast.store.copies.snapshot import Snapshot, Staged
-from holdfast.store.copies.taking import spooled
+from holdfast.store.copies.spools import spooled
 from holdfast.store.deciding.content import Content
 from holdfast.store.format.entries import FileRecord, Sparse
 from holdfast.store.format.holes import survey
