@@ -40,11 +40,11 @@ from holdfast.store.format.keys import printable
 from holdfast.store.format.sparse import digest
 from holdfast.store.format.tars import TarWriter
 from holdfast.store.live import libraries
+from holdfast.store.live.entries.databases import DUCKDB
 from holdfast.store.live.kind import FileKind, Treatment
 from holdfast.store.live.pinned import hash_raw, is_database
 from holdfast.store.live.side_files import promises_database, side_files
 from holdfast.store.live.sqlite import snapshot as copy_database
-from holdfast.store.live.table import DUCKDB
 from holdfast.store.live.torn import torn, whole_prefix
 from holdfast.store.local.records import RACY_NS, Signature
 
