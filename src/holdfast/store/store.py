@@ -113,11 +113,11 @@ class Store(StoreFolder):
 
     def remember(self, manifest: Manifest) -> None:
         """A manifest that was just written and checked needs no reading."""
-        self._manifests[manifest.name.path] = manifest
+        self._manifests.remember(manifest)
 
     def known_ancestors(self, name: ManifestName) -> tuple[str, ...]:
         """The ancestors of a generation as far as they were read already."""
-        manifest = self._manifests.get(name.path)
+        manifest = self._manifests.known(name)
         return () if manifest is None else manifest.ancestors
 
     def examine(self, name: ManifestName) -> Generation:
