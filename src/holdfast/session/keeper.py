@@ -35,8 +35,9 @@ from holdfast.store.deciding.coverage import cover
 from holdfast.store.extract import extract
 from holdfast.store.format.keys import Key
 from holdfast.store.live.side_files import side_files
+from holdfast.store.local.disk import is_file, lstat_or_none
 from holdfast.store.local.records import Signature
-from holdfast.store.local.workspace import Workspace, is_file, lstat_or_none
+from holdfast.store.local.workspace import Workspace
 from holdfast.store.looking.known import DirectoryTest, artifacts
 from holdfast.store.reporting.outcomes import BackedUp, Outcome, Restored
 from holdfast.store.restore import describe, ensure, look, restore

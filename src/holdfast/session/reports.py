@@ -18,9 +18,10 @@ from holdfast.store.format.keys import Key, folders_above
 from holdfast.store.format.manifest import Kind, Manifest
 from holdfast.store.format.names import ManifestName
 from holdfast.store.live.side_files import side_files
+from holdfast.store.local.disk import local_errors, lstat_or_none
 from holdfast.store.local.records import Here, Record, Signature, looked_at
 from holdfast.store.local.scan import Found, Scan, walk
-from holdfast.store.local.workspace import Workspace, local_errors, lstat_or_none
+from holdfast.store.local.workspace import Workspace
 from holdfast.store.looking.known import DirectoryTest, artifacts
 from holdfast.store.looking.view import State, View
 from holdfast.store.store import Store

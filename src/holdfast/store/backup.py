@@ -29,8 +29,9 @@ from holdfast.store.format.keys import Key, folders_above, printable, within
 from holdfast.store.format.manifest import Kind, Manifest
 from holdfast.store.format.manifest_reading import parse
 from holdfast.store.format.names import CommitId, ManifestName, key_code
-from holdfast.store.local.records import Here, Intent, Record, Signature, looked_at
-from holdfast.store.local.workspace import Workspace, lstat_or_none, refreshed
+from holdfast.store.local.disk import lstat_or_none
+from holdfast.store.local.records import Here, Intent, Record, Signature, looked_at, refreshed
+from holdfast.store.local.workspace import Workspace
 from holdfast.store.looking.view import State, View
 from holdfast.store.reporting.outcomes import BackedUp
 from holdfast.store.store import Store

@@ -25,6 +25,7 @@ from holdfast.store.format.keys import Key, printable, within
 from holdfast.store.format.manifest import Kind, Manifest
 from holdfast.store.format.names import ManifestName
 from holdfast.store.live.side_files import side_files
+from holdfast.store.local.disk import is_file, is_link, local_errors, lstat_or_none
 from holdfast.store.local.here import is_complete, twins_here
 from holdfast.store.local.links import MOST_LINKS
 from holdfast.store.local.needed import (
@@ -42,8 +43,9 @@ from holdfast.store.local.needed import (
 )
 from holdfast.store.local.placing import inodes, make_links, publish_files, publish_tree, settle_folders
 from holdfast.store.local.plain import plain_outcome, restore_plain
-from holdfast.store.local.records import Here, Publication, Record, Signature
-from holdfast.store.local.workspace import STATE_FOLDER, Workspace, is_file, is_link, local_errors, lstat_or_none, refreshed
+from holdfast.store.local.records import Here, Publication, Record, Signature, refreshed
+from holdfast.store.local.state import STATE_FOLDER
+from holdfast.store.local.workspace import Workspace
 from holdfast.store.looking.known import DirectoryTest, artifacts
 from holdfast.store.looking.marks import refuse_if_known
 from holdfast.store.looking.remembering import knocked, note_look, wait

@@ -14,7 +14,7 @@ from holdfast.store.format.keys import Key, printable
 from holdfast.store.format.names import ManifestName
 from holdfast.store.format.sparse_reading import check
 from holdfast.store.format.tars import hash_members
-from holdfast.store.local.workspace import local_errors
+from holdfast.store.local.disk import local_errors
 from holdfast.store.looking.view import View
 from holdfast.store.store import Store
 from holdfast.store.transfer.fetch import assemble

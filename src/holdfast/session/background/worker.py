@@ -38,7 +38,7 @@ from holdfast.store.copies.snapshot import Snapshot
 from holdfast.store.copies.space import copies_in
 from holdfast.store.copies.taking import take
 from holdfast.store.format.keys import Key
-from holdfast.store.local.workspace import local_errors, lstat_or_none
+from holdfast.store.local.disk import local_errors, lstat_or_none
 from holdfast.store.looking.view import Presence, View
 from holdfast.store.reporting.outcomes import BackedUp
 from holdfast.store.restore import describe

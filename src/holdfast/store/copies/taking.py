@@ -22,9 +22,10 @@ from holdfast.store.deciding.looked_last import Stamp
 from holdfast.store.deciding.together import Together, together, with_logs
 from holdfast.store.format.keys import Key, printable, within
 from holdfast.store.format.manifest import Kind
+from holdfast.store.local.disk import is_file, lstat_or_none
 from holdfast.store.local.records import Here, Signature
 from holdfast.store.local.scan import Found, Scan, walk
-from holdfast.store.local.workspace import Workspace, is_file, lstat_or_none
+from holdfast.store.local.workspace import Workspace
 
 #: So often files that belong together are looked at again, and what moved is taken again.
 _TAKES = 4

@@ -16,10 +16,11 @@ from holdfast.store.format.manifest import Kind
 from holdfast.store.live.pinned import is_database
 from holdfast.store.live.side_files import promises_database, side_files
 from holdfast.store.live.sqlite import Health, judge
+from holdfast.store.local.disk import is_file, is_folder, is_link, local_errors, lstat_or_none
 from holdfast.store.local.folding import Names
 from holdfast.store.local.links import kept_target
 from holdfast.store.local.records import Here, Record, Signature
-from holdfast.store.local.workspace import Workspace, is_file, is_folder, is_link, local_errors, lstat_or_none
+from holdfast.store.local.workspace import Workspace
 
 
 @dataclass(frozen=True)

@@ -257,3 +257,12 @@ def _signature_to_json(signature: Signature) -> list[int]:
 
 def _signature_from_json(row: list[int]) -> Signature:
     return Signature(*row)
+
+
+def refreshed(here: Here, found: os.stat_result) -> Here:
+    """The same content under the signature that the file has now (its ctime may have moved).
+
+    Another size, mtime or inode is another file: then the old signature stays, which the file no longer has.
+    """
+    now = Signature.of(found)
+    return Here(here.blake3, now, here.trusted) if here.signature.same_content(now) else here

@@ -27,8 +27,9 @@ from holdfast.store.format.manifest import Tar, local_name
 from holdfast.store.format.names import TAR_STEM, CommitId, payload_folder, payload_names
 from holdfast.store.format.sparse import archive
 from holdfast.store.format.tars import TarWriter
+from holdfast.store.local.disk import local_errors, lstat_or_none
 from holdfast.store.local.records import Signature
-from holdfast.store.local.workspace import Workspace, local_errors, lstat_or_none
+from holdfast.store.local.workspace import Workspace
 from holdfast.store.store import Store
 from holdfast.store.transfer.fetch import fetch_tar_members
 from holdfast.store.transfer.progress import Progress
