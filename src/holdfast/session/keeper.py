@@ -39,8 +39,10 @@ from holdfast.store.local.disk import is_file, lstat_or_none
 from holdfast.store.local.records import Signature
 from holdfast.store.local.workspace import Workspace
 from holdfast.store.looking.known import DirectoryTest, artifacts
+from holdfast.store.looking.same_store import look
+from holdfast.store.reporting.one_line import describe
 from holdfast.store.reporting.outcomes import BackedUp, Outcome, Restored
-from holdfast.store.restore import describe, ensure, look, restore
+from holdfast.store.restore import ensure, restore
 from holdfast.store.store import Store
 from holdfast.store.transfer.progress import Progress, Silent
 from holdfast.store.verify import Damage, verify

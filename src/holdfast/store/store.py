@@ -222,9 +222,3 @@ def refuse_depth(folder: str) -> None:
     """
     if folder.count("/") > MAX_DEPTH:
         raise StoreUnreadable(errno.ELOOP, f"lies deeper than {MAX_DEPTH} folders, which is not ours", printable(folder[:80]))
-
-
-def first_error(error: OSError) -> str:
-    """One line for a person, without the errno that Python puts in front."""
-    text = error.strerror or str(error)
-    return f"{error.filename}: {text}" if error.filename else text

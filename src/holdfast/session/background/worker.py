@@ -40,8 +40,8 @@ from holdfast.store.copies.taking import take
 from holdfast.store.format.keys import Key
 from holdfast.store.local.disk import local_errors, lstat_or_none
 from holdfast.store.looking.view import Presence, View
+from holdfast.store.reporting.one_line import describe
 from holdfast.store.reporting.outcomes import BackedUp
-from holdfast.store.restore import describe
 from holdfast.store.transfer.progress import Silent
 
 log = logging.getLogger(__name__)

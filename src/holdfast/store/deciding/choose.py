@@ -1,4 +1,7 @@
-"""Which generation a restore takes, and what stands against saying that there is none."""
+"""Which generation a restore takes, on a fresh machine too, and what stands against saying that there is none.
+
+On a fresh machine that is the first of the `heads`, unless files of it are torn.
+"""
 
 from __future__ import annotations
 
