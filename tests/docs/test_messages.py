@@ -48,7 +48,9 @@ NOT_SHOWN = {
 #: A manifest's own troubles stand in the brackets of `torn or damaged manifest (...)`, those of the tar of a sparse file behind
 #: `not the tar of a sparse file (...)`, for whoever looks into the file; those of a pattern behind `the pattern ...`; what a number
 #: lacks behind `progress is ...`.
-INSIDE = re.compile(r"^(store/(format/manifest|format/entries|format/sparse|deciding/ignore)|session/numbers)\.py:")
+INSIDE = re.compile(
+    r"^(store/(format/manifest_reading|format/entries|format/holes|format/sparse|format/sparse_reading|deciding/ignore)|session/numbers)\.py:"
+)
 
 #: A quote has at least so much of what is always the same in a text.
 SHARE = 0.25

@@ -17,7 +17,7 @@ from holdfast.session.keeper import Keeper
 from holdfast.store.backends.directory import DirectoryBackend
 from holdfast.store.copies.queued import Queued, expected, merge
 from holdfast.store.copies.taking import take
-from holdfast.store.deciding.order import Stamp, Standing, advanced, newest_is_theirs, standing, standings
+from holdfast.store.deciding.looked_last import Stamp, Standing, advanced, newest_is_theirs, standing, standings
 from holdfast.store.local.turns import next_turn
 from holdfast.store.local.workspace import Workspace
 from holdfast.store.reporting.outcomes import BackedUp

@@ -19,8 +19,8 @@ from holdfast.session.files import set_aside
 from holdfast.session.finding.held import Held
 from holdfast.session.keeper import Keeper
 from holdfast.store.format.keys import Key
+from holdfast.store.reporting.one_line import describe
 from holdfast.store.reporting.outcomes import Outcome, Restored
-from holdfast.store.restore import describe
 
 T = TypeVar("T")
 

@@ -18,12 +18,12 @@ from holdfast.session.seeing.status import Status
 from holdfast.session.seeing.welcome import Welcome
 from holdfast.store.backends.backend import Space
 from holdfast.store.backends.mounts import kind_of
-from holdfast.store.copies.capture import hash_content
+from holdfast.store.copies.inspecting import hash_content
 from holdfast.store.deciding.coverage import cover
+from holdfast.store.local.disk import is_file, lstat_or_none
 from holdfast.store.local.records import Signature
-from holdfast.store.local.workspace import is_file, lstat_or_none
 from holdfast.store.looking.known import DirectoryTest, artifacts
-from holdfast.store.restore import look
+from holdfast.store.looking.same_store import look
 
 log = logging.getLogger(__name__)
 

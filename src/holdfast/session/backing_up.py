@@ -16,9 +16,9 @@ from holdfast.session.project import Project
 from holdfast.store.backends.backend import Durability
 from holdfast.store.format.keys import Key
 from holdfast.store.live.side_files import side_files
-from holdfast.store.local.workspace import lstat_or_none
+from holdfast.store.local.disk import lstat_or_none
+from holdfast.store.reporting.one_line import describe
 from holdfast.store.reporting.outcomes import BackedUp
-from holdfast.store.restore import describe
 
 log = logging.getLogger(__name__)
 

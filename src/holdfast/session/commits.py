@@ -19,13 +19,15 @@ from holdfast.store.deciding.coverage import cover
 from holdfast.store.deciding.requests import Request, group
 from holdfast.store.format.keys import Key
 from holdfast.store.format.manifest import Manifest
-from holdfast.store.local.workspace import Workspace, is_folder, lstat_or_none
+from holdfast.store.local.disk import is_folder, lstat_or_none
+from holdfast.store.local.workspace import Workspace
 from holdfast.store.looking.attached import Attached, confirm
 from holdfast.store.looking.known import DirectoryTest, artifacts
 from holdfast.store.looking.marks import mark_safe
+from holdfast.store.looking.same_store import look
 from holdfast.store.looking.view import View
+from holdfast.store.reporting.one_line import describe
 from holdfast.store.reporting.outcomes import BackedUp
-from holdfast.store.restore import describe, look
 from holdfast.store.store import Store
 from holdfast.store.transfer.progress import Progress, Silent
 

@@ -9,7 +9,7 @@ from holdfast.errors import NotRestored, UsageError
 from holdfast.session.project import Project
 from holdfast.store.deciding.choose import Prefer, Wish
 from holdfast.store.extract import extract
-from holdfast.store.local.workspace import lstat_or_none
+from holdfast.store.local.disk import lstat_or_none
 from holdfast.store.reporting.outcomes import Outcome, Restored
 from holdfast.store.restore import ensure as ensure_present
 from holdfast.store.restore import restore as restore_over

@@ -9,7 +9,7 @@ from holdfast.errors import UsageError
 from holdfast.session.project import Project
 from holdfast.store.cleanup import Pruned, prune_store
 from holdfast.store.looking.known import artifacts
-from holdfast.store.restore import look
+from holdfast.store.looking.same_store import look
 from holdfast.store.verify import Damage
 from holdfast.store.verify import verify as verify_store
 

@@ -9,7 +9,8 @@ from holdfast.store.copies.guard import Guard
 from holdfast.store.copies.queued import Queued, merge
 from holdfast.store.copies.snapshot import Snapshot
 from holdfast.store.copies.space import copies_in
-from holdfast.store.local.workspace import Workspace, lstat_or_none
+from holdfast.store.local.disk import lstat_or_none
+from holdfast.store.local.workspace import Workspace
 
 
 class Copies:

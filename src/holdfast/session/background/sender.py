@@ -15,10 +15,10 @@ from holdfast.session.background.lease import Lease
 from holdfast.session.background.standing import Standing
 from holdfast.session.commits import Commits
 from holdfast.store.copies.queued import Queued
-from holdfast.store.local.workspace import local_errors
+from holdfast.store.local.disk import local_errors
 from holdfast.store.looking.view import View
+from holdfast.store.reporting.one_line import describe
 from holdfast.store.reporting.outcomes import BackedUp
-from holdfast.store.restore import describe
 from holdfast.store.transfer.progress import Silent
 
 log = logging.getLogger(__name__)

@@ -25,10 +25,10 @@ from holdfast.store.copies.queued import Queued, expected
 from holdfast.store.copies.snapshot import Snapshot
 from holdfast.store.copies.taking import take
 from holdfast.store.format.keys import Key
-from holdfast.store.local.workspace import local_errors
+from holdfast.store.local.disk import local_errors
 from holdfast.store.looking.view import Presence
+from holdfast.store.reporting.one_line import describe
 from holdfast.store.reporting.outcomes import BackedUp
-from holdfast.store.restore import describe
 
 log = logging.getLogger(__name__)
 

@@ -23,9 +23,10 @@ from holdfast.session.environment import Environment
 from holdfast.session.keeper import Keeper
 from holdfast.session.which_backend import backend_at
 from holdfast.store.backends.wrappers import Bounded
+from holdfast.store.looking.same_store import look
 from holdfast.store.looking.view import View
-from holdfast.store.restore import look
-from holdfast.store.store import Store, first_error
+from holdfast.store.reporting.one_line import first_error
+from holdfast.store.store import Store
 
 #: A call that takes longer than this is a hang to doctor, whatever a transfer is allowed.
 LONGEST_CALL_SECONDS = 20.0

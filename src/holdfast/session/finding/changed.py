@@ -6,14 +6,15 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
-from holdfast.store.copies.capture import hash_content
+from holdfast.store.copies.inspecting import hash_content
 from holdfast.store.copies.snapshot import Snapshot
 from holdfast.store.format.keys import Key
 from holdfast.store.format.manifest import Manifest
 from holdfast.store.live.side_files import side_files
+from holdfast.store.local.disk import local_errors, lstat_or_none
 from holdfast.store.local.records import Here, Record, Signature
 from holdfast.store.local.scan import Found, Scan
-from holdfast.store.local.workspace import Workspace, local_errors, lstat_or_none
+from holdfast.store.local.workspace import Workspace
 
 
 def goes(path: str, waiting: Sequence[Snapshot]) -> bool:

@@ -22,8 +22,9 @@ from holdfast.store.copies.snapshot import Snapshot
 from holdfast.store.copies.unproven import changed_unseen
 from holdfast.store.format.keys import Key, folders_above
 from holdfast.store.format.manifest import Kind, Manifest
+from holdfast.store.local.disk import lstat_or_none
 from holdfast.store.local.scan import Scan, walk
-from holdfast.store.local.workspace import Workspace, lstat_or_none
+from holdfast.store.local.workspace import Workspace
 from holdfast.store.looking.known import artifacts
 from holdfast.store.looking.view import State, View
 from holdfast.store.store import Store
