@@ -234,7 +234,7 @@ class Workspace:
         if owner is None:
             return False
         record, prefix = self.record(owner), owner.relative(key)
-        return any(within(p, prefix) for p in (*record.here, *record.links)) or (not prefix and record.was_here)
+        return any(within(p, prefix) for p in (*record.here, *record.links, *record.folders)) or (not prefix and record.was_here)
 
     def has_folder(self, key: Key) -> bool:
         """True where a folder is here under that key, or a link to one that is to be followed."""
