@@ -323,9 +323,7 @@ def _folders(snapshot: Snapshot, base: Manifest | None, here: frozenset[str], he
         return {}
     before = {} if base is None else base.folders
     kept = {
-        f: r
-        for f, r in before.items()
-        if not (snapshot.covers(f) and f in here) or any(within(f, n) for n in snapshot.not_kept)
+        f: r for f, r in before.items() if not (snapshot.covers(f) and f in here) or any(within(f, n) for n in snapshot.not_kept)
     }
     return {f: r for f, r in {**kept, **snapshot.folders}.items() if held.isdisjoint({f, *folders_above([f])})}
 
