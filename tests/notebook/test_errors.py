@@ -41,7 +41,7 @@ def test_an_experiment_that_is_wrong_is_one_line(tmp_path: Path, template: Path)
 
 
 def test_a_stage_that_a_person_interrupts_ends_with_one_line(tmp_path: Path, template: Path) -> None:
-    one = Session(make_machine(tmp_path / "laptop", template, tmp_path / "nowhere", training__epochs=400), {})
+    one = Session(make_machine(tmp_path / "laptop", template, tmp_path / "nowhere", training__epochs=15), {})
     place = one.root / "outputs/hpo/micro/trials/trial-0000/checkpoints/checkpoint-4"
 
     def interrupt(pid: int) -> None:
@@ -53,3 +53,6 @@ def test_a_stage_that_a_person_interrupts_ends_with_one_line(tmp_path: Path, tem
     assert ran.end == "failed", ran
     assert ran.error == "Interrupted: hpo: interrupted. What was saved is kept; run all cells again to go on"
     assert "Traceback" not in ran.text
+    again = one.run_all(load(), through="pipeline.hpo()")
+    assert again.end == "done", again
+    assert "trial 0 goes on" in again.text

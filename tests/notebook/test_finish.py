@@ -77,10 +77,16 @@ def test_after_a_look_at_a_fresh_mount_the_keeper_goes_on(machines: Colab) -> No
 )
 def test_a_flush_that_fails_or_hangs_keeps_the_machine(machines: Colab, flush: Flush, said: str) -> None:
     machines.fake.set(weather=SILENT, flush=flush)
-    ran = finish(machines.machine(timeout=2), BACK_UP, wait=1)
+    one = machines.machine(timeout=2)
+    ran = finish(one, BACK_UP, wait=1)
     assert said in ran.cells[-1][1]
     assert "The machine is kept" in ran.cells[-1][1]
     assert not machines.fake.released
+    machines.fake.set(flush=Flush.DRAINS)
+    assert finish(one, wait=1).cells[-1][1].endswith("True True\n"), "run again, it is seen that all arrived"
+    assert machines.fake.released
+    machines.take_away()
+    assert finish(machines.machine(), "print(keep.ensure('outputs/a.txt').outcome.name)").cells[-2][1] == "RESTORED\n"
 
 
 def test_a_second_consent_that_nobody_gives_keeps_the_machine(machines: Colab) -> None:

@@ -158,6 +158,24 @@ def test_settings_that_cannot_be_are_refused(checkpoint: Path, data: Path, tmp_p
         run(checkpoint, data, tmp_path / "b.json", **changes)
 
 
+def test_what_was_refused_is_measured_with_other_numbers_and_documents_with_words(
+    checkpoint: Path, data: Path, tmp_path: Path
+) -> None:
+    place, blank = tmp_path / "b.json", tmp_path / "blank.jsonl"
+    refused: list[tuple[Path, dict[str, Any], str]] = [
+        (tmp_path / "no.jsonl", {}, "there is no such file"),
+        (data, {"batch_sizes": ()}, "give at least one, each at least 1, none twice"),
+        (data, {"iterations": 0}, "must be at least 1 and warmup_iterations"),
+        (data, {"max_length": 10**6}, "this checkpoint takes from 1 to"),
+        (blank, {}, "no document in it holds a word|is empty"),
+    ]
+    blank.write_text('{"text": "   ", "annotations": []}\n')
+    for documents, changes, text in refused:
+        with pytest.raises((BadData, UsageError), match=text):
+            run(checkpoint, documents, place, **changes)
+    assert run(checkpoint, data, place)["results"]
+
+
 def test_what_matches_is_decided_by_weights_data_device_and_settings_alone() -> None:
     assert matches({**ASKED, "results": [], "made_from": {"x": 1}}, ASKED)
     assert matches({**ASKED, "settings": {**ASKED["settings"], "batch_sizes": (1, 8)}}, ASKED)  # type: ignore[dict-item]

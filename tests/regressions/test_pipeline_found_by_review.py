@@ -136,8 +136,16 @@ def test_checkpoints_of_other_settings_are_not_gone_on_with_when_the_record_is_l
     shutil.rmtree(machine.root / ".holdfast")
     record.write_text("{")
     changed = {"final_training__training": {"weight_decay": 0.5}}
-    with pytest.raises(MadeOtherwise, match="was saved by a training under other settings"):
+    with pytest.raises(
+        MadeOtherwise, match=r"was saved by a training under other settings.* move .*/checkpoints away to begin anew"
+    ):
         mine.run(machine, changed=changed)
+    # Moved away, another is begun there.
+    other = Machine(Path(shutil.copytree(machine.root, rig.folder / "other")), rig.folder / "another drive")
+    (rig.folder / "another drive").mkdir()
+    saved = other.root / "outputs/final_training/micro/checkpoints"
+    saved.rename(rig.folder / "moved away")
+    assert mine.run(other, changed=changed).finished
     # Under the settings that it was begun with, it goes on and comes to the same.
     assert mine.run(machine).finished
     weights = "outputs/final_training/micro/checkpoint/model.safetensors"
@@ -242,8 +250,15 @@ def test_weights_that_are_no_numbers_fail_the_training(rig: Rig, finished: Finis
         "final_training__data": "train+validation",
         "final_training__training": {"learning_rate": 1e30, "max_grad_norm": 1e30, "epochs": 1, "batch_size": 16},
     }
-    with pytest.raises(StageFailed, match=r"no numbers after the training|loss is"):
+    with pytest.raises(StageFailed, match=r"(no numbers after the training|loss is .*); a smaller learning rate may help"):
         project.run(machine, changed=changed)
+    changed["final_training__training"]["learning_rate"] = 1e-3
+    with pytest.raises(
+        MadeOtherwise, match=r"learning_rate: 1e\+30 then, 0.001 now.*--fork.*`holdfast drop outputs/final_training"
+    ):
+        project.run(machine, changed=changed)
+    assert machine.keeper().drop("outputs/final_training/micro")
+    assert project.run(machine, changed=changed).finished
 
 
 def test_fewer_trials_than_were_begun_count_the_finished_ones(rig: Rig, finished: Finished) -> None:

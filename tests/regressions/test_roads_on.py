@@ -16,11 +16,14 @@ import pytest
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.session.attach import open_keeper
 from holdfast.session.keeper import Keeper
+from holdfast.store.backends.backend import Backend
+from holdfast.store.backends.wrappers import Faulty
 from holdfast.store.local.workspace import Workspace
 from holdfast.store.reporting.outcomes import Outcome
 from holdfast.store.store import Store
-from tests.bad_input.support import Site
+from tests.bad_input.support import Forge, Site
 from tests.bad_input.test_hostile_manifests import sealed_sentinel
+from tests.store.format.pieces import in_pieces
 from tests.support import PROJECT, Machine, Rig, make_database, rows_in
 
 
@@ -260,6 +263,127 @@ def test_where_every_generation_is_damaged_a_new_backup_is_the_road_on(kept: Mac
     assert another.tree() == {"run/model.pt": b"2"}
 
 
+class Resting:
+    """Something that writes to, or cuts off, what is sent and read, as long as it does not rest."""
+
+    def __init__(self) -> None:
+        self.rests = False
+
+    def writes(self, write: Callable[[str], None]) -> Callable[[Backend], Backend]:
+        """Whenever the store is about to create a file."""
+
+        def fault(operation: str, path: str) -> None:
+            if operation == "create" and not self.rests:
+                write(path)
+
+        return lambda backend: Faulty(backend, fault)
+
+    def cuts_off(self, backend: Backend) -> Backend:
+        """Every read of a payload ends early."""
+        return _Short(backend, self)
+
+
+class _Short(Faulty):
+    def __init__(self, inner: Backend, resting: Resting) -> None:
+        super().__init__(inner, lambda operation, path: None)
+        self._resting = resting
+
+    def read(self, path: str) -> Iterator[bytes]:
+        data = b"".join(super().read(path))
+        yield data if self._resting.rests or not path.startswith("outputs/") else data[: len(data) // 2]
+
+
+def backed_up_at_rest(rig: Rig, machine: Machine, resting: Resting, text: str) -> None:
+    """The backup is refused in these words; once what disturbed it rests, the same call sends what is here."""
+    found = machine.keep.backup("outputs/d")
+    assert not found
+    assert text in found.results[0].error
+    assert "\n" not in found.results[0].error
+    resting.rests = True
+    assert machine.keep.backup("outputs/d")
+    fresh = rig.machine()
+    assert fresh.keep.ensure("outputs/d").outcome is Outcome.RESTORED
+    assert fresh.tree("outputs/d") == machine.tree("outputs/d")
+
+
+LARGE = 1_200_000
+
+
+def test_files_that_are_rewritten_faster_than_they_are_sent_are_sent_once_they_rest(rig: Rig) -> None:
+    resting, rounds, ready = Resting(), [0], [False]
+
+    def rewrite(path: str) -> None:
+        """One more of the files in each round: from the next one on a copy of that one is sent."""
+        ready[0] |= "f0@" in path
+        if ready[0] and f"f{rounds[0]}@" in path:
+            with open(machine.outputs / f"d/f{rounds[0]}", "r+b") as handle:
+                handle.write(b"NEW")
+            rounds[0], ready[0] = rounds[0] + 1, False
+
+    machine = rig.machine(resting.writes(rewrite), parallel=1)
+    for number in range(7):
+        machine.write(f"outputs/d/f{number}", b"%d" % number * LARGE)
+    backed_up_at_rest(rig, machine, resting, "its files are rewritten faster than they can be sent; back up when they rest")
+    assert rounds[0] >= 5
+
+
+def copies_of(machine: Machine, size: int) -> list[Path]:
+    """What waits to be sent, and has this size."""
+    return [p for p in (machine.root / ".holdfast").rglob("*") if p.is_file() and p.stat().st_size == size]
+
+
+def test_a_file_whose_copy_changes_hands_faster_than_it_is_sent_is_sent_once_it_rests(rig: Rig) -> None:
+    resting = Resting()
+
+    def rewrite(path: str) -> None:
+        """As for a writer who begins while it is sent: what waits becomes a copy of its own."""
+        for place in copies_of(machine, LARGE) if "/big@" in path else []:
+            copy = place.with_name("copy")
+            copy.write_bytes(place.read_bytes())
+            copy.replace(place)
+
+    machine = rig.machine(resting.writes(rewrite))
+    machine.write("outputs/d/big", b"b" * LARGE)
+    backed_up_at_rest(rig, machine, resting, "it is rewritten faster than it can be sent")
+
+
+def test_a_local_copy_that_changed_is_taken_anew_by_the_next_backup(rig: Rig) -> None:
+    resting = Resting()
+
+    def damage(path: str) -> None:
+        copies = [p for p in (machine.root / ".holdfast").rglob("*") if p.is_file() and p.read_bytes().startswith(b"SQLite")]
+        for place in copies if "/study@" in path else []:
+            place.write_bytes(place.read_bytes()[:-1])
+
+    machine = rig.machine(resting.writes(damage))
+    make_database(machine.outputs / "d/study.db")
+    backed_up_at_rest(rig, machine, resting, "the local copy changed while it was sent; is the disk failing?")
+
+
+@pytest.mark.parametrize(
+    ("in_parts", "text"),
+    [(False, f"only {LARGE // 2} of {LARGE} bytes can be read"), (True, " bytes of it can be read")],
+    ids=["as one", "in pieces"],
+)
+def test_what_can_be_read_in_part_only_comes_once_it_is_tried_again(rig: Rig, in_parts: bool, text: str) -> None:
+    resting = Resting()
+    if in_parts:
+        expected = in_pieces(Forge(rig.store), "outputs/d", 1)
+    else:
+        first = rig.machine()
+        first.write("outputs/d/big", b"b" * LARGE)
+        assert first.keep.backup("outputs/d")
+        expected = first.tree("outputs/d")
+    fresh = rig.machine(resting.cuts_off)
+    found = fresh.keep.ensure("outputs/d")
+    assert found.outcome is Outcome.FAILED
+    assert text in found.error
+    assert "\n" not in found.error
+    resting.rests = True
+    assert fresh.keep.ensure("outputs/d").outcome is Outcome.RESTORED
+    assert fresh.tree("outputs/d") == expected
+
+
 # -- this machine ------------------------------------------------------------------------------------------------------------
 
 
@@ -277,6 +401,21 @@ def test_what_cannot_be_kept_is_no_trouble_once_it_is_moved_replaced_or_restored
     assert kept.keep.restore("outputs/run/study.db")
     assert kept.keep.backup("outputs/run")
     assert rows_in(database) == 10
+
+
+def test_an_option_of_the_command_that_is_refused_is_taken_once_it_is_one(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    box = site.box()
+    box.write("outputs/run/model.pt", "1")
+    for words, text, right in (
+        (("backup", "--progress", "nan"), "give a number that can be compared", ("backup", "--progress", "1")),
+        (("ensure", "--prefer", "theirs"), "'theirs' is neither store nor local", ("ensure", "--prefer", "store")),
+        (("restore", "--to", ""), "--to needs a folder", ("restore", "--to", "there")),
+        (("restore", "--to", "free", "--unverified"), "does not go with --unverified", ("restore", "--to", "free")),
+    ):
+        done = box.run(words[0], "outputs/run", *words[1:])
+        assert (done.code, text in done.err) == (2, True), done
+        assert box.run(right[0], "outputs/run", *right[1:]).code == 0
 
 
 def test_a_restore_elsewhere_takes_a_free_folder_and_a_choice_that_is_one(kept: Machine, rig: Rig) -> None:

@@ -113,14 +113,18 @@ def test_an_explicitly_chosen_fork_goes_on_above_every_head(rig: Rig) -> None:
         one.write("outputs/d/a", f"one {n}")
         assert one.keeper().backup("outputs/d")
     two.write("outputs/d/a", "two")
+    two.write("outputs/d/only", "only")
     assert two.keeper().backup("outputs/d")
     chosen = two.keeper().workspace.record(two.keep.workspace.key("outputs/d")).base
     assert chosen is not None
     third = rig.machine()
+    found = third.keep.ensure("outputs/d/only")
+    assert not found
+    assert f"`holdfast restore outputs/d --generation {chosen.commit.id}`" in found.error
     assert third.keep.restore("outputs/d", generation=chosen.commit.id)
     third.write("outputs/d/a", "two goes on")
     assert third.keeper().backup("outputs/d")
-    assert fresh_tree(rig) == {"a": b"two goes on"}
+    assert fresh_tree(rig) == {"a": b"two goes on", "only": b"only"}
 
 
 def test_two_workspaces_committing_in_turn_fork_and_lose_nothing(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:

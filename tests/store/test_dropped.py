@@ -167,6 +167,80 @@ def test_an_empty_folder_that_was_removed_does_not_come_back(rig: Rig, restored:
     assert rig.machine().keep.ensure("outputs/done").outcome is Outcome.ABSENT
 
 
+EMPTY = "outputs/run/empty"
+
+
+def named(machine: Machine) -> None:
+    """It is removed, and backed up by its own name."""
+    shutil.rmtree(machine.root / EMPTY)
+    assert machine.keep.backup(EMPTY)
+
+
+def named_in_a_later_process(machine: Machine) -> None:
+    shutil.rmtree(machine.root / EMPTY)
+    assert machine.keeper().backup(EMPTY)
+
+
+def named_above(machine: Machine) -> None:
+    shutil.rmtree(machine.root / EMPTY)
+    assert machine.keep.backup("outputs/run")
+
+
+def as_a_refused_drop_says(machine: Machine) -> None:
+    shutil.rmtree(machine.root / EMPTY)
+    assert "remove it here and back up outputs/run" in refuse(machine.keep, EMPTY)
+    assert machine.keep.backup("outputs/run")
+
+
+@pytest.mark.parametrize(
+    ("had", "remove"),
+    [
+        ("made", named),
+        ("made", named_above),
+        ("made", as_a_refused_drop_says),
+        ("restored", named_in_a_later_process),
+        ("restored alone", named),
+        ("holds another", named),
+        ("all that there is", named),
+    ],
+    ids=lambda v: v if isinstance(v, str) else v.__name__,
+)
+def test_an_empty_part_of_a_folder_that_was_removed_does_not_come_back(
+    rig: Rig, had: str, remove: Callable[[Machine], None]
+) -> None:
+    machine = rig.machine()
+    (machine.root / EMPTY / ("deep" if had == "holds another" else "")).mkdir(parents=True)
+    if had != "all that there is":
+        machine.write("outputs/run/log", "log")
+    assert machine.keep.backup("outputs/run")
+    if had.startswith("restored"):
+        machine = rig.machine()
+        assert machine.keep.ensure(EMPTY if "alone" in had else "outputs/run").outcome is Outcome.RESTORED
+    remove(machine)
+    assert machine.keep.ensure(EMPTY).outcome is Outcome.ABSENT
+    fresh = rig.machine()
+    assert fresh.keep.ensure(EMPTY).outcome is Outcome.ABSENT
+    assert fresh.keep.ensure("outputs/run").outcome is Outcome.RESTORED
+    assert sorted(p.name for p in (fresh.outputs / "run").iterdir()) == ([] if had == "all that there is" else ["log"])
+    (machine.root / EMPTY).mkdir(parents=True)
+    assert machine.keep.backup(EMPTY)
+    assert rig.machine().keep.ensure(EMPTY).outcome is Outcome.RESTORED, "made again, it is there again"
+
+
+def test_an_empty_part_that_was_never_here_is_not_recorded_as_removed(rig: Rig) -> None:
+    first = rig.machine()
+    (first.root / EMPTY).mkdir(parents=True)
+    first.write("outputs/run/log", "log")
+    assert first.keep.backup("outputs/run")
+    machine = rig.machine()
+    assert machine.keep.ensure("outputs/run/log").outcome is Outcome.RESTORED
+    assert not machine.keep.backup(EMPTY)
+    assert machine.keep.backup("outputs/run/log")
+    machine.write("outputs/run/more", "more")
+    assert machine.keep.backup("outputs/run/more")
+    assert rig.machine().keep.ensure(EMPTY).outcome is Outcome.RESTORED
+
+
 def test_a_part_of_a_folder_that_was_removed_is_gone_once_it_was_named(rig: Rig) -> None:
     machine = trained(rig, 1, 2)
     (machine.root / RUN / "ckpt-1").unlink()

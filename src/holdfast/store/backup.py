@@ -116,8 +116,16 @@ def commit(
             )
         )
         here = {} if line.adopted else record.here
-        links_here = frozenset() if line.adopted else record.links
-        content = plan_content(snapshot, line, here, owned=request.settled, lost_payloads=lost, links_here=links_here)
+        links_here, folders_here = (frozenset(), frozenset()) if line.adopted else (record.links, record.folders)
+        content = plan_content(
+            snapshot,
+            line,
+            here,
+            owned=request.settled,
+            lost_payloads=lost,
+            links_here=links_here,
+            folders_here=folders_here,
+        )
         if content.unchanged and line.parent is not None and examined.stands(line.parent):
             workspace.end(key)
             return _unchanged(store, workspace, key, record, line, snapshot, looked, stamps)

@@ -163,6 +163,19 @@ def test_a_folder_with_files_of_others_is_never_replaced(checkpoint: Path, docum
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UsageError, match="is a file"):
         convert(checkpoint, tmp_path / "file", documents)
+    # What lies there is moved away, and with documents that have words it is converted.
+    (tmp_path / "file").rename(tmp_path / "mine")
+    (tmp_path / "file").mkdir()
+    (tmp_path / "mine").rename(tmp_path / "file" / "mine")
+    with pytest.raises(UsageError, match="holds mine, which no conversion makes"):
+        convert(checkpoint, tmp_path / "file", documents)
+    (tmp_path / "file" / "mine").rename(tmp_path / "mine")
+    for none in ([], [Document("  ", ())]):
+        with pytest.raises(UsageError, match=r"held-out documents|no document holds a word"):
+            convert(checkpoint, tmp_path / "file", none)
+    convert(checkpoint, tmp_path / "file", documents)
+    assert names(tmp_path / "file") == FILES
+    assert (tmp_path / "mine").read_text() == "mine"
 
 
 @pytest.mark.parametrize("killed_between_renames", [True, False])

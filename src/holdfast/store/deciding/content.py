@@ -58,6 +58,7 @@ def plan_content(
     owned: tuple[str, ...],
     lost_payloads: frozenset[str],
     links_here: frozenset[str] = frozenset(),
+    folders_here: frozenset[str] = frozenset(),
 ) -> Content:
     """Decide which files the new generation takes over and which are sent.
 
@@ -68,6 +69,7 @@ def plan_content(
         owned: Paths that inner artifacts own.
         lost_payloads: Payload paths that are gone from the store: nothing may refer to them.
         links_here: The same as `here` of the base's symbolic links.
+        folders_here: The same of its folders.
     """
     base = line.content
     if snapshot.kind is Kind.DROPPED:
@@ -98,8 +100,7 @@ def plan_content(
         merged = tuple(plan_merge(live, sum(snapshot.staged[p].size for p in packed), MAX_TARS))
     files = {*inherit, *send, *same}
     links = _links(snapshot, base, links_here, files)
-    partial = line.adopted or (base is not None and any(p not in here for p in base.files))
-    folders = _folders(snapshot, base, {*files, *links}, partial=partial)
+    folders = _folders(snapshot, base, folders_here, {*files, *links})
     hard_links = group_hard_links(snapshot, base, inherit, here)
     unchanged = (
         base is not None
@@ -193,10 +194,12 @@ def _links(snapshot: Snapshot, base: Manifest | None, links_here: frozenset[str]
     return {**kept, **snapshot.links}
 
 
-def _folders(snapshot: Snapshot, base: Manifest | None, held: Set[str], *, partial: bool) -> dict[str, FolderRecord]:
-    """Folders here, and the base's where this workspace never had all of the base; never where something else is."""
+def _folders(snapshot: Snapshot, base: Manifest | None, here: frozenset[str], held: Set[str]) -> dict[str, FolderRecord]:
+    """Folders here, and the base's that this workspace never had or did not look at; never where something else is."""
     if snapshot.kind is not Kind.DIRECTORY:
         return {}
     before = {} if base is None else base.folders
-    kept = {f: r for f, r in before.items() if partial or not snapshot.covers(f) or any(within(f, n) for n in snapshot.not_kept)}
+    kept = {
+        f: r for f, r in before.items() if not (snapshot.covers(f) and f in here) or any(within(f, n) for n in snapshot.not_kept)
+    }
     return {f: r for f, r in {**kept, **snapshot.folders}.items() if held.isdisjoint({f, *folders_above([f])})}

@@ -18,6 +18,7 @@ from blake3 import blake3
 from holdfast.errors import Corrupt, LocalError
 from holdfast.platform import fsync_folder
 from holdfast.store.deciding.looked_last import Stamp, Stamps
+from holdfast.store.format.keys import within
 from holdfast.store.format.manifest import Kind, Manifest
 from holdfast.store.format.manifest_reading import parse
 from holdfast.store.format.names import CommitId, parse_manifest_name
@@ -98,6 +99,16 @@ class Record:
         emptied = bool(self.looked) and base.kind is Kind.DIRECTORY and not base.files and not base.links
         return emptied or base.kind is Kind.DROPPED
 
+    @property
+    def folders(self) -> frozenset[str]:
+        """Folders of base that are or were in this workspace: those that were looked at together with all that base holds there."""
+        base, looked = self.base, self.looked or ({"": 0.0} if self.here else {})
+        if base is None:
+            return frozenset()
+        never = [p for p in (*base.files, *base.links) if p not in self.here and p not in self.links]
+        whole = {prefix: not any(within(p, prefix) for p in never) for prefix in looked}
+        return frozenset(f for f in base.folders if whole.get(_looked_with(looked, f), False))
+
 
 @dataclass(frozen=True)
 class Intent:
@@ -137,9 +148,14 @@ class Publication:
 
 def looked_at(looked: Mapping[str, float], path: str) -> float | None:
     """When a path was last looked at, by the longest prefix that covers it; None where none does."""
+    return looked.get(_looked_with(looked, path))
+
+
+def _looked_with(looked: Mapping[str, float], path: str) -> str:
+    """The longest prefix that covers a path; the empty one where none does."""
     while path not in looked and path:
         path = path.rpartition("/")[0]
-    return looked.get(path)
+    return path
 
 
 def write_sealed(path: Path, body: Mapping[str, Any]) -> None:

@@ -231,4 +231,4 @@ class Remembered(StateFolder):
         if owner is None:
             return False
         record, prefix = self.record(owner), owner.relative(key)
-        return any(within(p, prefix) for p in (*record.here, *record.links)) or (not prefix and record.was_here)
+        return any(within(p, prefix) for p in (*record.here, *record.links, *record.folders)) or (not prefix and record.was_here)
