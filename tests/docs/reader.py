@@ -40,8 +40,18 @@ def backed_up_run() -> None:
     holdfast.detach()
 
 
+def backed_up_benchmark() -> None:
+    """A file in the store, and nothing here."""
+    keep = holdfast.attach()
+    if not keep.ensure("outputs/benchmark.json"):
+        run_benchmark()
+        assert keep.backup("outputs/benchmark.json")
+    holdfast.detach()
+    Path("outputs/benchmark.json").unlink()
+
+
 #: What a page takes for granted.
-BEFORE: dict[str, Callable[[], None]] = {"docs/rescue.md": backed_up_run}
+BEFORE: dict[str, Callable[[], None]] = {"docs/rescue.md": backed_up_run, "docs/session-died.md": backed_up_benchmark}
 
 
 def type_in(block: Block, names: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The `holdfast` command. Exit codes are a contract (README, "Exit codes")."""
+"""The `holdfast` command. Exit codes are a contract (docs/command.md, "Exit codes")."""
 
 from __future__ import annotations
 
