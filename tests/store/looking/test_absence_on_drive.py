@@ -1,8 +1,8 @@
 """Absence is proven: whatever the mount does, at whatever moment, nothing that may be there is called absent.
 
 A matrix on the simulated mount: a trouble, a workspace that is fresh or knew the store, and the moment at which the trouble
-begins, which is before every single operation of the backend that a command needs. Of a backup's, which are many, `make test` tries some
-and `make torture` each.
+begins, which is before every single operation of the backend that a command needs. Of a backup's, which are many, `make test`
+tries some and `make torture` each.
 """
 
 from __future__ import annotations
