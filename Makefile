@@ -92,7 +92,7 @@ colab-lane: $(COLAB_READY) wheel ## Show that Colab's versions stay and do; need
 		"$$(ls dist/holdfast-*.whl)[simulator]" -r $(COLAB)/tools.txt $(COLAB_OLDER_TOOLS)
 	@# Libraries of that age warn under a newer Python, and one of them brings a plugin that the newest pytest warns of.
 	COLAB_IMAGE=$(CURDIR)/$(COLAB)/image COLAB_WHEEL="$$(ls $(CURDIR)/dist/holdfast-*.whl)" \
-		$(COLAB)/tests/bin/python -m pytest -n auto -p no:anyio -W default -m "not torture" tests/colab tests/notebook tests/pipeline
+		$(COLAB)/tests/bin/python -m pytest -n auto -p no:anyio -W default -m "not torture" tests/colab tests/notebook tests/flow tests/pipeline
 
 clean: ## Remove the virtual environments, caches and build outputs
 	rm -rf $(VENV) $(COLAB) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -60,10 +60,10 @@ def keeper_in(folder: Path, drive: Drive, way: str) -> Keeper:
     workspace = Workspace(root, reader=Apart())
     keeper = Keeper(Config(root, "outputs", "project", Path("/nowhere")), Store(backend), workspace, background=True)
     assert keeper.worker is not None
-    assert keeper._backups is not None
-    keeper.worker = Worker(keeper._backups)
+    assert keeper.commits is not None
+    keeper.worker = Worker(keeper.commits)
     if way == "copied at once":
-        keeper.worker._guard = NoGuard(workspace.proofs)
+        keeper.worker.copies.guard = NoGuard(workspace.proofs)
     return keeper
 
 

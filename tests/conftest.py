@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,3 +80,18 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Machine
     assert summary.ran == tuple(STAGES)
     assert summary.safe == "CONFIRMED"
     return project, machine
+
+
+@pytest.fixture
+def copied(finished: tuple[Project, Machine], tmp_path: Path) -> tuple[Project, Machine]:
+    """A whole pipeline that ran to its end, to be changed: a machine with all of its outputs, and the store."""
+    from tests.pipeline.project import Project
+
+    project, machine = finished
+    rig = Rig(tmp_path)
+    shutil.copytree(project.rig.drive, rig.drive, dirs_exist_ok=True)
+    mine = Project(rig, project.template)
+    fresh = mine.machine()
+    assert mine.run(fresh).ran == ()
+    shutil.copytree(machine.root / "outputs", fresh.root / "outputs", dirs_exist_ok=True)
+    return mine, fresh

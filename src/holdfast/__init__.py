@@ -14,6 +14,7 @@ from holdfast._version import __version__
 
 if TYPE_CHECKING:
     from holdfast import errors
+    from holdfast.session.backing_up import Backup
     from holdfast.session.functions import (
         BACKUP_ENABLED,
         attach,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
         restore_from_drive,
         restore_if_missing,
     )
-    from holdfast.session.keeper import Backup, Keeper
+    from holdfast.session.keeper import Keeper
     from holdfast.store.backends.backend import Durability
     from holdfast.store.reporting.outcomes import BackedUp, Outcome, Restored
 
@@ -49,7 +50,8 @@ __all__ = [
 #: simulator, starts sooner.
 _HOMES = {
     **dict.fromkeys(("BackedUp", "Outcome", "Restored"), "holdfast.store.reporting.outcomes"),
-    **dict.fromkeys(("Backup", "Keeper"), "holdfast.session.keeper"),
+    "Backup": "holdfast.session.backing_up",
+    "Keeper": "holdfast.session.keeper",
     "Durability": "holdfast.store.backends.backend",
 }
 

@@ -14,7 +14,7 @@ import pytest
 from holdfast.errors import Corrupt
 from holdfast.session.attach import open_keeper
 from holdfast.store.format.keys import Key
-from holdfast.store.format.manifest import parse
+from holdfast.store.format.manifest_reading import parse
 from holdfast.store.format.names import CommitId, ManifestName, key_code
 from holdfast.store.reporting.outcomes import Outcome
 from tests.bad_input.support import Box, Forge, Site, commit_id, digest, everything_in, good, member, refused, seal, sound, tar_of

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from holdfast.store.format.holes import survey
 from holdfast.store.format.keys import Key
 from holdfast.store.format.names import CommitId, ManifestName, key_code, payload_folder, payload_names
-from holdfast.store.format.sparse import archive, survey
+from holdfast.store.format.sparse import archive
 from tests.bad_input.support import Forge
 from tests.docs.pages import blocks
 from tests.store.format.pieces import in_pieces

@@ -16,7 +16,7 @@ from holdfast.drill.moments import Course, Tempo, Until, after, moment, reached,
 from holdfast.drill.report import Kill, Outcome, Report, Traffic, as_json, lines
 from holdfast.drill.telling import telling
 from holdfast.drill.written import Write
-from holdfast.session.reports import ArtifactStatus
+from holdfast.session.finding.status import ArtifactStatus
 from holdfast.store.format.keys import Key
 
 TEMPO = Tempo(whole=12.0, idle=2.0)

@@ -154,8 +154,8 @@ def _back_up(site: Site) -> None:
 def _back_up_unpruned(site: Site) -> None:
     """As a version that does not prune by itself would."""
     keeper = site.keeper()
-    assert keeper._backups is not None
-    keeper._backups._prune = lambda *_: None  # type: ignore[method-assign]
+    assert keeper.commits is not None
+    keeper.commits._prune = lambda *_: None  # type: ignore[method-assign]
     assert Keeper.backup(keeper, ARTIFACT)
     site.settle()
 

@@ -22,7 +22,8 @@ from holdfast.session.attach import open_keeper
 from holdfast.session.keeper import Keeper
 from holdfast.simulator import SimulatedDrive
 from holdfast.simulator.tree import ALIAS
-from holdfast.store.local.workspace import STATE_FOLDER, Workspace
+from holdfast.store.local.state import STATE_FOLDER
+from holdfast.store.local.workspace import Workspace
 from holdfast.store.transfer.progress import Silent
 
 ARTIFACT = "outputs/run"

@@ -20,7 +20,7 @@ from holdfast.errors import NotBackedUp
 from holdfast.session.attach import open_keeper
 from holdfast.session.keeper import Keeper
 from holdfast.store.format.manifest import Manifest
-from holdfast.store.restore import look
+from holdfast.store.looking.same_store import look
 from holdfast.store.transfer.progress import Silent
 from tests.live.writers import NEEDS, PROGRAMS, Beat
 

@@ -31,7 +31,8 @@ from holdfast.pipeline import hpo as hpo_module
 from holdfast.pipeline.data.dataset import Dataset
 from holdfast.pipeline.hpo import run_local_hpo_sweep
 from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS
-from holdfast.pipeline.study import sweep as sweep_module
+from holdfast.pipeline.study import trial as trial_module
+from holdfast.pipeline.study import trials as trials_module
 from holdfast.pipeline.study.database import database_url
 from holdfast.pipeline.study.sweep import KeepStudy
 from holdfast.pipeline.training.train import Job, Trained
@@ -109,14 +110,15 @@ def _cheap(instant: Instant, fails: Callable[[Job], None]) -> Iterator[None]:
         fails(job)
         return _train(job, watcher, instant)
 
-    hpo, sweep = partial(mock.patch.object, hpo_module), partial(mock.patch.object, sweep_module)
+    hpo, trial, trials = (partial(mock.patch.object, module) for module in (hpo_module, trial_module, trials_module))
     with (
         hpo("open_dataset", return_value=Dataset((), (), (), ("A",), "none")),
         hpo("prepare"),
         hpo("resolve_device", return_value="cpu"),
-        sweep("train", train),
-        sweep("estimate_seconds", return_value=1.0),
-        sweep("evaluate", _evaluate),
+        trial("train", train),
+        trial("evaluate", _evaluate),
+        trials("train", train),
+        trials("estimate_seconds", return_value=1.0),
     ):
         yield
 

@@ -29,7 +29,7 @@ from holdfast.pipeline.settings import Hpo, Section, Training
 from holdfast.pipeline.study.search import make_pruner, make_sampler, most_epochs, suggest
 from holdfast.pipeline.study.selection import Candidate, choose
 from holdfast.pipeline.study.storage import setup_checkpoint_storage
-from holdfast.pipeline.study.sweep import refuse_more_failures
+from holdfast.pipeline.study.trials import refuse_more_failures
 from holdfast.pipeline.training.checkpoint import load_tokenizer
 from holdfast.pipeline.training.loss import tag_weights, weighted_loss
 from holdfast.pipeline.training.train import Job, Trained, resolve_arguments, train

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.session.backups import Backups
+from holdfast.session.commits import Commits
 from holdfast.session.config import Config
 from holdfast.session.keeper import Keeper
 from holdfast.store.backends.directory import DirectoryBackend
 from holdfast.store.copies.queued import Queued, expected, merge
 from holdfast.store.copies.taking import take
-from holdfast.store.deciding.order import Stamp, Standing, advanced, newest_is_theirs, standing, standings
+from holdfast.store.deciding.looked_last import Stamp, Standing, advanced, newest_is_theirs, standing, standings
 from holdfast.store.local.turns import next_turn
 from holdfast.store.local.workspace import Workspace
 from holdfast.store.reporting.outcomes import BackedUp
@@ -34,14 +34,14 @@ class Sibling:
         self.machine = machine
         self.workspace = Workspace(machine.root, lock_seconds=10)
         store = Store(DirectoryBackend(machine.drive, PROJECT), machine=machine.root.name)
-        self.backups = Backups(store, self.workspace)
+        self.commits = Commits(store, self.workspace)
         config = Config(machine.root, "outputs", PROJECT, Path("/nowhere/drive"))
         self.keep = Keeper(config, store, self.workspace)
         self.queue: list[Queued] = []
 
     def takes(self, *paths: str, progress: float | None = None) -> None:
         keys = [self.workspace.key(p) for p in paths or (RUN,)]
-        for request in self.backups.requests(keys, self.backups.first_look(), progress, [q.request.artifact for q in self.queue]):
+        for request in self.commits.requests(keys, self.commits.first_look(), progress, [q.request.artifact for q in self.queue]):
             waiting = [q for q in self.queue if q.request.artifact == request.artifact]
             queued = Queued.about(request, self.workspace.new_folder(self.workspace.queue_folder()))
             known = expected(self.workspace.record(request.artifact), waiting)
@@ -56,10 +56,10 @@ class Sibling:
     def sends(self) -> list[BackedUp]:
         results: list[BackedUp] = []
         for queued in self.queue:
-            with self.backups.seeing() as view:
-                result = self.backups.send(view, queued.request, queued.snapshot)
+            with self.commits.seeing() as view:
+                result = self.commits.send(view, queued.request, queued.snapshot)
             keys = [queued.request.artifact.join(p) for p in queued.request.scope]
-            results += [result] if result else self.backups.back_up(keys, queued.request.progress, self.keep._progress)
+            results += [result] if result else self.commits.back_up(keys, queued.request.progress, self.keep.progress)
             queued.discard()
         self.queue = []
         return results

@@ -38,7 +38,8 @@ from holdfast.simulator import Attributes, Pace, SimulatedDrive, Weather
 from holdfast.store.backends.backend import Backend, Durability, Source
 from holdfast.store.backends.drive import DriveBackend
 from holdfast.store.backends.wrappers import Faulty
-from holdfast.store.format.manifest import Manifest, parse
+from holdfast.store.format.manifest import Manifest
+from holdfast.store.format.manifest_reading import parse
 from holdfast.store.format.names import GENERATIONS, parse_manifest_name
 from holdfast.store.local.workspace import Workspace
 from holdfast.store.reporting.outcomes import Outcome

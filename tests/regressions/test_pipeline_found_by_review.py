@@ -298,7 +298,7 @@ def test_checkpoints_that_are_not_whole_do_not_outrank_new_ones(tmp_path: Path) 
 def test_a_pruned_trial_that_was_not_told_is_pruned_again(finished: Finished, tmp_path: Path) -> None:
     import optuna
 
-    from holdfast.pipeline.study.sweep import TrialWatcher
+    from holdfast.pipeline.study.trial import TrialWatcher
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(

@@ -20,7 +20,7 @@ import torch
 
 from holdfast.session.attach import open_keeper
 from holdfast.store.reporting.outcomes import Outcome
-from tests.session.background import Background
+from tests.session.background.machine import Background
 from tests.support import Machine, Rig
 
 #: A look at a file that changed less than two seconds ago is not trusted in any case.

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from holdfast.session.overview import Counted, Overview
-from holdfast.session.reports import ArtifactStatus
+from holdfast.session.finding.overview import Counted, Overview
+from holdfast.session.finding.status import ArtifactStatus
 from holdfast.session.seeing.status import Status
 from holdfast.session.seeing.welcome import Welcome
 from holdfast.store.backends.backend import Space

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from holdfast.session.background.waiting import Queue
-from holdfast.session.reports import ArtifactStatus
+from holdfast.session.finding.status import ArtifactStatus
 from holdfast.session.seeing.sight import Line, Tone
 from holdfast.session.seeing.verdict import MOST_LINES, fold, tone
 from holdfast.store.backends.backend import Space

@@ -12,8 +12,8 @@ import pytest
 
 import holdfast
 from holdfast.errors import StoreUnreadable
+from holdfast.session.finding.overview import MOST_READ, Counted, Overview
 from holdfast.session.functions import greet
-from holdfast.session.overview import MOST_READ, Counted, Overview
 from holdfast.session.seeing.notebook import Notebook, find_notebook
 from holdfast.session.seeing.sight import Tone
 from holdfast.session.seeing.welcome import Welcome

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.drive import drive, mount, nothing_stays_mounted
-from tests.session.background import Background
+from tests.session.background.machine import Background
 from tests.support import Rig
 
 __all__ = ["drive", "mount", "nothing_stays_mounted"]

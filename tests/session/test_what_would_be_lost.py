@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.session.finding.status import ArtifactStatus
 from holdfast.session.keeper import Keeper
-from holdfast.session.reports import ArtifactStatus
 from holdfast.store.reporting.outcomes import Outcome
-from tests.session.background import Background
+from tests.session.background.machine import Background
 from tests.support import Rig, age
 
 LARGE = 1_500_000

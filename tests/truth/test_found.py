@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.session.background import Background
+from tests.session.background.machine import Background
 from tests.support import Rig
 from tests.truth.running import replay
 from tests.truth.session import KEEPER, Crew, Move

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any, TextIO
 
+from holdfast.session.backing_up import Backup
 from holdfast.session.doctor import Finding
-from holdfast.session.keeper import Backup
-from holdfast.session.reports import HistoryEntry
+from holdfast.session.finding.history import HistoryEntry
 from holdfast.session.seeing import terminal
 from holdfast.session.seeing.status import Status
 from holdfast.session.seeing.verdict import state

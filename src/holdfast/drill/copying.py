@@ -13,7 +13,8 @@ import yaml
 
 from holdfast.errors import UsageError
 from holdfast.session.config import CONFIG_FILE, Config
-from holdfast.store.local.workspace import ASIDE_FOLDER, STATE_FOLDER
+from holdfast.store.local.state import STATE_FOLDER
+from holdfast.store.local.workspace import ASIDE_FOLDER
 from holdfast.store.reporting.amounts import size
 
 #: Folders that tools make by themselves, and Git's.

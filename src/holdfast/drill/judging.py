@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from holdfast.drill.comparing import Inventory
-from holdfast.session.reports import ArtifactStatus
+from holdfast.session.finding.status import ArtifactStatus
 
 
 @dataclass(frozen=True)

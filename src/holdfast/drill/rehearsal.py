@@ -30,7 +30,7 @@ from holdfast.session.attach import open_keeper
 from holdfast.session.config import CONFIG_FILE, Config
 from holdfast.session.keeper import Keeper
 from holdfast.session.seeing.sight import Tone
-from holdfast.store.local.workspace import local_errors
+from holdfast.store.local.disk import local_errors
 from holdfast.store.reporting.amounts import many
 from holdfast.store.reporting.outcomes import Outcome
 from holdfast.store.transfer.progress import Silent

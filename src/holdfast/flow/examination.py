@@ -16,11 +16,11 @@ from holdfast.flow.found import Found, State
 from holdfast.flow.record import Record
 from holdfast.flow.stage import FORK_DIGITS, Build, Finished, Stage
 from holdfast.session.files import set_aside
+from holdfast.session.finding.held import Held
 from holdfast.session.keeper import Keeper
-from holdfast.session.reports import Held
 from holdfast.store.format.keys import Key
+from holdfast.store.reporting.one_line import describe
 from holdfast.store.reporting.outcomes import Outcome, Restored
-from holdfast.store.restore import describe
 
 T = TypeVar("T")
 

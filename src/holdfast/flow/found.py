@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from holdfast.flow.record import Record
 from holdfast.flow.stage import Stage
-from holdfast.session.reports import Held
+from holdfast.session.finding.held import Held
 
 
 class State(enum.Enum):

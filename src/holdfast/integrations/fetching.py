@@ -16,9 +16,10 @@ from holdfast.session.keeper import Keeper
 from holdfast.store.deciding.coverage import cover
 from holdfast.store.format.keys import Key
 from holdfast.store.looking.known import DirectoryTest, artifacts
+from holdfast.store.looking.same_store import look
 from holdfast.store.looking.view import State
+from holdfast.store.reporting.one_line import describe
 from holdfast.store.reporting.outcomes import Outcome
-from holdfast.store.restore import describe, look
 
 
 @dataclass(frozen=True)

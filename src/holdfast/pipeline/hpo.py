@@ -29,7 +29,8 @@ from holdfast.pipeline.study.storage import (
     storage_settings,
     takes_a_path,
 )
-from holdfast.pipeline.study.sweep import KeepStudy, Sweep, put_damaged_aside, run_trials
+from holdfast.pipeline.study.sweep import KeepStudy, Sweep
+from holdfast.pipeline.study.trials import put_damaged_aside, run_trials
 from holdfast.pipeline.training.device import resolve_device
 from holdfast.pipeline.training.tiny import make_tiny
 from holdfast.pipeline.training.train import prepare

@@ -14,7 +14,7 @@ from holdfast.pipeline.data.sources import find_sources
 from holdfast.pipeline.settings import Experiment
 from holdfast.pipeline.stages import Pipeline
 from holdfast.session.keeper import Keeper
-from holdfast.store.local.workspace import STATE_FOLDER
+from holdfast.store.local.state import STATE_FOLDER
 
 __all__ = ["Runner", "Summary", "open_pipeline"]
 

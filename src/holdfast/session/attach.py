@@ -15,12 +15,11 @@ from holdfast.session.config import MY_DRIVE, Config, find_root, load_config
 from holdfast.session.environment import Environment, detect
 from holdfast.session.keeper import Keeper
 from holdfast.session.progress import Bar
+from holdfast.session.which_backend import backend_at
 from holdfast.store.apart.job import Apart
 from holdfast.store.apart.reading import Reader
 from holdfast.store.backends.backend import Backend
 from holdfast.store.backends.backoff import ONCE, Backoff
-from holdfast.store.backends.directory import DirectoryBackend
-from holdfast.store.backends.drive import DriveBackend
 from holdfast.store.backends.mounts import DISK, DRIVE, contradiction, kind_of
 from holdfast.store.backends.wrappers import Bounded, Retrying
 from holdfast.store.local.workspace import Workspace
@@ -147,7 +146,7 @@ def _open_store(config: Config, folder: Path) -> Store:
         log.warning("%s", text)
     seconds = kind.remembers if config.remembers is None else config.remembers
     return Store(
-        _backend(config, folder, backoff),
+        _patient_backend(config, folder, backoff),
         expected_id=config.store_id,
         parallel=config.parallel,
         backoff=backoff,
@@ -171,11 +170,10 @@ def _refuse_outputs_on_drive(workspace: Workspace, config: Config, folder: Path 
             )
 
 
-def _backend(config: Config, folder: Path, backoff: Backoff) -> Backend:
+def _patient_backend(config: Config, folder: Path, backoff: Backoff) -> Backend:
     """The folder; with bounded waits and retries where a call can hang or hiccup, which a local disk does not."""
-    found = kind_of(folder)
-    made = DriveBackend if found is DRIVE else DirectoryBackend
-    plain = made(folder, config.project, mount_point=config.mount_point, durable=config.durable)
-    if found is DISK:
+    kind = kind_of(folder)
+    plain = backend_at(folder, config.project, kind, mount_point=config.mount_point, durable=config.durable)
+    if kind is DISK:
         return plain
     return Retrying(Bounded(plain, config.timeout), backoff)

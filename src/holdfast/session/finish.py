@@ -22,8 +22,8 @@ from holdfast.session.seeing.status import Status
 from holdfast.store.backends.backend import Durability
 from holdfast.store.format.keys import Key, printable
 from holdfast.store.local.workspace import Workspace
+from holdfast.store.looking.same_store import look
 from holdfast.store.reporting.amounts import duration
-from holdfast.store.restore import look
 from holdfast.store.store import Store
 
 WAIT_SECONDS = 60.0

@@ -1,6 +1,7 @@
 """Backup: one commit of one artifact, in an order in which a kill at any point loses nothing.
 
-Read `commit` from top to bottom: it is the protocol. Everything that it decides is decided in `planning.py`.
+Read `commit` from top to bottom: it is the protocol. What it decides is decided in `deciding/`, and its longer steps lie in
+`committing/`.
 """
 
 from __future__ import annotations
@@ -9,37 +10,51 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from holdfast.errors import Corrupt, Refused, StoreNotFound, StoreUnreadable
+from holdfast.errors import Corrupt, Refused, StoreUnreadable
+from holdfast.store.committing.arriving import check_lengths, find_rewritten, prove_readable
+from holdfast.store.committing.base import (
+    drop_copies,
+    held_links,
+    here_now,
+    last_looks,
+    last_stamps,
+    learn,
+    of_what_is_held,
+    remember_commit,
+)
+from holdfast.store.committing.examined import Examined, older_agreeing
+from holdfast.store.committing.interrupted import settle_intent
 from holdfast.store.copies.overtaken import in_order
-from holdfast.store.copies.snapshot import Known, Snapshot, Staged
-from holdfast.store.copies.taking import settle, take
-from holdfast.store.deciding.lineage import find_heads
-from holdfast.store.deciding.order import Stamp, Stamps, advanced, newest_is_theirs
-from holdfast.store.deciding.planning import Line, agrees, ancestors_of, plan_content, plan_drop, plan_line, sound_groups
+from holdfast.store.copies.settling import settle
+from holdfast.store.copies.snapshot import Known, Snapshot
+from holdfast.store.copies.taking import take
+from holdfast.store.deciding.content import plan_content
+from holdfast.store.deciding.hard_links import sound_groups
+from holdfast.store.deciding.line import Line, ancestors_of, plan_drop, plan_line
+from holdfast.store.deciding.looked_last import Stamps, newest_is_theirs
 from holdfast.store.deciding.requests import Request
-from holdfast.store.format.entries import FileRecord
-from holdfast.store.format.keys import Key, folders_above, printable, within
-from holdfast.store.format.manifest import Kind, Manifest, parse
+from holdfast.store.format.keys import Key, printable, within
+from holdfast.store.format.manifest import Kind, Manifest
 from holdfast.store.format.names import CommitId, ManifestName, key_code
-from holdfast.store.local.records import Here, Intent, Record, Signature, looked_at
-from holdfast.store.local.workspace import Workspace, lstat_or_none, refreshed
-from holdfast.store.looking.view import State, View
+from holdfast.store.local.disk import lstat_or_none
+from holdfast.store.local.records import Intent, Record
+from holdfast.store.local.workspace import Workspace
+from holdfast.store.looking.view import View
 from holdfast.store.reporting.outcomes import BackedUp
 from holdfast.store.store import Store
 from holdfast.store.transfer.progress import Progress, Silent
 from holdfast.store.transfer.room import give_back, giving_back, refuse_if_full
-from holdfast.store.transfer.sending import Sending, was_rewritten
+from holdfast.store.transfer.sending import Sending
 
 log = logging.getLogger(__name__)
+
 
 #: How often a commit starts over because a large file was rewritten while it was sent. From the second time on the
 #: file is copied, so more is only ever needed where several files are rewritten in turn.
 _RESTARTS = 5
-#: So many failed commits in a row are remembered for what may still come of them.
-_VOIDED = 3
 
 
 def commit(
@@ -72,11 +87,11 @@ def commit(
     """
     key, found = request.artifact, view.of(request.artifact)
     failed = workspace.has_failed(key)
-    record, voided = _settle_intent(store, workspace, key, view)
+    record, voided = settle_intent(store, workspace, key, view)
     before, now, outdated, waited = workspace.looked(key, record), request.taken or clock(), taken, taken is not None
     for _ in range(_RESTARTS):
         # 1. What the store has, and what of the base is gone from it.
-        examined = _Examined(store, found, record)
+        examined = Examined(store, found, record)
         lost = examined.lost_payloads
         # 2. A stable snapshot of what changed. From here on the caller may go on writing.
         held = record.base.files.values() if record.base else ()
@@ -84,15 +99,15 @@ def commit(
         hash_all = record.base is None and bool(found)
         left = None if taken is None else in_order(taken, record)
         if taken is not None and left is not None and left is not taken:
-            record = _without(workspace, key, record, [s for p, s in taken.staged.items() if p not in left.staged])
+            record = drop_copies(workspace, key, record, [s for p, s in taken.staged.items() if p not in left.staged])
         earlier = None if left is None else settle(left, record, force, hash_all=hash_all)
         snapshot = earlier or _take_anew(workspace, request, record, force, outdated, hash_all=hash_all)
         taken, outdated = None, snapshot  # once is all: a round that starts over needs what is here now
-        looked = _looked(before, snapshot, record, now)
-        stamps = _stamps(record, snapshot)
+        looked = last_looks(before, snapshot, record, now)
+        stamps = last_stamps(record, snapshot)
         # 3. Decide: what it descends from, what is taken over, what is sent.
         broken = {p for p in force if p not in snapshot.staged and not (snapshot.covers(p) and p in record.here)}
-        older = None if record.base is not None or failed or request.drop else _older_agreeing(store, found, examined, snapshot)
+        older = None if record.base is not None or failed or request.drop else older_agreeing(store, found, examined, snapshot)
         line = (
             plan_drop(record, examined.heads, found)
             if request.drop
@@ -113,7 +128,7 @@ def commit(
         id_ = CommitId(max(line.sequence, *(b.sequence + 1 for b in behind), 1), store.commit_id())
         name = ManifestName(key_code(key), id_, _parent_id(line))
         workspace.begin(
-            key, Intent(id_, name.file, _here_now(snapshot), voided, looked, _links_here(record, snapshot, content.links), stamps)
+            key, Intent(id_, name.file, here_now(snapshot), voided, looked, held_links(record, snapshot, content.links), stamps)
         )
         # 5. Send the payload in parallel, hashed as it goes.
         try:
@@ -123,7 +138,7 @@ def commit(
                 files, tars = sending.run()
                 # 6. Flush, and check that every length arrived.
                 store.backend.flush()
-                _check_lengths(store, sending.sent)
+                check_lengths(store, sending.sent)
         except Corrupt as damage:
             # A tar of the base that was to be merged is rotten. Nothing of that base is referred to any more.
             if record.base is None or record.base.commit.id in record.damaged:
@@ -132,7 +147,7 @@ def commit(
             record = replace(record, damaged=record.damaged | {record.base.commit.id})
             continue
         # 7. A linked file that was rewritten meanwhile voids the commit: no generation is ever mixed.
-        rewritten = _rewritten(snapshot)
+        rewritten = find_rewritten(snapshot)
         if rewritten:
             _take_back(store, sending, key, rewritten)
             record = replace(record, copied=record.copied | set(rewritten))
@@ -148,7 +163,7 @@ def commit(
             parent=_parent_id(line),
             ancestors=ancestors_of(line.parent, (n.commit.id for n in found), behind),
             fresh_line=line.fresh,
-            time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(_of_what_is_held(looked, files).values()))),
+            time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(of_what_is_held(looked, files).values()))),
             writer=f"{store.machine}/{os.getpid()}",
             progress=counted,
             files=files,
@@ -160,11 +175,11 @@ def commit(
         )
         data = manifest.encoded
         with giving_back(store, sending, manifest.name.path):
-            _prove(manifest)
+            prove_readable(manifest)
             store.backend.check()
             store.backend.create(manifest.name.path, lambda: (data,))  # noqa: B023 - called before the loop goes on
         store.backend.flush()
-        _check_lengths(store, {manifest.name.path: len(data)})
+        check_lengths(store, {manifest.name.path: len(data)})
         store.backend.check()
         store.remember(manifest)
         if store.missing(manifest.payloads().items()):
@@ -172,7 +187,7 @@ def commit(
             log.warning("%s: what generation %s refers to has gone meanwhile; sending it again", key, id_)
             continue
         # 9. The base: this workspace now stands on the new generation.
-        _remember(workspace, key, record, line, manifest, snapshot, looked, stamps)
+        remember_commit(workspace, key, record, line, manifest, snapshot, looked, stamps)
         workspace.end(key)
         workspace.forgive(key)
         size = sum(sending.sent.values())
@@ -231,105 +246,14 @@ def _take_back(store: Store, sending: Sending, key: Key, rewritten: list[str]) -
     log.warning("%s: %s changed while it was sent; sending a copy of it instead", key, printable(rewritten[0]))
 
 
-def _prove(manifest: Manifest) -> None:
-    """What no reader would take must never be written."""
-    try:
-        parse(manifest.encoded, manifest.name)
-    except Corrupt as error:
-        raise Refused(errno.EINVAL, f"it cannot be described in the store's format ({error})", str(manifest.key)) from error
-
-
 def _widened(workspace: Workspace, key: Key, scope: tuple[str, ...], force: frozenset[str]) -> tuple[str, ...]:
     """The scope, and what is here of files that the store has lost: they are sent again whoever asked for what."""
     lost = [p for p in sorted(force) if not any(within(p, s) for s in scope)]
     return (*scope, *(p for p in lost if lstat_or_none(workspace.local(key.join(p))) is not None))
 
 
-def _older_agreeing(store: Store, found: tuple[ManifestName, ...], examined: _Examined, snapshot: Snapshot) -> Manifest | None:
-    """Without memory: the newest whole generation that holds everything here as it is, where the head does not agree."""
-    if not examined.heads or agrees(examined.heads[0], snapshot):
-        return None
-    for name in sorted(found, key=lambda n: n.commit, reverse=True):
-        generation = store.examine(name)
-        manifest = generation.manifest
-        if generation.state is not State.WHOLE or manifest is None:
-            continue
-        if snapshot.staged.keys() <= manifest.files.keys() and agrees(manifest, snapshot, need_common=True):
-            return manifest
-    return None
-
-
-class _Examined:
-    """What the store has of one artifact, as far as a commit needs to know. With one line and no damage nothing is read."""
-
-    def __init__(self, store: Store, found: tuple[ManifestName, ...], record: Record) -> None:
-        self.not_whole: frozenset[str] = record.damaged
-        base = record.base
-        self.lost_payloads: frozenset[str] = frozenset()
-        self._base_whole = False
-        if base is not None:
-            at = next((n.path for n in found if n.commit == base.commit), None)
-            length = {} if at is None else {at: len(base.encoded)}
-            self.lost_payloads = frozenset(store.missing({**base.payloads(), **length}.items()))
-            self._base_whole = at is not None and not self.lost_payloads
-            if base.commit.id in record.damaged:  # which of its payload is rotten is not known, so none is referred to
-                self.lost_payloads = frozenset(base.payloads())
-                self._base_whole = False
-        seen: set[str] = set()
-
-        def whole(name: ManifestName) -> Manifest | None:
-            if base is not None and name.commit == base.commit:
-                return base if self._base_whole else None
-            generation = store.examine(name)
-            if generation.state is not State.WHOLE:
-                seen.add(name.commit.id)
-                return None
-            return generation.manifest
-
-        self.heads = find_heads(found, whole, record.damaged)
-        self.not_whole |= seen
-
-    def stands(self, parent: Manifest) -> bool:
-        """True where the store still holds this generation, or one that descends from it."""
-        return any(parent.commit.id == h.commit.id or parent.commit.id in h.ancestors for h in self.heads)
-
-
 def _parent_id(line: Line) -> str | None:
     return None if line.parent is None else line.parent.commit.id
-
-
-def _settle_intent(store: Store, workspace: Workspace, key: Key, view: View) -> tuple[Record, tuple[CommitId, ...]]:
-    """Settle a commit that a kill interrupted: done if its manifest verifies, void if not.
-
-    Gives what is remembered then, and the commits that are void. A write that hung may still come through, so
-    the next commit goes above them and counts them among its ancestors: they are no forks of it.
-    """
-    record = workspace.record_in(key, view)
-    intent = workspace.intent(key)
-    if intent is None:
-        return record, ()
-    voided = (intent.commit, *intent.voided)[:_VOIDED]
-    for name in view.of(key):
-        if name.commit == intent.commit and name.file == intent.manifest_name:
-            generation = store.examine(name)
-            if generation.manifest is not None and generation.state is State.WHOLE:
-                manifest = generation.manifest
-                # Trusted is what was remembered with the same signature; the rest is hashed again when it is next used.
-                here = {p: h for p, h in record.here.items() if p in manifest.files}
-                for path in intent.here.keys() & manifest.files.keys():
-                    here[path] = _rebased(here.get(path), intent.here[path], manifest.files[path])
-                looked = intent.looked or record.looked
-                damaged, stamps = record.damaged, intent.stamps or record.stamps
-                record = Record(manifest, here, record.copied, damaged=damaged, looked=looked, links=intent.links, stamps=stamps)
-                workspace.save(key, record)
-                log.info("%s: the interrupted backup %s had been finished", key, intent.commit)
-                voided = ()
-    return record, voided
-
-
-def _rebased(known: Here | None, signature: Signature, record: FileRecord) -> Here:
-    trusted = known is not None and known.trusted and known.signature == signature and known.blake3 == record.blake3
-    return Here(record.blake3, signature, trusted)
 
 
 def _say_fork(key: Key, line: Line, broken: set[str]) -> None:
@@ -354,44 +278,6 @@ def _say_fork(key: Key, line: Line, broken: set[str]) -> None:
         )
 
 
-def _here_now(snapshot: Snapshot) -> dict[str, Signature]:
-    return {
-        **{p: h.signature for p, h in snapshot.kept.items()},
-        **{p: s.here for p, s in snapshot.staged.items()},
-    }
-
-
-def _looked(before: Mapping[str, float], snapshot: Snapshot, record: Record, now: float) -> dict[str, float]:
-    """When what is here was last looked at, once this is committed. What was refused stays as it was."""
-    held = record.base.files if record.base is not None and snapshot.refused.keys() - snapshot.found.keys() else ()
-    folders, refused = folders_above(held), dict[str, float]()
-    for path in snapshot.refused:
-        if path in snapshot.found or path in folders:  # anything else, such as a link, holds no work
-            found, at = snapshot.found.get(path), looked_at(before, path)
-            refused[path] = at if at is not None else now if found is None else min(found.signature.mtime_ns / 1e9, now)
-    kept = {
-        path: at
-        for path, at in before.items()
-        if any(within(path, r) for r in refused) or not any(within(path, s) for s in snapshot.scope) or snapshot.is_overtaken(path)
-    }
-    return {**kept, **dict.fromkeys((s for s in snapshot.scope if not snapshot.is_overtaken(s)), now), **refused}
-
-
-def _stamps(record: Record, snapshot: Snapshot) -> dict[str, Stamp | None]:
-    """In which order what is here was looked at, once this is committed."""
-    base = () if record.base is None else record.base.files
-    held = {*base, *folders_above(base), *snapshot.found, *snapshot.folders}
-    return advanced(snapshot.stamps, record.stamps, snapshot.refused, held)
-
-
-def _of_what_is_held(looked: Mapping[str, float], files: Mapping[str, FileRecord]) -> Mapping[str, float]:
-    """Without what a generation does not hold."""
-    if len(looked) == 1:
-        return looked
-    held = {"", *files, *folders_above(files)}
-    return {path: at for path, at in looked.items() if path in held} or {"": max(looked.values())}
-
-
 def _unchanged(
     store: Store,
     workspace: Workspace,
@@ -405,7 +291,7 @@ def _unchanged(
     """Nothing to send: remember what was learned on the way (signatures, an adopted base)."""
     parent = line.parent
     assert parent is not None
-    here = {**({} if line.adopted else record.here), **_learned(workspace, key, snapshot, parent.files, record)}
+    here = {**({} if line.adopted else record.here), **learn(workspace, key, snapshot, parent.files, record)}
     updated = Record(
         parent,
         here,
@@ -413,8 +299,8 @@ def _unchanged(
         # What is here without memory, and is an older generation, is what somebody goes on from: the newest from then on.
         chosen=record.chosen or (line.adopted and bool(line.others)),
         damaged=record.damaged,
-        looked=_of_what_is_held(looked, parent.files),
-        links=_links_here(Record() if line.adopted else record, snapshot, parent.links),
+        looked=of_what_is_held(looked, parent.files),
+        links=held_links(Record() if line.adopted else record, snapshot, parent.links),
         passed=record.passed,
         stamps=stamps,
     )
@@ -430,83 +316,3 @@ def _unchanged(
         refused=workspace.keeping.not_accepted(key, snapshot.refused),
         manifest=parent,
     )
-
-
-def _learned(
-    workspace: Workspace, key: Key, snapshot: Snapshot, files: Mapping[str, FileRecord], record: Record
-) -> dict[str, Here]:
-    """What files here look like now that their content is in the store."""
-    learned = {**snapshot.kept, **{p: s.as_here(files[p].blake3) for p, s in snapshot.staged.items()}}
-    # Dropping a hard link moves the ctime of the original, under each of its names, so signatures are taken once more.
-    snapshot.unlink()
-    moved = {s.linked.inode for s in snapshot.staged.values() if s.linked is not None}
-    # So did copies of earlier snapshots that went since. Nobody can tell that from a write any more.
-    seen = {p for p, h in snapshot.kept.items() if p in record.here and record.here[p].signature != h.signature}
-    for path, here in learned.items():
-        if here.signature.inode in moved:
-            learned[path] = _moved(workspace, key.join(path), here)
-        elif path in seen or (path in snapshot.staged and not snapshot.staged[path].sqlite):
-            learned[path] = _unproven(workspace, key.join(path), here)
-    return learned
-
-
-def _without(workspace: Workspace, key: Key, record: Record, staged: Iterable[Staged]) -> Record:
-    """Drop copies that are not needed, and know what that does to their originals."""
-    links = [(s.source, s.linked.inode) for s in staged if s.linked is not None and s.source is not None]
-    for link, _ in links:
-        link.unlink(missing_ok=True)
-    moved = {inode for _, inode in links}
-    here = {p: _unproven(workspace, key.join(p), h) for p, h in record.here.items() if h.signature.inode in moved}
-    if here:
-        record = replace(record, here={**record.here, **here})
-        workspace.save(key, record)
-    return record
-
-
-def _moved(workspace: Workspace, key: Key, here: Here) -> Here:
-    """What is known of a file of which only the ctime was moved, by us."""
-    found = lstat_or_none(workspace.local(key))
-    return here if found is None else refreshed(here, found)
-
-
-def _unproven(workspace: Workspace, key: Key, here: Here) -> Here:
-    """The same where that may have been somebody else: its content is read again before anybody calls it safe."""
-    now = _moved(workspace, key, here)
-    return here if now == here else replace(now, trusted=False)
-
-
-def _remember(
-    workspace: Workspace,
-    key: Key,
-    record: Record,
-    line: Line,
-    manifest: Manifest,
-    snapshot: Snapshot,
-    looked: Mapping[str, float],
-    stamps: Stamps,
-) -> None:
-    before = {} if line.adopted else {p: h for p, h in record.here.items() if p in manifest.files}
-    here = {**before, **_learned(workspace, key, snapshot, manifest.files, record)}
-    held = _of_what_is_held(looked, manifest.files)
-    links = _links_here(Record() if line.adopted else record, snapshot, manifest.links)
-    damaged = record.damaged
-    workspace.save(key, Record(manifest, here, record.copied, damaged=damaged, looked=held, links=links, stamps=stamps))
-
-
-def _links_here(record: Record, snapshot: Snapshot, held: Iterable[str]) -> frozenset[str]:
-    """The links of a generation that are or were here."""
-    return (record.links | snapshot.links.keys()) & frozenset(held)
-
-
-def _check_lengths(store: Store, sent: Mapping[str, int]) -> None:
-    for path, size in sent.items():
-        try:
-            found = store.backend.stat(path)
-        except StoreNotFound as error:
-            raise StoreUnreadable(errno.EIO, "it vanished right after it was written", path) from error
-        if found.size != size:
-            raise StoreUnreadable(errno.EIO, f"{size} bytes were written and {found.size} are there", path)
-
-
-def _rewritten(snapshot: Snapshot) -> list[str]:
-    return [path for path, staged in snapshot.staged.items() if staged.linked is not None and was_rewritten(staged)]

@@ -22,9 +22,10 @@ from holdfast.store.local.placing import make_links, settle_folders
 from holdfast.store.local.records import Record
 from holdfast.store.local.workspace import Workspace
 from holdfast.store.looking.known import DirectoryTest, artifacts
+from holdfast.store.looking.same_store import look
 from holdfast.store.looking.view import View
+from holdfast.store.reporting.one_line import describe
 from holdfast.store.reporting.outcomes import Outcome, Restored
-from holdfast.store.restore import describe, look
 from holdfast.store.store import Store
 from holdfast.store.transfer.fetch import fetch
 from holdfast.store.transfer.progress import Progress

@@ -12,7 +12,7 @@ from typing import TypeVar
 from holdfast.errors import Corrupt, CutOff, NewerFormat, StoreNotFound, StoreUnreadable
 from holdfast.store.backends.backend import Backend, Durability
 from holdfast.store.backends.backoff import ONCE, Backoff
-from holdfast.store.deciding.lineage import find_heads
+from holdfast.store.deciding.heads import find_heads
 from holdfast.store.format import names
 from holdfast.store.format.keys import MAX_DEPTH, printable
 from holdfast.store.format.manifest import Manifest
@@ -113,11 +113,11 @@ class Store(StoreFolder):
 
     def remember(self, manifest: Manifest) -> None:
         """A manifest that was just written and checked needs no reading."""
-        self._manifests[manifest.name.path] = manifest
+        self._manifests.remember(manifest)
 
     def known_ancestors(self, name: ManifestName) -> tuple[str, ...]:
         """The ancestors of a generation as far as they were read already."""
-        manifest = self._manifests.get(name.path)
+        manifest = self._manifests.known(name)
         return () if manifest is None else manifest.ancestors
 
     def examine(self, name: ManifestName) -> Generation:
@@ -222,9 +222,3 @@ def refuse_depth(folder: str) -> None:
     """
     if folder.count("/") > MAX_DEPTH:
         raise StoreUnreadable(errno.ELOOP, f"lies deeper than {MAX_DEPTH} folders, which is not ours", printable(folder[:80]))
-
-
-def first_error(error: OSError) -> str:
-    """One line for a person, without the errno that Python puts in front."""
-    text = error.strerror or str(error)
-    return f"{error.filename}: {text}" if error.filename else text

@@ -12,9 +12,9 @@ from holdfast.errors import Corrupt, StoreNotFound
 from holdfast.store.format.entries import FileRecord, Sparse
 from holdfast.store.format.keys import Key, printable
 from holdfast.store.format.names import ManifestName
-from holdfast.store.format.sparse import check
+from holdfast.store.format.sparse_reading import check
 from holdfast.store.format.tars import hash_members
-from holdfast.store.local.workspace import local_errors
+from holdfast.store.local.disk import local_errors
 from holdfast.store.looking.view import View
 from holdfast.store.store import Store
 from holdfast.store.transfer.fetch import assemble

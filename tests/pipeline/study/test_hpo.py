@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.flow.stage import Stopped
 from holdfast.pipeline.hpo import run_local_hpo_sweep
-from holdfast.pipeline.study.sweep import SmallerDevice
+from holdfast.pipeline.study.trial import SmallerDevice
 from tests.pipeline.project import Lines, make_project, settings
 from tests.support import Machine, Rig, read_tree
 

@@ -80,16 +80,16 @@ def test_what_is_replaced_faster_than_it_can_be_read_is_named_and_what_is_gone_i
     folder.mkdir(parents=True)
     (folder / "there").write_bytes(b"1")
     (folder / "gone").write_bytes(b"1")
-    real: Callable[[int, int], bytes] = capture._read
+    real: Callable[[int, int], bytes] = capture.read_first
 
     def read(descriptor: int, most: int) -> bytes:
         if os.readlink(f"/proc/self/fd/{descriptor}").endswith("gone"):
             (folder / "gone").unlink(missing_ok=True)
         raise FileNotFoundError(errno.ENOENT, "no such file")
 
-    monkeypatch.setattr(capture, "_read", read)
+    monkeypatch.setattr(capture, "read_first", read)
     taken = snapshot(tmp_path)
     assert taken.refused == {"there": "is replaced faster than it can be read"}
     assert "gone" not in taken.found
-    monkeypatch.setattr(capture, "_read", real)
+    monkeypatch.setattr(capture, "read_first", real)
     assert snapshot(tmp_path).staged.keys() == {"there"}

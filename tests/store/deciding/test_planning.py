@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from holdfast.store.backends.backend import Durability
-from holdfast.store.deciding.lineage import find_heads
-from holdfast.store.deciding.planning import ancestors_of
+from holdfast.store.deciding.heads import find_heads
+from holdfast.store.deciding.line import ancestors_of
 from holdfast.store.deciding.prune import plan_prune
+from holdfast.store.format.entries import FileRecord
 from holdfast.store.format.keys import Key
-from holdfast.store.format.manifest import FileRecord, Kind, Manifest
+from holdfast.store.format.manifest import Kind, Manifest
 from holdfast.store.format.names import CommitId, ManifestName
 from holdfast.store.format.tars import plan_merge
 from holdfast.store.looking.view import Generation, State

@@ -22,19 +22,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.errors import Corrupt, CutOff, HoldfastError, UsageError
-from holdfast.store.format.sparse import (
-    Region,
-    Shrunk,
-    TooManyRegions,
-    archive,
-    archive_length,
-    check,
-    digest,
-    has_holes,
-    is_sparse,
-    survey,
-    unpack,
-)
+from holdfast.store.format.holes import Region, Shrunk, TooManyRegions, has_holes, is_sparse, survey
+from holdfast.store.format.sparse import archive, archive_length, digest
+from holdfast.store.format.sparse_reading import check, unpack
 
 MIB = 1 << 20
 GIB = 1 << 30

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.store.reporting.outcomes import Outcome
-from tests.session.background import Background
+from tests.session.background.machine import Background
 from tests.session.conftest import background
 from tests.support import Machine, Rig, make_database, rows_in
 

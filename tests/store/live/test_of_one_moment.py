@@ -14,7 +14,8 @@ import pytest
 from holdfast.store.copies.capture import capture
 from holdfast.store.copies.guard import Guard
 from holdfast.store.copies.snapshot import Known, Snapshot
-from holdfast.store.copies.taking import spooled, take
+from holdfast.store.copies.spools import spooled
+from holdfast.store.copies.taking import take
 from holdfast.store.local.workspace import Workspace
 
 T = TypeVar("T")

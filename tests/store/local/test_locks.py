@@ -10,7 +10,8 @@ import lmdb
 import pytest
 
 from holdfast.errors import Refused
-from holdfast.store.live import libraries, table
+from holdfast.store.live import libraries
+from holdfast.store.live.entries.databases import LMDB
 from tests.store.live.test_of_one_moment import DUCKDB
 from tests.support import Rig
 
@@ -93,7 +94,7 @@ def test_a_library_that_hangs_costs_its_file_and_says_so(tmp_path: Path, monkeyp
     libraries._apart.cache_clear()  # a process that has loaded the real one
     try:
         with pytest.raises(Refused, match="LMDB did not answer within 1 s"):
-            libraries.copy(table.LMDB, tmp_path / "data.mdb", tmp_path / "copy", seconds=1)
+            libraries.copy(LMDB, tmp_path / "data.mdb", tmp_path / "copy", seconds=1)
     finally:
         libraries._apart().close()
         libraries._apart.cache_clear()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.session.keeper import Backup
+from holdfast.session.backing_up import Backup
 from holdfast.simulator import Full, SimulatedDrive, Weather
 from holdfast.store.backends.backend import Durability
 from holdfast.store.reporting.outcomes import Outcome

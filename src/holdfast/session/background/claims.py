@@ -21,7 +21,7 @@ from typing import IO
 from holdfast.errors import AnotherSession, HoldfastError, WorkspaceBusy
 from holdfast.store.format.keys import Key
 from holdfast.store.local import locks
-from holdfast.store.local.workspace import local_errors
+from holdfast.store.local.disk import local_errors
 from holdfast.store.reporting.amounts import ago
 
 #: Claims are looked at one process at a time, which takes milliseconds.

@@ -21,13 +21,12 @@ from holdfast.session.doctor.rules import Doing
 from holdfast.session.doctor.scratch import try_out
 from holdfast.session.environment import Environment
 from holdfast.session.keeper import Keeper
-from holdfast.store.backends.backend import Backend
-from holdfast.store.backends.directory import DirectoryBackend
-from holdfast.store.backends.drive import DriveBackend
+from holdfast.session.which_backend import backend_at
 from holdfast.store.backends.wrappers import Bounded
+from holdfast.store.looking.same_store import look
 from holdfast.store.looking.view import View
-from holdfast.store.restore import look
-from holdfast.store.store import Store, first_error
+from holdfast.store.reporting.one_line import first_error
+from holdfast.store.store import Store
 
 #: A call that takes longer than this is a hang to doctor, whatever a transfer is allowed.
 LONGEST_CALL_SECONDS = 20.0
@@ -107,12 +106,6 @@ def _place(keeper: Keeper, store: Store, patience: Patience) -> Place:
     return locate(folder, keeper.config.project, point, mounts(), real.value)
 
 
-def _backend(place: Place, seconds: float) -> Backend:
-    """A backend as the keeper's own, with the doctor's limit, and without retries: what hiccups shall be seen."""
-    kind = DriveBackend if place.on_drive else DirectoryBackend
-    return Bounded(kind(place.folder, place.project, mount_point=place.expected), seconds)
-
-
 def _said(topic: str, answer: Answer[object], place: Place) -> Finding:
     """The store's own errors explain themselves."""
     if answer.text:
@@ -126,7 +119,9 @@ def _store(keeper: Keeper, place: Place, patience: Patience, around: Beside, *, 
     findings = diagnosis.touched(place, own, reads=reads, store_folder_listed=listed)
     if findings and findings[0].topic == "store":
         return findings
-    store = Store(_backend(place, patience.seconds), expected_id=keeper.config.store_id, parallel=keeper.config.parallel)
+    # As the keeper's own, with the doctor's limit, and without retries: what hiccups shall be seen.
+    backend = Bounded(backend_at(place.folder, place.project, place.sort, mount_point=place.expected), patience.seconds)
+    store = Store(backend, expected_id=keeper.config.store_id, parallel=keeper.config.parallel)
     try:
         view = look(store, keeper.workspace)  # many calls, each with the limit
     except HoldfastError as error:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from holdfast.errors import HoldfastError, StoreTimeout
-from holdfast.store.store import first_error
+from holdfast.store.reporting.one_line import first_error
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

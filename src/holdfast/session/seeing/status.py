@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import overload
 
 from holdfast.session.background.waiting import Queue
-from holdfast.session.reports import ArtifactStatus
+from holdfast.session.finding.status import ArtifactStatus
 from holdfast.session.seeing import page, terminal, verdict
 from holdfast.session.seeing.sight import Sight, Tone
 from holdfast.store.backends.backend import Space

@@ -6,7 +6,8 @@ import shlex
 from collections.abc import Callable, Sequence
 
 from holdfast.session.background.waiting import Queue
-from holdfast.session.reports import ArtifactStatus, time_of
+from holdfast.session.finding.safety import time_of
+from holdfast.session.finding.status import ArtifactStatus
 from holdfast.session.seeing.sight import Fact, Line, Sight, Tone, Verdict
 from holdfast.store.backends.backend import Durability, Space
 from holdfast.store.backends.mounts import DRIVE, OTHER

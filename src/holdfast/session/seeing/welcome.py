@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from holdfast.session.overview import Counted, Overview
+from holdfast.session.finding.overview import Counted, Overview
 from holdfast.session.seeing import page, terminal
 from holdfast.session.seeing.sight import Fact, Sight, Tone, Verdict
 from holdfast.session.seeing.verdict import is_full, is_short, room

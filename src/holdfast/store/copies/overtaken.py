@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from holdfast.store.copies.snapshot import Snapshot
-from holdfast.store.deciding.order import Standing, standings
+from holdfast.store.deciding.looked_last import Standing, standings
 from holdfast.store.local.records import Record
 
 T = TypeVar("T")

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from holdfast.store.copies.capture import SPOOL
 from holdfast.store.copies.snapshot import Known, Snapshot, Staged
-from holdfast.store.copies.taking import spooled
+from holdfast.store.copies.spools import spooled
+from holdfast.store.copies.wanted import SPOOL
 from holdfast.store.deciding.requests import Request
 from holdfast.store.format.entries import FileRecord
 from holdfast.store.format.keys import within

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from holdfast.store.deciding.order import Stamps, Standing, standing
+from holdfast.store.deciding.looked_last import Stamps, Standing, standing
 from holdfast.store.format.entries import FileRecord, FolderRecord
 from holdfast.store.format.keys import Key, within
 from holdfast.store.format.manifest import Kind

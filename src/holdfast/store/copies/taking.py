@@ -9,26 +9,23 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from blake3 import blake3
-
 from holdfast.errors import LocalError, Refused
-from holdfast.store.backends.backend import CHUNK_BYTES
-from holdfast.store.copies.capture import SMALL_FILE, SPOOL, Captured, Terms, Wanted, capture
+from holdfast.store.copies.capture import capture
 from holdfast.store.copies.guard import Guard
 from holdfast.store.copies.snapshot import Known, Snapshot, Staged
-from holdfast.store.deciding.order import Stamp
+from holdfast.store.copies.wanted import SMALL_FILE, SPOOL, Captured, Terms, Wanted
+from holdfast.store.deciding.looked_last import Stamp
 from holdfast.store.deciding.together import Together, together, with_logs
 from holdfast.store.format.keys import Key, printable, within
 from holdfast.store.format.manifest import Kind
-from holdfast.store.format.tars import read_members
-from holdfast.store.live.side_files import promises_database
-from holdfast.store.local.records import Here, Record, Signature
+from holdfast.store.local.disk import is_file, lstat_or_none
+from holdfast.store.local.records import Here, Signature
 from holdfast.store.local.scan import Found, Scan, walk
-from holdfast.store.local.workspace import Workspace, is_file, lstat_or_none
+from holdfast.store.local.workspace import Workspace
 
 #: So often files that belong together are looked at again, and what moved is taken again.
 _TAKES = 4
@@ -104,59 +101,6 @@ def nothing_left(workspace: Workspace, key: Key, scope: tuple[str, ...] = ("",),
     """The snapshot that says that nothing is left of an artifact."""
     count, begun = workspace.turn()
     return Snapshot(key, Kind.DROPPED, scope, owned, stamps=dict.fromkeys(scope, Stamp(count, begun, workspace.turn()[1])))
-
-
-def settle(snapshot: Snapshot, record: Record, force: frozenset[str], *, hash_all: bool) -> Snapshot | None:
-    """The snapshot as it stands against what is remembered now, or None where it has to be taken anew.
-
-    Args:
-        snapshot: Taken against what was expected then.
-        record: What is remembered now.
-        force: Paths that have to be sent, because the store lost them.
-        hash_all: Every hash has to be known.
-    """
-    if not force <= snapshot.staged.keys() or any(s.same_as in force for s in snapshot.staged.values()):
-        return None
-    for one in snapshot.staged.values() if hash_all else ():
-        if one.blake3 is None or (one.size == 0 and promises_database(snapshot.key.join(one.path).name)):
-            return None
-    if not all(copy.exists() for copy in (*snapshot.spools, *(s.source for s in snapshot.staged.values() if s.source))):
-        return None
-    kept = {}
-    for path, here in snapshot.kept.items():
-        base, known = Known.of(record).files.get(path), record.here.get(path)
-        if base is None or known is None:
-            return None
-        if known.signature.same_content(here.signature) and here.blake3 in ("", known.blake3):
-            # The later of two looks: a link that came or went between them moved the ctime.
-            kept[path] = replace(here, blake3=known.blake3) if here.signature.ctime_ns > known.signature.ctime_ns else known
-        elif here.blake3 == base.blake3:
-            kept[path] = here
-        else:
-            return None
-    for staged in snapshot.staged.values():
-        if staged.same_as is not None:
-            base = Known.of(record).files.get(staged.same_as)
-            if base is None or base.blake3 != staged.blake3:
-                return None
-    return replace(snapshot, kept=kept)
-
-
-def spooled(staged: Iterable[Staged]) -> Iterator[tuple[Staged, bytes]]:
-    """The small files among these, with their content.
-
-    Raises:
-        Corrupt: a spool is not as it was written.
-    """
-    by_spool: dict[Path, dict[str, list[Staged]]] = {}
-    for one in staged:
-        if one.source is None and one.copy is not None:
-            spool, member = one.copy
-            by_spool.setdefault(spool, {}).setdefault(member, []).append(one)
-    for spool, members in by_spool.items():
-        for member, data in read_members(spool, {m: same[0].size for m, same in members.items()}):
-            for one in members[member]:
-                yield one, data
 
 
 class _Taking:
@@ -428,13 +372,3 @@ class _Taking:
         elif kept is not None:
             size, now = file.signature.size, kept.signature.mtime_ns
             self._staged[path] = Staged(path, size, file.mode, kept.blake3, False, None, None, kept.signature, now, same_as=first)
-
-
-def hash_file(path: Path) -> tuple[str, int]:
-    """BLAKE3 and length in bytes of a file."""
-    hasher, size = blake3(), 0
-    with open(path, "rb") as handle:
-        while chunk := handle.read(CHUNK_BYTES):
-            hasher.update(chunk)
-            size += len(chunk)
-    return hasher.hexdigest(), size

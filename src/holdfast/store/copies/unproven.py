@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from holdfast.store.copies.capture import Terms, Wanted, look_again
+from holdfast.store.copies.inspecting import look_again
+from holdfast.store.copies.wanted import Terms, Wanted
 from holdfast.store.format.keys import Key
 from holdfast.store.local.records import Record
 from holdfast.store.local.workspace import Workspace

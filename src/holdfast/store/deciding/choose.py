@@ -1,4 +1,7 @@
-"""Which generation a restore takes, and what stands against saying that there is none."""
+"""Which generation a restore takes, on a fresh machine too, and what stands against saying that there is none.
+
+On a fresh machine that is the first of the `heads`, unless files of it are torn.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from typing import Protocol
 
 from holdfast.errors import Corrupt, StoreUnreadable
 from holdfast.store.deciding.coverage import Coverage
-from holdfast.store.deciding.lineage import ancestry, descent, find_heads, rank
+from holdfast.store.deciding.heads import find_heads, rank
+from holdfast.store.deciding.lineage import ancestry, descent
 from holdfast.store.format.keys import Key, printable, within
 from holdfast.store.format.manifest import Kind, Manifest
 from holdfast.store.format.names import CommitId, ManifestName, mark

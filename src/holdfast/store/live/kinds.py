@@ -6,12 +6,43 @@ import re
 import zlib
 from collections.abc import Callable
 
-from holdfast.store.live import table
 from holdfast.store.live.arrow import begins_stream
 from holdfast.store.live.content import Content, is_text, little, tail
 from holdfast.store.live.crc import masked_crc
+from holdfast.store.live.entries.archives import BZIP2, GZIP, TAR, XZ, ZLIB, ZSTD
+from holdfast.store.live.entries.databases import (
+    DUCKDB,
+    DUCKDB_LOG,
+    LEVEL,
+    LEVEL_LOCK,
+    LEVEL_LOG,
+    LMDB,
+    LMDB_LOCK,
+    SQLITE,
+    SQLITE_LOG,
+    SQLITE_MEMORY,
+)
+from holdfast.store.live.entries.logs import JSON_LINES, OPTUNA_JOURNAL, TEXT_LOG, TFRECORD, WANDB
+from holdfast.store.live.entries.texts import JPEG, JSON, PDF, PNG
+from holdfast.store.live.entries.unmarked import UNMARKED
+from holdfast.store.live.entries.weights import (
+    ARROW_FILE,
+    ARROW_STREAM,
+    HDF5,
+    LANCE,
+    LIGHTGBM,
+    NPY,
+    ONNX,
+    PARQUET,
+    PICKLE,
+    SAFETENSORS,
+    TORCH_LEGACY,
+    UBJSON,
+    ZARR,
+    ZIP,
+)
 from holdfast.store.live.kind import FileKind, Treatment
-from holdfast.store.live.table import KINDS, UNMARKED
+from holdfast.store.live.table import KINDS
 
 __all__ = ["KINDS", "UNMARKED", "FileKind", "Treatment", "recognise"]
 
@@ -24,22 +55,22 @@ LMDB_MARK = b"\xde\xc0\xef\xbe"
 TORCH_LEGACY_MARK = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 _STARTS: tuple[tuple[bytes, FileKind], ...] = (
-    (b"SQLite format 3\0", table.SQLITE),
-    (b"\x37\x7f\x06\x82", table.SQLITE_LOG),
-    (b"\x37\x7f\x06\x83", table.SQLITE_LOG),
-    (b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7", table.SQLITE_LOG),
-    (LMDB_MARK + b"\1\0", table.LMDB_LOCK),
-    (b"PK\3\4", table.ZIP),
-    (b"PK\5\6", table.ZIP),
-    (TORCH_LEGACY_MARK, table.TORCH_LEGACY),
-    (b"\x93NUMPY", table.NPY),
-    (b"ARROW1\0\0", table.ARROW_FILE),
-    (b":W&B\xe1\xbe", table.WANDB),
-    (b'{"op_code":', table.OPTUNA_JOURNAL),
-    (b"tree\nversion=", table.LIGHTGBM),
-    (b"\xfd7zXZ\0", table.XZ),
-    (b"\x28\xb5\x2f\xfd", table.ZSTD),
-    (b"\x89PNG\r\n\x1a\n", table.PNG),
+    (b"SQLite format 3\0", SQLITE),
+    (b"\x37\x7f\x06\x82", SQLITE_LOG),
+    (b"\x37\x7f\x06\x83", SQLITE_LOG),
+    (b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7", SQLITE_LOG),
+    (LMDB_MARK + b"\1\0", LMDB_LOCK),
+    (b"PK\3\4", ZIP),
+    (b"PK\5\6", ZIP),
+    (TORCH_LEGACY_MARK, TORCH_LEGACY),
+    (b"\x93NUMPY", NPY),
+    (b"ARROW1\0\0", ARROW_FILE),
+    (b":W&B\xe1\xbe", WANDB),
+    (b'{"op_code":', OPTUNA_JOURNAL),
+    (b"tree\nversion=", LIGHTGBM),
+    (b"\xfd7zXZ\0", XZ),
+    (b"\x28\xb5\x2f\xfd", ZSTD),
+    (b"\x89PNG\r\n\x1a\n", PNG),
 )
 
 
@@ -65,13 +96,13 @@ def recognise(name: str, content: Content) -> FileKind | None:
     for named, kind in _NAMED:
         if named(name, head):
             return kind
-    return table.LANCE if name.endswith((".lance", ".manifest")) and tail(content, 4) == b"LANC" else None
+    return LANCE if name.endswith((".lance", ".manifest")) and tail(content, 4) == b"LANC" else None
 
 
 def _promised(name: str) -> FileKind | None:
     """The kind that the name of an empty file promises."""
     if name == "lock":
-        return table.LEVEL_LOCK
+        return LEVEL_LOCK
     for kind in KINDS:
         if kind.never_empty and name.endswith(kind.never_empty):
             return kind
@@ -160,21 +191,21 @@ def _is_pdf(head: bytes) -> bool:
 
 
 _MARKED: tuple[tuple[Callable[[bytes], bool], FileKind], ...] = (
-    (_is_lmdb, table.LMDB),
-    (_is_duckdb, table.DUCKDB),
-    (_is_hdf5, table.HDF5),
-    (_is_tfrecord, table.TFRECORD),
-    (begins_stream, table.ARROW_STREAM),
-    (_is_safetensors, table.SAFETENSORS),
-    (_is_parquet, table.PARQUET),
-    (_is_ubjson, table.UBJSON),
-    (_is_gzip, table.GZIP),
-    (_is_bzip2, table.BZIP2),
-    (_is_tar, table.TAR),
-    (_is_jpeg, table.JPEG),
-    (_is_pdf, table.PDF),
-    (_is_pickle, table.PICKLE),
-    (_is_zlib_pickle, table.ZLIB),
+    (_is_lmdb, LMDB),
+    (_is_duckdb, DUCKDB),
+    (_is_hdf5, HDF5),
+    (_is_tfrecord, TFRECORD),
+    (begins_stream, ARROW_STREAM),
+    (_is_safetensors, SAFETENSORS),
+    (_is_parquet, PARQUET),
+    (_is_ubjson, UBJSON),
+    (_is_gzip, GZIP),
+    (_is_bzip2, BZIP2),
+    (_is_tar, TAR),
+    (_is_jpeg, JPEG),
+    (_is_pdf, PDF),
+    (_is_pickle, PICKLE),
+    (_is_zlib_pickle, ZLIB),
 )
 
 
@@ -233,14 +264,14 @@ def _opens_json(head: bytes) -> bool:
 
 
 _NAMED: tuple[tuple[Callable[[str, bytes], bool], FileKind], ...] = (
-    (_named_level_log, table.LEVEL_LOG),
-    (_named_level, table.LEVEL),
-    (_named_duckdb_log, table.DUCKDB_LOG),
-    (_named_sqlite_memory, table.SQLITE_MEMORY),
-    (_named_zarr, table.ZARR),
-    (_named_json, table.JSON),
-    (_named_json_lines, table.JSON_LINES),
-    (_named_onnx, table.ONNX),
-    (_named_parquet, table.PARQUET),
-    (_named_log, table.TEXT_LOG),
+    (_named_level_log, LEVEL_LOG),
+    (_named_level, LEVEL),
+    (_named_duckdb_log, DUCKDB_LOG),
+    (_named_sqlite_memory, SQLITE_MEMORY),
+    (_named_zarr, ZARR),
+    (_named_json, JSON),
+    (_named_json_lines, JSON_LINES),
+    (_named_onnx, ONNX),
+    (_named_parquet, PARQUET),
+    (_named_log, TEXT_LOG),
 )

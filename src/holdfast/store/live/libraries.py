@@ -12,15 +12,17 @@ from typing import Any
 
 from holdfast.errors import LocalError, Refused
 from holdfast.store.apart.job import Apart
-from holdfast.store.live import table
+from holdfast.store.live.entries.archives import BZIP2, GZIP, XZ, ZSTD
+from holdfast.store.live.entries.databases import LMDB
+from holdfast.store.live.entries.weights import HDF5, ONNX, SAFETENSORS, TORCH_LEGACY, ZIP
 from holdfast.store.live.kind import FileKind
 
 #: Kinds in which frameworks keep weights and the state of a training.
-CHECKPOINTS = frozenset({table.ZIP.name, table.TORCH_LEGACY.name, table.SAFETENSORS.name, table.HDF5.name, table.ONNX.name})
+CHECKPOINTS = frozenset({ZIP.name, TORCH_LEGACY.name, SAFETENSORS.name, HDF5.name, ONNX.name})
 
 
 #: Not whole while a program has them open for writing, whatever lies on the disk: the library keeps the rest in memory.
-WHOLE_WHEN_CLOSED = frozenset(kind.name for kind in (table.HDF5, table.GZIP, table.XZ, table.BZIP2, table.ZSTD))
+WHOLE_WHEN_CLOSED = frozenset(kind.name for kind in (HDF5, GZIP, XZ, BZIP2, ZSTD))
 
 #: What a copy by a library may take: so many seconds, and more for a file that is larger than this rate moves in them.
 COPY_SECONDS, _BYTES_PER_SECOND = 60.0, 10_000_000
@@ -46,7 +48,7 @@ def copy(kind: FileKind | None, place: Path, target: Path, *, seconds: float = C
     Raises:
         Refused: it took longer.
     """
-    if kind is not table.LMDB:
+    if kind is not LMDB:
         return f"{kind.name if kind else 'it'} is open for writing, and no library can copy it"
     allowed = max(seconds, os.stat(place).st_size / _BYTES_PER_SECOND)
     try:

@@ -4,49 +4,68 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from holdfast.store.live import archives, arrays, arrow, databases, pickles, records, table, texts
+from holdfast.store.live import archives, arrays, arrow, databases, pickles, records, texts
 from holdfast.store.live.content import Content, EndsEarly, Part, Untold
+from holdfast.store.live.entries.archives import BZIP2, GZIP, TAR, XZ, ZLIB, ZSTD
+from holdfast.store.live.entries.databases import DUCKDB, LEVEL, LMDB, SQLITE
+from holdfast.store.live.entries.logs import JSON_LINES, OPTUNA_JOURNAL, TFRECORD, WANDB
+from holdfast.store.live.entries.texts import JPEG, JSON, PDF, PNG
+from holdfast.store.live.entries.weights import (
+    ARROW_FILE,
+    ARROW_STREAM,
+    HDF5,
+    LIGHTGBM,
+    NPY,
+    ONNX,
+    PARQUET,
+    PICKLE,
+    SAFETENSORS,
+    TORCH_LEGACY,
+    UBJSON,
+    ZARR,
+    ZIP,
+)
 from holdfast.store.live.kind import FileKind, Treatment
 
 _CHECKS: dict[str, Callable[[Content], str]] = {
-    table.SQLITE.name: databases.sqlite_torn,
-    table.LMDB.name: databases.lmdb_torn,
-    table.DUCKDB.name: databases.duckdb_torn,
-    table.LEVEL.name: databases.level_torn,
-    table.ZIP.name: archives.zip_torn,
-    table.TORCH_LEGACY.name: pickles.torch_legacy_torn,
-    table.SAFETENSORS.name: arrays.safetensors_torn,
-    table.PICKLE.name: pickles.pickle_torn,
-    table.NPY.name: arrays.npy_torn,
-    table.HDF5.name: arrays.hdf5_torn,
-    table.ZARR.name: texts.json_torn,
-    table.PARQUET.name: arrow.parquet_torn,
-    table.ARROW_FILE.name: arrow.arrow_file_torn,
-    table.ONNX.name: arrays.onnx_torn,
-    table.UBJSON.name: texts.ubjson_torn,
-    table.LIGHTGBM.name: texts.lightgbm_torn,
-    table.TFRECORD.name: records.tfrecord_torn,
-    table.WANDB.name: records.wandb_torn,
-    table.GZIP.name: archives.gzip_torn,
-    table.XZ.name: archives.xz_torn,
-    table.BZIP2.name: archives.bzip2_torn,
-    table.ZSTD.name: archives.zstd_torn,
-    table.ZLIB.name: archives.zlib_torn,
-    table.TAR.name: archives.tar_torn,
-    table.JSON.name: texts.json_torn,
-    table.PNG.name: texts.png_torn,
-    table.JPEG.name: texts.jpeg_torn,
-    table.PDF.name: texts.pdf_torn,
+    SQLITE.name: databases.sqlite_torn,
+    LMDB.name: databases.lmdb_torn,
+    DUCKDB.name: databases.duckdb_torn,
+    LEVEL.name: databases.level_torn,
+    ZIP.name: archives.zip_torn,
+    TORCH_LEGACY.name: pickles.torch_legacy_torn,
+    SAFETENSORS.name: arrays.safetensors_torn,
+    PICKLE.name: pickles.pickle_torn,
+    NPY.name: arrays.npy_torn,
+    HDF5.name: arrays.hdf5_torn,
+    ZARR.name: texts.json_torn,
+    PARQUET.name: arrow.parquet_torn,
+    ARROW_FILE.name: arrow.arrow_file_torn,
+    ONNX.name: arrays.onnx_torn,
+    UBJSON.name: texts.ubjson_torn,
+    LIGHTGBM.name: texts.lightgbm_torn,
+    TFRECORD.name: records.tfrecord_torn,
+    WANDB.name: records.wandb_torn,
+    GZIP.name: archives.gzip_torn,
+    XZ.name: archives.xz_torn,
+    BZIP2.name: archives.bzip2_torn,
+    ZSTD.name: archives.zstd_torn,
+    ZLIB.name: archives.zlib_torn,
+    TAR.name: archives.tar_torn,
+    JSON.name: texts.json_torn,
+    PNG.name: texts.png_torn,
+    JPEG.name: texts.jpeg_torn,
+    PDF.name: texts.pdf_torn,
 }
 
 #: Where whole records can be told. The other kinds that grow are good as far as they went.
 _PREFIXES: dict[str, Callable[[Content, int], int]] = {
-    table.ARROW_STREAM.name: arrow.stream_prefix,
-    table.TFRECORD.name: records.tfrecord_prefix,
-    table.WANDB.name: records.wandb_prefix,
-    table.OPTUNA_JOURNAL.name: records.lines_prefix,
-    table.JSON_LINES.name: records.json_lines_prefix,
-    table.TAR.name: archives.tar_prefix,
+    ARROW_STREAM.name: arrow.stream_prefix,
+    TFRECORD.name: records.tfrecord_prefix,
+    WANDB.name: records.wandb_prefix,
+    OPTUNA_JOURNAL.name: records.lines_prefix,
+    JSON_LINES.name: records.json_lines_prefix,
+    TAR.name: archives.tar_prefix,
 }
 
 

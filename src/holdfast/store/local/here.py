@@ -9,17 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from holdfast.store.copies.capture import hash_content, is_checkpoint
+from holdfast.store.copies.inspecting import hash_content, is_checkpoint
 from holdfast.store.format.entries import FileRecord
 from holdfast.store.format.keys import Key, folders_above, printable, within
 from holdfast.store.format.manifest import Kind
 from holdfast.store.live.pinned import is_database
 from holdfast.store.live.side_files import promises_database, side_files
 from holdfast.store.live.sqlite import Health, judge
+from holdfast.store.local.disk import is_file, is_folder, is_link, local_errors, lstat_or_none
 from holdfast.store.local.folding import Names
 from holdfast.store.local.links import kept_target
 from holdfast.store.local.records import Here, Record, Signature
-from holdfast.store.local.workspace import Workspace, is_file, is_folder, is_link, local_errors, lstat_or_none
+from holdfast.store.local.workspace import Workspace
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,13 @@ from holdfast.store.deciding.choose import Prefer, Wish, say
 from holdfast.store.format.entries import FileRecord, FolderRecord
 from holdfast.store.format.keys import Key, folders_above, printable, within
 from holdfast.store.format.manifest import Manifest
+from holdfast.store.local.disk import local_errors
 from holdfast.store.local.folding import how_names_fold
 from holdfast.store.local.folding import twins as twins_of
 from holdfast.store.local.here import LocalPart, decisive, foreign, look_here, twins_here
 from holdfast.store.local.links import joined
 from holdfast.store.local.records import Record, Signature
-from holdfast.store.local.workspace import Workspace, local_errors
+from holdfast.store.local.workspace import Workspace
 
 _Part = TypeVar("_Part")
 

@@ -12,8 +12,9 @@ from holdfast.store.format.names import parse_payload_name, twin_of
 from holdfast.store.live.pinned import is_database
 from holdfast.store.live.side_files import promises_database, side_files
 from holdfast.store.live.sqlite import passes_check
+from holdfast.store.local.disk import lstat_or_none
 from holdfast.store.local.placing import publish_files, publish_tree
-from holdfast.store.local.workspace import Workspace, lstat_or_none
+from holdfast.store.local.workspace import Workspace
 from holdfast.store.reporting.outcomes import Outcome, Restored
 from holdfast.store.store import Store, refuse_depth
 

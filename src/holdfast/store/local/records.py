@@ -17,8 +17,9 @@ from blake3 import blake3
 
 from holdfast.errors import Corrupt, LocalError
 from holdfast.platform import fsync_folder
-from holdfast.store.deciding.order import Stamp, Stamps
-from holdfast.store.format.manifest import Kind, Manifest, parse
+from holdfast.store.deciding.looked_last import Stamp, Stamps
+from holdfast.store.format.manifest import Kind, Manifest
+from holdfast.store.format.manifest_reading import parse
 from holdfast.store.format.names import CommitId, parse_manifest_name
 
 #: A hash is trusted only if it was taken this long after the file's mtime: a write within the clock's grain of the
@@ -256,3 +257,12 @@ def _signature_to_json(signature: Signature) -> list[int]:
 
 def _signature_from_json(row: list[int]) -> Signature:
     return Signature(*row)
+
+
+def refreshed(here: Here, found: os.stat_result) -> Here:
+    """The same content under the signature that the file has now (its ctime may have moved).
+
+    Another size, mtime or inode is another file: then the old signature stays, which the file no longer has.
+    """
+    now = Signature.of(found)
+    return Here(here.blake3, now, here.trusted) if here.signature.same_content(now) else here

@@ -1,11 +1,10 @@
-"""The folder of a store: is it there, is it healthy, what is listed in it; and it is made here.
+"""The folder of a store: is it there, is it healthy, what is listed in it; and when one is made or mended.
 
 Absence must be proven here, because whatever is called absent gets made again.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import logging
 import secrets
@@ -17,9 +16,6 @@ from holdfast.errors import (
     Corrupt,
     CutOff,
     NewerFormat,
-    StoreError,
-    StoreExists,
-    StoreFull,
     StoreNotFound,
     StoreUnreachable,
     StoreUnreadable,
@@ -27,25 +23,17 @@ from holdfast.errors import (
 from holdfast.store.backends.backend import Backend, Entry
 from holdfast.store.format import names
 from holdfast.store.format.keys import printable
-from holdfast.store.format.manifest import MAX_MANIFEST_BYTES, Manifest, parse
+from holdfast.store.format.manifest import Manifest
 from holdfast.store.format.names import GENERATIONS, SENTINEL, ManifestName, parse_manifest_name, twin_of
-from holdfast.store.format.sentinel import MAX_SENTINEL_BYTES, parse_sentinel, sentinel_bytes
+from holdfast.store.looking.identity import Sentinel
+from holdfast.store.looking.reading import Manifests
+from holdfast.store.looking.trying import try_out
 from holdfast.store.looking.view import Presence, View
 
 log = logging.getLogger(__name__)
 
-#: Another machine that writes the sentinel right now is waited for so long before what it left counts as torn.
-_BEING_WRITTEN = (0.05, 0.1, 0.2, 0.4, 0.8)
 #: What a look by name and a listing say at once may differ while another machine makes the store; so often it is looked again.
 _BEING_MADE = (0.05, 0.1, 0.2, 0.4)
-#: A sentinel that a mount refuses without saying why, as where two machines write it at once, is written again so much later.
-_REFUSED = (0.1, 0.3)
-#: A test file that another machine clears away, because it makes the store too, is written again so often.
-_PROBES = 4
-
-
-class _Differs(StoreUnreadable):
-    """What was written reads back different: a broken place, or another machine that clears it away."""
 
 
 class _Contradiction(StoreUnreadable):
@@ -74,10 +62,10 @@ class StoreFolder:
         self._sleep = sleep
         self._expected_id = expected_id
         self._new_id = new_id
-        self._manifests: dict[str, Manifest] = {}
+        self._manifests = Manifests(backend)
+        self._sentinel = Sentinel(backend, sleep)
         self._twins: list[str] | None = None
         self._listed: dict[str, tuple[Entry, ...]] = {}
-        self._sentinel_seen = False
         self._told_none = False
 
     def look(self, *, tell: bool = True) -> View:
@@ -104,7 +92,7 @@ class StoreFolder:
         self.backend.check()
         problem: str | None = None
         try:
-            store_id = self._read_sentinel()
+            store_id = self._sentinel.read()
         except StoreNotFound:
             problem = f"{SENTINEL} is missing"
         except Corrupt as error:
@@ -169,15 +157,15 @@ class StoreFolder:
         """Make the store that a backup needs: on the first day a new one, else mend a lost sentinel. Says so."""
         if view.presence is Presence.STORE:
             if view.sentinel_problem is not None and view.store_id is not None:
-                store_id = self._write_sentinel(view.store_id)
+                store_id = self._sentinel.write(view.store_id)
                 log.warning("%s: %s; written again from the manifests", self.backend.location, view.sentinel_problem)
                 return replace(view, store_id=store_id)
             return view
         self.backend.check()
-        self._probe()
+        try_out(self.backend, self._new_id)
         self.backend.check()
         mine = self._new_id(16)
-        store_id = self._write_sentinel(mine)
+        store_id = self._sentinel.write(mine)
         if store_id != mine:
             log.warning(
                 "%s: another machine made this store at the same moment; this one goes on in it (store_id: %s)",
@@ -197,22 +185,17 @@ class StoreFolder:
         """
         self.backend.check()
         try:
-            self._read_sentinel()
+            self._sentinel.read()
         except Corrupt:
             return
         except StoreNotFound as error:
-            gone = self._sentinel_seen or not self.exists("")
+            gone = self._sentinel.seen or not self.exists("")
             if gone or not any(e.name == self.backend.name for e in self.backend.siblings()):
                 raise StoreUnreachable(
                     errno.ENOTCONN,
                     f"{SENTINEL} was here, and now the drive says that there is none: the mount is dead, or somebody removed it",
                     self.backend.location,
                 ) from error
-
-    def _read_sentinel(self) -> str:
-        found = parse_sentinel(self._read_all(SENTINEL, MAX_SENTINEL_BYTES), SENTINEL)
-        self._sentinel_seen = True
-        return found
 
     def list_once(self, folder: str) -> tuple[Entry, ...]:
         """What is listed in a folder, nothing where there is none. One listing for each look at the store, so not for absence."""
@@ -346,84 +329,6 @@ class StoreFolder:
                 found.append(name)
         return tuple(found), tuple(strays)
 
-    def _probe(self) -> None:
-        """Prove that this place takes, gives back, lists and removes a file before a store is made in it.
-
-        Another machine that makes the store too clears away the test files that it sees, this one's among them.
-        """
-        for left in reversed(range(_PROBES)):
-            probe = f"{names.PROBE_PREFIX}{self._new_id(4)}.tmp"
-            try:
-                self._try_out(probe)
-            except StoreFull:
-                self.backend.remove(probe)
-                raise
-            except StoreNotFound as error:
-                if not left:
-                    why = "a test file vanished after it was written"
-                    raise StoreUnreachable(errno.ENOENT, why, self.backend.location) from error
-            except _Differs as error:
-                if not left:
-                    raise StoreUnreadable(error.errno, error.strerror, self.backend.location) from error
-            else:
-                return
-
-    def _try_out(self, probe: str) -> None:
-        content = probe.encode()
-        self.backend.create(probe, lambda: (content,))
-        if self._read_all(probe, len(content) + 1) != content:
-            raise _Differs(errno.EIO, "a test file reads back different from what was written", self.backend.location)
-        for entry in self.backend.list(""):
-            if entry.name.startswith(names.PROBE_PREFIX):
-                self.backend.remove(entry.name)
-
-    def _write_sentinel(self, store_id: str) -> str:
-        """Write the one file whose content is known in advance; a torn one is emptied and removed first.
-
-        Gives the identity that counts: what lies there in the end, which another machine may have written.
-        """
-        content = sentinel_bytes(store_id)
-        for wait in (*_REFUSED, None):
-            try:
-                self.backend.create(SENTINEL, lambda: (content,))
-                self.backend.flush()
-                return self._read_sentinel()
-            except (StoreFull, StoreUnreachable):
-                raise
-            except StoreExists:
-                found = self._sentinel_of_another()
-                if found is not None:
-                    return found
-                self.backend.remove(SENTINEL)
-            except (StoreNotFound, Corrupt):  # another machine took it for torn, and writes its own
-                if wait is None:
-                    raise
-            except StoreError as error:
-                # Some mounts have no better word where two make one file at once (sshfs: EPERM, rclone: EIO).
-                with contextlib.suppress(StoreError):
-                    found = self._sentinel_of_another()
-                    if found is not None:
-                        return found
-                if wait is None:
-                    raise
-                log.debug("writing %s again (%s)", SENTINEL, error)
-                self._sleep(wait * (1 + secrets.randbelow(100) / 100))  # two that meet again would refuse each other again
-        self.backend.create(SENTINEL, lambda: (content,))
-        self.backend.flush()
-        return self._read_sentinel()
-
-    def _sentinel_of_another(self) -> str | None:
-        """The identity in a sentinel that is there already; None where it is torn, and stays so."""
-        for wait in (*_BEING_WRITTEN, None):
-            try:
-                return self._read_sentinel()
-            except StoreNotFound:
-                return None
-            except Corrupt:
-                if wait is not None:
-                    self._sleep(wait)
-        return None
-
     def manifest(self, name: ManifestName) -> Manifest:
         """Read and check one manifest; what was read once is remembered, because it never changes.
 
@@ -431,20 +336,4 @@ class StoreFolder:
             Corrupt: it was read to its end and does not verify.
             StoreNotFound, StoreUnreadable: as they say.
         """
-        if name.path not in self._manifests:
-            try:
-                manifest = parse(self._read_all(name.path, MAX_MANIFEST_BYTES), name)
-            except NewerFormat:
-                raise
-            except Corrupt:  # a network mount may hand out one short read, so it is read once more before it counts
-                manifest = parse(self._read_all(name.path, MAX_MANIFEST_BYTES), name)
-            self._manifests[name.path] = manifest
-        return self._manifests[name.path]
-
-    def _read_all(self, path: str, limit: int) -> bytes:
-        data = bytearray()
-        for chunk in self.backend.read(path):
-            data += chunk
-            if len(data) > limit:
-                raise Corrupt(f"{printable(path)}: larger than {limit} bytes, so it is not one of ours")
-        return bytes(data)
+        return self._manifests.read(name)

@@ -18,7 +18,7 @@ from holdfast.store.backends.backend import CHUNK_BYTES
 from holdfast.store.format.entries import FileRecord, Piece
 from holdfast.store.format.keys import printable
 from holdfast.store.format.manifest import Manifest, Tar
-from holdfast.store.format.sparse import unpack
+from holdfast.store.format.sparse_reading import unpack
 from holdfast.store.format.tars import read_members
 from holdfast.store.store import Store
 from holdfast.store.transfer.progress import Progress, Silent

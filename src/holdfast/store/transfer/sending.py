@@ -16,18 +16,20 @@ from holdfast.errors import LocalError, StoreError, StoreExists, StoreUnreadable
 from holdfast.platform import BINARY
 from holdfast.store.backends.backend import CHUNK_BYTES
 from holdfast.store.backends.backoff import can_pass
-from holdfast.store.copies.capture import read_small
+from holdfast.store.copies.inspecting import read_small
 from holdfast.store.copies.snapshot import Snapshot, Staged
-from holdfast.store.copies.taking import spooled
-from holdfast.store.deciding.planning import Content
+from holdfast.store.copies.spools import spooled
+from holdfast.store.deciding.content import Content
 from holdfast.store.format.entries import FileRecord, Sparse
+from holdfast.store.format.holes import survey
 from holdfast.store.format.keys import printable
 from holdfast.store.format.manifest import Tar, local_name
 from holdfast.store.format.names import TAR_STEM, CommitId, payload_folder, payload_names
-from holdfast.store.format.sparse import archive, survey
+from holdfast.store.format.sparse import archive
 from holdfast.store.format.tars import TarWriter
+from holdfast.store.local.disk import local_errors, lstat_or_none
 from holdfast.store.local.records import Signature
-from holdfast.store.local.workspace import Workspace, local_errors, lstat_or_none
+from holdfast.store.local.workspace import Workspace
 from holdfast.store.store import Store
 from holdfast.store.transfer.fetch import fetch_tar_members
 from holdfast.store.transfer.progress import Progress

@@ -15,7 +15,7 @@ import pytest
 from holdfast.errors import NotBackedUp, StoreUnreachable
 from holdfast.session.keeper import Keeper
 from holdfast.store.reporting.outcomes import Outcome
-from tests.session.background import Background, until
+from tests.session.background.machine import Background, until
 from tests.support import Rig
 
 BAD = {name: name.encode() * 1_100_000 for name in ("a", "b", "c")}

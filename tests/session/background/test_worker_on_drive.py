@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.errors import NotBackedUp
 from holdfast.session.background.worker import Worker
-from holdfast.session.backups import Backups
+from holdfast.session.commits import Commits
 from holdfast.session.config import Config
 from holdfast.session.keeper import Keeper
 from holdfast.simulator import Death, SimulatedDrive, Trouble
@@ -19,7 +19,7 @@ from holdfast.store.local.workspace import Workspace
 from holdfast.store.reporting.outcomes import Outcome
 from holdfast.store.store import Store
 from tests.drive import keeper_on
-from tests.session.background import until
+from tests.session.background.machine import until
 from tests.support import read_tree
 
 BAD = {"a": b"a" * 1_100_000, "b": b"b" * 1_100_000}
@@ -36,9 +36,9 @@ def in_the_background(drive: SimulatedDrive, root: Path) -> Keeper:
     config = Config(root, "outputs", "proj", drive.mountpoint, timeout=60)
     backend = Bounded(DriveBackend(drive.my_drive, "proj", mount_point=drive.mountpoint), 30)
     keeper = Keeper(config, Store(backend, parallel=2), Workspace(root, lock_seconds=30), background=True)
-    backups = keeper._backups
-    assert isinstance(backups, Backups)
-    keeper.worker = Worker(backups, retry=(0.05,), ask=0.5)
+    commits = keeper.commits
+    assert isinstance(commits, Commits)
+    keeper.worker = Worker(commits, retry=(0.05,), ask=0.5)
     return keeper
 
 

@@ -1,4 +1,4 @@
-"""In what order the processes of a workspace looked at what is here. Pure.
+"""Which process of a workspace looked last at what is here, so that its copy counts. Pure.
 
 Each takes its copy when it is told to and sends it when it can, so copies may come to be committed in another order than they were
 taken in. What was looked at later counts: of an older copy only that is committed which nobody has looked at since.

@@ -1,4 +1,4 @@
-"""What a session does to the store: commit, confirm, prune. One thing at a time, under the workspace's lock."""
+"""The commits of a session: commit, confirm, prune. One thing at a time, under the workspace's lock."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ from holdfast.store.deciding.coverage import cover
 from holdfast.store.deciding.requests import Request, group
 from holdfast.store.format.keys import Key
 from holdfast.store.format.manifest import Manifest
-from holdfast.store.local.workspace import Workspace, is_folder, lstat_or_none
+from holdfast.store.local.disk import is_folder, lstat_or_none
+from holdfast.store.local.workspace import Workspace
 from holdfast.store.looking.attached import Attached, confirm
 from holdfast.store.looking.known import DirectoryTest, artifacts
 from holdfast.store.looking.marks import mark_safe
+from holdfast.store.looking.same_store import look
 from holdfast.store.looking.view import View
+from holdfast.store.reporting.one_line import describe
 from holdfast.store.reporting.outcomes import BackedUp
-from holdfast.store.restore import describe, look
 from holdfast.store.store import Store
 from holdfast.store.transfer.progress import Progress, Silent
 
@@ -36,8 +38,8 @@ _ASK_EVERY_SECONDS = 1.0
 _FIRST_LOOK_SECONDS = 5.0
 
 
-class Backups:
-    """Backups of one workspace in one store.
+class Commits:
+    """What a session commits of one workspace to one store, and what it knows of that.
 
     Args:
         store: Where to.
@@ -76,7 +78,7 @@ class Backups:
         """What a disconnect would cost of an artifact now, from memory."""
         return self._ledger.at_stake(key, {} if self._attached is None else self._attached.own)
 
-    def goes_on_from(self, before: Backups) -> None:
+    def goes_on_from(self, before: Commits) -> None:
         """Take over what was at stake with another, over a mount that this one replaces."""
         self._ledger = before._ledger.over_another_mount({} if before._attached is None else before._attached.own)
 

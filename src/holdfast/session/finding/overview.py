@@ -10,8 +10,9 @@ from pathlib import Path
 from holdfast.store.format.keys import Key
 from holdfast.store.format.manifest import Kind, Manifest
 from holdfast.store.format.names import ManifestName
+from holdfast.store.local.disk import is_folder, local_errors, lstat_or_none
 from holdfast.store.local.records import Record
-from holdfast.store.local.workspace import Workspace, is_folder, local_errors, lstat_or_none
+from holdfast.store.local.workspace import Workspace
 from holdfast.store.looking.known import artifacts
 from holdfast.store.looking.view import Presence, View
 from holdfast.store.store import Store

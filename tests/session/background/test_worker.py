@@ -19,7 +19,7 @@ import pytest
 from holdfast.errors import NotBackedUp, StoreFull, StoreUnreachable
 from holdfast.session.keeper import Keeper
 from holdfast.store.reporting.outcomes import Outcome
-from tests.session.background import Background
+from tests.session.background.machine import Background
 from tests.support import PROJECT, Machine, Rig, make_database, read_tree, rows_in
 
 
@@ -238,8 +238,8 @@ def test_a_defect_in_the_worker_does_not_end_it(
     background: Background, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     machine, keeper = background.machine, background.keeper
-    assert keeper._backups is not None
-    asked, failed = keeper._backups.awaited, threading.Event()
+    assert keeper.commits is not None
+    asked, failed = keeper.commits.awaited, threading.Event()
 
     def awaited() -> list[str]:
         if not failed.is_set():
@@ -247,7 +247,7 @@ def test_a_defect_in_the_worker_does_not_end_it(
             raise RuntimeError("a defect of ours")
         return asked()
 
-    monkeypatch.setattr(keeper._backups, "awaited", awaited)
+    monkeypatch.setattr(keeper.commits, "awaited", awaited)
     for content in ("a", "b"):
         machine.write("outputs/a", content)
         keeper.backup("outputs/a")

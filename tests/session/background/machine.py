@@ -110,7 +110,7 @@ class Background:
         store = Store(backend, parallel=2, machine=self.machine.root.name)
         keeper = Keeper(config, store, Workspace(self.machine.root, lock_seconds=30), background=True)
         assert keeper.worker is not None
-        keeper.worker = Worker(keeper._backups, retry=retry, ask=0.05)  # type: ignore[arg-type]
+        keeper.worker = Worker(keeper.commits, retry=retry, ask=0.05)  # type: ignore[arg-type]
         return keeper
 
     def hold(self) -> None:

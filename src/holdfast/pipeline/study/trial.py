@@ -1,0 +1,179 @@
+"""One trial of a study: gone on with from its last checkpoint, and told exactly once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from holdfast.errors import StageFailed
+from holdfast.flow.failing import in_words
+from holdfast.flow.stage import Stopped
+from holdfast.integrations.watching import Copies, Diverged, Watcher
+from holdfast.pipeline.failing import breaks_the_device, is_of_the_trial, is_out_of_memory
+from holdfast.pipeline.layout import METRICS, trial_folder
+from holdfast.pipeline.settings import changed
+from holdfast.pipeline.study.search import suggest
+from holdfast.pipeline.study.sweep import Sweep
+from holdfast.pipeline.training.device import describe_device
+from holdfast.pipeline.training.evaluation import evaluate
+from holdfast.pipeline.training.train import train
+from holdfast.session.files import write_json
+
+if TYPE_CHECKING:
+    import optuna
+
+log = logging.getLogger(__name__)
+
+
+class SmallerDevice(StageFailed):
+    """A trial that began on a larger device ran out of memory here. It stays, and goes on on a larger one."""
+
+
+def run_trial(sweep: Sweep, study: optuna.Study, trial: optuna.Trial, finished: int, begun: Mapping[str, Sequence[Any]]) -> str:
+    """One trial, from its last checkpoint on: told to the study exactly once. Gives what left the device of no use, if anything."""
+    import optuna
+    from optuna.trial import TrialState
+
+    folder = sweep.folder / trial_folder(trial.number)
+    device = describe_device(sweep.device)
+    began = trial.user_attrs.get("device")
+    if began is None:
+        trial.set_user_attr("device", device)
+        began = device
+    watcher = TrialWatcher(sweep, trial, finished)
+    try:
+        parameters = suggest(trial, sweep.hpo.search_space, begun)
+        job = sweep.job(changed(sweep.training, parameters), folder)
+        trained = train(job, watcher, sweep.clock)
+        scores = evaluate(trained.folder, sweep.data.validation, sweep.device)
+        value = scores["micro" if sweep.hpo.objective.endswith("micro") else "macro"][sweep.hpo.objective.rpartition("_")[0]]
+        trial.set_user_attr("parameters", trained.parameters)
+        trial.set_user_attr("best_step", trained.best_step)
+        write_json(
+            folder / METRICS, {"trial": trial.number, "steps": trained.steps, "best_step": trained.best_step, "validation": scores}
+        )
+        watcher.count_time()
+        study.tell(trial, value)
+    except optuna.TrialPruned:
+        watcher.count_time()
+        study.tell(trial, state=TrialState.PRUNED)
+    except Diverged as error:
+        _fail(study, trial, watcher, str(error))
+    except Exception as error:
+        if not is_of_the_trial(error):
+            raise
+        text = in_words(error)
+        if not is_out_of_memory(error):
+            trial.set_user_attr("raised", type(error).__name__)
+            _fail(study, trial, watcher, text)
+            log.debug("trial %d failed", trial.number, exc_info=True)
+            return text if breaks_the_device(error) else ""
+        if device["type"] == began["type"] and device["memory"] < began["memory"]:
+            raise SmallerDevice(
+                f"trial {trial.number} began on {began['name']} with {began['memory'] >> 20} MiB and ran out of memory on "
+                f"{device['name']} with {device['memory'] >> 20} MiB; it stays as it is, and goes on where the device is as large"
+            ) from error
+        _fail(study, trial, watcher, f"out of memory on {device['name']} ({device['memory'] >> 20} MiB)")
+    return ""
+
+
+def _fail(study: optuna.Study, trial: optuna.Trial, watcher: TrialWatcher, reason: str) -> None:
+    """This trial alone has failed; the study goes on."""
+    from optuna.trial import TrialState
+
+    watcher.count_time()
+    trial.set_user_attr("failed", reason)
+    study.tell(trial, state=TrialState.FAIL)
+    log.warning("trial %d failed: %s", trial.number, reason)
+
+
+class Telling(Watcher):
+    """Says what a person should know of a trial's training, and has the study's copies of its checkpoints."""
+
+    def __init__(self, sweep: Sweep, number: int) -> None:
+        self._sweep = sweep
+        self._number = number
+
+    @property
+    def copies(self) -> Copies:
+        """Those of the study."""
+        return self._sweep.copies
+
+    def told(self, line: str) -> None:
+        """Say it in a line that stays."""
+        self._sweep.narration.warn(f"{self._sweep.backbone}: trial {self._number}: {line}")
+
+
+class TrialWatcher(Telling):
+    """Reports a trial's epochs to the study, and hands its checkpoints to the backup.
+
+    Args:
+        sweep: The study that it belongs to.
+        trial: The trial.
+        finished: Trials that are finished before it.
+    """
+
+    def __init__(self, sweep: Sweep, trial: optuna.Trial, finished: int) -> None:
+        super().__init__(sweep, trial.number)
+        self._trial = trial
+        self._finished = finished
+        self._since = sweep.clock()
+        self._reported = set(trial.storage.get_trial(trial._trial_id).intermediate_values)
+        self._note = ""
+
+    def stepped(self, step: int, total: int) -> None:
+        """Move the bar."""
+        what = f"{self._sweep.backbone}: trial {self._trial.number} ({self._finished + 1} of {self._sweep.hpo.trials})"
+        self._sweep.narration.work(what, step, total, "; ".join(filter(None, (self._note, self._at_stake(total)))))
+
+    def _at_stake(self, total: int) -> str:
+        """The study's progress is the number of finished trials, and the share of the one that runs."""
+        stake = self._sweep.at_stake()
+        if stake is None:
+            return ""
+        finished, share = divmod(stake.progress or 0.0, 1.0)
+        if finished < self._finished:
+            return stake.words(f"from trial {finished:.0f}" if finished else "from the first trial")
+        return stake.words(f"from step {share * total:.0f}" if share else "from its beginning")
+
+    def scored(self, epoch: int, scores: Mapping[str, float]) -> None:
+        """Report an epoch, once; raise where the pruner ends the trial."""
+        import optuna
+
+        value = scores[self._sweep.hpo.objective]
+        self._note = f"{self._sweep.hpo.objective} {value:.3f}"
+        if epoch not in self._reported:
+            self._trial.report(value, epoch)
+            self._reported.add(epoch)
+        from holdfast.integrations import pruner
+
+        pruned = self._trial.user_attrs.get("pruned")
+        if pruned is not None and pruned["epoch"] == epoch:  # it was killed after the answer
+            notes = pruned["notes"]
+        else:
+            answer, notes = pruner.should_prune(self._trial)
+            pruned = {"epoch": epoch, "notes": notes} if answer else None
+            if pruned is not None:
+                self._trial.set_user_attr("pruned", pruned)
+        pruner.note(self._trial, notes)
+        if pruned is not None:
+            raise optuna.TrialPruned
+
+    def saved(self, step: int, total: int) -> None:
+        """Keep study and checkpoint together; stop here where the time is over."""
+        self.count_time()
+        self._sweep.keep(self._sweep.folder, self._finished + min(step / total, 0.999))
+        if self._sweep.time_is_over():
+            raise Stopped
+
+    def wants_to_stop(self) -> bool:
+        """Once the time is over."""
+        return self._sweep.time_is_over()
+
+    def count_time(self) -> None:
+        """Add the time since the last count to the trial's: a study's time limit counts work, not interruptions."""
+        now = self._sweep.clock()
+        known = self._trial.storage.get_trial(self._trial._trial_id).user_attrs.get("seconds", 0.0)
+        self._trial.storage.set_trial_user_attr(self._trial._trial_id, "seconds", float(known) + now - self._since)
+        self._since = now

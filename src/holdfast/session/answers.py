@@ -1,0 +1,101 @@
+"""What the keeper is asked: what there is here and in the store. Nothing is fetched, and nothing here is changed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+from holdfast.errors import StoreError
+from holdfast.session.finding import held, history, status
+from holdfast.session.finding.held import Held
+from holdfast.session.finding.history import HistoryEntry
+from holdfast.session.finding.overview import overview
+from holdfast.session.project import Project
+from holdfast.session.seeing.sight import Where
+from holdfast.session.seeing.status import Status
+from holdfast.session.seeing.welcome import Welcome
+from holdfast.store.backends.backend import Space
+from holdfast.store.backends.mounts import kind_of
+from holdfast.store.copies.inspecting import hash_content
+from holdfast.store.deciding.coverage import cover
+from holdfast.store.local.disk import is_file, lstat_or_none
+from holdfast.store.local.records import Signature
+from holdfast.store.looking.known import DirectoryTest, artifacts
+from holdfast.store.looking.same_store import look
+
+log = logging.getLogger(__name__)
+
+
+def held_of(project: Project, paths: Sequence[str | PurePath]) -> list[Held]:
+    """See `Keeper.held`."""
+    keys = [project.workspace.key(p) for p in paths]
+    if project.store is None:
+        return [Held(k) for k in keys]
+    view = look(project.store, project.workspace)
+    return [held.held(project.store, view, project.workspace, k) for k in keys]
+
+
+def identity(project: Project, path: str | PurePath) -> str | None:
+    """See `Keeper.identity`."""
+    key = project.workspace.key(path)
+    place = project.workspace.local(key)
+    found = lstat_or_none(place)
+    if not is_file(found) or found is None:
+        return None
+    for owner in (key, *key.parents()):
+        known = project.workspace.record(owner).here.get(owner.relative(key))
+        if known is not None and known.trusted and known.signature == Signature.of(found):
+            return known.blake3
+    return project.workspace.read(hash_content, str(place), size=found.st_size)
+
+
+def history_of(project: Project, path: str | PurePath) -> list[HistoryEntry]:
+    """See `Keeper.history`."""
+    store = project.need_store("history")
+    key = project.workspace.key(path)
+    view = look(store, project.workspace)
+    coverage = cover(key, artifacts(store, view, project.workspace), DirectoryTest(store, view, project.workspace))
+    keys = [coverage.own.artifact] if coverage.own else list(coverage.inner)
+    return [entry for k in keys for entry in history.history(store, view, project.workspace, k)]
+
+
+def status_of(project: Project) -> Status:
+    """See `Keeper.status`."""
+    waiting = [] if project.worker is None else project.worker.snapshots()  # first: what is sent meanwhile is remembered by then
+    view = None if project.store is None else look(project.store, project.workspace)
+    found = status.status(project.store, view, project.workspace, waiting=waiting)
+    told = "" if project.store is None else kind_of(Path(project.store.backend.location)).told
+    return Status(tuple(found), **_where(project), space=_space(project), time=time.time(), queue=project.queue, told=told)
+
+
+def welcome(project: Project) -> Welcome:
+    """See `Keeper.welcome`."""
+    try:
+        view = None if project.store is None else look(project.store, project.workspace, only_shown=True)
+        found, space = overview(project.store, view, project.workspace), _space(project)
+    except StoreError as error:
+        return unseen(project, error.strerror or str(error))
+    return Welcome(found, **_where(project), space=space)
+
+
+def unseen(project: Project, problem: str) -> Welcome:
+    """See `Keeper.unseen`."""
+    return Welcome(None, **_where(project), problem=problem)
+
+
+def _where(project: Project) -> Where:
+    place = None if project.store is None else project.store.backend.location
+    on_drive = place is not None and Path(place).is_relative_to(project.config.mount_point)
+    return {"root": str(project.root), "environment": project.environment.value, "place": place, "on_drive": on_drive}
+
+
+def _space(project: Project) -> Space | None:
+    if project.store is None:
+        return None
+    try:
+        return project.store.backend.space()
+    except StoreError as error:  # that it is not known is no reason not to show the rest
+        log.debug("the room in the store is not known (%s)", error)
+        return None

@@ -1,0 +1,52 @@
+"""A commit that a kill interrupted between its intent and its base: finished, or void."""
+
+from __future__ import annotations
+
+import logging
+
+from holdfast.store.format.entries import FileRecord
+from holdfast.store.format.keys import Key
+from holdfast.store.format.names import CommitId
+from holdfast.store.local.records import Here, Record, Signature
+from holdfast.store.local.workspace import Workspace
+from holdfast.store.looking.view import State, View
+from holdfast.store.store import Store
+
+log = logging.getLogger(__name__)
+
+#: So many failed commits in a row are remembered for what may still come of them.
+_VOIDED = 3
+
+
+def settle_intent(store: Store, workspace: Workspace, key: Key, view: View) -> tuple[Record, tuple[CommitId, ...]]:
+    """Settle a commit that a kill interrupted: done if its manifest verifies, void if not.
+
+    Gives what is remembered then, and the commits that are void. A write that hung may still come through, so
+    the next commit goes above them and counts them among its ancestors: they are no forks of it.
+    """
+    record = workspace.record_in(key, view)
+    intent = workspace.intent(key)
+    if intent is None:
+        return record, ()
+    voided = (intent.commit, *intent.voided)[:_VOIDED]
+    for name in view.of(key):
+        if name.commit == intent.commit and name.file == intent.manifest_name:
+            generation = store.examine(name)
+            if generation.manifest is not None and generation.state is State.WHOLE:
+                manifest = generation.manifest
+                # Trusted is what was remembered with the same signature; the rest is hashed again when it is next used.
+                here = {p: h for p, h in record.here.items() if p in manifest.files}
+                for path in intent.here.keys() & manifest.files.keys():
+                    here[path] = _rebased(here.get(path), intent.here[path], manifest.files[path])
+                looked = intent.looked or record.looked
+                damaged, stamps = record.damaged, intent.stamps or record.stamps
+                record = Record(manifest, here, record.copied, damaged=damaged, looked=looked, links=intent.links, stamps=stamps)
+                workspace.save(key, record)
+                log.info("%s: the interrupted backup %s had been finished", key, intent.commit)
+                voided = ()
+    return record, voided
+
+
+def _rebased(known: Here | None, signature: Signature, record: FileRecord) -> Here:
+    trusted = known is not None and known.trusted and known.signature == signature and known.blake3 == record.blake3
+    return Here(record.blake3, signature, trusted)
