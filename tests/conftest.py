@@ -19,6 +19,29 @@ if TYPE_CHECKING:
 # Tests run side by side: torch with as many threads as cores would only wait for itself. Read when torch is first imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+#: What takes longest, longest first: begun first, so that no worker is left with one of them when the others are done.
+LONG = (
+    "tests/faults/test_kill_sweep.py",
+    "tests/notebook/test_killed.py",
+    "tests/properties",
+    "tests/store/test_cost.py",
+    "tests/store/test_cost_on_drive.py",
+    "tests/notebook",
+    "tests/pipeline/test_resume.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, all others as they are."""
+    items.sort(key=lambda item: next((n for n, place in enumerate(LONG) if item.nodeid.startswith(place)), len(LONG)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """With `-n auto` three workers for two cores: a third of what a worker does is waiting, for disk, mounts and processes."""
+    cores = len(os.sched_getaffinity(0))
+    return int(os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS", cores + (cores + 1) // 2))
+
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Rig:

@@ -11,12 +11,12 @@ from tests.faults.bench import Tool
 from tests.faults.strace import StraceError
 from tests.faults.sweep import Sweep, run
 
-SAMPLE = 220
-LEAST_SAMPLED = 200
+SAMPLE = 120
+LEAST_SAMPLED = 108
 LEAST_IN_ALL = 2000
 
-SAMPLE_ON_DRIVE = 100
-LEAST_SAMPLED_ON_DRIVE = 90
+SAMPLE_ON_DRIVE = 60
+LEAST_SAMPLED_ON_DRIVE = 54
 LEAST_IN_ALL_ON_DRIVE = 500
 
 

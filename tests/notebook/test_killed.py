@@ -64,7 +64,6 @@ STORY = (
     "while payload is sent",
     "between Optuna's tell and the commit",
     "while a study is restored",
-    "in a later trial",
     "while a benchmark is written",
     "during the selection",
     "in the final training",

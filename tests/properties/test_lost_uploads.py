@@ -16,7 +16,6 @@ from holdfast.store.reporting.outcomes import Outcome
 from tests.support import PROJECT, Machine, Picture, Rig, furnish, make_database, picture, read_tree
 
 ARTIFACT = "outputs/study"
-MIXTURES = 1000
 
 
 @dataclass(frozen=True)
@@ -85,15 +84,16 @@ def put(place: Path, content: bytes) -> None:
     place.write_bytes(content)
 
 
+@pytest.mark.parametrize("mixtures", [200, pytest.param(500, marks=pytest.mark.torture)])
 @pytest.mark.parametrize("one_session", [True, False], ids=["one session", "a session each"])
 def test_after_any_lost_upload_a_fresh_machine_gets_a_committed_generation_never_an_older_one(
-    rig: Rig, one_session: bool, seeded: Callable[[int], random.Random]
+    rig: Rig, one_session: bool, mixtures: int, seeded: Callable[[int], random.Random]
 ) -> None:
     steps = record(rig, one_session=one_session)
     assert any(s.removes for s in steps), "a prune must be among the steps"
     rng = seeded(20261123)
     outcomes = {Outcome.RESTORED: 0, Outcome.ABSENT: 0, Outcome.FAILED: 0}
-    for number in range(MIXTURES // 2):
+    for number in range(mixtures):
         index = rng.randrange(len(steps))
         step = steps[index]
         place = rig.folder / f"mixture-{number}"
@@ -115,4 +115,4 @@ def test_after_any_lost_upload_a_fresh_machine_gets_a_committed_generation_never
             assert _seen(again) == _seen(fresh)
         shutil.rmtree(place)
     print(outcomes)
-    assert outcomes[Outcome.RESTORED] > MIXTURES // 3
+    assert outcomes[Outcome.RESTORED] > mixtures * 2 // 3

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from holdfast.store.backends.wrappers import Counting
 from holdfast.store.format.keys import Key
 from holdfast.store.format.names import mark
@@ -99,21 +101,22 @@ def test_five_thousand_small_files_travel_in_a_handful_of_operations(rig: Rig) -
     assert fresh.tree("outputs/d") == machine.tree("outputs/d")
 
 
-def test_a_thousand_one_trial_commits_keep_every_count_flat(rig: Rig) -> None:
+@pytest.mark.parametrize("trials", [250, pytest.param(1000, marks=pytest.mark.torture)])
+def test_however_many_one_trial_commits_keep_every_count_flat(rig: Rig, trials: int) -> None:
     machine, counting = prepared(rig)
     study = machine.outputs / "study"
     make_database(study / "study.db", rows=0)
     assert machine.keep.backup("outputs/study")
     counted(counting)
     costs: list[Counter[str]] = []
-    for trial in range(1000):
+    for trial in range(trials):
         make_database(study / "study.db", rows=trial + 1)
         for name in ("metrics.json", "params.json", "state.json"):
             machine.write(f"outputs/study/trial_{trial:04}/{name}", f'{{"trial": {trial}, "name": "{name}"}}')
         done = machine.keep.backup("outputs/study/study.db", f"outputs/study/trial_{trial:04}", progress=trial + 1)
         assert done
         costs.append(counted(counting))
-    early, late = costs[10:200], costs[800:]
+    early, late = costs[10 : trials // 5], costs[trials * 4 // 5 :]
     for operation in ("create", "read", "list", "stat", "remove"):
         assert max(c[operation] for c in late) <= max(c[operation] for c in early), operation
     assert max(c["create"] for c in costs) <= 3
@@ -124,5 +127,5 @@ def test_a_thousand_one_trial_commits_keep_every_count_flat(rig: Rig) -> None:
     assert fresh.keep.ensure("outputs/study").outcome is Outcome.RESTORED
     counts = counted(counting)
     assert counts["read"] <= 14
-    assert rows_in(fresh.outputs / "study/study.db") == 1000
-    assert len(fresh.tree("outputs/study")) == 3001
+    assert rows_in(fresh.outputs / "study/study.db") == trials
+    assert len(fresh.tree("outputs/study")) == 3 * trials + 1

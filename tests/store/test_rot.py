@@ -203,15 +203,16 @@ def test_a_lost_or_torn_sentinel_is_named_and_mended_by_the_next_backup(two: Mac
         assert not two.keeper().verify()
 
 
-def test_a_thousand_clean_runs_raise_no_alarm(
-    rig: Rig, seeded: Callable[[int], random.Random], caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("runs", [250, pytest.param(1000, marks=pytest.mark.torture)])
+def test_many_clean_runs_raise_no_alarm(
+    rig: Rig, runs: int, seeded: Callable[[int], random.Random], caplog: pytest.LogCaptureFixture
 ) -> None:
     rng = seeded(9)
     machine = rig.machine()
     make_database(machine.outputs / "d/study.db", 1)
     assert machine.keep.backup("outputs/d")
     caplog.clear()
-    for run in range(1000):
+    for run in range(runs):
         if rng.random() < 0.3:
             machine.write(f"outputs/d/{rng.randrange(5)}", rng.randbytes(rng.choice((10, 2000, 1_100_000))))
         elif rng.random() < 0.1:

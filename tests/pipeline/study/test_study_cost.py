@@ -10,7 +10,7 @@ from tests.pipeline import cheap
 from tests.pipeline.project import Lines
 from tests.support import Rig
 
-TRIALS, WINDOW = 160, 40
+TRIALS, WINDOW = 100, 20
 
 
 class Ends(Lines):
