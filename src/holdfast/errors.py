@@ -108,6 +108,10 @@ class StageFailed(HoldfastError, RuntimeError):
     """A step of the pipeline could not make what it should have made. What was made before it stays."""
 
 
+class WrongOrder(StageFailed):
+    """A training that goes on draws other batches than it did before it was cut off. It was stopped before it learnt from one."""
+
+
 class CommandFailed(HoldfastError, RuntimeError):
     """A command that was to be rehearsed failed by itself, or gets no further after a kill. Its text has the end of its output."""
 

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from holdfast.session.files import file_identity, write_json
 
@@ -42,6 +43,9 @@ class SavedCheckpoint:
         total: Optimizer steps that the training will have, 0 where it is not known.
         epochs: Passes over the data that are done and that there will be, where it is known.
         seconds: Of work until it was saved, where it is known.
+        entry: What a library is given to go on with, below the folder; empty for the folder itself.
+        settings: What it was made from, where that was said: model and settings, by name.
+        drawn: What the guard says of the batches before it, and digests of the random states.
     """
 
     folder: Path
@@ -53,6 +57,14 @@ class SavedCheckpoint:
     total: int = 0
     epochs: tuple[float, float] | None = None
     seconds: float | None = None
+    entry: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    drawn: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def place(self) -> Path:
+        """What a library is given to go on with."""
+        return self.folder / self.entry if self.entry else self.folder
 
 
 @dataclass(frozen=True)
@@ -83,15 +95,21 @@ def seal(
     total: int = 0,
     epochs: tuple[float, float] | None = None,
     seconds: float | None = None,
+    entry: str = "",
+    settings: Mapping[str, Any] | None = None,
+    drawn: Mapping[str, Any] | None = None,
 ) -> None:
     """Declare a checkpoint whole. Paths of this machine are taken out of the Trainer's state first. See `SavedCheckpoint`."""
     state = folder / STATE
-    document = json.loads(state.read_text(encoding="utf-8"))
-    document["best_model_checkpoint"] = None  # an absolute path; `best_step` says it for every machine
-    write_json(state, document)
+    if state.exists():
+        document = json.loads(state.read_text(encoding="utf-8"))
+        document["best_model_checkpoint"] = None  # an absolute path; `best_step` says it for every machine
+        write_json(state, document)
     files = {name: {"size": place.stat().st_size, "blake3": file_identity(place)} for name, place in _files(folder).items()}
     marker = {"step": step, "best_step": best_step, "over": over, "made_from": made_from, "files": files}
-    write_json(folder / MARKER, {**marker, "total": total, "epochs": epochs, "seconds": seconds})
+    more = {"total": total, "epochs": epochs, "seconds": seconds}
+    said = {"entry": entry, "settings": dict(settings or {}), "drawn": dict(drawn or {})}
+    write_json(folder / MARKER, {**marker, **more, **{name: value for name, value in said.items() if value}})
 
 
 def sealed(folder: Path) -> SavedCheckpoint | None:
@@ -100,7 +118,9 @@ def sealed(folder: Path) -> SavedCheckpoint | None:
         marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
         files = {name: (int(f["size"]), str(f["blake3"])) for name, f in marker["files"].items()}
         best, epochs, seconds = marker["best_step"], marker.get("epochs"), marker.get("seconds")
-        inside = not any(PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts for name in files)
+        entry = str(marker.get("entry") or "")
+        named = [*files, *([entry] if entry else [])]
+        inside = not any(PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts for name in named)
         found = SavedCheckpoint(
             folder,
             int(marker["step"]),
@@ -111,6 +131,9 @@ def sealed(folder: Path) -> SavedCheckpoint | None:
             int(marker.get("total") or 0),
             None if epochs is None else (float(epochs[0]), float(epochs[1])),
             None if seconds is None else float(seconds),
+            entry,
+            dict(marker.get("settings") or {}),
+            dict(marker.get("drawn") or {}),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
         return None

@@ -13,10 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from holdfast.pipeline.training.scores import OBJECTIVES
-from holdfast.session.numbers import plain_number
+from holdfast.session.numbers import plain_number, seconds_of
 
-_UNITS = {"s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|min|m|h|d)?")
 _SLUG = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 
 #: The encoder that needs no hub: made from the training data (see `holdfast.pipeline.training.tiny`).
@@ -28,10 +26,7 @@ def seconds(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("should be a duration such as 90s, 30min or 8h")  # noqa: TRY004 - pydantic collects ValueError
     if isinstance(value, str):
-        match = _DURATION.fullmatch(value.strip())
-        if match is None:
-            raise ValueError("should be a duration such as 90s, 30min or 8h")
-        return float(match[1]) * _UNITS[match[2] or "s"]
+        return seconds_of(value)
     return value
 
 

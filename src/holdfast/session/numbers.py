@@ -1,12 +1,28 @@
-"""What a caller counts, from any library, as a plain number."""
+"""What a caller counts, from any library, as a plain number; and durations as people write them."""
 
 from __future__ import annotations
 
 import math
 import operator
+import re
 from typing import Any
 
 from holdfast.store.format.manifest import MAX_SIZE
+
+_UNITS = {"s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|min|m|h|d)?")
+
+
+def seconds_of(text: str) -> float:
+    """Seconds of a duration as people write it: `90s`, `5min`, `8h`, `1d`, or a bare number of seconds.
+
+    Raises:
+        ValueError: it is none.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("should be a duration such as 90s, 30min or 8h")
+    return float(match[1]) * _UNITS[match[2] or "s"]
 
 
 def plain_number(value: Any) -> int | float:
