@@ -80,9 +80,9 @@ class Guard:
         expected = self._expected.pop(number, found)
         if expected != found:
             raise WrongOrder(
-                f"{self._what}: batch {number} is not the one that this training had there before it was cut off, so it would go on "
-                "with another order, or with other data; nothing was trained on it. Put back what changed (seed, data, number of "
-                f"workers, version of the library), or begin anew: holdfast drop {self._what}"
+                f"{self._what}: batch {number} is not the one that this training had there before it was cut off, so it would go "
+                "on with another order, or with other data; nothing was trained on it. Put back what changed (seed, data, number "
+                f"of workers, version of the library), or begin anew: holdfast drop {self._what}"
             )
         self._number = number
         self._since.append(found)
