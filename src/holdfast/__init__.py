@@ -14,17 +14,16 @@ from holdfast._version import __version__
 
 if TYPE_CHECKING:
     from holdfast import errors
+    from holdfast.keeper import Keeper, attach
     from holdfast.session.backing_up import Backup
     from holdfast.session.functions import (
         BACKUP_ENABLED,
-        attach,
         backup_to_drive,
         detach,
         ensure_restored_from_drive,
         restore_from_drive,
         restore_if_missing,
     )
-    from holdfast.session.keeper import Keeper
     from holdfast.store.backends.backend import Durability
     from holdfast.store.reporting.outcomes import BackedUp, Outcome, Restored
 
@@ -50,13 +49,18 @@ __all__ = [
 #: simulator, starts sooner.
 _HOMES = {
     **dict.fromkeys(("BackedUp", "Outcome", "Restored"), "holdfast.store.reporting.outcomes"),
+    **dict.fromkeys(("Keeper", "attach"), "holdfast.keeper"),
     "Backup": "holdfast.session.backing_up",
-    "Keeper": "holdfast.session.keeper",
     "Durability": "holdfast.store.backends.backend",
 }
 
+#: What goes into a training of these libraries: `holdfast.hf.Keep` and its like. Each loads its library.
+_LIBRARIES = frozenset({"hf", "lightning", "keras", "optuna"})
+
 
 def __getattr__(name: str) -> Any:
+    if name in _LIBRARIES:
+        return importlib.import_module(f"holdfast.{name}")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "errors":
@@ -67,4 +71,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_LIBRARIES})

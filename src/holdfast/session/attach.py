@@ -44,6 +44,7 @@ def open_keeper(
     before: Keeper | None = None,
     background: bool = False,
     force: bool = False,
+    kind: type[Keeper] = Keeper,
 ) -> Keeper:
     """Open the keeper of a project. On Colab mounts Drive first; elsewhere works locally unless a drive folder is given.
 
@@ -58,6 +59,7 @@ def open_keeper(
         background: Backups are sent in the background.
         force: Write also where another live session works; else this one, which came later, writes nothing there. Both lines are
             kept, as a fork.
+        kind: What is opened: the keeper, or one with more verbs.
 
     Raises:
         ConfigurationError: `config/paths.yaml` cannot be used, outputs lies on the drive, or a drill runs and this is not its copy.
@@ -83,16 +85,16 @@ def open_keeper(
             workspace.forget_unsafe_stores()
     _refuse_outputs_on_drive(workspace, config, folder)
     if folder is None:
-        return Keeper(config, None, workspace, environment, progress or Bar())
-    kind = file_system(folder) or ""
+        return kind(config, None, workspace, environment, progress or Bar())
+    mounted = file_system(folder) or ""
     opening = functools.partial(_open_store, config, folder)
-    keeper = Keeper(
+    keeper = kind(
         config,
         opening(),
         workspace,
         environment,
         progress or Bar(),
-        may_hang=kind.startswith("fuse"),
+        may_hang=mounted.startswith("fuse"),
         opening=opening,
         background=background,
         force=force,

@@ -31,6 +31,7 @@ def attach(
     quiet: bool = False,
     background: bool = True,
     force: bool = False,
+    kind: type[Keeper] = Keeper,
 ) -> Keeper:
     """Open the keeper of a project, and bind the functions of this module to it. A notebook shows what it finds.
 
@@ -43,11 +44,14 @@ def attach(
         background: `keeper.backup` returns once it has a stable copy, and sends it in the background; the end of the process waits
             for what is still to be sent. False sends it before it returns.
         force: As in `open_keeper`.
+        kind: As in `open_keeper`.
 
     Raises:
         ConfigurationError, StoreUnreachable: as in `open_keeper`.
     """
-    keeper = open_keeper(root, drive, mount=mount, progress=progress, before=attached(), background=background, force=force)
+    keeper = open_keeper(
+        root, drive, mount=mount, progress=progress, before=attached(), background=background, force=force, kind=kind
+    )
     _current[:] = [keeper]
     if keeper.worker is not None:
         flush_at_exit(keeper.worker)

@@ -1,0 +1,72 @@
+"""The keeper that `holdfast.attach()` gives: the verbs of the session, and those of whoever trains.
+
+The session knows no library; what trains stands above it, in `integrations`, and is loaded when a verb is first used.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from holdfast.session import functions
+from holdfast.session.keeper import Keeper as SessionKeeper
+from holdfast.store.transfer.progress import Progress
+
+
+class Keeper(SessionKeeper):
+    """Keeps the outputs of one project, and the trainings that make them. `holdfast.attach()` opens it."""
+
+    def checkpoint(self, path: str | PurePath) -> str | None:
+        """The newest whole checkpoint of a training, here or brought back from the store; None where there has been none.
+
+        It is what a library is given to go on: `trainer.train(resume_from_checkpoint=...)` of transformers,
+        `trainer.fit(..., ckpt_path=...)` of Lightning. Newer ones that do not serve are moved aside, and what is done again for
+        it is said before.
+
+        Args:
+            path: The folder that was given to `Keep`.
+
+        Raises:
+            NotRestored: it could not be looked at, or brought back. So nothing is begun anew by mistake.
+            UsageError: the path cannot be kept.
+        """
+        from holdfast.integrations.kept import newest
+
+        found = newest(self, path)
+        return None if found is None else str(found.place)
+
+
+def attach(
+    root: str | PurePath | None = None,
+    drive: str | PurePath | None = None,
+    *,
+    mount: bool = True,
+    progress: Progress | None = None,
+    quiet: bool = False,
+    background: bool = True,
+    force: bool = False,
+) -> Keeper:
+    """Open the keeper of a project. On Colab mounts Drive first; elsewhere works locally unless a drive folder is given.
+
+    A notebook shows what it finds. `backup_to_drive` and its like work with this keeper from now on.
+
+    Args:
+        root: The project folder; default the nearest one at or above here that has `config/paths.yaml`, else here.
+        drive: The folder in which the store folder lies; default `HOLDFAST_DRIVE`, else Drive where it is mounted.
+        mount: On Colab, mount Drive if it is not, and anew where it is dead. Only a notebook cell can.
+        progress: Told about transfers; default a bar for what takes over a second.
+        quiet: Show nothing, in a notebook either. A terminal is never shown anything.
+        background: `keeper.backup` returns once it has a stable copy, and sends it in the background; the end of the process
+            waits for what is still to be sent. False sends it before it returns.
+        force: Write also where another live session works; else this one, which came later, writes nothing there. Both lines
+            are kept, as a fork.
+
+    Raises:
+        ConfigurationError: `config/paths.yaml` cannot be used, or outputs lies on the drive.
+        StoreUnreachable: Drive could not be mounted.
+        Interrupted: nobody consented, and the wait was interrupted.
+    """
+    keeper = functions.attach(
+        root, drive, mount=mount, progress=progress, quiet=quiet, background=background, force=force, kind=Keeper
+    )
+    assert isinstance(keeper, Keeper)
+    return keeper
