@@ -1,0 +1,367 @@
+"""Lightning: a callback that keeps a training whole, and follows the loops so that it goes on as if it had never stopped.
+
+The library's own checkpoints restore its counters. What they lack is mended here, at four places of its loops (`_Followed`):
+an epoch begins from the random states that it began from, what is done of it is drawn again and not trained on, and a checkpoint is
+made where a batch or an epoch is done with everything, validation and schedules included.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path, PurePath
+from typing import Any
+
+from holdfast.errors import ConfigurationError, MadeOtherwise
+from holdfast.flow.fingerprint import differences, plain
+from holdfast.integrations import checkpoints
+from holdfast.integrations import lightning_place as place
+from holdfast.integrations.checkpoints import SavedCheckpoint
+from holdfast.integrations.kept import EVERY_SECONDS, KeptTraining
+from holdfast.integrations.lightning_settings import model_settings, settings
+from holdfast.session.keeper import Keeper
+
+log = logging.getLogger(__name__)
+
+ENTRY = "lightning.ckpt"
+
+#: Both names of the library. A Trainer of one takes callbacks of that one only.
+_NAMES = ("lightning.pytorch", "pytorch_lightning")
+
+#: What the library warns of where it goes on inside an epoch; here the epoch is drawn again.
+_NOT_RESUMABLE = ".*ended before the epoch ended.*"
+
+
+class Keep:
+    """Keeps a training of Lightning: `L.Trainer(callbacks=[Keep("outputs/run")])`.
+
+    It is a `Checkpoint` of the library, under whichever of its names is loaded, so the Trainer adds no ModelCheckpoint; one of
+    yours stays. The same script run again with `fit(..., ckpt_path=keep.checkpoint("outputs/run"))` ends with the weights of a
+    run that was never cut off. A checkpoint is made at the end of a step where one is due, at each epoch's end, and on SIGTERM.
+
+    Args:
+        path: The folder of its checkpoints, below outputs.
+        keeper: Default: the attached one.
+        every: Seconds, or text such as `5min`, after which a checkpoint is due; None for none by time.
+        steps: A checkpoint is due every so many optimizer steps; None for none by steps.
+        guard: Whether batches after a resume are held against those that were there before. A callable picks what tells a batch
+            from another.
+
+    Raises:
+        UsageError: nothing is attached, or the path cannot be kept.
+        ConfigurationError: an interval cannot be used, or Lightning is not installed.
+    """
+
+    def __new__(cls, *_: Any, **__: Any) -> Keep:
+        """A Keep that is a `Checkpoint` of each name of the library that is loaded."""
+        made: Keep = object.__new__(_with_checkpoints(cls))
+        return made
+
+    def __init__(
+        self,
+        path: str | PurePath,
+        keeper: Keeper | None = None,
+        *,
+        every: float | str | None = EVERY_SECONDS,
+        steps: int | None = None,
+        guard: bool | Callable[[Any], Any] = True,
+    ) -> None:
+        super().__init__()
+        self._kept = KeptTraining(path, keeper, every=every, steps=steps, guard=guard)
+        self._at: SavedCheckpoint | None = None
+        self._follows: _Followed | None = None
+
+    @property
+    def state_key(self) -> str:
+        """It keeps nothing in the library's checkpoint."""
+        return "holdfast.lightning.Keep"
+
+    # -- hooks of the library ------------------------------------------------------------------------------------------------
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Before anything is loaded: what is gone on with is looked at.
+
+        Raises:
+            ConfigurationError: a checkpoint of elsewhere is given, or none where there is one; or several processes train.
+            MadeOtherwise: the model is another.
+        """
+        if stage != "fit":
+            return
+        if trainer.world_size > 1:
+            raise ConfigurationError(f"{self._kept.key}: {trainer.world_size} processes train; Keep keeps a training of one process")
+        # Last, so that a checkpoint holds what the others have made of this step, and `checkpoint_callback` is yours.
+        trainer.callbacks = [*(one for one in trainer.callbacks if one is not self), self]
+        self._at = self._goes_on_with(trainer)
+        if self._at is not None:
+            now = plain(model_settings(pl_module))
+            then = {name: value for name, value in self._at.settings.items() if name in ("model", "hparams")}
+            if now["model"] and (found := differences(then, now)):
+                raise self._otherwise(self._at, found)
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        """The loops are followed from here; a training that is over stays so."""
+        saved = None if self._at is None else place.load(self._at.folder / place.FILE)
+        self._follows = _Followed(self, trainer, pl_module, saved)
+        if self._at is not None and self._at.over and saved is not None and saved["stopped"]:
+            trainer.should_stop = True
+
+    def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """What says where the loaders are is asked for again, as an iterator that was made too early has used it up."""
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """What is asked for now is held against what the checkpoint was made from.
+
+        Raises:
+            MadeOtherwise: the model or a setting is another.
+        """
+        self._kept.begins(settings(trainer, pl_module), self._at)
+        if self._at is not None and self._at.over:
+            log.info("%s: it ended at step %d, and now goes on to more", self._kept.key, self._at.step)
+        if self._follows is not None:
+            self._follows.begins()
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """A batch, before it is trained on.
+
+        Raises:
+            WrongOrder: another one was drawn there before.
+        """
+        self._kept.drawn(batch)
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """Training ends here, for whatever reason."""
+        self._leave()
+
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """What was sealed is sent."""
+        if stage == "fit":
+            self._leave()
+
+    # -- what the followed loops tell ----------------------------------------------------------------------------------------
+
+    def due(self, step: int) -> bool:
+        """Whether a checkpoint is due after this step."""
+        return self._kept.due(step)
+
+    def save(self, trainer: Any, what: dict[str, Any], *, over: bool) -> None:
+        """Make a checkpoint of now, unless there is one of this very place."""
+        step = int(trainer.global_step)
+        epochs = None if (trainer.max_epochs or -1) < 0 else (float(what["epoch"]), float(trainer.max_epochs))
+
+        def write(folder: Path) -> None:
+            trainer.save_checkpoint(folder / ENTRY)
+            place.save(folder / place.FILE, what)
+
+        total = trainer.estimated_stepping_batches
+        total = 0 if total == float("inf") else int(total)
+        self._kept.save(step, write, over=over, total=total, epochs=epochs, entry=ENTRY)
+
+    def send(self) -> None:
+        """Back up what was sealed."""
+        self._kept.send()
+
+    # -- inside --------------------------------------------------------------------------------------------------------------
+
+    def _leave(self) -> None:
+        follows, self._follows = self._follows, None
+        if follows is not None:
+            follows.leave()
+            self._kept.ends()
+
+    def _goes_on_with(self, trainer: Any) -> SavedCheckpoint | None:
+        given, key = trainer.ckpt_path, self._kept.key
+        ours = checkpoints.newest_sealed(self._kept.folder)
+        if given is None:
+            if ours is None:
+                return None
+            raise ConfigurationError(
+                f"{key}: there is a checkpoint of step {ours.step}, and this fit would begin anew beside it. Give "
+                f'fit(..., ckpt_path=keep.checkpoint("{key}")), or begin anew: holdfast drop {key}'
+            )
+        folder = Path(given).resolve().parent
+        found = checkpoints.sealed(folder) if folder.parent == self._kept.folder.resolve() else None
+        if found is None or found.entry != ENTRY:
+            raise ConfigurationError(
+                f'{key}: ckpt_path={str(given)!r} is no checkpoint of it; give fit(..., ckpt_path=keep.checkpoint("{key}"))'
+            )
+        return found
+
+    def _otherwise(self, at: SavedCheckpoint, found: list[str]) -> MadeOtherwise:
+        key = self._kept.key
+        return MadeOtherwise(
+            f"{key}: its checkpoint of step {at.step} was made otherwise ({'; '.join(found[:3])}). Set that back, train in another "
+            f"folder, or begin anew: holdfast drop {key}"
+        )
+
+
+class _Followed:
+    """The loops of one fit, with something done before or after some of their steps.
+
+    The methods are set on the loops themselves: the library calls no callback where a batch is done with its validation and its
+    schedules, nor right before an iterator is made.
+
+    Args:
+        keep: Told where a checkpoint can be made.
+        trainer: Its loops are followed.
+        module: What is trained.
+        saved: What the checkpoint that is gone on with says beyond the library's.
+    """
+
+    def __init__(self, keep: Keep, trainer: Any, module: Any, saved: Any) -> None:
+        self._keep, self._trainer, self._module = keep, trainer, module
+        self._fit, self._epoch = trainer.fit_loop, trainer.fit_loop.epoch_loop
+        self._saved = saved
+        self._inside = saved is not None and saved["batches"] > 0
+        self._began: dict[str, Any] | None = None
+        self._step = 0
+        self._states: list[Any] = []
+        self._set: list[tuple[Any, str]] = []
+        self._follow(self._fit, "_load_combined_loader_states", self._loaders_made)
+        self._follow(self._fit, "on_advance_start", self._epoch_comes)
+        self._follow(self._fit, "on_advance_end", self._epoch_ends)
+        self._follow(self._epoch, "reset", self._counts)
+        self._follow(self._epoch, "on_run_start", self._epoch_begins)
+        self._follow(self._epoch, "on_advance_end", self._batch_ends)
+
+    def leave(self) -> None:
+        """The loops are as they were."""
+        for owner, name in self._set:
+            vars(owner).pop(name, None)
+        self._set = []
+
+    def begins(self) -> None:
+        """The library has put back its counters. At an epoch's end nothing is left to be told apart from a plain next epoch."""
+        self._step = int(self._trainer.global_step)
+        if self._saved is not None and not self._inside:
+            self._fit._restarting = False
+            self._epoch.restarting = False
+
+    def _follow(self, owner: Any, name: str, what: Callable[..., None]) -> None:
+        real = getattr(owner, name)
+        setattr(owner, name, lambda *given: what(real, *given))
+        self._set.append((owner, name))
+
+    @property
+    def _loaders(self) -> list[Any]:
+        return list(self._fit._combined_loader.flattened)
+
+    # -- an epoch begins -----------------------------------------------------------------------------------------------------
+
+    def _loaders_made(self, real: Callable[[], None]) -> None:
+        """Right before the first iterator is made, or one of loaders that were made anew."""
+        self._states = list(self._fit._combined_loader_states_to_load or [])
+        self._fit._combined_loader_states_to_load = []
+        place.set_epoch(self._loaders, self._fit.epoch_progress.current.processed)
+        self._began = place.random_now(self._loaders)
+
+    def _epoch_comes(self, real: Callable[[], None]) -> None:
+        if self._saved is not None and not self._inside:
+            place.put_random(self._saved["random"], self._loaders)
+        real()
+
+    def _counts(self, real: Callable[[], None]) -> None:
+        if not self._inside:
+            real()
+            return
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=_NOT_RESUMABLE)
+            real()
+        # All that belongs to the last batch is done, its validation too; so nothing of it is made up for.
+        self._epoch.restarting = False
+        self._fit._restarting = False
+
+    def _epoch_begins(self, real: Callable[[Any], None], fetcher: Any) -> None:
+        loaders = self._loaders
+        place.set_epoch(loaders, self._fit.epoch_progress.current.processed)
+        saved, self._saved = self._saved, None
+        if saved is None:
+            if self._fit.epoch_progress.current.processed > 0 or self._began is None:
+                self._began = place.random_now(loaders)
+            real(fetcher)
+            return
+        place.put_gathered(saved["gathered"], self._trainer, self._module)
+        if not self._inside:
+            self._began = place.random_now(loaders)
+            real(fetcher)
+            iter(fetcher)  # the one that is there was made before the random states were put back
+            return
+        self._inside = False
+        real(fetcher)
+        self._began = saved["began"]
+        place.put_random(saved["began"], loaders)
+        if self._states and place.keeps_its_place(loaders):
+            self._fit._combined_loader._load_state_dicts(self._states)
+            iter(fetcher)
+            fetcher.fetched += saved["batches"]
+        else:
+            iter(fetcher)
+            for _ in range(saved["batches"]):
+                next(fetcher)
+        place.put_random(saved["random"], loaders)
+
+    # -- a batch, an epoch is done -------------------------------------------------------------------------------------------
+
+    def _batch_ends(self, real: Callable[[Any], None], fetcher: Any) -> None:
+        try:
+            real(fetcher)
+        except SystemExit:  # SIGTERM, which the library notes and raises here
+            if self._trainer.received_sigterm and not self._epoch._should_accumulate():
+                self._save(over=False)
+                self._keep.send()
+            raise
+        step, before = int(self._trainer.global_step), self._step
+        if step == before or self._epoch._should_accumulate() or self._epoch.done:
+            return
+        self._step = step
+        if any(self._keep.due(one) for one in range(before + 1, step + 1)):  # a batch may make several steps
+            self._save(over=False)
+
+    def _epoch_ends(self, real: Callable[[], None]) -> None:
+        stopped_by_signal = None
+        try:
+            real()
+        except SystemExit as error:
+            stopped_by_signal = error
+        fit, trainer = self._fit, self._trainer
+        self._step = int(trainer.global_step)
+        stopped = bool(trainer.should_stop and fit._can_stop_early)
+        by_epochs = fit.max_epochs not in (None, -1) and fit.epoch_progress.current.processed >= fit.max_epochs
+        by_steps = fit.max_steps != -1 and trainer.global_step >= fit.max_steps
+        self._save(over=stopped or by_epochs or by_steps, stopped=stopped, ended=True)
+        if stopped_by_signal is not None:
+            self._keep.send()
+            raise stopped_by_signal
+
+    def _save(self, *, over: bool, stopped: bool = False, ended: bool = False) -> None:
+        loaders = self._loaders
+        done = self._epoch.batch_progress.current.ready
+        what = {
+            "batches": 0 if ended else done,
+            "epoch": self._fit.epoch_progress.current.processed + (0 if ended else done / max(self._trainer.num_training_batches, 1)),
+            "stopped": stopped,
+            "began": None if ended else self._began,
+            "random": place.random_now(loaders),
+            "gathered": place.gathered(self._trainer, self._module),
+        }
+        self._keep.save(self._trainer, what, over=over)
+
+
+_made: dict[tuple[type, ...], type] = {}
+
+
+def _with_checkpoints(cls: type) -> type:
+    names = [name for name in _NAMES if name in sys.modules] or [name for name in _NAMES if _installed(name)][:1]
+    if not names:
+        raise ConfigurationError("holdfast.lightning: Lightning is not installed; pip install 'holdfast[lightning]'")
+    bases = (cls, *(importlib.import_module(f"{name}.callbacks").Checkpoint for name in names))
+    if bases not in _made:
+        _made[bases] = type(cls.__name__, bases, {"__module__": "holdfast.lightning", "__doc__": cls.__doc__})
+    return _made[bases]
+
+
+def _installed(name: str) -> bool:
+    return importlib.util.find_spec(name.partition(".")[0]) is not None
