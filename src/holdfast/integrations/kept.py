@@ -215,6 +215,9 @@ class KeptTraining:
         """
         now = self._clock()
         drawn = {} if self._guard is None else self._guard.seal(self._oldest(step))
+        if self.rank:  # what is common is written by the first
+            self._last = self._clock()
+            return
         checkpoints.seal(
             self.folder / f"checkpoint-{step}",
             step=step,
