@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import warnings
 from collections.abc import Callable, Iterator
@@ -107,15 +106,6 @@ def draw_all() -> float:
     return random.random() + float(np.random.rand()) + float(torch.rand(()))
 
 
-def scores(evaluated: Any) -> dict[str, float]:
-    """Worse from the second evaluation on, so that patience runs out."""
-    SCORED.append(1)
-    return {"worse": float(sum(SCORED))}
-
-
-SCORED: list[int] = []
-
-
 @dataclass(frozen=True)
 class Case:
     """One training.
@@ -134,6 +124,9 @@ class Case:
     patience: int = 0
     steps: int | None = STEPS
 
+
+#: The first evaluation is the best.
+_EARLY = {"eval_strategy": "epoch", "greater_is_better": True, "num_train_epochs": 6}
 
 #: 22 samples, batches of 4: 6 a pass.
 CASES = {
@@ -155,6 +148,22 @@ CASES = {
     ),
     "a schedule": Case({"lr_scheduler_type": "cosine", "warmup_steps": 4, "max_grad_norm": 0.5}),
     "bfloat16": Case({"bf16": True}),
+    "early stopping": Case({**_EARLY}, patience=2),
+    "early stopping amid an epoch, the best at the end": Case(
+        {**_EARLY, "eval_strategy": "steps", "eval_steps": 2, "save_strategy": "steps", "save_steps": 2, "load_best_model_at_end": True},
+        patience=5,
+        steps=None,
+    ),
+    "steps that end amid an epoch": Case({"max_steps": 10}),
+}
+#: What a resume loses without `Keep`, as many at once as go together.
+MANY = {
+    "grouped by length, masked, drawn with the sample, accumulated with a partial last batch": Case(
+        {"train_sampling_strategy": "group_by_length", "gradient_accumulation_steps": 4, "num_train_epochs": 5},
+        data=lambda: Rows(22, draw_all),
+        collator=lambda: Masking("numpy"),
+    ),
+    **{name: CASES[name] for name in ("a stream without a length, accumulated", "early stopping")},
 }
 WORKERS = {
     "shuffled, 2 workers": Case({"dataloader_num_workers": 2}),
@@ -189,10 +198,6 @@ def train(machine: Machine, case: Case, until: int | None = None, **more: Any) -
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             self.reached = state.global_step
-
-        def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if state.global_step + 1 == until:
-                self.cut = True
 
         def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if state.global_step + 1 == until:
@@ -245,7 +250,3 @@ def train(machine: Machine, case: Case, until: int | None = None, **more: Any) -
             pass
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     return Outcome(weights, model.seen, cut.started, cut.reached, cut.evaluated, trainer.state.best_global_step)
-
-
-def quietly() -> None:
-    logging.getLogger("transformers").setLevel(logging.ERROR)

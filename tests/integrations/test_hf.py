@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import random
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from tests.integrations.hf_cases import CASES, Case, Outcome, train
+from holdfast.errors import ConfigurationError, MadeOtherwise, UsageError, WrongOrder
+from holdfast.hf import Keep
+from holdfast.integrations import checkpoints
+from holdfast.integrations.kept import newest
+from tests.integrations.hf_cases import CASES, MANY, RUN, WORKERS, Case, Model, Outcome, Rows, Stream, train
 from tests.support import Rig
+
+ALL = {**CASES, **MANY, **WORKERS}
 
 
 def same(one: Outcome, other: Outcome) -> bool:
@@ -22,29 +31,160 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], O
 
     def find(name: str) -> Outcome:
         if name not in known:
-            known[name] = train(Rig(tmp_path_factory.mktemp("whole")).machine(), CASES[name])
+            known[name] = train(Rig(tmp_path_factory.mktemp("whole")).machine(), ALL[name])
         return known[name]
 
     return find
 
 
-def goes_on(rig: Rig, case: Case, whole: Outcome, *until: int) -> Outcome:
+def goes_on(rig: Rig, name: str, whole: Outcome, *until: int) -> Outcome:
     """Cut off at these steps, each time on a fresh machine. What the last one came to is what the whole one came to."""
+    case = ALL[name]
     for step in until:
         train(rig.machine(), case, step)
     last = train(rig.machine(), case)
     assert same(last, whole)
     assert last.seen == whole.seen[len(whole.seen) - len(last.seen) :]
     assert last.evaluated == whole.evaluated[len(whole.evaluated) - len(last.evaluated) :]
-    assert last.reached == whole.reached
+    assert (last.reached, last.best) == (whole.reached, whole.best)
     return last
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", MANY)
 def test_a_training_that_was_cut_off_comes_to_the_same_weights_by_the_same_samples(
     name: str, rig: Rig, uninterrupted: Callable[[str], Outcome]
 ) -> None:
     whole = uninterrupted(name)
-    middle = whole.reached // 2 + 1
-    last = goes_on(rig, CASES[name], whole, middle, middle + 3)
-    assert last.started >= middle
+    middle = whole.reached // 2 + 2
+    last = goes_on(rig, name, whole, middle)
+    assert middle - 3 <= last.started < middle
+    again = train(rig.machine(), ALL[name])
+    assert (again.seen, again.evaluated) == ([], []), "it is over"
+    assert same(again, whole)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("name", [*CASES, *WORKERS])
+def test_each_case_comes_to_the_same_wherever_it_is_cut_off(name: str, tmp_path: Path, uninterrupted: Callable[[str], Outcome]) -> None:
+    whole, draw = uninterrupted(name), random.Random(name)
+    for number in range(3):
+        (tmp_path / str(number)).mkdir()
+        rig = Rig(tmp_path / str(number))
+        first = draw.randint(2, whole.reached)
+        goes_on(rig, name, whole, first, draw.randint(first, whole.reached))
+        again = train(rig.machine(), ALL[name])
+        assert again.seen == []
+        assert same(again, whole)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("seed", range(10))
+def test_a_correct_run_is_never_stopped_and_goes_back_by_the_interval_at_most(
+    seed: int, tmp_path: Path, uninterrupted: Callable[[str], Outcome]
+) -> None:
+    """20 kill points each."""
+    draw = random.Random(seed)
+    name = draw.choice(list(CASES))
+    whole = uninterrupted(name)
+    for number in range(5):
+        (tmp_path / str(number)).mkdir()
+        rig, reached = Rig(tmp_path / str(number)), 0
+        for _ in range(4):
+            reached = draw.randint(max(reached, 1), whole.reached)
+            before = train(rig.machine(), ALL[name], reached)
+            assert before.started >= 0
+        goes_on(rig, name, whole)
+
+
+# -- what the Trainer alone loses: each of these fails without the mend ------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cut_off(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Rig]:
+    """A drive with a shuffled training that was cut off in its 10th step; a copy for each test."""
+    kept = Rig(tmp_path_factory.mktemp("cut"))
+    train(kept.machine(), CASES["shuffled"], 10)
+
+    def copy(folder: Path) -> Rig:
+        shutil.copytree(kept.drive, folder / "copy" / "drive")
+        rig = Rig.__new__(Rig)
+        rig.__dict__.update({**kept.__dict__, "folder": folder / "copy", "drive": folder / "copy" / "drive"})
+        return rig
+
+    return copy
+
+
+REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
+    "another folder": ({"path": "outputs/other"}, ConfigurationError, "output_dir is .*give both the same folder"),
+    "weights only": ({"save_only_model": True}, ConfigurationError, "^save_only_model"),
+    "no skipping": ({"ignore_data_skip": True}, ConfigurationError, "^ignore_data_skip"),
+    "a batch size that is looked for": ({"auto_find_batch_size": True}, ConfigurationError, "^auto_find_batch_size"),
+    "another rate": ({"learning_rate": 0.01}, MadeOtherwise, "optimizer.lr: 0.05 then, 0.01 now"),
+    "another batch size": ({"per_device_train_batch_size": 2}, MadeOtherwise, "per_device_train_batch_size: 4 then, 2 now"),
+    "another seed": ({"seed": 7}, MadeOtherwise, "arguments.seed: 42 then, 7 now"),
+    "a longer one": ({"num_train_epochs": 4}, MadeOtherwise, "steps the learning rate is planned over: 18 then, 24 now"),
+    "more data": ({"data": lambda: Rows(23)}, MadeOtherwise, "samples: 22 then, 23 now"),
+    "another model": ({"model": lambda: Wider()}, MadeOtherwise, "model.weights: 4 in 2 tensors, .* then, 7 in 3 tensors"),
+}
+
+
+class Wider(Model):
+    """One more weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.more = torch.nn.Parameter(torch.zeros(3))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_the_checkpoints_is_refused_before_a_step(name: str, cut_off: Callable[[Path], Rig], tmp_path: Path) -> None:
+    changed, kind, line = REFUSED[name]
+    with pytest.raises(kind, match=line) as refused:
+        train(cut_off(tmp_path).machine(), CASES["shuffled"], **changed)
+    assert "\n" not in str(refused.value)
+
+
+def test_what_changes_no_weight_is_not_refused(cut_off: Callable[[Path], Rig], tmp_path: Path) -> None:
+    said = {"logging_strategy": "steps", "logging_steps": 1, "save_total_limit": 1, "run_name": "another"}
+    assert train(cut_off(tmp_path).machine(), CASES["shuffled"], 11, **said).started == 8
+
+
+def test_other_samples_are_stopped_before_one_is_trained_on(cut_off: Callable[[Path], Rig], tmp_path: Path) -> None:
+    machine = cut_off(tmp_path).machine()
+    found = newest(machine.keep, RUN)
+    assert found is not None
+    assert found.step == 8
+    with pytest.raises(WrongOrder, match="^outputs/run: batch 9 is not the one"):
+        train(machine, CASES["shuffled"], data=lambda: Rows(22, lambda: 1.0))
+
+
+def test_beginning_anew_beside_a_checkpoint_is_refused(cut_off: Callable[[Path], Rig], tmp_path: Path) -> None:
+    machine = cut_off(tmp_path).machine()
+    keep = Keep(RUN, machine.keep)
+    with pytest.raises(ConfigurationError, match=r"step 8, and training begins at 0. Go on with it: trainer.train\(resume_from_checkpoint="):
+        keep._gone_on_with(0)
+    newest(machine.keep, RUN)
+    with pytest.raises(ConfigurationError, match="a checkpoint of step 6, and there is a newer one, of step 8"):
+        keep._gone_on_with(6)
+
+
+def test_without_a_keeper_it_says_what_to_call(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nothing is attached"):
+        Keep(RUN)
+
+
+def test_a_checkpoint_of_a_passs_last_batch_has_its_evaluation_after_the_resume(rig: Rig) -> None:
+    """The stream has no length, so that the checkpoint is saved before it is known that the pass is over."""
+    case = Case({"max_steps": 15, "eval_strategy": "epoch"}, data=lambda: Stream(22), steps=3)
+    (rig.folder / "whole").mkdir()
+    whole = train(Rig(rig.folder / "whole").machine(), case)
+    assert [step for step, _ in whole.evaluated] == [6, 12, 15]
+    machine = rig.machine()
+    train(machine, case, 8)
+    assert checkpoints.steps(machine.root / RUN)[0] == 6
+    place = machine.root / RUN / "checkpoint-6" / "holdfast-random.pt"
+    assert torch.load(place, weights_only=True)["done"] in (0, 6)
+    last = train(rig.machine(), case)
+    assert same(last, whole)
+    assert last.evaluated == whole.evaluated[-len(last.evaluated) :]
