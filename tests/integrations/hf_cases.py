@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+import signal
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -198,8 +201,12 @@ def train(machine: Machine, case: Case, until: int | None = None, **more: Any) -
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             self.reached = state.global_step
+            if tell is not None:
+                tell(state.global_step)
 
         def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.global_step + 1 == terminated:
+                signal.raise_signal(signal.SIGTERM)
             if state.global_step + 1 == until:
                 raise Gone
 
@@ -207,10 +214,11 @@ def train(machine: Machine, case: Case, until: int | None = None, **more: Any) -
             self.evaluated.append((state.global_step, metrics["eval_loss"]))
 
     keep = more.pop("keep", True)
-    seed = more.pop("model_seed", 5)
+    tell = more.pop("tell", None)
+    terminated = more.pop("terminated", None)
     with quiet(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        set_seed(seed)
+        set_seed(5)
         settings = {
             "num_train_epochs": 3,
             "per_device_train_batch_size": 4,
@@ -250,3 +258,17 @@ def train(machine: Machine, case: Case, until: int | None = None, **more: Any) -
             pass
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     return Outcome(weights, model.seen, cut.started, cut.reached, cut.evaluated, trainer.state.best_global_step)
+
+
+def main(root: str, drive: str, name: str) -> None:
+    """A process of its own: says each step, and goes on only when it is told to."""
+
+    def tell(step: int) -> None:
+        print(step, flush=True)
+        sys.stdin.readline()
+
+    train(Machine(Path(root), Path(drive)), {**CASES, **MANY, **WORKERS}[name], tell=tell)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

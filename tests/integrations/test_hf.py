@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import random
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +15,12 @@ import pytest
 import torch
 
 from holdfast.errors import ConfigurationError, MadeOtherwise, UsageError, WrongOrder
+from holdfast.flow.fingerprint import differences
 from holdfast.hf import Keep
 from holdfast.integrations import checkpoints
+from holdfast.integrations.hf_settings import _model as of_model
 from holdfast.integrations.kept import newest
-from tests.integrations.hf_cases import CASES, MANY, RUN, WORKERS, Case, Model, Outcome, Rows, Stream, train
+from tests.integrations.hf_cases import CASES, MANY, RUN, WORKERS, Case, Gone, Model, Outcome, Rows, Stream, train
 from tests.support import Rig
 
 ALL = {**CASES, **MANY, **WORKERS}
@@ -96,7 +101,81 @@ def test_a_correct_run_is_never_stopped_and_goes_back_by_the_interval_at_most(
         goes_on(rig, name, whole)
 
 
-# -- what the Trainer alone loses: each of these fails without the mend ------------------------------------------------------
+def test_killed_by_the_system_on_a_machine_that_is_gone_it_goes_on_by_the_interval_at_most(
+    rig: Rig, uninterrupted: Callable[[str], Outcome]
+) -> None:
+    name = next(iter(MANY))
+    whole = uninterrupted(name)
+    words = [sys.executable, "-m", "tests.integrations.hf_cases", str(rig.folder / "gone"), str(rig.drive), name]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for step in process.stdout:
+            if int(step) == 6:
+                process.kill()
+                break
+            process.stdin.write("\n")
+            process.stdin.flush()
+    shutil.rmtree(rig.folder / "gone")
+    assert goes_on(rig, name, whole).started == 4
+
+
+def test_a_sigterm_saves_at_the_end_of_the_step_and_then_does_what_it_would_have_done(rig: Rig) -> None:
+    def ends(number: int, frame: object) -> None:
+        raise Gone
+
+    case, before = Case(steps=None), signal.signal(signal.SIGTERM, ends)
+    try:
+        machine = rig.machine()
+        train(machine, case, terminated=4)
+        assert signal.getsignal(signal.SIGTERM) is ends
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    fresh = rig.machine()
+    found = newest(fresh.keep, RUN)
+    assert found is not None
+    assert (found.step, found.over) == (4, False)
+
+
+# -- adapters ------------------------------------------------------------------------------------------------------------------
+
+
+def adapted(base_seed: int = 1, **options: Any) -> Any:
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(base_seed)
+    base = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4), torch.nn.Linear(4, 1))
+    return get_peft_model(base, LoraConfig(**{"r": 2, "target_modules": ["0"], **options}))
+
+
+def test_another_base_model_or_another_scale_of_the_adapter_is_another_training() -> None:
+    said = of_model(adapted())
+    assert said == of_model(adapted())
+    assert differences(said, of_model(adapted(2)))[0].startswith("base model: ")
+    assert differences(said, of_model(adapted(lora_alpha=16))) == ["adapters.default.lora_alpha: 8 then, 16 now"]
+
+
+def test_weights_that_no_checkpoint_of_an_adapter_holds_are_named() -> None:
+    model = adapted()
+    model.base_model.model[1].weight.requires_grad_(True)
+    with pytest.raises(ConfigurationError, match=r"^base_model.model.1.weight: trained beside the adapter.*modules_to_save"):
+        of_model(model)
+    of_model(adapted(modules_to_save=["2"]))
+    of_model(adapted(bias="lora_only", use_dora=True))
+
+
+def test_two_adapters_at_once_are_refused() -> None:
+    from peft import LoraConfig
+
+    model = adapted()
+    model.add_adapter("second", LoraConfig(r=2, target_modules=["0"]))
+    of_model(model)
+    model.base_model.set_adapter(["default", "second"])
+    with pytest.raises(ConfigurationError, match="adapters default, second are trained at once"):
+        of_model(model)
+
+
+# -- what is refused -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

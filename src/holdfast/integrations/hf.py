@@ -16,7 +16,7 @@ from holdfast.errors import ConfigurationError
 from holdfast.integrations import checkpoints, hf_random
 from holdfast.integrations.checkpoints import SavedCheckpoint
 from holdfast.integrations.hf_fetching import Fetches, Place
-from holdfast.integrations.hf_settings import refuse, settings
+from holdfast.integrations.hf_settings import refuse, settings, shapes
 from holdfast.integrations.kept import EVERY_SECONDS, KeptTraining, newest
 from holdfast.integrations.terminating import Termination
 from holdfast.session.keeper import Keeper
@@ -74,11 +74,14 @@ class Keep(TrainerCallback):
 
     # -- before a step -----------------------------------------------------------------------------------------------
 
-    def on_init_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def on_init_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **_: Any
+    ) -> None:
         """What a Trainer reads before training begins has to be set here.
 
         Raises:
             ConfigurationError: the path is not the Trainer's own, or its checkpoints could not be gone on with.
+            MadeOtherwise: the model could not be given the checkpoint's weights.
         """
         refuse(args, state)
         own = Path(str(args.output_dir)).absolute()
@@ -89,7 +92,18 @@ class Keep(TrainerCallback):
             log.info("save_total_limit is left to Holdfast, which keeps the newest two checkpoints and the best of each")
             args.save_total_limit = None
         callbacks = {name: said for name, said in (state.stateful_callbacks or {}).items() if name != "TrainerControl"}
+        self._hold_shapes(model)
         self._stops = {name: [one["args"] for one in (said if isinstance(said, list) else [said])] for name, said in callbacks.items()}
+
+    def _hold_shapes(self, model: Any) -> None:
+        """A Trainer gives the model the checkpoint's weights before anybody is asked, and fails in many lines."""
+        if model is None or self._kept.rank:
+            return
+        self._kept.keeper.ensure(self._kept.folder)  # what is wrong with it is said where it is needed
+        at = checkpoints.newest_sealed(self._kept.folder)
+        then = None if at is None else at.settings.get("model", {}).get("weights")
+        if at is not None and then is not None:
+            self._kept.hold(at.step, {"model": {"weights": then}}, {"model": {"weights": shapes(model)}})
 
     def on_train_begin(
         self,

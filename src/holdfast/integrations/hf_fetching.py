@@ -83,7 +83,8 @@ class Fetches:
     def empty(self) -> None:
         """Nothing more is given, whoever iterates."""
         kind = type(self.loader)
-        self.loader.__class__ = type(kind.__name__, (kind,), {"__iter__": lambda _: iter(())})
+        empty = type(kind.__name__, (kind,), {"__iter__": lambda _: iter(())})
+        vars(object)["__class__"].__set__(self.loader, empty)  # accelerate's loaders hide their own class
 
     def ahead_of(self, done: int) -> dict[int, State]:
         """Of the batches that were fetched and not trained on: the states before."""

@@ -91,11 +91,17 @@ def settings(args: Any, state: Any, model: Any, loader: Any, optimizer: Any, sto
     return found
 
 
-def _model(model: Any) -> dict[str, Any]:
-    names = [f"{name} {tuple(p.shape)} {p.dtype} {p.requires_grad}" for name, p in sorted(model.named_parameters())]
+def shapes(model: Any) -> str:
+    """How many weights under which names and shapes, in one line."""
+    names = [f"{name} {tuple(p.shape)}" for name, p in sorted(model.named_parameters())]
     values = sum(p.numel() for p in model.parameters())
-    digest = blake3("\n".join(names).encode()).hexdigest(length=8)
-    found: dict[str, Any] = {"class": type(model).__name__, "weights": f"{values} in {len(names)} tensors, {digest}"}
+    return f"{values} in {len(names)} tensors, {blake3(chr(10).join(names).encode()).hexdigest(length=8)}"
+
+
+def _model(model: Any) -> dict[str, Any]:
+    kinds = [f"{name} {p.dtype} {p.requires_grad}" for name, p in sorted(model.named_parameters())]
+    digest = blake3("\n".join(kinds).encode()).hexdigest(length=8)
+    found: dict[str, Any] = {"class": type(model).__name__, "weights": shapes(model), "types, and which are trained": digest}
     config = getattr(model, "config", None)
     if callable(getattr(config, "to_dict", None)):
         found["config"] = _chosen(config.to_dict())

@@ -155,17 +155,25 @@ class KeptTraining:
         """
         self._settings = plain(dict(settings))
         if at is not None and at.settings:
-            found = differences(at.settings, self._settings)
-            if found:
-                more = f"; and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
-                raise MadeOtherwise(
-                    f"{self.key}: its checkpoint of step {at.step} was made otherwise ({'; '.join(found[:_TOLD])}{more}). Set that "
-                    f"back, train in another folder, or begin anew: holdfast drop {self.key}"
-                )
+            self.hold(at.step, at.settings, self._settings)
         self._last = self._began = self._clock()
         self._before = 0.0 if at is None else at.seconds
         if self._guard is not None:
             self._guard.goes_on_after(0 if at is None else int(at.drawn.get("number", 0)))
+
+    def hold(self, step: int, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+        """What a checkpoint was made from is what is asked for.
+
+        Raises:
+            MadeOtherwise: it is not.
+        """
+        found = differences(then, now)
+        if found:
+            more = f"; and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
+            raise MadeOtherwise(
+                f"{self.key}: its checkpoint of step {step} was made otherwise ({'; '.join(found[:_TOLD])}{more}). Set that back, "
+                f"train in another folder, or begin anew: holdfast drop {self.key}"
+            )
 
     # -- step by step ------------------------------------------------------------------------------------------------
 
