@@ -14,14 +14,31 @@ import holdfast
 
 keep = holdfast.attach()  # ours: 1 of 3
 
-WORDS = "good great fine lovely warm bad poor dull awful cold film story end cast music was is the and very".split()
+WORDS = [
+    "good",
+    "great",
+    "fine",
+    "lovely",
+    "warm",
+    "bad",
+    "poor",
+    "dull",
+    "awful",
+    "cold",
+    "film",
+    "story",
+    "was",
+    "is",
+    "the",
+    "very",
+]
 
 
 class Reviews(torch.utils.data.Dataset):
     """Sentences, and whether more good words stand in them than bad ones."""
 
     def __init__(self, count, seed):
-        draw = random.Random(seed)
+        draw = random.Random(seed)  # noqa: S311
         self.rows = [[draw.randrange(len(WORDS)) for _ in range(12)] for _ in range(count)]
 
     def __len__(self):
@@ -34,6 +51,7 @@ class Reviews(torch.utils.data.Dataset):
 
 
 def accuracy(evaluated):
+    """The share that is right."""
     return {"accuracy": float((evaluated.predictions.argmax(-1) == evaluated.label_ids).mean())}
 
 
@@ -43,7 +61,7 @@ model = BertForSequenceClassification(BertConfig(vocab_size=len(WORDS), max_posi
 
 args = TrainingArguments(
     output_dir="outputs/run",
-    num_train_epochs=4,
+    num_train_epochs=8,
     per_device_train_batch_size=8,
     learning_rate=2e-3,
     eval_strategy="epoch",

@@ -17,16 +17,16 @@ import holdfast
 
 keep = holdfast.attach()  # ours: 1 of 3
 
-WORDS = ["<pad>", "<eos>", *"one two three four five six seven eight nine ten plus minus is".split()]
+NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+WORDS = ["<pad>", "<eos>", "plus", "is", *NUMBERS]
 
-draw = random.Random(1)
-numbers = WORDS[2:12]
-pairs = [(draw.randrange(5), draw.randrange(5)) for _ in range(200)]
-data = Dataset.from_dict({"text": [f"{numbers[a]} plus {numbers[b]} is {numbers[a + b + 1]}" for a, b in pairs]})
+draw = random.Random(1)  # noqa: S311
+pairs = [(draw.randrange(5), draw.randrange(5)) for _ in range(160)]
+data = Dataset.from_dict({"text": [f"{NUMBERS[a]} plus {NUMBERS[b]} is {NUMBERS[a + b + 1]}" for a, b in pairs]})
 
-vocabulary = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="<pad>"))
+vocabulary = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token=WORDS[0]))
 vocabulary.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-tokenizer = PreTrainedTokenizerFast(tokenizer_object=vocabulary, pad_token="<pad>", eos_token="<eos>")
+tokenizer = PreTrainedTokenizerFast(tokenizer_object=vocabulary, pad_token=WORDS[0], eos_token=WORDS[1])
 
 set_seed(7)
 size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}

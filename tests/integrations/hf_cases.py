@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import signal
 import sys
@@ -153,7 +154,14 @@ CASES = {
     "bfloat16": Case({"bf16": True}),
     "early stopping": Case({**_EARLY}, patience=2),
     "early stopping amid an epoch, the best at the end": Case(
-        {**_EARLY, "eval_strategy": "steps", "eval_steps": 2, "save_strategy": "steps", "save_steps": 2, "load_best_model_at_end": True},
+        {
+            **_EARLY,
+            "eval_strategy": "steps",
+            "eval_steps": 2,
+            "save_strategy": "steps",
+            "save_steps": 2,
+            "load_best_model_at_end": True,
+        },
         patience=5,
         steps=None,
     ),
@@ -252,10 +260,8 @@ def train(machine: Machine, case: Case, until: int | None = None, **more: Any) -
         )
         trainer.remove_callback(PrinterCallback)
         found = newest(machine.keep, RUN) if keep else None
-        try:
+        with contextlib.suppress(Gone):
             trainer.train(resume_from_checkpoint=None if found is None else str(found.place))
-        except Gone:
-            pass
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     return Outcome(weights, model.seen, cut.started, cut.reached, cut.evaluated, trainer.state.best_global_step)
 

@@ -35,8 +35,8 @@ class Keep(TrainerCallback):
         path: The Trainer's `output_dir`, below outputs.
         keeper: Default: the attached one.
         every: Seconds, or text such as `5min`, after which a checkpoint is due; None for none by time.
-        steps: A checkpoint is due every so many optimizer steps; None for none by steps. `save_strategy` of the arguments counts too.
-        guard: Stop before a batch is trained on that is not the one that was drawn there before; `Callable`: see `KeptTraining`.
+        steps: A checkpoint is due every so many optimizer steps; None for none by steps. What `save_strategy` asks for counts too.
+        guard: Stop before a batch is trained on that is not the one that was drawn there before. See `KeptTraining`.
         clock: Monotonic seconds.
 
     Raises:
@@ -91,9 +91,12 @@ class Keep(TrainerCallback):
         if args.save_total_limit is not None:
             log.info("save_total_limit is left to Holdfast, which keeps the newest two checkpoints and the best of each")
             args.save_total_limit = None
-        callbacks = {name: said for name, said in (state.stateful_callbacks or {}).items() if name != "TrainerControl"}
+        there: Any = state.stateful_callbacks or {}
+        callbacks = {name: said for name, said in there.items() if name != "TrainerControl"}
         self._hold_shapes(model)
-        self._stops = {name: [one["args"] for one in (said if isinstance(said, list) else [said])] for name, said in callbacks.items()}
+        self._stops = {
+            name: [one["args"] for one in (said if isinstance(said, list) else [said])] for name, said in callbacks.items()
+        }
 
     def _hold_shapes(self, model: Any) -> None:
         """A Trainer gives the model the checkpoint's weights before anybody is asked, and fails in many lines."""

@@ -115,7 +115,7 @@ def _set(holder: Any, name: str, kept: Any) -> None:
         now = now if isinstance(now, np.random.RandomState) else np.random.RandomState()
         now.set_state(_legacy_numpy(state))
     else:
-        now = now if isinstance(now, random.Random) else random.Random()
+        now = now if isinstance(now, random.Random) else random.Random()  # noqa: S311
         now.setstate(state)
     if getattr(holder, name) is not now:
         setattr(holder, name, now)

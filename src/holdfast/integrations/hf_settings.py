@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -82,10 +83,8 @@ def settings(args: Any, state: Any, model: Any, loader: Any, optimizer: Any, sto
     found["arguments"] = {name: _plain(value) for name in _ARGUMENTS if (value := getattr(args, name, None)) is not None}
     if str(getattr(args.lr_scheduler_type, "value", args.lr_scheduler_type)) not in _WITHOUT_END:
         found["steps the learning rate is planned over"] = state.max_steps
-    try:
+    with contextlib.suppress(TypeError, NotImplementedError, AttributeError):  # a stream has no length
         found["samples"] = len(loader.dataset)
-    except (TypeError, NotImplementedError, AttributeError):
-        pass
     if stops:
         found["stops"] = _plain(stops)
     return found
@@ -103,7 +102,7 @@ def _model(model: Any) -> dict[str, Any]:
     digest = blake3("\n".join(kinds).encode()).hexdigest(length=8)
     found: dict[str, Any] = {"class": type(model).__name__, "weights": shapes(model), "types, and which are trained": digest}
     config = getattr(model, "config", None)
-    if callable(getattr(config, "to_dict", None)):
+    if config is not None and callable(getattr(config, "to_dict", None)):
         found["config"] = _chosen(config.to_dict())
     adapters = getattr(model, "peft_config", None)
     if adapters and callable(getattr(model, "get_base_model", None)):
@@ -158,12 +157,14 @@ def _refuse_unkept(model: Any) -> None:
     if lost:
         more = f" and {len(lost) - _TOLD} more" if len(lost) > _TOLD else ""
         raise ConfigurationError(
-            f"{', '.join(lost[:_TOLD])}{more}: trained beside the adapter, and in no checkpoint of it, so a resume would lose them; "
+            f"{', '.join(lost[:_TOLD])}{more}: trained beside the adapter and in no checkpoint, so a resume would lose them; "
             "name them in modules_to_save of the adapter's configuration"
         )
     at_once = [name for name, held in kept.items() if held & set(trained.values())]
     if len(at_once) > 1:
-        raise ConfigurationError(f"adapters {', '.join(at_once)} are trained at once: the Trainer cannot go on with that; train one")
+        raise ConfigurationError(
+            f"adapters {', '.join(at_once)} are trained at once: the Trainer cannot go on with that; train one"
+        )
 
 
 def _plain(value: Any) -> Any:
