@@ -61,7 +61,7 @@ model = BertForSequenceClassification(BertConfig(vocab_size=len(WORDS), max_posi
 
 args = TrainingArguments(
     output_dir="outputs/run",
-    num_train_epochs=8,
+    num_train_epochs=16,
     per_device_train_batch_size=8,
     learning_rate=2e-3,
     eval_strategy="epoch",

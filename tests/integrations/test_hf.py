@@ -13,15 +13,16 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import TrainerControl, TrainerState
 
-from holdfast.errors import ConfigurationError, MadeOtherwise, UsageError, WrongOrder
+from holdfast.errors import ConfigurationError, HoldfastError, MadeOtherwise, UsageError, WrongOrder
 from holdfast.flow.fingerprint import differences
 from holdfast.hf import Keep
 from holdfast.integrations import checkpoints
 from holdfast.integrations.hf_settings import _model as of_model
 from holdfast.integrations.kept import newest
 from tests.integrations.hf_cases import CASES, MANY, RUN, WORKERS, Case, Gone, Model, Outcome, Rows, Stream, train
-from tests.support import Rig
+from tests.support import Machine, Rig
 
 ALL = {**CASES, **MANY, **WORKERS}
 
@@ -226,9 +227,26 @@ def test_what_is_not_the_checkpoints_is_refused_before_a_step(name: str, cut_off
     assert "\n" not in str(refused.value)
 
 
+def test_a_training_that_was_refused_goes_on_once_that_is_set_back(cut_off: Callable[[Path], Rig], tmp_path: Path) -> None:
+    machine = cut_off(tmp_path).machine()
+    for changed in ({"ignore_data_skip": True}, {"learning_rate": 0.01}, {"data": lambda: Rows(22, lambda: 1.0)}):
+        with pytest.raises(HoldfastError):
+            train(machine, CASES["shuffled"], **changed)
+    assert train(machine, CASES["shuffled"], 11).started == 8
+
+
 def test_what_changes_no_weight_is_not_refused(cut_off: Callable[[Path], Rig], tmp_path: Path) -> None:
     said = {"logging_strategy": "steps", "logging_steps": 1, "save_total_limit": 1, "run_name": "another"}
     assert train(cut_off(tmp_path).machine(), CASES["shuffled"], 11, **said).started == 8
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_callback_that_comes_too_late_is_refused(machine: Machine) -> None:
+    from transformers import TrainingArguments
+
+    keep = Keep(RUN, machine.keep)
+    with pytest.raises(ConfigurationError, match="add_callback comes too late"):
+        keep.on_train_begin(TrainingArguments(str(machine.root / RUN), use_cpu=True), TrainerState(), TrainerControl())
 
 
 def test_other_samples_are_stopped_before_one_is_trained_on(cut_off: Callable[[Path], Rig], tmp_path: Path) -> None:
@@ -252,9 +270,18 @@ def test_beginning_anew_beside_a_checkpoint_is_refused(cut_off: Callable[[Path],
         keep._gone_on_with(6)
 
 
-def test_without_a_keeper_it_says_what_to_call(tmp_path: Path) -> None:
+def test_without_a_keeper_it_says_what_to_call() -> None:
     with pytest.raises(UsageError, match="nothing is attached"):
         Keep(RUN)
+
+
+@pytest.mark.parametrize(
+    ("asked", "line"),
+    [({"every": 0}, "every=0: should be above 0"), ({"every": "soon"}, "every='soon'"), ({"steps": 0}, "steps=0: ")],
+)
+def test_an_interval_that_is_none_is_refused(machine: Machine, asked: dict[str, Any], line: str) -> None:
+    with pytest.raises(ConfigurationError, match=line):
+        Keep(RUN, machine.keep, **asked)
 
 
 def test_a_checkpoint_of_a_passs_last_batch_has_its_evaluation_after_the_resume(rig: Rig) -> None:
