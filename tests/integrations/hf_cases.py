@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import signal
 import sys
@@ -266,14 +267,15 @@ def train(machine: Machine, case: Case, until: int | None = None, **more: Any) -
     return Outcome(weights, model.seen, cut.started, cut.reached, cut.evaluated, trainer.state.best_global_step)
 
 
-def main(root: str, drive: str, name: str) -> None:
-    """A process of its own: says each step, and goes on only when it is told to."""
+def main(root: str, drive: str, name: str, until: str = "0") -> None:
+    """A process of its own: says each step, and goes on only when it is told to. At the end a rank leaves its weights."""
 
     def tell(step: int) -> None:
         print(step, flush=True)
         sys.stdin.readline()
 
-    train(Machine(Path(root), Path(drive)), {**CASES, **MANY, **WORKERS}[name], tell=tell)
+    outcome = train(Machine(Path(root), Path(drive)), {**CASES, **MANY, **WORKERS}[name], int(until) or None, tell=tell)
+    torch.save((outcome.weights, outcome.seen), Path(root) / f"rank-{os.environ.get('RANK', '0')}.pt")
 
 
 if __name__ == "__main__":

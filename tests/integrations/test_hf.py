@@ -123,6 +123,41 @@ def test_killed_by_the_system_on_a_machine_that_is_gone_it_goes_on_by_the_interv
     assert goes_on(rig, name, whole).started == 4
 
 
+@pytest.mark.torture
+@pytest.mark.parametrize("name", ["shuffled", "drawn with a sample"])
+def test_two_ranks_go_on_together_as_if_nothing_had_been(name: str, tmp_path: Path) -> None:
+    def launch(root: str, drive: str, until: int) -> list[Any]:
+        (tmp_path / drive).mkdir(exist_ok=True)
+        words = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc_per_node=2",
+            "-m",
+            "tests.integrations.hf_cases",
+        ]
+        done = subprocess.run(
+            [*words, str(tmp_path / root), str(tmp_path / drive), name, str(until)],
+            stdin=subprocess.DEVNULL,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=500,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return [torch.load(tmp_path / root / f"rank-{rank}.pt", weights_only=True) for rank in range(2)]
+
+    whole = launch("whole", "drive-1", 0)
+    launch("cut", "drive-2", 6)
+    last = launch("fresh", "drive-2", 0)
+    for rank in range(2):
+        (weights, seen), (expected, all_seen) = last[rank], whole[rank]
+        assert all(torch.equal(weights[n], expected[n]) for n in expected)
+        assert 0 < len(seen) < len(all_seen)
+        assert seen == all_seen[-len(seen) :]
+
+
 def test_a_sigterm_saves_at_the_end_of_the_step_and_then_does_what_it_would_have_done(rig: Rig) -> None:
     def ends(number: int, frame: object) -> None:
         raise Gone
