@@ -36,7 +36,7 @@ trainer = SFTTrainer(
     model,
     args=SFTConfig(
         output_dir="outputs/run",
-        num_train_epochs=3,
+        num_train_epochs=15,
         per_device_train_batch_size=4,
         learning_rate=5e-3,
         save_strategy="epoch",
