@@ -203,7 +203,7 @@ def _try(name: str, tool: Tool, points: Sequence[Point]) -> list[Result]:
 
 
 def _hit(bench: Bench, name: str, tool: Tool, point: Point) -> Result:
-    """A command makes a call more or less from time to time, where its threads meet otherwise: then the last of them is not reached."""
+    """A command makes a call less from time to time, where its threads meet otherwise: then the last of them is not reached."""
     for _ in range(_TRIES - 1):
         if (result := bench.try_point(name, tool, point)).killed:
             return result
