@@ -297,11 +297,15 @@ def _refuse_inexact(sampler: BaseSampler) -> None:
     try:
         list(random_states(sampler))
     except Unknown as error:
-        raise UsageError(f"{kind.__name__} holds a random state of its own kind ({error}), so it cannot be exact; {anyway}") from None
+        raise UsageError(
+            f"{kind.__name__} holds a random state of its own kind ({error}), so it cannot be exact; {anyway}"
+        ) from None
 
 
 def _states(sampler: BaseSampler) -> list[tuple[str, str | None]]:
     """The random states, as text; None for one that is not seeded."""
-    found = [(path, None if state._rng is None else repr(state._rng.get_state()[1].tolist())) for path, state in random_states(sampler)]
+    found = [
+        (path, None if state._rng is None else repr(state._rng.get_state()[1].tolist())) for path, state in random_states(sampler)
+    ]
     seed = getattr(sampler, "_seed", None)
     return found if seed is None else [*found, ("_seed", repr(seed))]

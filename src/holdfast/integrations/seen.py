@@ -52,7 +52,9 @@ class SeenStorage:
         found = [
             t
             for t in self._storage.get_all_trials(study_id, deepcopy=False)
-            if t.state.is_finished() and t.state not in self._hidden and (t.number < number or (self._all_finished and t.number > number))
+            if t.state.is_finished()
+            and t.state not in self._hidden
+            and (t.number < number or (self._all_finished and t.number > number))
         ]
         found = sorted([*found, self._trial], key=lambda t: t.number)
         found = [t for t in found if states is None or t.state in states]

@@ -1,8 +1,8 @@
 """Optuna: the trials of a study that is kept with the folder that its storage lies in.
 
-    outputs/study/
-      study.db                        the study's storage
-      trials/trial-0003/              the folder of one trial: `trial.folder`
+outputs/study/
+  study.db                        the study's storage
+  trials/trial-0003/              the folder of one trial: `trial.folder`
 """
 
 from __future__ import annotations
@@ -100,13 +100,18 @@ class _Trials:
         try:
             self._key = keeper.workspace.key(self._file.parent)
         except UsageError as error:
-            raise UsageError(
-                f"study {study.study_name} lies in {self._file}, and is kept only in a folder of its own below outputs, such as "
-                f"sqlite:///outputs/study/study.db ({error})"
-            ) from error
+            raise UsageError(self._elsewhere(f" ({error})")) from error
+        if "/" not in self._key.value:
+            raise UsageError(self._elsewhere())
         self._folder = keeper.workspace.local(self._key)
         self._refuse_beside_stored()
         self._looked = False
+
+    def _elsewhere(self, why: str = "") -> str:
+        return (
+            f"study {self._study.study_name} lies in {self._file}, and is kept only in a folder of its own below outputs, such as "
+            f"sqlite:///outputs/study/study.db{why}"
+        )
 
     def _refuse_beside_stored(self) -> None:
         """Where nothing is in the file, it may be that the store's was not taken. Only then the store is asked."""
@@ -119,7 +124,8 @@ class _Trials:
         if held.progress:
             raise UsageError(f"{here} {held.progress:g}; {then}. To begin anew: holdfast drop {self._key}")
         file = self._key.join(self._file.name)
-        if held.progress is None and file.value in held.files and self._keeper.ensure(file.value).outcome is Outcome.DIFFERS:
+        taken = any(self._keeper.workspace.record(k).base is not None for k in (file, *file.parents()))
+        if held.progress is None and file.value in held.files and not taken:
             raise UsageError(f"{here} an unknown number; {then}. To begin anew: holdfast drop {self._key}")
 
     # -- one after the other -------------------------------------------------------------------------------------------
@@ -164,7 +170,7 @@ class _Trials:
                 try:
                     yield kept
                 except GeneratorExit:  # no more is asked for: what was told stays
-                    if self._is_told(kept) and not sys.is_finalizing():
+                    if not sys.is_finalizing() and self._is_told(kept):
                         self._keep()
                     raise
                 if not self._is_told(kept):
@@ -182,7 +188,9 @@ class _Trials:
     def _keep(self) -> None:
         """All studies of the file count, as it is one artifact."""
         storage = self._study._storage
-        done = sum(t.state.is_finished() for s in storage.get_all_studies() for t in storage.get_all_trials(s._study_id, deepcopy=False))
+        done = sum(
+            t.state.is_finished() for s in storage.get_all_studies() for t in storage.get_all_trials(s._study_id, deepcopy=False)
+        )
         self._keeper.backup(self._folder, progress=done)
 
     def _goes_on(self, number: int) -> None:
