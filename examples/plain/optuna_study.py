@@ -15,6 +15,7 @@ classes = np.unique(y)
 
 
 def objective(trial):
+    """One model, pruned where it is worse than half of the others."""
     alpha = trial.suggest_float("alpha", 1e-6, 1.0, log=True)
     penalty = trial.suggest_categorical("penalty", ["l1", "l2"])
     rate = trial.suggest_float("eta0", 1e-4, 1.0, log=True)

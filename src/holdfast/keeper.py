@@ -45,8 +45,8 @@ class Keeper(SessionKeeper):
         """The trials of an Optuna study until n are finished, as `study.ask` gives them; `study.tell` each as ever.
 
         A trial that was cut off comes first, under its number and with what was suggested to it. Each has a `folder` of its own
-        beside the study's file, which comes back with it. Once the next one is asked for, and at the end, the folder of the study's
-        file is backed up, with the number of finished trials as its progress. A trial that was not told by then is told as failed,
+        beside the file of the study, which comes back with it. Once the next one is asked for, and at the end, the folder of that
+        file is backed up, with the number of finished trials as progress. A trial that was not told by then is told as failed,
         as `study.optimize` does with one that gives no value. One that an exception leaves is not told, and comes first next time.
 
         Args:

@@ -26,7 +26,6 @@ from holdfast.integrations.exact import Exact
 from holdfast.integrations.sampler import ExactSampler
 from tests.integrations.studies import SAMPLERS, Make, begin, killed_again_and_again, told, uninterrupted, work
 
-
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
 

@@ -282,7 +282,7 @@ def _refuse_inexact(sampler: BaseSampler) -> None:
     anyway = "Exact(..., exact=False) takes it as it is"
     if kind is PartialFixedSampler:
         raise UsageError(
-            "PartialFixedSampler changes what the sampler inside it sees, and cannot be exact; give the fixed parameters their values "
+            "PartialFixedSampler changes what the sampler inside it sees, and cannot be exact; give fixed parameters their values "
             f"in the objective, or: {anyway}"
         )
     if kind not in _EXACT:
@@ -303,9 +303,7 @@ def _refuse_inexact(sampler: BaseSampler) -> None:
 
 
 def _states(sampler: BaseSampler) -> list[tuple[str, str | None]]:
-    """The random states, as text; None for one that is not seeded."""
-    found = [
-        (path, None if state._rng is None else repr(state._rng.get_state()[1].tolist())) for path, state in random_states(sampler)
-    ]
+    """What each random state is, as text; None for one that is not seeded."""
+    found = [(path, None if s._rng is None else repr(s._rng.__getstate__())) for path, s in random_states(sampler)]
     seed = getattr(sampler, "_seed", None)
     return found if seed is None else [*found, ("_seed", repr(seed))]

@@ -60,7 +60,7 @@ class KeptTrial(optuna.Trial):
         return kept
 
     def report(self, value: float, step: int) -> None:
-        """See `optuna.Trial.report`. What was reported of this step before a kill stays, and if it is another value, that is said."""
+        """See `optuna.Trial.report`. What was reported of a step before a kill stays; that it is another value is said."""
         before = self._cached_frozen_trial.intermediate_values.get(step)
         same = before is not None and (before == value or (math.isnan(before) and math.isnan(float(value))))
         if not same:
@@ -83,7 +83,7 @@ class KeptTrial(optuna.Trial):
         return bool(found["prune"])
 
 
-def trials(keeper: Keeper, study: optuna.Study, n: int) -> Iterator[KeptTrial]:
+def trials(keeper: Keeper, study: optuna.Study, n: object) -> Iterator[KeptTrial]:
     """See `Keeper.trials`."""
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise ConfigurationError(f"keep.trials(study, {n!r}): should be a number of trials, at least 1")
