@@ -52,7 +52,7 @@ class Keeper(SessionKeeper):
         Args:
             study: Its storage is a file below outputs, in a folder of its own: SQLite, or a journal. `keep.ensure(folder)` comes
                 before `optuna.create_study`.
-            n: Finished trials of the whole study, also those before, those that failed or were pruned, and those of other processes.
+            n: Finished trials of the whole study: also those before, that failed or were pruned, and of other processes.
 
         Raises:
             UsageError: the study cannot be kept, or it was begun empty beside one that the store has.

@@ -260,6 +260,7 @@ def fixed_of(seed: int) -> optuna.samplers.BaseSampler:
 def test_a_sampler_that_cannot_be_exact_is_refused_with_the_reason(given: Callable[[], Any], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         Exact(given(), seed=7)
+    assert len(uninterrupted(SAMPLERS["tpe"], 1)) == 1  # one that can be is taken
 
 
 def test_one_that_has_drawn_for_a_study_is_refused() -> None:

@@ -199,6 +199,16 @@ def test_a_study_without_a_name_is_found_again(rig: Rig) -> None:
     assert len(optuna.get_all_study_names(again._storage)) == 1
 
 
+def test_which_of_several_without_a_name_is_meant_is_not_guessed(rig: Rig) -> None:
+    machine = rig.machine()
+    for _ in range(2):
+        study = opened(machine, name=None)
+        study.tell(study.ask(), 1.0)
+    with pytest.raises(UsageError, match="there are 2 studies without a name here; give this one its own"):
+        trials(machine.keep, opened(machine, name=None), 3)
+    assert len(whole(machine, 1, name="mine")) == 1
+
+
 def test_two_studies_of_one_file_have_folders_of_their_own(rig: Rig) -> None:
     machine = rig.machine()
     places = []
@@ -274,7 +284,7 @@ def test_a_study_in_memory_or_elsewhere_or_outside_outputs_is_refused_in_one_lin
     (machine.root / "there").mkdir()
     machine.outputs.mkdir()
     for storage, says in (
-        (None, "is in memory; kept is one in a file below outputs: optuna.create_study"),
+        (None, "is in memory, and kept is one in a file below outputs: optuna.create_study"),
         ("sqlite://", "is in memory"),
         (f"sqlite:///{machine.root}/there/study.db", "is kept only in a folder of its own below outputs"),
         (f"sqlite:///{machine.outputs}/study.db", "is kept only in a folder of its own below outputs"),
@@ -284,6 +294,7 @@ def test_a_study_in_memory_or_elsewhere_or_outside_outputs_is_refused_in_one_lin
         with pytest.raises(UsageError, match=says) as caught:
             trials(machine.keep, study, 5)
         assert "\n" not in str(caught.value)
+    assert len(whole(machine, 1)) == 1  # one in a folder of its own is taken
 
 
 class NoFile(optuna.storages.journal.BaseJournalBackend):
@@ -303,6 +314,7 @@ class NoFile(optuna.storages.journal.BaseJournalBackend):
 def test_a_number_of_trials_that_is_none_is_refused(machine: Machine, n: Any) -> None:
     with pytest.raises(ConfigurationError, match="should be a number of trials, at least 1"):
         trials(machine.keep, optuna.create_study(), n)
+    assert len(whole(machine, 1)) == 1
 
 
 def begun_empty(machine: Machine) -> optuna.Study:
@@ -316,6 +328,9 @@ def test_a_study_that_was_begun_empty_beside_a_stored_one_is_refused_with_both_c
     fresh = rig.machine()
     with pytest.raises(UsageError, match=r"has 0 trials, and the store's has 3; keep.ensure\('outputs/study'\) comes before"):
         trials(fresh.keep, begun_empty(fresh), 5)
+    (fresh.outputs / "study/journal.log").rename(fresh.root / "aside.log")
+    assert fresh.keep.ensure("outputs/study")
+    assert [t[2] for t in whole(fresh, 4)].count(TrialState.COMPLETE) == 4
 
 
 def test_likewise_where_whoever_backed_it_up_counted_nothing(rig: Rig) -> None:

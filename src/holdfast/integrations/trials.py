@@ -119,14 +119,15 @@ class _Trials:
         if any(storage.get_n_trials(s._study_id) for s in storage.get_all_studies()):
             return
         held = self._keeper.held(self._key.value)[0]
-        here = f"{self._key}: this study has 0 trials, and the store's has"
-        then = f"keep.ensure({self._key.value!r}) comes before create_study: move {self._file.name} aside, and run again"
-        if held.progress:
-            raise UsageError(f"{here} {held.progress:g}; {then}. To begin anew: holdfast drop {self._key}")
         file = self._key.join(self._file.name)
         taken = any(self._keeper.workspace.record(k).base is not None for k in (file, *file.parents()))
-        if held.progress is None and file.value in held.files and not taken:
-            raise UsageError(f"{here} an unknown number; {then}. To begin anew: holdfast drop {self._key}")
+        count = held.progress if held.progress is not None or file.value not in held.files or taken else math.inf
+        if count:
+            stored = "an unknown number" if count == math.inf else f"{count:g}"
+            raise UsageError(
+                f"{self._key}: this study has 0 trials, and the store's has {stored}; keep.ensure({self._key.value!r}) comes "
+                f"before create_study: move {self._file.name} aside, and run again. To begin anew: holdfast drop {self._key}"
+            )
 
     # -- one after the other -------------------------------------------------------------------------------------------
 
@@ -266,23 +267,22 @@ def _file(study: optuna.Study) -> Path:
     storage: BaseStorage = study._storage
     if isinstance(storage, _CachedStorage):
         storage = storage._backend
-    what = f"study {study.study_name} is"
-    instead = 'kept is one in a file below outputs: optuna.create_study(storage="sqlite:///outputs/study/study.db", ...)'
+    instead = 'optuna.create_study(storage="sqlite:///outputs/study/study.db", ...)'
+    if isinstance(storage, RDBStorage) and storage.engine.url.get_backend_name() != "sqlite":
+        server = storage.engine.url.get_backend_name()
+        raise UsageError(f"study {study.study_name} is on a server ({server}), and kept is one in a file below outputs: {instead}")
     if isinstance(storage, RDBStorage):
-        url = storage.engine.url
-        place = url.database or ""
-        if url.get_backend_name() != "sqlite":
-            raise UsageError(f"{what} on a server ({url.get_backend_name()}); {instead}")
-        if place.startswith("file:"):
-            place = place.removeprefix("file:").partition("?")[0]
-        if place and place != ":memory:" and "mode=memory" not in str(url):
+        place = (storage.engine.url.database or "").removeprefix("file:").partition("?")[0]
+        if place and place != ":memory:" and "mode=memory" not in str(storage.engine.url):
             return Path(place).absolute()
-        raise UsageError(f"{what} in memory; {instead}")
-    if isinstance(storage, optuna.storages.InMemoryStorage):
-        raise UsageError(f"{what} in memory; {instead}")
     if isinstance(storage, JournalStorage) and isinstance(storage._backend, JournalFileBackend):
         return Path(storage._backend._file_path).absolute()
-    raise UsageError(f"{what} in no file of this machine ({type(getattr(storage, '_backend', storage)).__name__}); {instead}")
+    if isinstance(storage, (RDBStorage, optuna.storages.InMemoryStorage)):
+        raise UsageError(f"study {study.study_name} is in memory, and kept is one in a file below outputs: {instead}")
+    kind = type(getattr(storage, "_backend", storage)).__name__
+    raise UsageError(
+        f"study {study.study_name} is in no file of this machine ({kind}), and kept is one in a file below outputs: {instead}"
+    )
 
 
 def _take_the_nameless(study: optuna.Study) -> None:
