@@ -52,7 +52,8 @@ def work(study: optuna.Study, trial: optuna.Trial, killed: Callable[[], None]) -
     killed()
     value = (x - 1) ** 2 + y
     if kind in (4, 8):
-        trial.report(value, 0)
+        if 0 not in study._storage.get_trial(trial._trial_id).intermediate_values:
+            trial.report(value, 0)
         killed()
         study.tell(trial, state=TrialState.PRUNED)
         return
@@ -75,14 +76,33 @@ def uninterrupted(make: Make, n: int) -> Told:
     return told(study)
 
 
+class Fused(optuna.storages.InMemoryStorage):
+    """What is written stays; before and after each write of an attribute the process may be killed."""
+
+    def __init__(self, maybe: Callable[[], None]) -> None:
+        super().__init__()
+        self._maybe = maybe
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        self._maybe()
+        super().set_trial_system_attr(trial_id, key, value)
+        self._maybe()
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        self._maybe()
+        super().set_study_system_attr(study_id, key, value)
+        self._maybe()
+
+
 def killed_again_and_again(make: Make, n: int, rng: random.Random, share: float = 0.15) -> tuple[Told, int]:
     """The study, and how often it was killed. Whoever goes on has new objects, and the trial that was cut off first."""
-    storage = optuna.storages.InMemoryStorage()
     kills = 0
 
     def maybe() -> None:
         if rng.random() < share:
             raise Killed
+
+    storage = Fused(maybe)
 
     while True:
         study = begin(make, storage)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import math
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -24,7 +26,7 @@ from optuna.trial import TrialState
 from holdfast.errors import MadeOtherwise, UsageError
 from holdfast.integrations.exact import Exact
 from holdfast.integrations.sampler import ExactSampler
-from tests.integrations.studies import SAMPLERS, Make, begin, killed_again_and_again, told, uninterrupted, work
+from tests.integrations.studies import SAMPLERS, Fused, Killed, Make, begin, killed_again_and_again, told, uninterrupted, work
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
@@ -42,9 +44,11 @@ def memory() -> optuna.storages.BaseStorage:
 
 
 def cut_off(study: optuna.Study, x: float = 0.0) -> None:
-    """A trial that a kill left behind, with one suggestion."""
-    study.enqueue_trial({"x": x})
-    study.ask().suggest_float("x", -2, 2)
+    """A trial that a kill left behind, with all of its suggestions."""
+    study.enqueue_trial({"x": x, "y": 5})
+    trial = study.ask()
+    trial.suggest_float("x", -2, 2)
+    trial.suggest_int("y", 1, 9)
 
 
 # -- every sampler, whatever happened ---------------------------------------------------------------------------------------
@@ -69,6 +73,42 @@ def test_a_study_that_was_killed_anywhere_is_the_uninterrupted_one(
         n = 8
     found, _ = killed_again_and_again(SAMPLERS[name], n, seeded(seed), share=0.25)
     assert found == uninterrupted(SAMPLERS[name], n)
+
+
+@pytest.mark.parametrize("name", ["tpe", "gp", "cma-es with margin", "nsga-iii", "scrambled halton"])
+def test_a_trial_that_was_killed_at_any_write_of_its_sampler_gets_the_same(name: str) -> None:
+    """What it had written does not count as the work of another process, and what others draw on with it is not drawn anew."""
+    fuse = [math.inf]
+
+    def maybe() -> None:
+        fuse[0] -= 1
+        if fuse[0] < 0:
+            raise Killed
+
+    storage = Fused(maybe)
+    study = begin(SAMPLERS[name], storage)
+    for _ in range(8):
+        work(study, study.ask(), lambda: None)
+    before, drawn = copy.deepcopy(storage.__getstate__()), []
+    for killed_at in range(30):
+        storage = Fused(maybe)
+        storage.__setstate__(copy.deepcopy(before))
+        fuse[0] = killed_at or math.inf
+        try:
+            trial = begin(SAMPLERS[name], storage).ask()
+            trial.suggest_float("x", -2, 2)
+            over = killed_at > 0
+        except Killed:
+            over = False
+        fuse[0] = math.inf
+        study = begin(SAMPLERS[name], storage)
+        left = study.get_trials(states=(TrialState.RUNNING,))
+        again = optuna.Trial(study, left[0]._trial_id) if left else study.ask()
+        drawn.append((again.suggest_float("x", -2, 2), again.suggest_int("y", 1, 9)))
+        if over:
+            break
+    assert len(drawn) >= 3
+    assert len(set(drawn)) == 1
 
 
 def test_hyperbands_brackets_are_drawn_exactly_too(seeded: Callable[[int], random.Random]) -> None:
