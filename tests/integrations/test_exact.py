@@ -111,6 +111,26 @@ def test_a_trial_that_was_killed_at_any_write_of_its_sampler_gets_the_same(name:
     assert len(set(drawn)) == 1
 
 
+@pytest.mark.parametrize("name", ["tpe", "gp"])
+def test_what_was_drawn_together_stays_though_another_process_told_a_trial_meanwhile(name: str) -> None:
+    found = []
+    for killed in (False, True):
+        storage = memory()
+        study = begin(SAMPLERS[name], storage)
+        for _ in range(8):
+            work(study, study.ask(), lambda: None)
+        other = study.ask()
+        trial = study.ask()
+        x = trial.suggest_float("x", -2, 2)
+        if killed:
+            work(study, other, lambda: None)
+            study = begin(SAMPLERS[name], storage)
+            trial = optuna.Trial(study, trial._trial_id)
+        found.append((x, trial.suggest_int("y", 1, 9), trial.relative_params))
+    assert found[0] == found[1]
+    assert found[0][2].keys() == {"x", "y"}
+
+
 def test_hyperbands_brackets_are_drawn_exactly_too(seeded: Callable[[int], random.Random]) -> None:
     def study(storage: optuna.storages.BaseStorage) -> optuna.Study:
         pruner = optuna.pruners.HyperbandPruner(min_resource=1, max_resource=9)
