@@ -123,7 +123,9 @@ def test_what_was_drawn_together_stays_though_another_process_told_a_trial_meanw
         trial = study.ask()
         x = trial.suggest_float("x", -2, 2)
         if killed:
-            work(study, other, lambda: None)
+            other.suggest_float("x", -2, 2)
+            other.suggest_int("y", 1, 9)
+            study.tell(other, -100.0)  # the best of all
             study = begin(SAMPLERS[name], storage)
             trial = optuna.Trial(study, trial._trial_id)
         found.append((x, trial.suggest_int("y", 1, 9), trial.relative_params))
