@@ -5,11 +5,18 @@ The session knows no library; what trains stands above it, in `integrations`, an
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 from holdfast.session import functions
 from holdfast.session.keeper import Keeper as SessionKeeper
 from holdfast.store.transfer.progress import Progress
+
+if TYPE_CHECKING:
+    import optuna
+
+    from holdfast.integrations.trials import KeptTrial
 
 
 class Keeper(SessionKeeper):
@@ -33,6 +40,28 @@ class Keeper(SessionKeeper):
 
         found = newest(self, path)
         return None if found is None else str(found.place)
+
+    def trials(self, study: optuna.Study, n: int) -> Iterator[KeptTrial]:
+        """The trials of an Optuna study until n are finished, as `study.ask` gives them; `study.tell` each as ever.
+
+        A trial that was cut off comes first, under its number and with what was suggested to it. Each has a `folder` of its own
+        beside the file of the study, which comes back with it. Once the next one is asked for, and at the end, the folder of that
+        file is backed up, with the number of finished trials as progress. A trial that was not told by then is told as failed,
+        as `study.optimize` does with one that gives no value. One that an exception leaves is not told, and comes first next time.
+
+        Args:
+            study: Its storage is a file below outputs, in a folder of its own: SQLite, or a journal. `keep.ensure(folder)` comes
+                before `optuna.create_study`.
+            n: Finished trials of the whole study: also those before, that failed or were pruned, and of other processes.
+
+        Raises:
+            UsageError: the study cannot be kept, or it was begun empty beside one that the store has.
+            NotRestored: a trial's folder could not be brought back.
+            StoreError: it cannot be told whether the store has the study.
+        """
+        from holdfast.integrations.trials import trials
+
+        return trials(self, study, n)
 
 
 def attach(

@@ -136,7 +136,13 @@ def test_the_script_on_the_page_of_the_drill_is_the_one_that_is_drilled() -> Non
 
 def test_the_quickstart_runs(tmp_path: Path) -> None:
     """`ten_steps.py` is drilled in tests/drill."""
-    own = {"quickstart.py", "ten_steps.py", "hf_trainer.py", "trl_peft.py"}
+    own = {
+        "hf_trainer.py",
+        "optuna_study.py",
+        "quickstart.py",
+        "ten_steps.py",
+        "trl_peft.py",
+    }
     assert {p.name for p in (REPOSITORY / "examples").glob("*.py")} == own
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src"), "TMPDIR": str(tmp_path)}
     environment.pop("HOLDFAST_DRIVE", None)
