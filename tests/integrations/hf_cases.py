@@ -276,6 +276,9 @@ def main(root: str, drive: str, name: str, until: str = "0") -> None:
 
     outcome = train(Machine(Path(root), Path(drive)), {**CASES, **MANY, **WORKERS}[name], int(until) or None, tell=tell)
     torch.save((outcome.weights, outcome.seen), Path(root) / f"rank-{os.environ.get('RANK', '0')}.pt")
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":
