@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from holdfast.errors import ConfigurationError, MadeOtherwise
@@ -191,8 +192,11 @@ class OwnPlace(Places):
 
     def _from_its_beginning(self, epoch: int, at: Mapping[str, Any]) -> Iterator[Any]:
         batches = self._loaded(at)
-        if epoch and self._workers_last():
+        if isinstance(self.loader, DataLoader):
+            # One random number is drawn for the workers of each pass, or once where they last; loading a pass that is over draws two.
             self._sources.put_back(at["now"])
+            if not self._workers_last():
+                torch.empty((), dtype=torch.int64).random_(generator=self.loader.generator)
         return batches
 
     def _after(self, number: int, at: Mapping[str, Any]) -> Iterator[Any]:

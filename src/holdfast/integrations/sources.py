@@ -69,8 +69,10 @@ class Sources:
                 _put(self._generators[name], one)
         for holder, counts in state["counts"].items():
             if holder in self._samplers:
-                for name, value in counts.items():
-                    setattr(self._samplers[holder], name, value)
+                part = self._samplers[holder]
+                for name, value in {**self._fresh[holder], **counts}.items():
+                    if getattr(part, name, None) != value:
+                        setattr(part, name, value)
 
     @staticmethod
     def _counts(part: Any) -> dict[str, Any]:
