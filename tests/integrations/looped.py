@@ -29,7 +29,7 @@ class Drawing(Dataset[torch.Tensor]):
         return SAMPLES
 
     def __getitem__(self, at: int) -> torch.Tensor:
-        noise = random.random() + np.random.random() + float(torch.rand(())) + self.own.random()  # noqa: NPY002
+        noise = random.random() + np.random.random() + float(torch.rand(())) + self.own.random()
         return torch.tensor([float(at), noise])
 
 
@@ -137,13 +137,16 @@ WITH_WORKERS: dict[str, Callable[[], Any]] = {
 def make(loader: Callable[[], Any]) -> Made:
     """All of it anew, as a script does when it starts."""
     random.seed(1)
-    np.random.seed(2)  # noqa: NPY002
+    np.random.seed(2)
     torch.manual_seed(3)
     model = nn.Sequential(nn.Linear(2, 8), nn.Dropout(0.3), nn.BatchNorm1d(8), nn.Linear(8, 1))
     optimizer = torch.optim.AdamW(model.parameters(), 0.05)
     scheduler = torch.optim.lr_scheduler.SequentialLR(
         optimizer,
-        [torch.optim.lr_scheduler.LinearLR(optimizer, 0.1, total_iters=3), torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 9)],
+        [
+            torch.optim.lr_scheduler.LinearLR(optimizer, 0.1, total_iters=3),
+            torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 9),
+        ],
         [3],
     )
     return {"model": model, "optimizer": optimizer, "scheduler": scheduler, "loader": loader()}
@@ -184,7 +187,9 @@ def opened(keeper: Keeper, made: Made, **options: Any) -> Training:
     return Training("outputs/run", keeper, **{"epochs": 3, "every": None, "steps": 2, **made, **options})
 
 
-def cut_off(machines: Iterator[Keeper], loader: Callable[[], Any], cuts: list[int], **options: Any) -> tuple[Made, dict[int, list[float]]]:
+def cut_off(
+    machines: Iterator[Keeper], loader: Callable[[], Any], cuts: list[int], **options: Any
+) -> tuple[Made, dict[int, list[float]]]:
     """Train, cut off in the batch after each of these steps; each time on a machine that was never used."""
     seen: dict[int, list[float]] = {}
     accumulate = options.pop("accumulate", 1)

@@ -172,6 +172,11 @@ class KeptTraining:
         if self._guard is not None:
             self._guard.goes_on_after(0 if at is None else int(at.drawn.get("number", 0)))
 
+    def follows_otherwise(self) -> None:
+        """From now on something else of the batches is followed, so those that come are held against nothing."""
+        if self._guard is not None:
+            self._guard.expects_nothing()
+
     # -- step by step ------------------------------------------------------------------------------------------------
 
     def drawn(self, batch: Any) -> None:

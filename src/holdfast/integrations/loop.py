@@ -142,6 +142,8 @@ class Training:
             log.warning("%s: it was stopped in epoch %d of %d, and stays so", key, self.epoch, common["epochs"])
         if at.over and not self.over:
             log.info("%s: was over after %d epochs, and goes on to %d", key, common["epochs"], self._epochs)
+        if not self._whole_batches and own["follows"] != self._places.follows:
+            self._kept.follows_otherwise()
         if not self.over:
             self._at = own
 

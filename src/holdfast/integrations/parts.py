@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -222,6 +223,7 @@ def _elements(value: Any) -> int:
 
 def _function(value: Any) -> str:
     """A function by its name and the plain values that it was made with, as 0.999 of a moving average."""
+    value = inspect.unwrap(value)
     cells = [cell.cell_contents for cell in getattr(value, "__closure__", None) or ()]
     given = [repr(one) for one in cells if one is None or isinstance(one, bool | int | float | str)]
     name = getattr(value, "__qualname__", type(value).__qualname__)

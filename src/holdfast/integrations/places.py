@@ -129,7 +129,7 @@ class Places:
 
     def place(self) -> dict[str, Any]:
         """This place, as plain containers and tensors; the number of batches done is the caller's to add."""
-        return {"began": self._began, "now": self._sources.state(), "loader": self._own()}
+        return {"began": self._began, "now": self._sources.state(), "loader": self._own(), "follows": self.follows}
 
     def put_back(self, at: Mapping[str, Any]) -> None:
         """The random states alone."""
@@ -138,6 +138,11 @@ class Places:
     def seen(self, batch: Any) -> Any:
         """What the guard is to follow of a batch that was drawn."""
         return batch
+
+    @property
+    def follows(self) -> str:
+        """What `seen` gives."""
+        return "batches"
 
     def let_go(self) -> None:
         """The loader is as it was given."""
@@ -193,7 +198,7 @@ class OwnPlace(Places):
     def _from_its_beginning(self, epoch: int, at: Mapping[str, Any]) -> Iterator[Any]:
         batches = self._loaded(at)
         if isinstance(self.loader, DataLoader):
-            # One random number is drawn for the workers of each pass, or once where they last; loading a pass that is over draws two.
+            # One random number is drawn for the workers of a pass, or of all where they last; loading one that is over draws two.
             self._sources.put_back(at["now"])
             if not self._workers_last():
                 torch.empty((), dtype=torch.int64).random_(generator=self.loader.generator)
@@ -231,7 +236,12 @@ class Numbered(Places):
     def seen(self, batch: Any) -> Any:
         """The numbers of its samples where workers load them, as what workers draw at random may differ; else all of it."""
         taken = None if self._numbers is None else self._numbers.taken.popleft()
-        return taken if self.loader.num_workers else batch
+        return batch if self.follows == "batches" else taken
+
+    @property
+    def follows(self) -> str:
+        """See `seen`."""
+        return "numbers" if self.loader.num_workers else "batches"
 
     def let_go(self) -> None:
         """The loader has its own sampler again."""
