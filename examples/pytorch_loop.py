@@ -1,7 +1,8 @@
 """PyTorch's own tutorial (https://pytorch.org/tutorials/beginner/basics/quickstart_tutorial.html), on images that it makes itself.
 
-With three lines of ours it goes on in the middle of an epoch, on any machine, and ends with the weights that it would have had:
-`holdfast drill --kills 5 --simulate-drive -- python examples/pytorch_loop.py` shows it. `examples/plain/pytorch_loop.py` is without.
+With three lines of ours it goes on in the middle of an epoch, on any machine, and ends with the weights that it would have had;
+`holdfast drill --kills 5 --simulate-drive --varies 'run/*' -- python examples/pytorch_loop.py` shows it.
+`examples/plain/pytorch_loop.py` is without.
 """
 
 import json

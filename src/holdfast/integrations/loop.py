@@ -56,7 +56,7 @@ class Training:
         **parts: Any,
     ) -> None:
         key = str(keeper.workspace.key(path))
-        if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
+        if epochs < 1:
             raise ConfigurationError(f"{key}: epochs={epochs!r}: should be a whole number above 0")
         self.epoch = self.step = 0
         self.notes: dict[str, Any] = {}

@@ -249,7 +249,7 @@ class Numbered(Places):
             object.__setattr__(self.loader, self._name, self._followed.inner)
 
     def _draw(self) -> Iterator[Any]:
-        batches = iter(self.loader)
+        batches: Iterator[Any] = iter(self.loader)
         self._numbers = self._followed.newest
         return batches
 
