@@ -54,7 +54,7 @@ def test(model):
     return right / len(test_dataloader.dataset)
 
 
-epochs = 5
+epochs = 6
 with keep.training(
     "outputs/run", model=model, optimizer=optimizer, loader=train_dataloader, epochs=epochs, every="1s"
 ) as run:  # ours
@@ -64,7 +64,7 @@ with keep.training(
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        time.sleep(0.05)  # as large models take
+        time.sleep(0.2)  # as large models take
         if run.last_of_epoch:
             run.notes["loss"] = loss.item()
             print(f"epoch {run.epoch + 1}: accuracy {test(model):.1%}")
