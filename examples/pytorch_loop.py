@@ -54,7 +54,7 @@ def test(model):
     return right / len(test_dataloader.dataset)
 
 
-epochs = 6
+epochs = 8
 with keep.training(
     "outputs/run", model=model, optimizer=optimizer, loader=train_dataloader, epochs=epochs, every="1s"
 ) as run:  # ours

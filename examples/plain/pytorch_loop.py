@@ -49,7 +49,7 @@ def test(model):
     return right / len(test_dataloader.dataset)
 
 
-epochs = 6
+epochs = 8
 saved = Path("outputs/model.pth")
 saved.parent.mkdir(exist_ok=True)
 if saved.exists():
