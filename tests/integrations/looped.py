@@ -128,7 +128,6 @@ WITH_WORKERS: dict[str, Callable[[], Any]] = {
     "two workers that last, counts": lambda: DataLoader(table(), batch_sampler=Counted(), num_workers=2, persistent_workers=True),
     "two workers, stream": lambda: DataLoader(Stream(), 4, num_workers=2),
     "two workers, generator": lambda: DataLoader(table(), 4, shuffle=True, num_workers=2, generator=generator()),
-    "two workers, draws in getitem": lambda: DataLoader(Drawing(), 4, shuffle=True, num_workers=2),
     "two workers, stateful": lambda: stateful(table(), 4, shuffle=True, num_workers=2),
     "two workers, stateful, place on the data set": lambda: stateful(Placed(), 4, num_workers=2),
 }

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data.distributed import DistributedSampler
 
 from holdfast.errors import ConfigurationError, MadeOtherwise, UsageError, WrongOrder
 from holdfast.integrations import checkpoints
@@ -119,6 +120,18 @@ def test_the_number_of_workers_may_change_where_data_are_looked_up_by_number(rig
     assert found == seen
     made["model"].eval()
     assert {k for k, v in weights(made).items() if v.shape != weights(whole)[k].shape} == set()
+
+
+def test_each_pass_has_an_order_of_its_own_where_the_sampler_or_the_data_set_has_to_be_told_its_number(machine: Machine) -> None:
+    def sampled() -> Any:
+        return DataLoader(table(), 4, sampler=DistributedSampler(table(), 1, 0))
+
+    for number, loader in enumerate((sampled, LOADERS["datasets, buffer"])):
+        made, seen = make(loader), dict[int, list[float]]()
+        with Training(f"outputs/run-{number}", machine.keep, epochs=3, every=None, **made) as run:
+            learn(run, made, seen)
+        orders = [[seen[step] for step in range(first, first + 6)] for first in (1, 7, 13)]
+        assert orders[0] != orders[1] != orders[2] != orders[0]
 
 
 @pytest.mark.parametrize("seed", range(200))

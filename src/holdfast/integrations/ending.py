@@ -39,10 +39,9 @@ class Ending:
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if not self.asked and signal.getsignal(number) == self._note:
+        if self._ours and not self.asked:
             self.asked = True
-            return
-        # Asked twice, or by another handler that calls the one it found: there is no more time.
-        self.asked = True
-        if callable(self._before):
+        elif signal.getsignal(number) == self._note:  # asked twice: there is no more time
+            self.go_on()
+        elif callable(self._before):  # by another handler, which calls the one that it found
             self._before(number, frame)
