@@ -1,6 +1,7 @@
 """What guard and callback add to a training step of 50 ms: a loop of one's own beside the same one in `keep.training`, in turns.
 
-The two take turns step by step in one process, so whatever else the machine does falls on both. A step computes for 50 ms.
+The two take turns step by step in one process, so whatever else the machine does falls on both. A step waits for 50 ms, as one does
+for its GPU; what is measured is from asking for a batch to having it, which is where all of ours happens.
 """
 
 from __future__ import annotations
@@ -31,14 +32,8 @@ def batches(shape: tuple[int, ...], count: int) -> list[torch.Tensor]:
     return [made + number for number in range(count)]
 
 
-def step() -> None:
-    end, one = time.perf_counter() + STEP_SECONDS, torch.randn(64, 64)
-    while time.perf_counter() < end:
-        one = torch.tanh(one @ one)
-
-
 def measure(keeper: Keeper, name: str, shape: tuple[int, ...], guard: bool, count: int) -> tuple[list[float], list[float]]:
-    """Seconds of each step without and with, from asking for its batch to its end."""
+    """Seconds from asking for a batch to having it, without and with."""
     data = batches(shape, 8)
     loader: list[Any] = [data[i % 8] for i in range(count)]
     model = torch.nn.Linear(4, 4)
@@ -49,8 +44,8 @@ def measure(keeper: Keeper, name: str, shape: tuple[int, ...], guard: bool, coun
             for draws, took in ((theirs, plain), (ours, kept)) if number % 2 else ((ours, kept), (theirs, plain)):
                 at = time.perf_counter()
                 next(draws)
-                step()
                 took.append(time.perf_counter() - at)
+                time.sleep(STEP_SECONDS)
         run.stop()
         list(ours)
     return plain[2:], kept[2:]
@@ -58,8 +53,8 @@ def measure(keeper: Keeper, name: str, shape: tuple[int, ...], guard: bool, coun
 
 def table(count: int) -> str:
     lines = [
-        "| batch | with | a step without (ms) | with (ms) | added (ms) | added to the step |",
-        "| --- | --- | ---: | ---: | ---: | ---: |",
+        "| batch | with | added to a step (ms) | nine in ten at most (ms) | of a step of 50 ms |",
+        "| --- | --- | ---: | ---: | ---: |",
     ]
     with tempfile.TemporaryDirectory() as place:
         for folder in ("project", "drive"):
@@ -68,11 +63,10 @@ def table(count: int) -> str:
         for kind, shape in KINDS.items():
             for said, guard in GUARDS.items():
                 plain, kept = measure(keeper, f"{len(shape)}-{guard}", shape, guard, count)
-                without, with_ = statistics.median(plain), statistics.median(kept)
-                added = with_ - without
-                lines.append(
-                    f"| {kind} | {said} | {without * 1e3:.2f} | {with_ * 1e3:.2f} | {added * 1e3:.3f} | {added / without:.2%} |"
-                )
+                base = statistics.median(plain)
+                added = statistics.median(kept) - base
+                most = statistics.quantiles(kept, n=10)[-1] - base
+                lines.append(f"| {kind} | {said} | {added * 1e3:.3f} | {most * 1e3:.3f} | {added / STEP_SECONDS:.2%} |")
         keeper.flush()
         holdfast.detach()
     return "\n".join([*lines, ""])
@@ -91,7 +85,7 @@ def main() -> None:
         "`.venv/bin/python benchmarks/training_step.py --write` made this.",
         "",
         f"- Machine: {os.cpu_count()} CPUs, {platform.system()} {platform.release()}; holdfast {holdfast.__version__}, torch {torch.__version__}, Python {platform.python_version()}; load {os.getloadavg()[0]:.1f}.",
-        f"- {given.steps} steps each, a step with and a step without in turns; medians. A step computes for {STEP_SECONDS * 1e3:g} ms, in one thread.",
+        f"- {given.steps} steps each, a step with and a step without in turns; medians. A step waits for {STEP_SECONDS * 1e3:g} ms.",
         "- No checkpoint falls due meanwhile. The guard reads all of a small batch, and 256 bytes of each sample of a large one.",
         "",
     ]
