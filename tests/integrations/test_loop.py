@@ -465,6 +465,7 @@ with keep.training("outputs/run", epochs=3, steps=2, **made) as run:
 
 
 def start(project: Path, drive: Path, **environment: str) -> int:
+    project = project / "proj"  # a store goes by the name of its project's folder
     project.mkdir(parents=True, exist_ok=True)
     drive.mkdir(parents=True, exist_ok=True)
     (project / "train.py").write_text(SCRIPT)
@@ -537,7 +538,7 @@ def test_killed_at_any_instant_a_script_goes_back_no_further_than_its_newest_che
     drive = tmp_path / "drive"
     assert start(tmp_path / "a", drive, STOP_AT=str(seed % 18 + 1), SIGNAL=str(int(signal.SIGKILL))) == -signal.SIGKILL
     assert start(tmp_path / "b", drive) == 0
-    said = [int(line) for line in (tmp_path / "b" / "steps").read_text().split()]
+    said = [int(line) for line in (tmp_path / "b" / "proj" / "steps").read_text().split()]
     newest = max(seed % 18 // 2 * 2, seed % 18 // 6 * 6)  # saved every two steps and at the end of each pass
     assert said == list(range(newest + 1, 19))
 
@@ -555,21 +556,26 @@ distributed.init_process_group("gloo")
 rank = distributed.get_rank()
 keep = holdfast.attach(quiet=True)
 made = make(lambda: DataLoader(table(), 4, sampler=DistributedSampler(table(), seed=4)))
+began = 0
 torch.manual_seed(rank)  # each with its own dropout
 model = DistributedDataParallel(made["model"])
 with keep.training("outputs/run", epochs=3, steps=2, **{**made, "model": model}) as run:
     for (x,) in run:
+        began = began or run.step
         if os.environ.get("STOP_AT") == str(run.step):
+            keep.flush()
+            distributed.barrier()
             os.kill(os.getpid(), signal.SIGKILL)
         made["optimizer"].zero_grad()
         (model(x / 10) - 1).square().mean().backward()
         made["optimizer"].step()
-torch.save([made["model"].state_dict(), torch.get_rng_state()], f"rank-{rank}.pt")
+torch.save([made["model"].state_dict(), torch.get_rng_state(), began], f"rank-{rank}.pt")
 distributed.destroy_process_group()
 """
 
 
 def two_ranks(project: Path, drive: Path, **environment: str) -> list[int]:
+    project = project / "proj"
     project.mkdir(parents=True)
     drive.mkdir(exist_ok=True)
     (project / "train.py").write_text(RANKS)
@@ -597,8 +603,9 @@ def test_two_ranks_go_on_each_with_its_own_random_states_and_place(tmp_path: Pat
     assert two_ranks(tmp_path / "a", tmp_path / "drive-2", STOP_AT="6") == [-signal.SIGKILL] * 2
     two_ranks(tmp_path / "b", tmp_path / "drive-2")
     for rank in range(2):
-        whole, again = (torch.load(tmp_path / name / f"rank-{rank}.pt", weights_only=True) for name in ("whole", "b"))
+        whole, again = (torch.load(tmp_path / name / "proj" / f"rank-{rank}.pt", weights_only=True) for name in ("whole", "b"))
         assert same(whole[0], again[0])
         assert torch.equal(whole[1], again[1])
-    saved = sorted((tmp_path / "b" / "outputs" / "run").glob("checkpoint-*/rank-1.pt"))
+        assert (whole[2], again[2]) == (1, 5)
+    saved = sorted((tmp_path / "b" / "proj" / "outputs" / "run").glob("checkpoint-*/rank-1.pt"))
     assert len(saved) == 2
