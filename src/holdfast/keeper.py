@@ -5,9 +5,9 @@ The session knows no library; what trains stands above it, in `integrations`, an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holdfast.session import functions
 from holdfast.session.keeper import Keeper as SessionKeeper
@@ -16,6 +16,7 @@ from holdfast.store.transfer.progress import Progress
 if TYPE_CHECKING:
     import optuna
 
+    from holdfast.integrations.loop import Training
     from holdfast.integrations.trials import KeptTrial
 
 
@@ -62,6 +63,47 @@ class Keeper(SessionKeeper):
         from holdfast.integrations.trials import trials
 
         return trials(self, study, n)
+
+    def training(
+        self,
+        path: str | PurePath,
+        *,
+        loader: Any,
+        epochs: int,
+        every: float | str | None = 300.0,
+        steps: int | None = None,
+        guard: bool | Callable[[Any], Any] = True,
+        **parts: Any,
+    ) -> Training:
+        """A PyTorch loop that goes on where it was cut off, on whatever machine, bit for bit.
+
+        ::
+
+            with keep.training("outputs/run", model=model, optimizer=optimizer, loader=loader, epochs=6) as run:
+                for x, y in run: ...
+
+        `with` puts everything back that was handed in, the random states, and the place in the data. A batch is done when the
+        next one is asked for: there a checkpoint is saved where one is due, and at the end of each pass. A training that is over
+        gives no batch and leaves the model as it ended.
+
+        Args:
+            path: A folder below outputs, of this training alone.
+            loader: A DataLoader, a StatefulDataLoader, or whatever gives the batches of a pass each time it is iterated over.
+            epochs: Passes over it.
+            every: Seconds, or text such as `5min`, after which a checkpoint is due; None for none by time.
+            steps: A checkpoint is due every so many batches; None for none by number.
+            guard: After a start the first batches are held against those that were drawn there before. A function picks what
+                tells a batch from another; False guards nothing.
+            parts: `model=`, `optimizer=`, `scheduler=`, `scaler=`, `ema=` and whatever else has `state_dict` and
+                `load_state_dict`. All of it is built before.
+
+        Raises:
+            ConfigurationError: something cannot be kept, or an interval cannot be used.
+            UsageError: the path cannot be kept.
+        """
+        from holdfast.integrations.loop import Training
+
+        return Training(path, self, loader=loader, epochs=epochs, every=every, steps=steps, guard=guard, **parts)
 
 
 def attach(

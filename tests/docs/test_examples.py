@@ -139,6 +139,7 @@ def test_the_quickstart_runs(tmp_path: Path) -> None:
     own = {
         "hf_trainer.py",
         "optuna_study.py",
+        "pytorch_loop.py",
         "quickstart.py",
         "ten_steps.py",
         "trl_peft.py",
