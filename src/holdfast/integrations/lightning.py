@@ -16,9 +16,10 @@ from collections.abc import Callable
 from pathlib import Path, PurePath
 from typing import Any
 
-from holdfast.errors import ConfigurationError, MadeOtherwise
-from holdfast.flow.fingerprint import differences, plain
+from holdfast.errors import ConfigurationError
+from holdfast.flow.fingerprint import plain
 from holdfast.integrations import checkpoints
+from holdfast.integrations import hf_random as generators
 from holdfast.integrations import lightning_place as place
 from holdfast.integrations.checkpoints import SavedCheckpoint
 from holdfast.integrations.kept import EVERY_SECONDS, KeptTraining
@@ -31,6 +32,9 @@ ENTRY = "lightning.ckpt"
 
 #: Both names of the library. A Trainer of one takes callbacks of that one only.
 _NAMES = ("lightning.pytorch", "pytorch_lightning")
+
+#: Known before anything is loaded.
+_OF_THE_MODEL = frozenset({"model", "hparams"})
 
 #: What the library warns of where it goes on inside an epoch; here the epoch is drawn again.
 _NOT_RESUMABLE = ".*ended before the epoch ended.*"
@@ -72,6 +76,7 @@ class Keep:
     ) -> None:
         super().__init__()
         self._kept = KeptTraining(path, keeper, every=every, steps=steps, guard=guard)
+        self._on = False
         self._at: SavedCheckpoint | None = None
         self._follows: _Followed | None = None
 
@@ -83,34 +88,38 @@ class Keep:
     # -- hooks of the library ------------------------------------------------------------------------------------------------
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """Before anything is loaded: what is gone on with is looked at.
+        """Before anything is loaded: what is gone on with is looked at, as soon as the library knows it.
 
         Raises:
             ConfigurationError: a checkpoint of elsewhere is given, or none where there is one; or several processes train.
             MadeOtherwise: the model is another.
         """
-        if stage != "fit":
+        if stage != "fit" or trainer.fast_dev_run:  # that leaves nothing behind
             return
         if trainer.world_size > 1:
             raise ConfigurationError(f"{self._kept.key}: {trainer.world_size} processes train; Keep keeps a training of one process")
         # Last, so that a checkpoint holds what the others have made of this step, and `checkpoint_callback` is yours.
         trainer.callbacks = [*(one for one in trainer.callbacks if one is not self), self]
-        self._at = self._goes_on_with(trainer)
-        if self._at is not None:
-            now = plain(model_settings(pl_module))
-            then = {name: value for name, value in self._at.settings.items() if name in ("model", "hparams")}
-            if now["model"] and (found := differences(then, now)):
-                raise self._otherwise(self._at, found)
+        self._on = True
+        connector = trainer._checkpoint_connector
+        real = connector._restore_modules_and_callbacks
+
+        def restore(given: Any = None, *more: Any) -> None:
+            """Which checkpoint is given is known, and nothing of it is loaded."""
+            vars(connector).pop("_restore_modules_and_callbacks", None)
+            self._looks(given, pl_module)
+            real(given, *more)
+
+        connector._restore_modules_and_callbacks = restore
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """The loops are followed from here; a training that is over stays so."""
+        if not self._on:
+            return
         saved = None if self._at is None else place.load(self._at.folder / place.FILE)
         self._follows = _Followed(self, trainer, pl_module, saved)
         if self._at is not None and self._at.over and saved is not None and saved["stopped"]:
             trainer.should_stop = True
-
-    def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """What says where the loaders are is asked for again, as an iterator that was made too early has used it up."""
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """What is asked for now is held against what the checkpoint was made from.
@@ -118,11 +127,12 @@ class Keep:
         Raises:
             MadeOtherwise: the model or a setting is another.
         """
+        if self._follows is None:
+            return
         self._kept.begins(settings(trainer, pl_module), self._at)
         if self._at is not None and self._at.over:
-            log.info("%s: it ended at step %d, and now goes on to more", self._kept.key, self._at.step)
-        if self._follows is not None:
-            self._follows.begins()
+            self._tell_of_more(self._at)
+        self._follows.begins()
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """A batch, before it is trained on.
@@ -130,7 +140,8 @@ class Keep:
         Raises:
             WrongOrder: another one was drawn there before.
         """
-        self._kept.drawn(batch)
+        if self._follows is not None:
+            self._kept.drawn(batch)
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Training ends here, for whatever reason."""
@@ -167,15 +178,34 @@ class Keep:
     # -- inside --------------------------------------------------------------------------------------------------------------
 
     def _leave(self) -> None:
-        follows, self._follows = self._follows, None
+        follows, self._follows, self._on = self._follows, None, False
         if follows is not None:
             follows.leave()
             self._kept.ends()
 
-    def _goes_on_with(self, trainer: Any) -> SavedCheckpoint | None:
-        given, key = trainer.ckpt_path, self._kept.key
-        ours = checkpoints.newest_sealed(self._kept.folder)
+    def _tell_of_more(self, at: SavedCheckpoint) -> None:
+        done, _ = at.epochs or (0.0, 0.0)
+        if done == int(done):
+            log.info("%s: it ended at step %d, and goes on to more", self._kept.key, at.step)
+        else:
+            log.warning(
+                "%s: it ended at step %d inside an epoch (max_steps); it goes on with the next epoch, so it is not what a longer run "
+                "would have been. For that train anew in another folder",
+                self._kept.key,
+                at.step,
+            )
+
+    def _looks(self, given: Any, module: Any) -> None:
+        self._at = self._goes_on_with(given)
+        if self._at is None:
+            return
+        now = plain(model_settings(module))
+        self._kept.hold(self._at.step, {name: value for name, value in self._at.settings.items() if name in _OF_THE_MODEL}, now)
+
+    def _goes_on_with(self, given: Any) -> SavedCheckpoint | None:
+        key = self._kept.key
         if given is None:
+            ours = checkpoints.newest_sealed(self._kept.folder)
             if ours is None:
                 return None
             raise ConfigurationError(
@@ -189,13 +219,6 @@ class Keep:
                 f'{key}: ckpt_path={str(given)!r} is no checkpoint of it; give fit(..., ckpt_path=keep.checkpoint("{key}"))'
             )
         return found
-
-    def _otherwise(self, at: SavedCheckpoint, found: list[str]) -> MadeOtherwise:
-        key = self._kept.key
-        return MadeOtherwise(
-            f"{key}: its checkpoint of step {at.step} was made otherwise ({'; '.join(found[:3])}). Set that back, train in another "
-            f"folder, or begin anew: holdfast drop {key}"
-        )
 
 
 class _Followed:
@@ -218,8 +241,9 @@ class _Followed:
         self._inside = saved is not None and saved["batches"] > 0
         self._began: dict[str, Any] | None = None
         self._step = 0
-        self._states: list[Any] = []
+        self._streamed = False
         self._set: list[tuple[Any, str]] = []
+        self._follow(self._fit, "setup_data", self._set_up)
         self._follow(self._fit, "_load_combined_loader_states", self._loaders_made)
         self._follow(self._fit, "on_advance_start", self._epoch_comes)
         self._follow(self._fit, "on_advance_end", self._epoch_ends)
@@ -251,15 +275,31 @@ class _Followed:
 
     # -- an epoch begins -----------------------------------------------------------------------------------------------------
 
+    def _set_up(self, real: Callable[[], None]) -> None:
+        """Loaders are made, at the beginning, or for every so many epochs anew: then from the random states of the epoch's end."""
+        anew = self._trainer.reload_dataloaders_every_n_epochs
+        if not anew or not (self._fit._combined_loader is None or self._fit._should_reload_train_dl):
+            real()
+            return
+        if self._saved is not None:
+            generators.put(self._saved["began"] if self._inside else self._saved["random"])
+        before = None if self._began is None else generators.take()
+        real()
+        if before is not None:  # an iterator is made of them here, and another one when the epoch begins
+            generators.put(before)
+
     def _loaders_made(self, real: Callable[[], None]) -> None:
-        """Right before the first iterator is made, or one of loaders that were made anew."""
-        self._states = list(self._fit._combined_loader_states_to_load or [])
+        """Right before the first iterator is made of them. What says where they are is not asked: the pass is drawn again."""
         self._fit._combined_loader_states_to_load = []
-        place.set_epoch(self._loaders, self._fit.epoch_progress.current.processed)
-        self._began = place.random_now(self._loaders)
+        loaders = self._loaders
+        place.set_epoch(loaders, self._fit.epoch_progress.current.processed)
+        self._streamed = place.streamed(loaders)
+        if self._saved is not None and self._streamed:  # this iterator is the one: a stream that was begun may not begin again
+            place.put_random(self._saved["began"] if self._inside else self._saved["random"], loaders)
+        self._began = place.random_now(loaders)
 
     def _epoch_comes(self, real: Callable[[], None]) -> None:
-        if self._saved is not None and not self._inside:
+        if self._saved is not None and not self._inside and not self._streamed:
             place.put_random(self._saved["random"], self._loaders)
         real()
 
@@ -278,30 +318,24 @@ class _Followed:
         loaders = self._loaders
         place.set_epoch(loaders, self._fit.epoch_progress.current.processed)
         saved, self._saved = self._saved, None
-        if saved is None:
-            if self._fit.epoch_progress.current.processed > 0 or self._began is None:
-                self._began = place.random_now(loaders)
-            real(fetcher)
-            return
-        place.put_gathered(saved["gathered"], self._trainer, self._module)
-        if not self._inside:
+        inside, self._inside = self._inside, False
+        if saved is not None:
+            place.put_gathered(saved["gathered"], self._trainer, self._module)
+        if inside:
+            self._began = saved["began"]
+            if not self._streamed:
+                place.put_random(saved["began"], loaders)
+        elif not (saved is not None and self._streamed) and (self._fit.epoch_progress.current.processed > 0 or self._began is None):
             self._began = place.random_now(loaders)
-            real(fetcher)
-            iter(fetcher)  # the one that is there was made before the random states were put back
-            return
-        self._inside = False
         real(fetcher)
-        self._began = saved["began"]
-        place.put_random(saved["began"], loaders)
-        if self._states and place.keeps_its_place(loaders):
-            self._fit._combined_loader._load_state_dicts(self._states)
-            iter(fetcher)
-            fetcher.fetched += saved["batches"]
-        else:
-            iter(fetcher)
+        if saved is not None and not self._streamed:
+            iter(fetcher)  # the one that is there was made before the random states were put back
+        elif inside:
+            fetcher.fetched -= saved["batches"]
+        if inside:
             for _ in range(saved["batches"]):
                 next(fetcher)
-        place.put_random(saved["random"], loaders)
+            place.put_random(saved["random"], loaders)
 
     # -- a batch, an epoch is done -------------------------------------------------------------------------------------------
 
@@ -309,7 +343,7 @@ class _Followed:
         try:
             real(fetcher)
         except SystemExit:  # SIGTERM, which the library notes and raises here
-            if self._trainer.received_sigterm and not self._epoch._should_accumulate():
+            if self._trainer.received_sigterm:
                 self._save(over=False)
                 self._keep.send()
             raise
@@ -341,7 +375,7 @@ class _Followed:
         done = self._epoch.batch_progress.current.ready
         what = {
             "batches": 0 if ended else done,
-            "epoch": self._fit.epoch_progress.current.processed + (0 if ended else done / max(self._trainer.num_training_batches, 1)),
+            "epoch": self._fit.epoch_progress.current.processed - ended + done / max(self._trainer.num_training_batches, done, 1),
             "stopped": stopped,
             "began": None if ended else self._began,
             "random": place.random_now(loaders),

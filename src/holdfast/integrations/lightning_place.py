@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.utils.data import IterableDataset
 
-from holdfast.integrations import generators
+from holdfast.integrations import hf_random as generators
 
 FILE = "holdfast-lightning.pt"
 
@@ -68,12 +68,9 @@ def set_epoch(loaders: list[Any], epoch: int) -> None:
                 told(epoch)
 
 
-def keeps_its_place(loaders: list[Any]) -> bool:
-    """Whether the loaders say where they are, and could not be drawn again from the beginning of the pass."""
-    return bool(loaders) and all(
-        callable(getattr(one, "load_state_dict", None)) and isinstance(getattr(one, "dataset", None), IterableDataset)
-        for one in loaders
-    )
+def streamed(loaders: list[Any]) -> bool:
+    """Whether one of them gives what comes, instead of looking it up."""
+    return any(isinstance(getattr(one, "dataset", None), IterableDataset) for one in loaders)
 
 
 # -- what an epoch has gathered ------------------------------------------------------------------------------------------------
@@ -93,7 +90,7 @@ def gathered(trainer: Any, module: Any) -> dict[str, Any]:
         "logged_metrics": _tensors(logged._logged_metrics),
         "metrics": {name: _state_of(one) for name, one in _metrics(module)},
     }
-    if not module.automatic_optimization:
+    if not module.automatic_optimization or loop._should_accumulate():
         found["gradients"] = {name: _copy(p.grad) for name, p in module.named_parameters() if p.grad is not None}
     return found
 
