@@ -139,6 +139,7 @@ def test_the_quickstart_runs(tmp_path: Path) -> None:
     """`ten_steps.py` is drilled in tests/drill."""
     own = {
         "hf_trainer.py",
+        "lightning_autoencoder.py",
         "optuna_study.py",
         "pytorch_loop.py",
         "quickstart.py",

@@ -147,6 +147,20 @@ CASES = {
     "mixed precision": Case(options={"precision": "bf16-mixed"}),
     "loaders made anew": Case(options={"reload_dataloaders_every_n_epochs": 1}),
 }
+#: Those that are cut off once in CI; all of them, and the workers', in `make torture`.
+MANY = (
+    "shuffled",
+    "accumulated, with a partial last batch",
+    "drawn with a sample",
+    "a generator of its own",
+    "a sampler by the epoch, stateful",
+    "streamed, stateful",
+    "a plateau by steps",
+    "stopped by a validation of the pass before",
+    "stopped by the validation",
+    "ended by steps",
+    "mixed precision",
+)
 WORKERS = {
     "two workers": Case(lambda: shuffled(num_workers=2)),
     "two workers, drawn with a sample": Case(lambda: shuffled(num_workers=2, rows=Rows(draws=True))),
@@ -236,9 +250,17 @@ def train(machine: Machine, case: Case, until: int | None = None, **more: Any) -
         callbacks += more.pop("callbacks", [])
         keep = Keep(more.pop("path", RUN), machine.keep, every=None, steps=2, guard=more.pop("guard", True))
         found = newest(machine.keep, RUN)
-        options = {"max_epochs": 3, "logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
+        options = {
+            "max_epochs": 3,
+            "logger": False,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "accelerator": "cpu",
+        }
         trainer = L.Trainer(
-            callbacks=[keep, *callbacks], default_root_dir=machine.root, **{**options, "num_sanity_val_steps": 1, **case.options, **more.pop("options", {})}
+            callbacks=[keep, *callbacks],
+            default_root_dir=machine.root,
+            **{**options, "num_sanity_val_steps": 1, **case.options, **more.pop("options", {})},
         )
         started = 0 if found is None else found.step
         valid = DataLoader(Rows(6), batch_size=3) if case.valid else None

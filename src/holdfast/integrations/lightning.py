@@ -97,7 +97,9 @@ class Keep:
         if stage != "fit" or trainer.fast_dev_run:  # that leaves nothing behind
             return
         if trainer.world_size > 1:
-            raise ConfigurationError(f"{self._kept.key}: {trainer.world_size} processes train; Keep keeps a training of one process")
+            raise ConfigurationError(
+                f"{self._kept.key}: {trainer.world_size} processes train; Keep keeps a training of one process"
+            )
         # Last, so that a checkpoint holds what the others have made of this step, and `checkpoint_callback` is yours.
         trainer.callbacks = [*(one for one in trainer.callbacks if one is not self), self]
         self._on = True
@@ -164,7 +166,7 @@ class Keep:
         epochs = None if (trainer.max_epochs or -1) < 0 else (float(what["epoch"]), float(trainer.max_epochs))
 
         def write(folder: Path) -> None:
-            trainer.save_checkpoint(folder / ENTRY)
+            trainer.save_checkpoint(folder / ENTRY, weights_only=False)
             place.save(folder / place.FILE, what)
 
         total = trainer.estimated_stepping_batches
@@ -372,10 +374,11 @@ class _Followed:
 
     def _save(self, *, over: bool, stopped: bool = False, ended: bool = False) -> None:
         loaders = self._loaders
-        done = self._epoch.batch_progress.current.ready
+        done, total = self._epoch.batch_progress.current.ready, self._trainer.num_training_batches
+        streams = ended and total == float("inf")
         what = {
             "batches": 0 if ended else done,
-            "epoch": self._fit.epoch_progress.current.processed - ended + done / max(self._trainer.num_training_batches, done, 1),
+            "epoch": self._fit.epoch_progress.current.processed - ended + done / max(done if streams else total, 1),
             "stopped": stopped,
             "began": None if ended else self._began,
             "random": place.random_now(loaders),
