@@ -1,4 +1,4 @@
-"""Lightning's own tutorial (https://lightning.ai/docs/pytorch/stable/starter/introduction.html), on images that it makes itself, kept.
+"""Lightning's own tutorial (https://lightning.ai/docs/pytorch/stable/starter/introduction.html), on images of its own.
 
 To be drilled by `holdfast drill --kills 5 --simulate-drive --varies 'run/*' -- python examples/lightning_autoencoder.py`.
 """

@@ -1,4 +1,4 @@
-"""Lightning's own tutorial (https://lightning.ai/docs/pytorch/stable/starter/introduction.html), on images that it makes itself.
+"""Lightning's own tutorial (https://lightning.ai/docs/pytorch/stable/starter/introduction.html), on images of its own.
 
 It keeps its last checkpoint by the library's own ModelCheckpoint, and goes on with it.
 """

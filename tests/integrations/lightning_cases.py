@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import logging
 import random
 import sys
@@ -13,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as L
+import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import EarlyStopping
@@ -43,7 +42,7 @@ class Rows(Dataset[Any]):
         return len(self.values)
 
     def __getitem__(self, number: int) -> Any:
-        noise = float(torch.rand(())) + random.random() + float(np.random.rand()) if self.draws else 0.0  # noqa: S311, NPY002
+        noise = float(torch.rand(())) + random.random() + float(np.random.rand()) if self.draws else 0.0
         return self.values[number] + noise, torch.tensor(number)
 
 
@@ -170,7 +169,7 @@ WORKERS = {
 }
 
 
-class Model(L.LightningModule):
+class Model(pl.LightningModule):
     """A linear layer behind dropout, which logs its loss."""
 
     def __init__(self, plateau: str | None = None, *, by_hand: bool = False, lr: float = 0.05, width: int = 8) -> None:
@@ -243,7 +242,7 @@ def train(machine: Machine, case: Case, until: int | None = None, **more: Any) -
     from holdfast.lightning import Keep
 
     with quiet():
-        L.seed_everything(5)
+        pl.seed_everything(5)
         model = more.pop("module", None) or Model(**{**case.model, **more.pop("model", {})})
         model.until, model.tell = until, more.pop("tell", None)
         callbacks = [] if case.stops is None else [EarlyStopping(**case.stops)]
@@ -257,7 +256,7 @@ def train(machine: Machine, case: Case, until: int | None = None, **more: Any) -
             "enable_model_summary": False,
             "accelerator": "cpu",
         }
-        trainer = L.Trainer(
+        trainer = pl.Trainer(
             callbacks=[keep, *callbacks],
             default_root_dir=machine.root,
             **{**options, "num_sanity_val_steps": 1, **case.options, **more.pop("options", {})},

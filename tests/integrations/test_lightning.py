@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as L
+import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -22,7 +22,7 @@ from holdfast.errors import ConfigurationError, HoldfastError, MadeOtherwise, Us
 from holdfast.integrations import checkpoints
 from holdfast.integrations.kept import newest
 from holdfast.lightning import Keep
-from tests.integrations.lightning_cases import CASES, MANY, RUN, WORKERS, Case, Model, Outcome, Rows, quiet, shuffled, train
+from tests.integrations.lightning_cases import CASES, MANY, RUN, WORKERS, Model, Outcome, Rows, quiet, shuffled, train
 from tests.integrations.lightning_names import tiny
 from tests.support import Machine, Rig
 
@@ -220,6 +220,15 @@ def test_what_is_not_the_checkpoints_is_refused_in_one_line_before_a_batch(
     assert module.seen == []
 
 
+def test_a_training_that_was_refused_goes_on_once_that_is_set_back(
+    cut_off: Callable[[Path], Rig], tmp_path: Path, uninterrupted: Callable[[str], Outcome]
+) -> None:
+    rig = cut_off(tmp_path)
+    with pytest.raises(ConfigurationError, match="begin anew beside it"):
+        train(rig.machine(), ALL[FIRST], ckpt_path=None)
+    goes_on(rig, FIRST, uninterrupted(FIRST))
+
+
 def test_what_changes_no_weight_is_not_refused(
     cut_off: Callable[[Path], Rig], tmp_path: Path, uninterrupted: Callable[[str], Outcome]
 ) -> None:
@@ -242,7 +251,7 @@ def test_a_longer_run_from_amid_an_epoch_is_said_to_be_another(rig: Rig, caplog:
     with caplog.at_level(logging.WARNING, logger="holdfast"):
         last = train(rig.machine(), ALL["ended by steps"], options={"max_steps": 15})
     assert (last.started, last.reached) == (9, 15)
-    assert "it goes on with the next epoch" in caplog.text
+    assert "goes on with the next one" in caplog.text
 
 
 # -- the library's two names, and its own checkpoints -------------------------------------------------------------------------
@@ -251,7 +260,7 @@ def test_a_longer_run_from_amid_an_epoch_is_said_to_be_another(rig: Rig, caplog:
 def test_the_trainer_adds_no_checkpoints_of_its_own_and_leaves_yours(rig: Rig) -> None:
     machine = rig.machine()
     with quiet():
-        alone = L.Trainer(callbacks=[Keep(RUN, machine.keep)], logger=False, accelerator="cpu")
+        alone = pl.Trainer(callbacks=[Keep(RUN, machine.keep)], logger=False, accelerator="cpu")
         assert not any(isinstance(one, ModelCheckpoint) for one in alone.callbacks)
     yours = ModelCheckpoint(machine.root / "mine", monitor="train", save_top_k=1)
     train(machine, ALL[FIRST], callbacks=[yours])
