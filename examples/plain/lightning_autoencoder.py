@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 L.seed_everything(7)
+torch.set_num_threads(1)  # it is small
 strokes = torch.rand(10, 28, 28, generator=torch.Generator().manual_seed(0))  # ten kinds of digits
 
 

@@ -71,11 +71,19 @@ def test_a_training_that_was_cut_off_comes_to_the_same_weights_by_the_same_sampl
     assert same(again, whole)
 
 
-@pytest.mark.parametrize("until", [7, 14])
+@pytest.mark.parametrize(
+    ("name", "until"),
+    [
+        ("drawn with a sample", 7),  # at the end of a pass
+        ("drawn with a sample", 14),
+        ("shuffled", 18),  # what was logged in the last pass is a mean over all of it
+        ("stopped by a validation of the pass before", 14),  # what was measured then is not measured again
+    ],
+)
 def test_it_goes_on_from_the_end_of_a_pass_and_from_inside_one(
-    until: int, rig: Rig, uninterrupted: Callable[[str], Outcome]
+    name: str, until: int, rig: Rig, uninterrupted: Callable[[str], Outcome]
 ) -> None:
-    goes_on(rig, "drawn with a sample", uninterrupted("drawn with a sample"), until)
+    goes_on(rig, name, uninterrupted(name), until)
 
 
 @pytest.mark.torture

@@ -185,8 +185,8 @@ class Keep:
             log.info("%s: it ended at step %d, and goes on to more", self._kept.key, at.step)
         else:
             log.warning(
-                "%s: it ended at step %d inside an epoch (max_steps) and goes on with the next one, so it will not be what a longer "
-                "run is; for that train in another folder",
+                "%s: it ended at step %d inside an epoch (max_steps) and goes on with the next one, so it will not be what a "
+                "longer run is; for that train in another folder",
                 self._kept.key,
                 at.step,
             )
