@@ -18,12 +18,12 @@ import torch
 from holdfast.errors import ConfigurationError, MadeOtherwise, UsageError
 from holdfast.integrations import checkpoints
 from holdfast.integrations.checkpoints import SavedCheckpoint
-from holdfast.integrations.ending import Ending
 from holdfast.integrations.kept import EVERY_SECONDS, KeptTraining, newest
 from holdfast.integrations.parts import Parts
 from holdfast.integrations.places import places_of
 from holdfast.integrations.plain_state import back, keepable
 from holdfast.integrations.ranks import Ranks
+from holdfast.integrations.terminating import Termination
 from holdfast.session.keeper import Keeper
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class Training:
         self._whole_batches = guard is not True
         self._parts = Parts(parts, key)
         self._loader = loader
-        self._ending = Ending()
+        self._termination = Termination()
 
     # -- the block -----------------------------------------------------------------------------------------------------
 
@@ -98,7 +98,7 @@ class Training:
         except BaseException:
             self._close()
             raise
-        self._ending.watch()
+        self._termination.watch()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -112,15 +112,17 @@ class Training:
                 max(self._saved, 0),
             )
         self._close()
-        self._ending.go_on()
+        if self._termination.asked:
+            self._termination.pass_on()
+            self._termination.leave()
 
     def _close(self) -> None:
         self._open = False
         self._places.let_go()
         self._parts.let_go()
         self._kept.ends()
-        if not self._ending.asked:
-            self._ending.let_go()
+        if not self._termination.asked:
+            self._termination.leave()
 
     def _newest(self) -> int | None:
         found = newest(self._kept.keeper, self._kept.folder)
@@ -222,7 +224,7 @@ class Training:
     # -- checkpoints ---------------------------------------------------------------------------------------------------
 
     def _due(self) -> bool:
-        return self._ranks.any(self._asked or self._ending.asked or self._kept.due(self.step))
+        return self._ranks.any(self._asked or self._termination.asked or self._kept.due(self.step))
 
     def _place(self) -> dict[str, Any]:
         """What is this process's own, before the next batch is drawn."""
@@ -257,9 +259,9 @@ class Training:
             self._kept.sealed_by_the_first(self.step)
         self._saved = self.step
         self._asked = False
-        if self._ending.asked:
+        if self._termination.asked:
             self._kept.send()
-            self._ending.go_on()
+            self._termination.pass_on()
 
     def _said(self) -> dict[str, Any]:
         length = self._places.length
