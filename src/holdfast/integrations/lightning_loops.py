@@ -133,6 +133,8 @@ class FollowedLoops:
         if inside:
             self._began = saved["began"]
             if not self._streamed:
+                if self._fit.epoch_progress.current.processed == 0:
+                    place.let_workers_go(loaders)
                 place.put_random(saved["began"], loaders)
         elif not (saved is not None and self._streamed) and (self._fit.epoch_progress.current.processed > 0 or self._began is None):
             self._began = place.random_now(loaders)

@@ -73,6 +73,13 @@ def streamed(loaders: list[Any]) -> bool:
     return any(isinstance(getattr(one, "dataset", None), IterableDataset) for one in loaders)
 
 
+def let_workers_go(loaders: list[Any]) -> None:
+    """The next iterator is a first one again: it draws a seed for workers that stay, and later ones do not."""
+    for loader in loaders:
+        if getattr(loader, "persistent_workers", False) and getattr(loader, "_iterator", None) is not None:
+            loader._iterator = None
+
+
 # -- what an epoch has gathered ------------------------------------------------------------------------------------------------
 
 
