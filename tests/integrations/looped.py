@@ -199,7 +199,7 @@ def cut_off(
         try:
             learn(run, made, seen, until=until, accumulate=accumulate)
         except Cut:
-            run._ending.let_go()
+            run._termination.leave()
             continue
         run.__exit__(None, None, None)
     return made, seen

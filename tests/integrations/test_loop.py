@@ -116,7 +116,7 @@ def test_the_number_of_workers_may_change_where_data_are_looked_up_by_number(rig
             learn(run, made, found, until=until)
             run.__exit__(None, None, None)
         except Cut:
-            run._ending.let_go()
+            run._termination.leave()
     assert found == seen
     made["model"].eval()
     assert {k for k, v in weights(made).items() if v.shape != weights(whole)[k].shape} == set()
@@ -242,7 +242,7 @@ def begun(machine: Machine, **options: Any) -> None:
     run = opened(machine.keep, made, **options).__enter__()
     with pytest.raises(Cut):
         learn(run, made, {}, until=3)
-    run._ending.let_go()
+    run._termination.leave()
 
 
 def otherwise(change: str) -> dict[str, Any]:
@@ -290,7 +290,7 @@ def test_another_shuffle_is_stopped_before_it_is_trained_on(machine: Machine) ->
     run = opened(machine.keep, made).__enter__()
     with pytest.raises(Cut):
         learn(run, made, {}, until=3)
-    run._ending.let_go()
+    run._termination.leave()
     made, seen = make(loader(2)), dict[int, list[float]]()
     with pytest.raises(WrongOrder, match="batch 3 is not the one"), opened(machine.keep, made) as run:
         learn(run, made, seen)
@@ -302,7 +302,7 @@ def test_the_place_of_a_loader_with_other_workers_is_refused_in_one_line_that_sa
     run = opened(machine.keep, made).__enter__()
     with pytest.raises(Cut):
         learn(run, made, {}, until=3)
-    run._ending.let_go()
+    run._termination.leave()
     made = make(lambda: stateful(Placed(), 4, num_workers=1))
     with pytest.raises(MadeOtherwise, match=r"does not take the place that it was at \(\w+"), opened(machine.keep, made) as run:
         next(iter(run))
@@ -387,7 +387,7 @@ def test_schedules_averages_and_scalers_go_on(rig: Rig) -> None:
         try:
             step_with_all(run, made, until)
         except Cut:
-            run._ending.let_go()
+            run._termination.leave()
     assert run.notes == notes
     assert same(weights(made), weights(whole))
     assert same(made["ema"].state_dict(), whole["ema"].state_dict())
