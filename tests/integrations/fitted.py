@@ -129,13 +129,13 @@ DATA: dict[str, Callable[[], dict[str, Any]]] = {
     "arrays-in-order": lambda: {**arrays(), "shuffle": False},
     "arrays-by-batch": lambda: {**arrays(), "shuffle": "batch"},
     "arrays-over-epochs": lambda: {**arrays(), "steps_per_epoch": 4},
-    "loader": lambda: {"x": loader()},
-    "loader-own-generator": lambda: {"x": loader(generator=11)},
-    "loader-2-workers": lambda: {"x": loader(workers=2)},
+    "loader": lambda: {"x": loader(), "shuffle": False},
+    "loader-own-generator": lambda: {"x": loader(generator=11), "shuffle": False},
+    "loader-2-workers": lambda: {"x": loader(workers=2), "shuffle": False},
     "pydataset": lambda: {"x": Shuffled()},
     "pydataset-in-order": lambda: {"x": Shuffled(), "shuffle": False},
     "pydataset-2-threads": lambda: {"x": Shuffled(workers=2), "shuffle": False},
-    "generator": lambda: {"x": endless(), "steps_per_epoch": STEPS},
+    "generator": lambda: {"x": endless(), "shuffle": False, "steps_per_epoch": STEPS},
     "validated": validated,
 }
 

@@ -18,6 +18,11 @@ from holdfast.keras import Keep
 from tests.support import Machine, Rig
 
 PATH = "outputs/run"
+#: Keras' own: of its variables under NumPy 2; and that a generator's data ended, or a data set counts less than was asked for.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Your input ran out of data"),
+]
 
 
 def fit(machine: Machine, data: dict[str, Any], *more: Any, cut: int | None = None, **options: Any) -> tuple[Any, Any, Seen]:

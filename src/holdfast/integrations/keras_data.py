@@ -6,6 +6,8 @@ its number make it the same again, in whatever process; then as many batches are
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -128,6 +130,7 @@ class Data:
         """
         self._epoch, self._skip, self._then = epoch, skip, then
         seed_all(self._base, epoch, "data")
+        self._forget_stale()
         for held in self._parts():
             generator = getattr(held, "generator", None)
             if isinstance(generator, torch.Generator):  # it knows of no other seeds
@@ -182,6 +185,14 @@ class Data:
                 yield begin, end, source if self._silent else _Watched(source, self._drawn)
             if end + 1 == self.steps:  # what is drawn between epochs follows from the number too
                 seed_all(self._base, self._epoch, "end")
+
+    def _forget_stale(self) -> None:
+        """Keras' workers leave what they fetched too early for the next epoch, in the order of the one before."""
+        workers = getattr(self._adapter, "enqueuer", None)
+        if workers is not None and not self._iterator.steps_per_epoch and not workers.is_running():
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    workers.ready_queue.get(block=False)
 
     def _parts(self) -> list[Any]:
         """What of a DataLoader may draw an order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -203,7 +204,9 @@ _LONG = 200
 
 def _config(value: Any) -> dict[str, Any]:
     try:
-        return dict(value.get_config())
+        with warnings.catch_warnings():  # Keras' own, of its variables under NumPy 2
+            warnings.simplefilter("ignore")
+            return dict(value.get_config())
     except (NotImplementedError, AttributeError, TypeError, ValueError):  # a class of one's own need not have one
         return {}
 
