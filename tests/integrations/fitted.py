@@ -6,12 +6,14 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
 import numpy as np
 import torch
+from blake3 import blake3
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -145,21 +147,21 @@ def state_of(model: Any) -> list[bytes]:
     return [v.value.detach().cpu().numpy().tobytes() for v in [*model.variables, *model.optimizer.variables]]
 
 
+def said_of(model: Any, fit: Any) -> list[str]:
+    """What has to be equal, in two lines."""
+    return [blake3(b"".join(state_of(model))).hexdigest(), repr(fit.history)]
+
+
 def main() -> None:
     """python -m tests.integrations.fitted KIND RESULT: with `keep` of this folder; the result is a file of digests."""
-    from pathlib import Path
-
-    from blake3 import blake3
-
     import holdfast
     from holdfast.keras import Keep
 
     kind, result = sys.argv[1:3]
-    holdfast.attach(quiet=True)
+    holdfast.attach(quiet=True, background=not os.environ.get("PAUSED"))
     model, seen = build(), Seen()
     fit = model.fit(**DATA[kind](), epochs=EPOCHS, verbose=0, callbacks=[Keep("outputs/run", steps=1), seen, _Pause()])
-    said = [blake3(b"".join(state_of(model))).hexdigest(), repr(fit.history), f"{len(seen.rows)} trained"]
-    Path(result).write_text("\n".join(said))
+    Path(result).write_text("\n".join([*said_of(model, fit), f"{len(seen.rows)} trained"]))
 
 
 class _Pause(keras.callbacks.Callback):
