@@ -136,7 +136,7 @@ def test_the_script_on_the_page_of_the_drill_is_the_one_that_is_drilled() -> Non
 
 def test_the_quickstart_runs(tmp_path: Path) -> None:
     """`ten_steps.py` is drilled in tests/drill."""
-    assert {p.name for p in (REPOSITORY / "examples").glob("*.py")} == {"quickstart.py", "ten_steps.py"}
+    assert {p.name for p in (REPOSITORY / "examples").glob("*.py")} == {"keras_mnist.py", "quickstart.py", "ten_steps.py"}
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src"), "TMPDIR": str(tmp_path)}
     environment.pop("HOLDFAST_DRIVE", None)
     command = [sys.executable, str(REPOSITORY / "examples" / "quickstart.py")]

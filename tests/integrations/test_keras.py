@@ -87,35 +87,30 @@ def test_what_other_callbacks_remember_goes_on_too_and_a_training_that_stopped_e
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """ModelCheckpoint(save_best_only) forgets its best; a rate that depends on the one before is lowered twice; patience too."""
-    here = rig.machine()
-    monkeypatch.chdir(here.root)
     best = "outputs/best.weights.h5"
-    data, options = DATA["validated"], {"optimizer": keras.optimizers.SGD(0.05), "epochs": 6}
-    model, given, seen = fit(here, data(), *callbacks_of(best), **{**options, "optimizer": keras.optimizers.SGD(0.05)})
+    data = DATA["validated"]
+
+    def train(machine: Machine, *, epochs: int = 6, cut: int | None = None) -> tuple[Any, Any, Seen]:
+        monkeypatch.chdir(machine.root)
+        return fit(machine, data(), *callbacks_of(best), optimizer=keras.optimizers.SGD(0.05), epochs=epochs, cut=cut)
+
+    model, given, _ = train(rig.machine())
     assert 1 < len(given.epoch) < 6
     file = weights_in(best)
 
     other = Rig(_made(rig.folder / "other"))
-    monkeypatch.chdir(other.machine().root)
     for cut in (4, 6):  # in mid-epoch, and in the next one
-        machine = other.machine()
-        monkeypatch.chdir(machine.root)
-        fit(machine, data(), *callbacks_of(best), cut=cut, **{**options, "optimizer": keras.optimizers.SGD(0.05)})
-    machine = other.machine()
-    monkeypatch.chdir(machine.root)
-    last, then, _ = fit(machine, data(), *callbacks_of(best), **{**options, "optimizer": keras.optimizers.SGD(0.05)})
+        train(other.machine(), cut=cut)
+    last, then, _ = train(other.machine())
     assert state_of(last) == state_of(model)
     assert then.history == given.history
     assert weights_in(best) == file
 
-    machine = other.machine()  # over: no batch, and the best weights are in the model
-    monkeypatch.chdir(machine.root)
-    again, then, none = fit(
-        machine, data(), *callbacks_of(best), **{**options, "optimizer": keras.optimizers.SGD(0.05), "epochs": 9}
-    )
+    again, then, none = train(other.machine(), epochs=9)  # over: no batch, and the best weights are in the model
     assert none.rows == []
     assert state_of(again) == state_of(model)
     assert then.history == given.history
+    assert weights_in(best) == file
 
 
 def weights_in(file: str) -> list[bytes]:
@@ -215,24 +210,24 @@ def trained(process: subprocess.Popen[str], batches: int) -> None:
 
 
 def test_killed_for_good_the_same_script_goes_on_on_a_fresh_machine(rig: Rig) -> None:
-    first = started(rig.folder / "1", rig.drive, paused=True)
+    first = started(rig.folder / "1" / "project", rig.drive, paused=True)
     trained(first, 9)
     first.kill()
     first.communicate()
     assert first.returncode == -signal.SIGKILL
     shutil.rmtree(rig.folder / "1")
-    second = started(rig.folder / "2", rig.drive, paused=False)
+    second = started(rig.folder / "2" / "project", rig.drive, paused=False)
     model, given, _ = fit(Rig(_made(rig.folder / "whole")).machine(), arrays())
     second.communicate()
     assert second.returncode == 0
-    *said, count = (rig.folder / "2" / "result").read_text().splitlines()
+    *said, count = (rig.folder / "2" / "project" / "result").read_text().splitlines()
     assert said == said_of(model, given)
     assert count == f"{EPOCHS * STEPS - 8} trained"  # the ninth was not over
 
 
 @pytest.mark.torture
 def test_told_to_end_it_saves_the_step_under_way_and_ends_as_it_would_have(rig: Rig) -> None:
-    first = started(rig.folder / "1", rig.drive, paused=True)
+    first = started(rig.folder / "1" / "project", rig.drive, paused=True)
     trained(first, 9)
     first.terminate()
     assert first.stdin is not None
@@ -240,9 +235,9 @@ def test_told_to_end_it_saves_the_step_under_way_and_ends_as_it_would_have(rig: 
     first.stdin.flush()
     first.communicate()
     assert first.returncode == -signal.SIGTERM
-    second = started(rig.folder / "2", rig.drive, paused=False)
+    second = started(rig.folder / "2" / "project", rig.drive, paused=False)
     second.communicate()
-    assert (rig.folder / "2" / "result").read_text().splitlines()[2] == f"{EPOCHS * STEPS - 9} trained"
+    assert (rig.folder / "2" / "project" / "result").read_text().splitlines()[2] == f"{EPOCHS * STEPS - 9} trained"
 
 
 @pytest.mark.torture
