@@ -18,7 +18,7 @@ shapes = draw.random((10, 8, 8)) > 0.5
 labels = draw.integers(0, 10, 640)
 images = np.zeros((640, 12, 12, 1), "float32")
 for image, label in zip(images, labels, strict=True):
-    row, column = draw.integers(0, 5, 2)
+    row, column = draw.integers(0, 3, 2)
     image[row : row + 8, column : column + 8, 0] = shapes[label]
 images += draw.normal(0, 0.3, images.shape).astype("float32")
 y = keras.utils.to_categorical(labels, 10)
@@ -35,7 +35,7 @@ model = keras.Sequential(
         layers.Dense(10, activation="softmax"),
     ]
 )
-model.compile(loss="categorical_crossentropy", optimizer="adam", metrics=["accuracy"])
+model.compile(loss="categorical_crossentropy", optimizer=keras.optimizers.Adam(0.01), metrics=["accuracy"])
 slow = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: time.sleep(0.05))  # a larger model
 history = model.fit(
     x_train,
