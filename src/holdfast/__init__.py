@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         restore_from_drive,
         restore_if_missing,
     )
-    from holdfast.store.backends.backend import Durability
+    from holdfast.store.reporting.durability import Durability
     from holdfast.store.reporting.outcomes import BackedUp, Outcome, Restored
 
 __all__ = [
@@ -51,11 +51,11 @@ _HOMES = {
     **dict.fromkeys(("BackedUp", "Outcome", "Restored"), "holdfast.store.reporting.outcomes"),
     **dict.fromkeys(("Keeper", "attach"), "holdfast.keeper"),
     "Backup": "holdfast.session.backing_up",
-    "Durability": "holdfast.store.backends.backend",
+    "Durability": "holdfast.store.reporting.durability",
 }
 
 #: What goes into a training of these libraries: `holdfast.hf.Keep` and its like. Each loads its library.
-_LIBRARIES = frozenset({"hf", "lightning", "keras", "optuna"})
+_LIBRARIES = frozenset({"hf", "keras", "optuna"})
 
 
 def __getattr__(name: str) -> Any:

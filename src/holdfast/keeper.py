@@ -5,11 +5,19 @@ The session knows no library; what trains stands above it, in `integrations`, an
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
 
 from holdfast.session import functions
 from holdfast.session.keeper import Keeper as SessionKeeper
 from holdfast.store.transfer.progress import Progress
+
+if TYPE_CHECKING:
+    import optuna
+
+    from holdfast.integrations.loop import Training
+    from holdfast.integrations.trials import KeptTrial
 
 
 class Keeper(SessionKeeper):
@@ -33,6 +41,69 @@ class Keeper(SessionKeeper):
 
         found = newest(self, path)
         return None if found is None else str(found.place)
+
+    def trials(self, study: optuna.Study, n: int) -> Iterator[KeptTrial]:
+        """The trials of an Optuna study until n are finished, as `study.ask` gives them; `study.tell` each as ever.
+
+        A trial that was cut off comes first, under its number and with what was suggested to it. Each has a `folder` of its own
+        beside the file of the study, which comes back with it. Once the next one is asked for, and at the end, the folder of that
+        file is backed up, with the number of finished trials as progress. A trial that was not told by then is told as failed,
+        as `study.optimize` does with one that gives no value. One that an exception leaves is not told, and comes first next time.
+
+        Args:
+            study: Its storage is a file below outputs, in a folder of its own: SQLite, or a journal. `keep.ensure(folder)` comes
+                before `optuna.create_study`.
+            n: Finished trials of the whole study: also those before, that failed or were pruned, and of other processes.
+
+        Raises:
+            UsageError: the study cannot be kept, or it was begun empty beside one that the store has.
+            NotRestored: a trial's folder could not be brought back.
+            StoreError: it cannot be told whether the store has the study.
+        """
+        from holdfast.integrations.trials import trials
+
+        return trials(self, study, n)
+
+    def training(
+        self,
+        path: str | PurePath,
+        *,
+        loader: Any,
+        epochs: int,
+        every: float | str | None = 300.0,
+        steps: int | None = None,
+        guard: bool | Callable[[Any], Any] = True,
+        **parts: Any,
+    ) -> Training:
+        """A PyTorch loop that goes on where it was cut off, on whatever machine, bit for bit.
+
+        ::
+
+            with keep.training("outputs/run", model=model, optimizer=optimizer, loader=loader, epochs=6) as run:
+                for x, y in run: ...
+
+        `with` puts everything back that was handed in, the random states, and the place in the data. A batch is done when the
+        next one is asked for: there a checkpoint is saved where one is due, and at the end of each pass. A training that is over
+        gives no batch and leaves the model as it ended.
+
+        Args:
+            path: A folder below outputs, of this training alone.
+            loader: A DataLoader, a StatefulDataLoader, or whatever gives the batches of a pass each time it is iterated over.
+            epochs: Passes over it.
+            every: Seconds, or text such as `5min`, after which a checkpoint is due; None for none by time.
+            steps: A checkpoint is due every so many batches; None for none by number.
+            guard: After a start the first batches are held against those that were drawn there before. A function picks what
+                tells a batch from another; False guards nothing.
+            parts: `model=`, `optimizer=`, `scheduler=`, `scaler=`, `ema=` and whatever else has `state_dict` and
+                `load_state_dict`. All of it is built before.
+
+        Raises:
+            ConfigurationError: something cannot be kept, or an interval cannot be used.
+            UsageError: the path cannot be kept.
+        """
+        from holdfast.integrations.loop import Training
+
+        return Training(path, self, loader=loader, epochs=epochs, every=every, steps=steps, guard=guard, **parts)
 
 
 def attach(

@@ -15,6 +15,8 @@ SHOWN = [
     ("holdfast.integrations.sampler", "ExactSampler"),
     ("holdfast.integrations.trainer", "Checkpointing"),
     ("holdfast.integrations.trainer", "resume_from"),
+    ("holdfast.optuna", "Exact"),
+    ("holdfast.optuna", "ExactSampler"),
     ("holdfast.pipeline.benchmark", "BENCHMARK_FILENAME"),
     ("holdfast.pipeline.benchmark", "run_benchmarking_local"),
     ("holdfast.pipeline.hpo", "run_local_hpo_sweep"),

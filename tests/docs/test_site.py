@@ -66,4 +66,4 @@ def test_the_site_fetches_nothing_from_elsewhere(site: dict[Path, Page]) -> None
 def test_the_reference_has_every_verb_of_a_keeper(site: dict[Path, Page]) -> None:
     anchors = site[SITE / "docs" / "site" / "api.html"].anchors
     verbs = ("ensure", "backup", "restore", "status", "flush", "finish", "drop", "claim", "verify", "prune", "history")
-    assert {f"holdfast.session.keeper.Keeper.{verb}" for verb in verbs} <= anchors
+    assert {f"holdfast.keeper.Keeper.{verb}" for verb in verbs} <= anchors

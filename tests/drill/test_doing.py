@@ -272,7 +272,7 @@ def test_every_machine_has_a_path_of_its_own_and_words_and_environment_name_that
         run = machine.run(Until(60), lambda _: None)
         places.append(machine.root)
         assert run.code == 0
-        assert [write.path for write in run.written] == ["outputs/said"]
+        assert {write.path for write in run.written} == {"outputs/said"}
         assert (machine.root / "outputs/said").read_text() == f"{machine.root}/a {machine.root}"
         assert machine.machines().match(os.fsencode(machine.root))
     assert places[0] != places[1]

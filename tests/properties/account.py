@@ -35,13 +35,14 @@ from holdfast.errors import HoldfastError, StoreUnreachable
 from holdfast.session.config import Config
 from holdfast.session.keeper import Keeper
 from holdfast.simulator import Attributes, Pace, SimulatedDrive, Weather
-from holdfast.store.backends.backend import Backend, Durability, Source
+from holdfast.store.backends.backend import Backend, Source
 from holdfast.store.backends.drive import DriveBackend
 from holdfast.store.backends.wrappers import Faulty
 from holdfast.store.format.manifest import Manifest
 from holdfast.store.format.manifest_reading import parse
 from holdfast.store.format.names import GENERATIONS, parse_manifest_name
 from holdfast.store.local.workspace import Workspace
+from holdfast.store.reporting.durability import Durability
 from holdfast.store.reporting.outcomes import Outcome
 from holdfast.store.store import Store
 from tests.support import PROJECT, Picture, Tree, furnish, make_database, picture, read_tree

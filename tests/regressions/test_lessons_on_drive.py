@@ -18,7 +18,7 @@ from holdfast.session.functions import backup_to_drive, ensure_restored_from_dri
 from holdfast.simulator import Death, Fate, SimulatedDrive
 from holdfast.simulator.cloud import Cloud
 from holdfast.simulator.colab import Consent, FakeColab
-from holdfast.store.backends.backend import Durability
+from holdfast.store.reporting.durability import Durability
 from holdfast.store.reporting.outcomes import Outcome
 from tests.simulator.support import until
 from tests.store.backends.test_drive import Colab, write

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from holdfast.store.backends.backend import Backend, Durability
+from holdfast.store.backends.backend import Backend
 from holdfast.store.backends.wrappers import Counting
 from holdfast.store.format.names import SENTINEL
+from holdfast.store.reporting.durability import Durability
 from tests.support import Rig
 
 

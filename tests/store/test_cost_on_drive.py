@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.simulator import Latency, Pace, SimulatedDrive, Weather
-from holdfast.store.backends.backend import Durability
+from holdfast.store.reporting.durability import Durability
 from holdfast.store.reporting.outcomes import Outcome
 from tests.account import Account, Site
 from tests.support import age, make_database, rows_in

@@ -27,7 +27,7 @@ from holdfast.cli.options import (
 )
 from holdfast.errors import HoldfastError, MadeOtherwise, NotRestored, UsageError
 from holdfast.session.numbers import countable
-from holdfast.store.backends.backend import Durability
+from holdfast.store.reporting.durability import Durability
 from holdfast.store.reporting.outcomes import Outcome, Restored
 
 app = typer.Typer(

@@ -44,6 +44,9 @@ def rank() -> int:
     return int(os.environ.get("RANK") or 0)
 
 
+_rank_said = rank  # under a name that no argument has
+
+
 def interval(every: float | str | None) -> float | None:
     """Seconds between two checkpoints, of a number or of text such as `5min`; None for none by time.
 
@@ -106,6 +109,7 @@ class KeptTraining:
         every: Seconds, or text such as `5min`, after which a checkpoint is due; None for none by time.
         steps: A checkpoint is due every so many steps; None for none by steps.
         guard: Tells a batch from another, by what it picks of it; True takes all of it; False guards nothing.
+        rank: The number of this process among those that train together; default what the environment says.
         clock: Monotonic seconds.
 
     Raises:
@@ -121,6 +125,7 @@ class KeptTraining:
         every: float | str | None = EVERY_SECONDS,
         steps: int | None = None,
         guard: bool | Callable[[Any], Any] = True,
+        rank: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.keeper = need_keeper(keeper, str(path))
@@ -130,7 +135,7 @@ class KeptTraining:
         if steps is not None and steps < 1:
             raise ConfigurationError(f"steps={steps}: should be at least 1, or None")
         self.steps = steps
-        self.rank = rank()
+        self.rank = _rank_said() if rank is None else rank
         self._clock = clock
         self._last = self._began = clock()
         self._before: float | None = 0.0
@@ -155,17 +160,30 @@ class KeptTraining:
         """
         self._settings = plain(dict(settings))
         if at is not None and at.settings:
-            found = differences(at.settings, self._settings)
-            if found:
-                more = f"; and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
-                raise MadeOtherwise(
-                    f"{self.key}: its checkpoint of step {at.step} was made otherwise ({'; '.join(found[:_TOLD])}{more}). Set that "
-                    f"back, train in another folder, or begin anew: holdfast drop {self.key}"
-                )
+            self.hold(at.step, at.settings, self._settings)
         self._last = self._began = self._clock()
         self._before = 0.0 if at is None else at.seconds
         if self._guard is not None:
             self._guard.goes_on_after(0 if at is None else int(at.drawn.get("number", 0)))
+
+    def hold(self, step: int, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+        """What a checkpoint was made from is what is asked for.
+
+        Raises:
+            MadeOtherwise: it is not.
+        """
+        found = differences(then, now)
+        if found:
+            more = f"; and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
+            raise MadeOtherwise(
+                f"{self.key}: its checkpoint of step {step} was made otherwise ({'; '.join(found[:_TOLD])}{more}). Set that back, "
+                f"train in another folder, or begin anew: holdfast drop {self.key}"
+            )
+
+    def follows_otherwise(self) -> None:
+        """From now on something else of the batches is followed, so those that come are held against nothing."""
+        if self._guard is not None:
+            self._guard.expects_nothing()
 
     # -- step by step ------------------------------------------------------------------------------------------------
 
@@ -215,6 +233,9 @@ class KeptTraining:
         """
         now = self._clock()
         drawn = {} if self._guard is None else self._guard.seal(self._oldest(step))
+        if self.rank:  # what is common is written by the first
+            self._last = self._clock()
+            return
         checkpoints.seal(
             self.folder / f"checkpoint-{step}",
             step=step,
@@ -231,6 +252,12 @@ class KeptTraining:
         checkpoints.rotate(self.folder, step)
         self._last = self._clock()
         self._waits = step
+
+    def sealed_by_the_first(self, step: int) -> None:
+        """The first process of several sealed the checkpoint of this step: what is this one's own follows."""
+        if self._guard is not None:
+            self._guard.seal(self._oldest(step))
+        self._last = self._clock()
 
     def send(self) -> None:
         """Back up what was sealed and is not sent yet."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -9,7 +10,7 @@ import optuna
 from optuna.storages import BaseStorage
 
 
-def should_prune(trial: optuna.Trial) -> tuple[bool, dict[str, Any]]:
+def should_prune(trial: optuna.Trial, until: int | None = None) -> tuple[bool, dict[str, Any]]:
     """Ask the study's pruner, without letting it write.
 
     Optuna's successive halving and hyperband note the rungs that a trial has completed in the middle of answering. A process
@@ -18,6 +19,7 @@ def should_prune(trial: optuna.Trial) -> tuple[bool, dict[str, Any]]:
 
     Args:
         trial: The trial, with its last value reported.
+        until: The step that is asked about; what was reported of later ones, before a kill, does not count. None for the last.
 
     Returns:
         Whether it is to be pruned, and the pruner's notes.
@@ -25,7 +27,11 @@ def should_prune(trial: optuna.Trial) -> tuple[bool, dict[str, Any]]:
     study = trial.study
     withholding = _Withholding(study._storage)
     asked = optuna.Study(study.study_name, cast("BaseStorage", withholding), pruner=study.pruner)
-    answer = study.pruner.prune(asked, study._storage.get_trial(trial._trial_id))
+    then = study._storage.get_trial(trial._trial_id)
+    if until is not None:
+        then = copy.copy(then)
+        then.intermediate_values = {s: v for s, v in then.intermediate_values.items() if s <= until}
+    answer = study.pruner.prune(asked, then)
     return answer, withholding.notes
 
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import threading
 from types import FrameType
 from typing import Any
 
-log = logging.getLogger(__name__)
-
 
 class Termination:
     """Notes a SIGTERM in place of whoever handled it. Only the main thread can; elsewhere it notes nothing.
 
     Args:
-        within: Name of the function that trains. One that comes while it does not run, because it failed, is not held up.
+        within: Name of the function that trains. One that comes while it does not run, because it failed, is not held up. Empty
+            where whoever watches also leaves, however the training ends.
     """
 
-    def __init__(self, within: str) -> None:
+    def __init__(self, within: str = "") -> None:
         self.asked = False
         self._within = within
         self._before: Any = None
@@ -38,7 +36,7 @@ class Termination:
         self._set = True
 
     def leave(self) -> None:
-        """Whoever handled it does so again."""
+        """Whoever handled it does so again, unless somebody else came after us."""
         if self._set and signal.getsignal(signal.SIGTERM) == self._note:
             signal.signal(signal.SIGTERM, self._before)
         self._set = False
@@ -48,10 +46,15 @@ class Termination:
         self.leave()
         self.asked = False
         os.kill(os.getpid(), signal.SIGTERM)
-        self.watch()
+        if signal.getsignal(signal.SIGTERM) == self._before:
+            self.watch()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        while frame is not None and frame.f_code.co_name != self._within:
+        if not self._set:  # called by another handler, which came later and calls the one that it found
+            if callable(self._before):
+                self._before(number, frame)
+            return
+        while self._within and frame is not None and frame.f_code.co_name != self._within:
             frame = frame.f_back
         if frame is None or self.asked:  # whoever asks twice does not want to wait
             self.leave()

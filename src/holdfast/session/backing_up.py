@@ -13,10 +13,10 @@ from holdfast.session.claiming import refuse_rival
 from holdfast.session.commits import Commits
 from holdfast.session.numbers import countable
 from holdfast.session.project import Project
-from holdfast.store.backends.backend import Durability
 from holdfast.store.format.keys import Key
 from holdfast.store.live.side_files import side_files
 from holdfast.store.local.disk import lstat_or_none
+from holdfast.store.reporting.durability import Durability
 from holdfast.store.reporting.one_line import describe
 from holdfast.store.reporting.outcomes import BackedUp
 

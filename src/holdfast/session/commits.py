@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from holdfast.errors import HoldfastError, StoreError, UsageError, WorkspaceBusy
 from holdfast.session.background.stake import AtStake, Ledger
-from holdfast.store.backends.backend import Durability
 from holdfast.store.backup import commit
 from holdfast.store.cleanup import plan_artifact, remove, worth_a_look
 from holdfast.store.copies.snapshot import Snapshot
@@ -26,6 +25,7 @@ from holdfast.store.looking.known import DirectoryTest, artifacts
 from holdfast.store.looking.marks import mark_safe
 from holdfast.store.looking.same_store import look
 from holdfast.store.looking.view import View
+from holdfast.store.reporting.durability import Durability
 from holdfast.store.reporting.one_line import describe
 from holdfast.store.reporting.outcomes import BackedUp
 from holdfast.store.store import Store

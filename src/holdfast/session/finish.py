@@ -19,11 +19,11 @@ from holdfast.session.colab import flush_drive, mount_drive, release_machine
 from holdfast.session.config import Config
 from holdfast.session.environment import Environment
 from holdfast.session.seeing.status import Status
-from holdfast.store.backends.backend import Durability
 from holdfast.store.format.keys import Key, printable
 from holdfast.store.local.workspace import Workspace
 from holdfast.store.looking.same_store import look
 from holdfast.store.reporting.amounts import duration
+from holdfast.store.reporting.durability import Durability
 from holdfast.store.store import Store
 
 WAIT_SECONDS = 60.0

@@ -15,9 +15,9 @@ from holdfast.session.finish import Finish, finish
 from holdfast.session.project import Project
 from holdfast.session.seeing.status import Status
 from holdfast.session.seeing.welcome import Welcome
-from holdfast.store.backends.backend import Durability
 from holdfast.store.cleanup import Pruned
 from holdfast.store.format.keys import Key
+from holdfast.store.reporting.durability import Durability
 from holdfast.store.reporting.outcomes import Restored
 from holdfast.store.verify import Damage
 

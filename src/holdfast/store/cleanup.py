@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast.errors import StoreNotFound
-from holdfast.store.backends.backend import Durability
 from holdfast.store.deciding.choose import newest_not_torn
 from holdfast.store.deciding.lineage import ancestry, descent
 from holdfast.store.deciding.prune import PrunePlan, anything_may_go, parents_of, plan_prune
@@ -16,6 +15,7 @@ from holdfast.store.format.manifest import Kind
 from holdfast.store.format.names import GENERATIONS, SESSIONS, ManifestName, parse_payload_name
 from holdfast.store.looking.attached import Attached
 from holdfast.store.looking.view import Generation, State, View
+from holdfast.store.reporting.durability import Durability
 from holdfast.store.store import Store, refuse_depth
 
 log = logging.getLogger(__name__)

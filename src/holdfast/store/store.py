@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from holdfast.errors import Corrupt, CutOff, NewerFormat, StoreNotFound, StoreUnreadable
-from holdfast.store.backends.backend import Backend, Durability
+from holdfast.store.backends.backend import Backend
 from holdfast.store.backends.backoff import ONCE, Backoff
 from holdfast.store.deciding.heads import find_heads
 from holdfast.store.format import names
@@ -20,6 +20,7 @@ from holdfast.store.format.names import SENTINEL, ManifestName, twin_of
 from holdfast.store.looking.folder import StoreFolder
 from holdfast.store.looking.memory import Memory
 from holdfast.store.looking.view import Generation, State
+from holdfast.store.reporting.durability import Durability
 
 T = TypeVar("T")
 U = TypeVar("U")

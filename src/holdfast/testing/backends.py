@@ -16,7 +16,8 @@ from collections.abc import Iterator
 import pytest
 
 from holdfast.errors import StoreError, StoreExists, StoreNotFound
-from holdfast.store.backends.backend import CHUNK_BYTES, Backend, Durability, Entry, Stat
+from holdfast.store.backends.backend import CHUNK_BYTES, Backend, Entry, Stat
+from holdfast.store.reporting.durability import Durability
 
 
 class Place(ABC):

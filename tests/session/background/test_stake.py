@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from holdfast.session.background.stake import Ledger
-from holdfast.store.backends.backend import Durability
 from holdfast.store.format.keys import Key
+from holdfast.store.reporting.durability import Durability
 from tests.support import Rig
 
 STUDY = Key("outputs/hpo/tiny")

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import StoreExists, StoreNotFound
-from holdfast.store.backends.backend import CHUNK_BYTES, Backend, Durability, Entry, Source, Space, Stat
+from holdfast.store.backends.backend import CHUNK_BYTES, Backend, Entry, Source, Space, Stat
 from holdfast.store.backends.backoff import Backoff
 from holdfast.store.backends.directory import DirectoryBackend
 from holdfast.store.backends.drive import DriveBackend
 from holdfast.store.backends.wrappers import Bounded, Counting, Faulty, Retrying
+from holdfast.store.reporting.durability import Durability
 from holdfast.testing.backends import BackendTests, Place
 from tests.drive import Mount, mount, nothing_stays_mounted
 from tests.support import PROJECT

@@ -14,10 +14,10 @@ from holdfast.session.attach import open_keeper
 from holdfast.session.config import Config
 from holdfast.session.keeper import Keeper
 from holdfast.simulator import Attributes, Death, SimulatedDrive, Spared, Weather
-from holdfast.store.backends.backend import Durability
 from holdfast.store.backends.drive import DriveBackend
 from holdfast.store.backends.wrappers import Bounded
 from holdfast.store.local.workspace import Workspace
+from holdfast.store.reporting.durability import Durability
 from holdfast.store.reporting.outcomes import Outcome
 from holdfast.store.store import Store
 

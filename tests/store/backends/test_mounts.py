@@ -8,9 +8,10 @@ import pytest
 
 from holdfast.errors import StoreExists
 from holdfast.store.backends import mounts
-from holdfast.store.backends.backend import Durability, Space
+from holdfast.store.backends.backend import Space
 from holdfast.store.backends.directory import DirectoryBackend
 from holdfast.store.backends.mounts import Kind, contradiction, keeps, kind_of, read_mountinfo, told_space
+from holdfast.store.reporting.durability import Durability
 
 GIB = 1 << 30
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import StoreDenied, StoreExists, StoreNotFound, StoreTimeout, StoreUnreachable, StoreUnreadable
-from holdfast.store.backends.backend import Backend, Durability, Entry
+from holdfast.store.backends.backend import Backend, Entry
 from holdfast.store.backends.backoff import Backoff
 from holdfast.store.backends.directory import DirectoryBackend
 from holdfast.store.backends.wrappers import Bounded, Counting, Faulty, Retrying
+from holdfast.store.reporting.durability import Durability
 
 
 def backoff(*seconds: float, slept: list[float] | None = None) -> Backoff:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from holdfast.store.backends.backend import Durability
 from holdfast.store.deciding.heads import find_heads
 from holdfast.store.deciding.line import ancestors_of
 from holdfast.store.deciding.prune import plan_prune
@@ -17,6 +16,7 @@ from holdfast.store.format.manifest import Kind, Manifest
 from holdfast.store.format.names import CommitId, ManifestName
 from holdfast.store.format.tars import plan_merge
 from holdfast.store.looking.view import Generation, State
+from holdfast.store.reporting.durability import Durability
 
 
 def generation(

@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.session.keeper import Keeper
 from holdfast.simulator import Attributes, Death, Fate, Pace, SimulatedDrive, Weather
-from holdfast.store.backends.backend import Durability
+from holdfast.store.reporting.durability import Durability
 from holdfast.store.reporting.outcomes import Outcome
 from tests.store.backends.test_drive import Colab, write
 

@@ -13,7 +13,7 @@ import pytest
 
 from holdfast.session.backing_up import Backup
 from holdfast.simulator import Full, SimulatedDrive, Weather
-from holdfast.store.backends.backend import Durability
+from holdfast.store.reporting.durability import Durability
 from holdfast.store.reporting.outcomes import Outcome
 from tests.account import PROJECT, Account, Site
 

@@ -45,7 +45,7 @@ def run_trials(sweep: Sweep, study: optuna.Study) -> None:
         finished = sum(t.state.is_finished() for t in trials)
         spent = sum(float(t.user_attrs.get("seconds", 0.0)) for t in trials)
         over = sweep.hpo.timeout is not None and spent >= sweep.hpo.timeout
-        full = len(trials) - sum(t.state is TrialState.WAITING for t in trials) >= sweep.hpo.trials or over
+        room = 0 if over else sweep.hpo.trials - (len(trials) - sum(t.state is TrialState.WAITING for t in trials))
         if finished >= sweep.hpo.trials or (over and not running):
             _remake_best(sweep, trials)
             sweep.narration.end()
@@ -57,7 +57,7 @@ def run_trials(sweep: Sweep, study: optuna.Study) -> None:
         if not told:
             _announce(sweep, finished)
             told = True
-        chosen = _next_trial(sweep, study, running, full=full)
+        chosen = _next_trial(sweep, study, running, room)
         if chosen is None:  # all that is left is being worked on by live processes; one that dies leaves its trial
             if not waits:
                 sweep.narration.say(f"{sweep.backbone}: other processes work on the last {len(running)} trial(s); waiting for them")
@@ -82,23 +82,18 @@ def run_trials(sweep: Sweep, study: optuna.Study) -> None:
 
 
 def _next_trial(
-    sweep: Sweep, study: optuna.Study, running: list[optuna.trial.FrozenTrial], *, full: bool
+    sweep: Sweep, study: optuna.Study, running: list[optuna.trial.FrozenTrial], room: int
 ) -> tuple[optuna.Trial, AbstractContextManager[Any]] | None:
     """A trial that was cut off, or a new one, claimed. One that a live process works on was not cut off. None: no more to begin."""
-    import optuna
+    from holdfast.integrations.next_trial import next_trial
 
-    for found in running:
-        if (claim := _claimed(sweep, found.number)) is not None:
-            trial = optuna.Trial(study, found._trial_id)
-            sweep.narration.say(f"{sweep.backbone}: trial {trial.number} goes on")
-            return trial, claim
-    while not full or not running:
-        trial = study.ask()
-        if (claim := _claimed(sweep, trial.number)) is not None:
-            return trial, claim
-        running = [*running, study.get_trials(deepcopy=False)[trial.number]]  # another process took it for one that was cut off
-        full = full or len(running) >= sweep.hpo.trials
-    return None
+    return next_trial(
+        study,
+        running,
+        lambda number: _claimed(sweep, number),
+        room=room,
+        goes_on=lambda number: sweep.narration.say(f"{sweep.backbone}: trial {number} goes on"),
+    )
 
 
 def _claimed(sweep: Sweep, number: int) -> AbstractContextManager[Any] | None:

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from holdfast.store.backends.backend import Durability
 from holdfast.store.format.keys import Key
 from holdfast.store.reporting.amounts import duration
+from holdfast.store.reporting.durability import Durability
 
 
 @dataclass(frozen=True)

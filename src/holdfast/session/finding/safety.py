@@ -6,12 +6,12 @@ import calendar
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from holdfast.store.backends.backend import Durability
 from holdfast.store.format.manifest import Manifest
 from holdfast.store.format.names import ManifestName
 from holdfast.store.local.records import Record, looked_at
 from holdfast.store.local.scan import Found
 from holdfast.store.looking.view import State, View
+from holdfast.store.reporting.durability import Durability
 from holdfast.store.store import Store
 
 

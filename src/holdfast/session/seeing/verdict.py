@@ -9,10 +9,11 @@ from holdfast.session.background.waiting import Queue
 from holdfast.session.finding.safety import time_of
 from holdfast.session.finding.status import ArtifactStatus
 from holdfast.session.seeing.sight import Fact, Line, Sight, Tone, Verdict
-from holdfast.store.backends.backend import Durability, Space
+from holdfast.store.backends.backend import Space
 from holdfast.store.backends.mounts import DRIVE, OTHER
 from holdfast.store.format.keys import printable
 from holdfast.store.reporting.amounts import ago, duration, many, size
+from holdfast.store.reporting.durability import Durability
 
 #: So many artifacts are shown one by one where all are safe. One that is not safe is always shown.
 MOST_LINES = 20

@@ -7,23 +7,16 @@ bounded waits are wrappers of this same shape (`wrappers.py`), so the code above
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from holdfast.store.reporting.durability import Durability
 
 #: A payload as it is sent: called once for every attempt, gives the bytes in chunks.
 Source = Callable[[], Iterable[bytes]]
 
 CHUNK_BYTES = 1 << 20
-
-
-class Durability(enum.Enum):
-    """How sure it is that bytes outlive this machine."""
-
-    WRITTEN = "WRITTEN"  #: handed to the store; its upload is not known to be finished
-    CONFIRMED = "CONFIRMED"  #: known to be safe
-    UNKNOWN = "UNKNOWN"  #: handed to the store, which cannot tell; never shown as safe
 
 
 @dataclass(frozen=True, order=True)

@@ -22,9 +22,10 @@ from holdfast.errors import (
     StoreUnreadable,
 )
 from holdfast.platform import BINARY, NO_BLOCK, NO_FOLLOW, fsync_folder, mount_table, real_path
-from holdfast.store.backends.backend import CHUNK_BYTES, Durability, Entry, Source, Space, Stat
+from holdfast.store.backends.backend import CHUNK_BYTES, Entry, Source, Space, Stat
 from holdfast.store.backends.mounts import DRIVE_FILE_SYSTEM, keeps, kind_of, told_space
 from holdfast.store.format.keys import printable
+from holdfast.store.reporting.durability import Durability
 
 P = ParamSpec("P")
 T = TypeVar("T")

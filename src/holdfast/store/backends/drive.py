@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Self
 
 from holdfast.platform import get_attribute
-from holdfast.store.backends.backend import Durability, Source
+from holdfast.store.backends.backend import Source
 from holdfast.store.backends.directory import DirectoryBackend, as_store_error
+from holdfast.store.reporting.durability import Durability
 
 #: A new file's id begins so until the cloud has given it one.
 LOCAL_ID = b"local-"

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from holdfast.errors import StoreTimeout, StoreUnreadable
-from holdfast.store.backends.backend import Backend, Durability, Entry, Source, Space, Stat
+from holdfast.store.backends.backend import Backend, Entry, Source, Space, Stat
 from holdfast.store.backends.backoff import Backoff, can_pass
+from holdfast.store.reporting.durability import Durability
 
 T = TypeVar("T")
 

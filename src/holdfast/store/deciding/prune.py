@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from holdfast.store.backends.backend import Durability
 from holdfast.store.deciding.heads import rank
 from holdfast.store.deciding.lineage import ancestry, descent
 from holdfast.store.format.manifest import Kind, Manifest
 from holdfast.store.format.names import ManifestName
 from holdfast.store.looking.view import Generation, State
+from holdfast.store.reporting.durability import Durability
 
 KEEP_CONFIRMED = 2
 KEEP_UNKNOWN = 4

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from holdfast.errors import StoreNotFound
-from holdfast.store.backends.backend import Durability
 from holdfast.store.format.keys import Key
 from holdfast.store.format.manifest import Manifest
 from holdfast.store.looking.marks import mark_safe
 from holdfast.store.looking.view import Generation, State, View
+from holdfast.store.reporting.durability import Durability
 from holdfast.store.store import Store
 
 log = logging.getLogger(__name__)

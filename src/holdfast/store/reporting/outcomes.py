@@ -6,9 +6,9 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from holdfast.store.backends.backend import Durability
 from holdfast.store.format.keys import Key, printable
 from holdfast.store.format.manifest import Kind, Manifest
+from holdfast.store.reporting.durability import Durability
 
 
 class Outcome(enum.Enum):

@@ -1,0 +1,312 @@
+"""Optuna: the trials of a study that is kept with the folder that its storage lies in.
+
+outputs/study/
+  study.db                        the study's storage
+  trials/trial-0003/              the folder of one trial: `trial.folder`
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages._base import DEFAULT_STUDY_NAME_PREFIX
+from optuna.storages._cached_storage import _CachedStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from holdfast.errors import AnotherSession, ConfigurationError, NotRestored, UsageError
+from holdfast.integrations import pruner
+from holdfast.integrations.exact import Exact
+from holdfast.integrations.fetching import KeptCopies
+from holdfast.integrations.next_trial import next_trial
+from holdfast.integrations.sampler import ExactSampler
+from holdfast.session.keeper import Keeper
+from holdfast.store.reporting.outcomes import Outcome
+
+log = logging.getLogger(__name__)
+
+#: So often is looked whether the last trials are done, where other processes work on them.
+_LOOK_SECONDS = 1.0
+
+#: A pruner's answer of a step, in the system attributes of its trial, with what it noted.
+ANSWER = "holdfast:pruning"
+
+
+class KeptTrial(optuna.Trial):
+    """A trial as `study.ask` gives it, with a folder of its own. What it reported before a kill may be reported again."""
+
+    #: Where its files go. It is there, and after a kill what was in it.
+    folder: Path
+
+    _step: int | None
+
+    @classmethod
+    def of(cls, trial: optuna.Trial, folder: Path) -> KeptTrial:
+        """The same trial, with its folder."""
+        kept = cls.__new__(cls)  # to begin it again would tell the sampler of it again
+        kept.__dict__.update(vars(trial))
+        kept.folder, kept._step = folder, None
+        return kept
+
+    def report(self, value: float, step: int) -> None:
+        """See `optuna.Trial.report`. What was reported of a step before a kill stays; that it is another value is said."""
+        before = self._cached_frozen_trial.intermediate_values.get(step)
+        same = before is not None and (before == value or (math.isnan(before) and math.isnan(float(value))))
+        if not same:
+            super().report(value, step)
+        self._step = step if self._step is None else max(self._step, step)
+
+    def should_prune(self) -> bool:
+        """See `optuna.Trial.should_prune`. Of a step that was asked about before a kill, the answer is what it was."""
+        step = self._step
+        if step is None or self.study._is_multi_objective():
+            return super().should_prune()
+        name = f"{ANSWER}:{step}"
+        text = self.storage.get_trial_system_attrs(self._trial_id).get(name)
+        if text is None:
+            answer, notes = pruner.should_prune(self, step)
+            text = json.dumps({"prune": bool(answer), "notes": notes})
+            self.storage.set_trial_system_attr(self._trial_id, name, text)
+        found = json.loads(text)
+        pruner.note(self, found["notes"])
+        return bool(found["prune"])
+
+
+def trials(keeper: Keeper, study: optuna.Study, n: object) -> Iterator[KeptTrial]:
+    """See `Keeper.trials`."""
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise ConfigurationError(f"keep.trials(study, {n!r}): should be a number of trials, at least 1")
+    _take_the_nameless(study)
+    return _Trials(keeper, study, n).each()
+
+
+class _Trials:
+    def __init__(self, keeper: Keeper, study: optuna.Study, n: int) -> None:
+        self._keeper = keeper
+        self._study = study
+        self._n = n
+        self._file = _file(study)
+        try:
+            self._key = keeper.workspace.key(self._file.parent)
+        except UsageError as error:
+            raise UsageError(self._elsewhere(f" ({error})")) from error
+        if "/" not in self._key.value:
+            raise UsageError(self._elsewhere())
+        self._folder = keeper.workspace.local(self._key)
+        self._refuse_beside_stored()
+        self._looked = False
+
+    def _elsewhere(self, why: str = "") -> str:
+        return (
+            f"study {self._study.study_name} lies in {self._file}, and is kept only in a folder of its own below outputs, such as "
+            f"sqlite:///outputs/study/study.db{why}"
+        )
+
+    def _refuse_beside_stored(self) -> None:
+        """Where nothing is in the file, it may be that the store's was not taken. Only then the store is asked."""
+        storage = self._study._storage
+        if any(storage.get_n_trials(s._study_id) for s in storage.get_all_studies()):
+            return
+        held = self._keeper.held(self._key.value)[0]
+        file = self._key.join(self._file.name)
+        taken = any(self._keeper.workspace.record(k).base is not None for k in (file, *file.parents()))
+        count = held.progress if held.progress is not None or file.value not in held.files or taken else math.inf
+        if count:
+            stored = "an unknown number" if count == math.inf else f"{count:g}"
+            raise UsageError(
+                f"{self._key}: this study has 0 trials, and the store's has {stored}; keep.ensure({self._key.value!r}) comes "
+                f"before create_study: move {self._file.name} aside, and run again. To begin anew: holdfast drop {self._key}"
+            )
+
+    # -- one after the other -------------------------------------------------------------------------------------------
+
+    def each(self) -> Iterator[KeptTrial]:
+        study, sampler = self._study, self._study.sampler
+        waits, kept_at = False, -1
+        finished = self._finished()
+        if finished:
+            log.info("%s: goes on with %d of %d trials finished", self._key, finished, self._n)
+            if not isinstance(sampler, (Exact, ExactSampler)):
+                name = type(sampler).__name__
+                log.warning(
+                    "%s: %s begins its random numbers anew at every start, so this study is not what it had been without the stop; "
+                    "with holdfast.optuna.Exact(lambda seed: %s(..., seed=seed), seed=7) it is",
+                    self._key,
+                    name,
+                    name,
+                )
+        while True:
+            now = study.get_trials(deepcopy=False)
+            running = [t for t in now if t.state is TrialState.RUNNING]
+            finished = sum(t.state.is_finished() for t in now)
+            over = isinstance(sampler, Exact) and sampler.is_over(study)
+            if finished >= self._n or (over and not running):
+                if finished and kept_at != finished:
+                    self._keep()
+                return
+            room = 0 if over else self._n - finished - len(running)
+            chosen = None
+            if room > 0 or running:
+                chosen = next_trial(study, running, self._claimed, room=room, goes_on=self._goes_on)
+            if chosen is None:
+                if not waits:
+                    log.info("%s: other processes work on the last %d trial(s); waiting for them", self._key, len(running))
+                    waits = True
+                time.sleep(_LOOK_SECONDS)
+                continue
+            trial, claim = chosen
+            with claim:
+                kept = KeptTrial.of(trial, self._folder_of(trial, new=all(t.number != trial.number for t in running)))
+                try:
+                    yield kept
+                except GeneratorExit:  # no more is asked for: what was told stays
+                    if not sys.is_finalizing() and self._is_told(kept):
+                        self._keep()
+                    raise
+                if not self._is_told(kept):
+                    log.warning("%s: trial %d was not told, and counts as failed", self._key, kept.number)
+                    study.tell(kept, state=TrialState.FAIL)
+            self._keep()
+            kept_at = self._finished()
+
+    def _finished(self) -> int:
+        return sum(t.state.is_finished() for t in self._study.get_trials(deepcopy=False))
+
+    def _is_told(self, trial: optuna.Trial) -> bool:
+        return self._study._storage.get_trial(trial._trial_id).state.is_finished()
+
+    def _keep(self) -> None:
+        """All studies of the file count, as it is one artifact."""
+        storage = self._study._storage
+        done = sum(
+            t.state.is_finished() for s in storage.get_all_studies() for t in storage.get_all_trials(s._study_id, deepcopy=False)
+        )
+        self._keeper.backup(self._folder, progress=done)
+
+    def _goes_on(self, number: int) -> None:
+        log.info("%s: trial %d goes on", self._key, number)
+
+    # -- the folder of a trial -----------------------------------------------------------------------------------------
+
+    def _place(self, number: int) -> Path:
+        """The first study of a file has its trials beside it; the others in folders of their own."""
+        first = 0 if isinstance(self._study._storage, JournalStorage) else 1
+        study = self._study._study_id
+        below = self._folder if study == first else self._folder / f"study-{study}"
+        return below / "trials" / f"trial-{number:04d}"
+
+    def _folder_of(self, trial: optuna.Trial, *, new: bool) -> Path:
+        folder = self._place(trial.number)
+        if not folder.exists() and not self._looked:
+            found = self._keeper.ensure(folder)
+            if not found and found.outcome is not Outcome.ABSENT:
+                raise NotRestored(found.error or f"{found.key}: it could not be told whether the trial has files; run again")
+        self._looked = True  # what other trials of this call have, they make here
+        if new and not isinstance(self._study.sampler, (Exact, ExactSampler)) and folder.is_dir() and any(folder.iterdir()):
+            log.warning("%s: it has files of a trial %d that is lost; they are moved aside", self._key, trial.number)
+            KeptCopies(self._keeper).set_aside(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _claimed(self, number: int) -> AbstractContextManager[Any] | None:
+        folder = self._place(number)
+        with ExitStack() as stack:
+            if not stack.enter_context(_in_this_thread(folder)):
+                return None
+            try:
+                stack.enter_context(self._keeper.claim(folder))
+            except AnotherSession as error:
+                if error.path != self._keeper.workspace.key(folder).value:
+                    raise
+                return None
+            return stack.pop_all()
+
+
+#: By folder, the thread that works on its trial. A claim keeps out other processes only.
+_threads: dict[Path, tuple[threading.Thread, object]] = {}
+_lock = threading.Lock()
+
+
+@contextmanager
+def _in_this_thread(folder: Path) -> Iterator[bool]:
+    """Work on a trial; false where another thread does. What this thread worked on before, it has left: a cell that was ended."""
+    token = object()
+    with _lock:
+        thread, _ = _threads.get(folder, (None, None))
+        free = thread is None or thread is threading.current_thread() or not thread.is_alive()
+        if free:
+            _threads[folder] = (threading.current_thread(), token)
+    try:
+        yield free
+    finally:
+        with _lock:
+            if _threads.get(folder, (None, None))[1] is token:
+                del _threads[folder]
+
+
+# -- where a study lies ----------------------------------------------------------------------------------------------------
+
+
+def _file(study: optuna.Study) -> Path:
+    """The file of a study's storage.
+
+    Raises:
+        UsageError: there is none on this machine.
+    """
+    storage: BaseStorage = study._storage
+    if isinstance(storage, _CachedStorage):
+        storage = storage._backend
+    instead = 'optuna.create_study(storage="sqlite:///outputs/study/study.db", ...)'
+    if isinstance(storage, RDBStorage) and storage.engine.url.get_backend_name() != "sqlite":
+        server = storage.engine.url.get_backend_name()
+        raise UsageError(f"study {study.study_name} is on a server ({server}), and kept is one in a file below outputs: {instead}")
+    if isinstance(storage, RDBStorage):
+        place = (storage.engine.url.database or "").removeprefix("file:").partition("?")[0]
+        if place and place != ":memory:" and "mode=memory" not in str(storage.engine.url):
+            return Path(place).absolute()
+    if isinstance(storage, JournalStorage) and isinstance(storage._backend, JournalFileBackend):
+        return Path(storage._backend._file_path).absolute()
+    if isinstance(storage, (RDBStorage, optuna.storages.InMemoryStorage)):
+        raise UsageError(f"study {study.study_name} is in memory, and kept is one in a file below outputs: {instead}")
+    kind = type(getattr(storage, "_backend", storage)).__name__
+    raise UsageError(
+        f"study {study.study_name} is in no file of this machine ({kind}), and kept is one in a file below outputs: {instead}"
+    )
+
+
+def _take_the_nameless(study: optuna.Study) -> None:
+    """A study without a name gets a random one at every start, and `load_if_exists` finds none. It is the one that was begun.
+
+    Raises:
+        UsageError: it could be one of several.
+    """
+    storage = study._storage
+    if isinstance(storage, optuna.storages.InMemoryStorage) or not study.study_name.startswith(DEFAULT_STUDY_NAME_PREFIX):
+        return
+    own = study._study_id
+    if storage.get_n_trials(own):
+        return
+    alike = [s for s in storage.get_all_studies() if s.study_name.startswith(DEFAULT_STUDY_NAME_PREFIX)]
+    alike = sorted((s for s in alike if s.directions == study.directions), key=lambda s: s._study_id)
+    begun = [s for s in alike if storage.get_n_trials(s._study_id)]
+    if len(begun) > 1:
+        raise UsageError(f"there are {len(begun)} studies without a name here; give this one its own: create_study(study_name=...)")
+    first = (begun or alike)[0]
+    if first._study_id == own:
+        return
+    for name, value in study.user_attrs.items():
+        storage.set_study_user_attr(first._study_id, name, value)
+    storage.delete_study(own)
+    study._study_id, study.study_name = first._study_id, first.study_name
+    log.info("the study has no name; it is %s, which was begun before", first.study_name)
