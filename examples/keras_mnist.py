@@ -1,6 +1,6 @@
 """Keras' own tutorial "Simple MNIST convnet", small, on digits that it makes itself: killed at any instant, the same weights.
 
-`holdfast drill --kills 5 --simulate-drive -- python examples/keras_mnist.py` says so.
+To be drilled by `holdfast drill --kills 5 --simulate-drive --varies 'outputs/run/*' -- python examples/keras_mnist.py`.
 """
 
 import os

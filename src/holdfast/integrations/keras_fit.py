@@ -14,7 +14,6 @@ import torch
 
 from holdfast.errors import ConfigurationError, MadeOtherwise
 from holdfast.integrations.checkpoints import SavedCheckpoint
-from holdfast.integrations.guard import log_name
 from holdfast.integrations.kept import KeptTraining, newest
 from holdfast.integrations.keras_data import Data, base_seed, given_seed, seed_all
 from holdfast.integrations.keras_state import (
@@ -115,9 +114,9 @@ class Keep(keras.callbacks.Callback):
         state = self._load(at)
         self._base = base_seed() if state is None else int(state["base"])
         self._data = Data(iterator, self._base, self._epochs, self._kept.drawn)
-        if at is None:  # nothing is gone on with, so nothing has to be as it was
-            (self._kept.folder / log_name(self._kept.rank)).unlink(missing_ok=True)
         self._kept.begins(self._settings(self._data), at)
+        if at is None:  # nothing is gone on with, so nothing has to be as it was
+            self._kept.follows_otherwise()
         # The others first, so that what they do to weights, rates and counts stands in a checkpoint of the same instant.
         callbacks.callbacks = [_First(self), *self._others, self]
         seed_all(self._base, first, "begin")
