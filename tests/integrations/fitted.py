@@ -109,6 +109,21 @@ def loader(workers: int = 0, generator: int | None = None) -> torch.utils.data.D
     return torch.utils.data.DataLoader(data, BATCH, shuffle=True, num_workers=workers, generator=held)
 
 
+class Stream(torch.utils.data.IterableDataset[Any]):
+    """Of no known length."""
+
+    def __init__(self, samples: int = SAMPLES) -> None:
+        super().__init__()
+        self.samples = samples
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(list(zip(*points(), strict=True))[: self.samples])
+
+
+def streamed(samples: int = SAMPLES) -> dict[str, Any]:
+    return {"x": torch.utils.data.DataLoader(Stream(samples), BATCH), "shuffle": False}
+
+
 def endless() -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Draws each batch from NumPy's random numbers."""
     x, y = points()
@@ -138,6 +153,7 @@ DATA: dict[str, Callable[[], dict[str, Any]]] = {
     "pydataset-in-order": lambda: {"x": Shuffled(), "shuffle": False},
     "pydataset-2-threads": lambda: {"x": Shuffled(workers=2), "shuffle": False},
     "generator": lambda: {"x": endless(), "shuffle": False, "steps_per_epoch": STEPS},
+    "stream": streamed,
     "validated": validated,
 }
 

@@ -14,11 +14,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.integrations.fitted import DATA, EPOCHS, STEPS, Cut, CutAfter, Seen, arrays, build, points, said_of, state_of
+from tests.integrations.fitted import (
+    DATA,
+    EPOCHS,
+    STEPS,
+    Cut,
+    CutAfter,
+    Seen,
+    arrays,
+    build,
+    endless,
+    points,
+    said_of,
+    state_of,
+    streamed,
+)
 
 import keras  # isort: skip
 
 from holdfast.errors import ConfigurationError, MadeOtherwise, UsageError, WrongOrder
+from holdfast.integrations import checkpoints
 from holdfast.keras import Keep
 from tests.support import Machine, Rig
 
@@ -181,6 +196,24 @@ def test_what_cannot_be_held_exactly_is_refused_by_name(rig: Rig) -> None:
         Keep(PATH, machine.keeper()).on_train_begin()
     with pytest.raises(UsageError, match="attach"):
         Keep(PATH)
+    _, given, _ = fit(machine, {"x": endless(), "steps_per_epoch": STEPS, "shuffle": False})
+    assert len(given.epoch) == EPOCHS
+
+
+def test_data_that_shrank_and_a_folder_of_another_library_are_named_and_what_is_right_goes_on(rig: Rig) -> None:
+    machine = rig.machine()
+    fit(machine, streamed(), cut=4)
+    with pytest.raises(MadeOtherwise, match="at least 4 batches"):
+        fit(machine, streamed(8))
+    _, given, _ = fit(machine, streamed())
+    assert len(given.epoch) == EPOCHS
+    other = rig.machine()
+    place = other.outputs / "other" / "checkpoint-3"
+    place.mkdir(parents=True)
+    (place / "model.safetensors").write_bytes(b"weights")
+    checkpoints.seal(place, step=3, best_step=None, over=False, made_from="")
+    with pytest.raises(MadeOtherwise, match="not made by a training of Keras"):
+        build().fit(**arrays(), verbose=0, callbacks=[Keep("outputs/other", other.keeper())])
 
 
 def started(root: Path, drive: Path, *, paused: bool) -> subprocess.Popen[str]:
@@ -243,13 +276,13 @@ def test_told_to_end_it_saves_the_step_under_way_and_ends_as_it_would_have(rig: 
 @pytest.mark.torture
 @pytest.mark.parametrize("seed", range(20))
 def test_cut_off_at_random_again_and_again_it_goes_on_bit_for_bit(rig: Rig, seed: int) -> None:
-    """Ten cuts each: 200 in all. At each, it goes back to the newest checkpoint that is due, and the guard lets it."""
+    """Ten cuts each: 200 in all. Each goes back at most the interval, and the guard lets it."""
     draw = np.random.default_rng(seed)
     kind = sorted(DATA)[seed % len(DATA)]
     steps = int(draw.integers(1, 4))
-    model, given, _ = fit(Rig(_made(rig.folder / "whole")).machine(), DATA[kind](), steps=steps)
-    for _ in range(10):
-        fit(rig.machine(), DATA[kind](), steps=steps, cut=int(draw.integers(0, 4)))
-    last, then, _ = fit(rig.machine(), DATA[kind](), steps=steps)
+    model, given, seen = fit(Rig(_made(rig.folder / "whole")).machine(), DATA[kind](), steps=steps)
+    parts = [fit(rig.machine(), DATA[kind](), steps=steps, cut=int(draw.integers(0, 4)))[2] for _ in range(10)]
+    last, then, rest = fit(rig.machine(), DATA[kind](), steps=steps)
+    assert sum(len(part.rows) for part in [*parts, rest]) <= len(seen.rows) + 10 * steps
     assert state_of(last) == state_of(model)
     assert then.history == given.history

@@ -314,4 +314,4 @@ def _inside_fit() -> tuple[Any, Any, int]:
         if above.f_code.co_name == "fit" and hasattr(held.get("epoch_iterator"), "_enumerate_iterator"):
             return held["epoch_iterator"], held["callbacks"], int(held.get("initial_epoch") or 0)
         above = above.f_back
-    raise ConfigurationError("holdfast.keras.Keep is for `model.fit(callbacks=[...])`; a loop of your own is kept by keep.training")
+    raise ConfigurationError("holdfast.keras.Keep is for model.fit(callbacks=[...]); a loop of your own is kept by keep.training")
