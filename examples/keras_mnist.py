@@ -58,4 +58,5 @@ loss, accuracy = model.evaluate(x_test, y_test, verbose=0)
 weights = [float(w.astype("float64").sum()) for w in model.get_weights()]
 result = {"loss": loss, "accuracy": accuracy, "weights": weights, "history": history.history}
 Path("outputs/result.json").write_text(json.dumps(result, indent=1))
+keep.backup("outputs/result.json")  # holdfast
 print(f"Test accuracy: {accuracy:.3f}")
