@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Tests run side by side: torch with as many threads as cores would only wait for itself. Read when torch is first imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Read when keras is first imported, in whichever test that is.
+os.environ.setdefault("KERAS_BACKEND", "torch")
 
 #: What takes longest, longest first: begun first, so that no worker is left with one of them when the others are done.
 LONG = (

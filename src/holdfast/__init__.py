@@ -55,7 +55,7 @@ _HOMES = {
 }
 
 #: What goes into a training of these libraries: `holdfast.hf.Keep` and its like. Each loads its library.
-_LIBRARIES = frozenset({"hf", "lightning", "optuna"})
+_LIBRARIES = frozenset({"hf", "keras", "lightning", "optuna"})
 
 
 def __getattr__(name: str) -> Any:
