@@ -40,9 +40,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """With `-n auto` three workers for two cores: a third of what a worker does is waiting, for disk, mounts and processes."""
+    """With `-n auto` two workers for a core: much of what a worker does is waiting, for disk, mounts and processes."""
     cores = len(os.sched_getaffinity(0))
-    return int(os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS", cores + (cores + 1) // 2))
+    return int(os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS", 2 * cores))
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ from tests.faults.bench import Tool
 from tests.faults.strace import StraceError
 from tests.faults.sweep import Sweep, run
 
-SAMPLE = 120
-LEAST_SAMPLED = 108
+SAMPLE = 80
+LEAST_SAMPLED = 72
 LEAST_IN_ALL = 2000
 
-SAMPLE_ON_DRIVE = 60
-LEAST_SAMPLED_ON_DRIVE = 54
+SAMPLE_ON_DRIVE = 40
+LEAST_SAMPLED_ON_DRIVE = 36
 LEAST_IN_ALL_ON_DRIVE = 500
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from tests.properties.account import Account
 
-#: Each block is one account, with one machine after the other on it: 4 blocks of 50 are 200 disconnects, 20 of 500 are 10,000.
-BLOCKS = 2
+#: Each block is one account, with one machine after the other on it: 2 blocks of 50 are 100 disconnects, 20 of 500 are 10,000.
+BLOCKS = 1
 DISCONNECTS = 50
 LONG_BLOCKS = 10
 LONG = 500

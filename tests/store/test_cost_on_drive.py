@@ -211,19 +211,22 @@ def test_five_thousand_small_files_are_confirmed_in_a_hundredth_of_the_time_that
     assert ours < 0.01 * by_cp
 
 
-LARGE = 2 << 30
+#: Of the manifest, the listings and the confirmation, however large the file is.
+ROUND_TRIPS_SECONDS = 4
 
 
-def test_one_file_of_two_gib_goes_and_comes_at_the_speed_of_the_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("gibibytes", [0.25, pytest.param(2, marks=pytest.mark.torture)])
+def test_one_large_file_goes_and_comes_at_the_speed_of_the_line(tmp_path: Path, gibibytes: float) -> None:
+    size = int(gibibytes * (1 << 30))
     pace, latency = LITTLE_LAG, Latency()
     account = Account(tmp_path, pace=pace, weather=Weather(latency=latency))
     with account.mounted() as drive:
         site = account.machine()
         large = site.write("outputs/model.safetensors", "head")
         with open(large, "r+b") as file:  # a file with longer holes would travel with them
-            for at in range(61440, LARGE, 61440):
+            for at in range(61440, size, 61440):
                 os.pwrite(file.fileno(), b"x", at)
-            file.truncate(LARGE)
+            file.truncate(size)
         up = confirmed_after(drive, account, site, "outputs/model.safetensors")
         assert drive.drain() == []
         later = account.mount()
@@ -232,11 +235,11 @@ def test_one_file_of_two_gib_goes_and_comes_at_the_speed_of_the_line(tmp_path: P
         counts = later.counters()
         down = counts["milliseconds_waited"] / 1000
         place = fresh.root / "outputs" / "model.safetensors"
-        assert place.stat().st_size == LARGE
+        assert place.stat().st_size == size
         with open(place, "rb") as file:
             assert file.read(8) == b"head\0\0\0\0"
-    best_up, best_down = LARGE / pace.bytes_per_second, LARGE / latency.bytes_per_second
+    best_up, best_down = size / pace.bytes_per_second, size / latency.bytes_per_second
     print(f"up {up:.1f} s of {best_up:.1f} s, down {down:.1f} s of {best_down:.1f} s")
-    assert up <= 1.1 * best_up
-    assert down <= 1.1 * best_down
-    assert LARGE <= counts["bytes_down"] <= 1.001 * LARGE, "it is fetched once"
+    assert up <= 1.02 * best_up + ROUND_TRIPS_SECONDS
+    assert down <= 1.02 * best_down + ROUND_TRIPS_SECONDS
+    assert size <= counts["bytes_down"] <= 1.001 * size, "it is fetched once"

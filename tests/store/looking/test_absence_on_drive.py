@@ -100,6 +100,20 @@ skies = pytest.mark.parametrize("sky", SKIES.values(), ids=SKIES.keys())
 workspaces = pytest.mark.parametrize("knew", [False, True], ids=["fresh", "knew the store"])
 
 
+def places(file: str, inside: str) -> pytest.MarkDecorator:
+    """Each path and each workspace in every run, each path in each workspace in `make torture`."""
+    torture = pytest.mark.torture
+    return pytest.mark.parametrize(
+        ("path", "knew"),
+        [
+            pytest.param(file, False, id=f"{file}-fresh"),
+            pytest.param(inside, True, id=f"{inside}-knew the store"),
+            pytest.param(file, True, id=f"{file}-knew the store", marks=torture),
+            pytest.param(inside, False, id=f"{inside}-fresh", marks=torture),
+        ],
+    )
+
+
 def first_machine(account: Account) -> None:
     """Backs up three artifacts, and after each was uploaded another, so that all but the last had their chance to be confirmed."""
     first = account.machine()
@@ -159,9 +173,8 @@ def moments(account: Account, sky: Sky, *, one_of: int = 1) -> Iterator[Operatio
 # -- ensure ------------------------------------------------------------------------------------------------------------------
 
 
-@workspaces
 @skies
-@pytest.mark.parametrize("path", [A, D])
+@places(A, D)
 def test_what_is_in_the_store_is_never_absent(account: Account, sky: Sky, knew: bool, path: str) -> None:
     store_ids = account.store_ids()
     for operations in moments(account, sky):
@@ -177,9 +190,8 @@ def test_what_is_in_the_store_is_never_absent(account: Account, sky: Sky, knew: 
     one_store(account, store_ids)
 
 
-@workspaces
 @skies
-@pytest.mark.parametrize("path", [NOWHERE, f"{D}/nowhere"])
+@places(NOWHERE, f"{D}/nowhere")
 def test_what_is_not_in_the_store_is_not_called_absent_before_that_is_proven(
     account: Account, sky: Sky, knew: bool, path: str
 ) -> None:
@@ -287,7 +299,7 @@ def test_a_manifest_that_hung_and_is_written_after_the_next_backup_is_no_fork(ac
 
 @workspaces
 @pytest.mark.parametrize("left_out", [0.2, 0.5, 0.8, 1.0])
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [0, 1, 2, *(pytest.param(seed, marks=pytest.mark.torture) for seed in range(3, 8))])
 def test_whatever_names_a_listing_leaves_out_nothing_that_was_confirmed_is_absent(
     tmp_path: Path, seed: int, left_out: float, knew: bool
 ) -> None:
