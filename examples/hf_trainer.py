@@ -5,6 +5,7 @@ To be drilled by `holdfast drill --kills 5 --simulate-drive --varies 'outputs/ru
 
 import json
 import random
+import time
 from pathlib import Path
 
 import torch
@@ -46,6 +47,7 @@ class Reviews(torch.utils.data.Dataset):
 
     def __getitem__(self, number):
         row = self.rows[number]
+        time.sleep(0.002)  # as larger data take
         label = int(sum(w < 5 for w in row) > sum(5 <= w < 10 for w in row))
         return {"input_ids": torch.tensor(row), "labels": torch.tensor(label)}
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.once import once
 from tests.support import Machine, Rig
 
 if TYPE_CHECKING:
@@ -73,15 +74,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Machine
     """A whole pipeline that ran to its end on one machine, once for all tests. Not to be changed: copy it."""
     from tests.pipeline.project import STAGES, Project, make_project
 
-    template = tmp_path_factory.mktemp("template")
-    make_project(template)
-    project = Project(Rig(tmp_path_factory.mktemp("finished")), template)
-    machine = project.machine()
-    summary = project.run(machine)
-    assert summary.finished
-    assert summary.ran == tuple(STAGES)
-    assert summary.safe == "CONFIRMED"
-    return project, machine
+    def make(folder: Path) -> None:
+        make_project(folder / "template")
+        project = Project(Rig(folder), folder / "template")
+        summary = project.run(project.machine())
+        assert summary.finished
+        assert summary.ran == tuple(STAGES)
+        assert summary.safe == "CONFIRMED"
+
+    folder = once(tmp_path_factory, "finished", make)
+    project = Project(Rig(folder), folder / "template")
+    return project, project.rig.machine()  # the one that is there
 
 
 @pytest.fixture

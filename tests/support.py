@@ -65,7 +65,7 @@ class Rig:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.drive = folder / "drive"
-        self.drive.mkdir()
+        self.drive.mkdir(exist_ok=True)
         self._numbers = itertools.count(1)
 
     @property

@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from pathlib import Path
 
 import torch
@@ -39,6 +40,7 @@ class Reviews(torch.utils.data.Dataset):
 
     def __getitem__(self, number):
         row = self.rows[number]
+        time.sleep(0.002)  # as larger data take
         label = int(sum(w < 5 for w in row) > sum(5 <= w < 10 for w in row))
         return {"input_ids": torch.tensor(row), "labels": torch.tensor(label)}
 

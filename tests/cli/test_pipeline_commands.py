@@ -13,6 +13,7 @@ import pytest
 
 from holdfast.cli.show_pipeline import called
 from tests.bad_input.support import Box, good, refused
+from tests.once import once
 from tests.pipeline.project import STAGES, make_project, write_settings
 
 CONFIG = "config/micro.yaml"
@@ -20,23 +21,24 @@ ONNX = "outputs/conversion/micro/onnx"
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("template")
-    make_project(folder)
-    write_settings(folder)
-    return folder
+def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
+    """A machine on which the pipeline ran to its end, its drive, and what was printed. Not to be changed."""
+
+    def make(folder: Path) -> None:
+        make_project(folder / "template")
+        write_settings(folder / "template")
+        (folder / "drive").mkdir()
+        shutil.copytree(folder / "template", folder / "proj")
+        done = good(Box(folder / "proj", folder / "drive").run("run", CONFIG, seconds=300))
+        (folder / "printed").write_text(done.out)
+
+    folder = once(tmp_path_factory, "kept", make)
+    return folder / "proj", folder / "drive", (folder / "printed").read_text()
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory, template: Path) -> tuple[Path, Path, str]:
-    """A machine on which the pipeline ran to its end, its drive, and what was printed. Not to be changed."""
-    folder = tmp_path_factory.mktemp("kept")
-    drive = folder / "drive"
-    drive.mkdir()
-    root = folder / "proj"
-    shutil.copytree(template, root)
-    done = good(Box(root, drive).run("run", CONFIG, seconds=300))
-    return root, drive, done.out
+def template(kept: tuple[Path, Path, str]) -> Path:
+    return kept[0].with_name("template")
 
 
 @pytest.fixture

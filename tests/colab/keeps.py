@@ -23,7 +23,7 @@ from packaging.utils import canonicalize_name
 
 COLAB_PYTHON = "3.13"
 IMAGE = Path(__file__).parents[2] / "constraints" / "colab-image.txt"
-EXTRA = "pipeline"
+EXTRAS = ("pipeline", "hf", "keras", "lightning", "torch", "optuna")
 
 #: On PyPI as source only. pip takes nothing but wheels for a Python that it does not run in, so its wheel is made here.
 SOURCE_ONLY = ("seqeval",)
@@ -48,7 +48,7 @@ def here(found: Any, installed: Versions) -> dict[str, str]:
     return would
 
 
-def there(found: Any, image: Versions, python: str) -> dict[str, str]:
+def there(found: Any, image: Versions, python: str, extra: str = EXTRAS[0]) -> dict[str, str]:
     """What pip would add to an image where it has not run, from what it would take where nothing is installed.
 
     pip keeps what is installed where every requirement is content with it, and takes the newest of what it adds. So the
@@ -61,7 +61,7 @@ def there(found: Any, image: Versions, python: str) -> dict[str, str]:
     environment = {**found["environment"], "python_version": python, "python_full_version": f"{python}.0"}
     added: dict[str, str] = {}
     changed: set[str] = set()
-    todo = [Requirement(f"holdfast[{EXTRA}]")]
+    todo = [Requirement(f"holdfast[{extra}]")]
     while todo:
         wanted = todo.pop()
         name = canonicalize_name(wanted.name)
@@ -70,7 +70,7 @@ def there(found: Any, image: Versions, python: str) -> dict[str, str]:
         for line in metadata.get("requires_dist", ()):
             needed = Requirement(line)
             extras = wanted.extras or {""}
-            if needed.marker and not any(needed.marker.evaluate({**environment, "extra": extra}) for extra in extras):
+            if needed.marker and not any(needed.marker.evaluate({**environment, "extra": one}) for one in extras):
                 continue
             other = canonicalize_name(needed.name)
             if other in image:
@@ -103,15 +103,20 @@ def pip(command: str, *arguments: str) -> None:
 
 
 def main(wheel: str) -> None:
-    wanted = f"{wheel}[{EXTRA}]"
     installed = {canonicalize_name(d.metadata["Name"]): d.version for d in importlib.metadata.distributions()}
     with tempfile.TemporaryDirectory() as made:
         pip("wheel", "--no-deps", "--wheel-dir", made, *SOURCE_ONLY)
         colab = ("--python-version", COLAB_PYTHON, "--only-binary=:all:", "--target", "nowhere", "--find-links", made)
         image = {name: item["metadata"]["version"] for name, item in by_name(report(*colab, "-r", str(IMAGE))).items()}
         try:
-            say(f"Python {platform.python_version()}, here", here(report(wanted), installed), installed)
-            say(f"Python {COLAB_PYTHON}, as on Colab", there(report(*colab, wanted), image, COLAB_PYTHON), image)
+            for extra in EXTRAS:
+                wanted = f"{wheel}[{extra}]"
+                say(f"[{extra}], Python {platform.python_version()}, here", here(report(wanted), installed), installed)
+                say(
+                    f"[{extra}], Python {COLAB_PYTHON}, as on Colab",
+                    there(report(*colab, wanted), image, COLAB_PYTHON, extra),
+                    image,
+                )
         except Changes as error:
             raise SystemExit(f"installing Holdfast would change what is installed: {error}") from error
 

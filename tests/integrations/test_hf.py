@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers.trainer
 from transformers import TrainerControl, TrainerState
 
 from holdfast.errors import ConfigurationError, HoldfastError, MadeOtherwise, UsageError, WrongOrder
@@ -103,6 +104,7 @@ def test_a_correct_run_is_never_stopped_and_goes_back_by_the_interval_at_most(
         goes_on(rig, name, whole)
 
 
+@pytest.mark.torture  # tests/drill kills an example in every run
 def test_killed_by_the_system_on_a_machine_that_is_gone_it_goes_on_by_the_interval_at_most(
     rig: Rig, uninterrupted: Callable[[str], Outcome]
 ) -> None:
@@ -332,3 +334,13 @@ def test_a_checkpoint_of_a_passs_last_batch_has_its_evaluation_after_the_resume(
     last = train(rig.machine(), case)
     assert same(last, whole)
     assert last.evaluated == whole.evaluated[-len(last.evaluated) :]
+
+
+@pytest.mark.parametrize("by", [-1, 1], ids=["one batch too few", "one batch too many"])
+def test_an_accelerate_that_skips_wrongly_is_stopped_before_a_batch_is_trained_on(
+    by: int, cut_off: Callable[[Path], Rig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = transformers.trainer.skip_first_batches
+    monkeypatch.setattr(transformers.trainer, "skip_first_batches", lambda loader, count: right(loader, count + by))
+    with pytest.raises(WrongOrder, match=r"^outputs/run: batch 9 is not the one"):
+        train(cut_off(tmp_path).machine(), CASES["shuffled"])

@@ -242,6 +242,7 @@ def trained(process: subprocess.Popen[str], batches: int) -> None:
             process.stdin.flush()
 
 
+@pytest.mark.torture  # tests/drill kills an example in every run
 def test_killed_for_good_the_same_script_goes_on_on_a_fresh_machine(rig: Rig) -> None:
     first = started(rig.folder / "1" / "project", rig.drive, paused=True)
     trained(first, 9)

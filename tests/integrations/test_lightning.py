@@ -135,6 +135,7 @@ def killed(rig: Rig, name: str, at: int) -> None:
     shutil.rmtree(rig.folder / "gone")
 
 
+@pytest.mark.torture  # tests/drill kills an example in every run
 def test_killed_by_the_system_on_a_machine_that_is_gone_it_goes_on_by_the_interval_at_most(
     rig: Rig, uninterrupted: Callable[[str], Outcome]
 ) -> None:

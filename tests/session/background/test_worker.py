@@ -82,7 +82,8 @@ def test_what_is_backed_up_while_another_is_sent_becomes_one_generation_with_all
     assert [row.progress for row in other.keep.status()] == [2]
 
 
-def test_a_thousand_quick_backups_send_what_is_needed_and_every_file_is_there(rig: Rig, background: Background) -> None:
+@pytest.mark.parametrize("count", [250, pytest.param(1000, marks=pytest.mark.torture)])
+def test_many_quick_backups_send_what_is_needed_and_every_file_is_there(rig: Rig, background: Background, count: int) -> None:
     machine, keeper = background.machine, background.keeper
     make_database(machine.root / "outputs/study/study.db", 0)
     assert keeper.backup("outputs/study", wait=0)
@@ -90,7 +91,7 @@ def test_a_thousand_quick_backups_send_what_is_needed_and_every_file_is_there(ri
     background.hold()
     keeper.backup("outputs/other")
     assert background.drive.reached.wait(30)
-    for number in range(1000):
+    for number in range(count):
         make_database(machine.root / "outputs/study/study.db", number % 50 + 1)
         machine.write(f"outputs/study/trial_{number}/result.json", str(number))
         assert keeper.backup("outputs/study/study.db", f"outputs/study/trial_{number}", progress=number)
@@ -99,7 +100,7 @@ def test_a_thousand_quick_backups_send_what_is_needed_and_every_file_is_there(ri
     assert len(background.drive.generations()) == 3, "what came while another was under way is sent once"
     other = fresh(rig, "outputs/study")
     results = {p.parent.name: p.read_text() for p in (other.root / "outputs/study").glob("*/result.json")}
-    assert results == {f"trial_{n}": str(n) for n in range(1000)}
+    assert results == {f"trial_{n}": str(n) for n in range(count)}
     assert rows_in(other.root / "outputs/study/study.db") == 50
     assert len(background.drive.payloads()) == 4, "an empty database, the other file, one database, one tar"
 
