@@ -5,6 +5,7 @@ in study.db, vary.
 """
 
 import json
+import time
 import warnings
 from pathlib import Path
 
@@ -39,6 +40,7 @@ for trial in keep.trials(study, 24):  # holdfast: in place of `for _ in range(24
     pruned = False
     for step in range(20):
         model.partial_fit(X_train, y_train, classes)
+        time.sleep(0.2)  # as larger models take
         trial.report(model.score(X_valid, y_valid), step)
         if trial.should_prune():
             pruned = True

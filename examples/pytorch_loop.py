@@ -64,7 +64,7 @@ with keep.training(
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        time.sleep(0.2)  # as large models take
+        time.sleep(0.6)  # as large models take
         if run.last_of_epoch:
             run.notes["loss"] = loss.item()
             print(f"epoch {run.epoch + 1}: accuracy {test(model):.1%}")

@@ -4,13 +4,14 @@ To be drilled by `holdfast drill --kills 5 --simulate-drive --varies 'outputs/ru
 """
 
 import random
+import time
 from pathlib import Path
 
 import torch
 from datasets import Dataset
 from peft import LoraConfig, get_peft_model_state_dict
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, set_seed
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, TrainerCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
 import holdfast
@@ -32,6 +33,15 @@ set_seed(7)
 size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 model = LlamaForCausalLM(LlamaConfig(vocab_size=len(WORDS), max_position_embeddings=32, pad_token_id=0, eos_token_id=1, **size))
 
+
+class Slow(TrainerCallback):
+    """A larger model."""
+
+    def on_step_end(self, args, state, control, **kwargs):
+        """Each step takes longer."""
+        time.sleep(0.06)
+
+
 trainer = SFTTrainer(
     model,
     args=SFTConfig(
@@ -48,7 +58,7 @@ trainer = SFTTrainer(
     train_dataset=data,
     processing_class=tokenizer,
     peft_config=LoraConfig(r=4, lora_alpha=8, lora_dropout=0.1, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"),
-    callbacks=[holdfast.hf.Keep("outputs/run", every="1s")],  # ours: 2 of 3
+    callbacks=[Slow(), holdfast.hf.Keep("outputs/run", every="1s")],  # ours: 2 of 3
 )
 trainer.train(resume_from_checkpoint=keep.checkpoint("outputs/run"))  # ours: 3 of 3
 

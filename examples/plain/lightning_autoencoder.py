@@ -39,7 +39,7 @@ class LitAutoEncoder(L.LightningModule):
 
     def training_step(self, batch, batch_idx):
         """One batch."""
-        time.sleep(0.02)  # as larger models take
+        time.sleep(0.06)  # as larger models take
         loss = self._loss(batch)
         self.log("train_loss", loss)
         return loss

@@ -61,7 +61,7 @@ for epoch in range(epochs):
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        time.sleep(0.2)  # as large models take
+        time.sleep(0.6)  # as large models take
     print(f"epoch {epoch + 1}: accuracy {test(model):.1%}")
     torch.save(model.state_dict(), saved)
 

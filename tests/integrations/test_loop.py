@@ -397,6 +397,62 @@ def test_schedules_averages_and_scalers_go_on(rig: Rig) -> None:
     assert not made["model"].training
 
 
+def accelerated() -> dict[str, Any]:
+    """Prepared by accelerate. A pass has five batches, the last of them partial, and two are accumulated."""
+    from accelerate import Accelerator
+    from accelerate.state import GradientState
+
+    GradientState._reset_state()
+    accelerator = Accelerator(cpu=True, gradient_accumulation_steps=2)
+    torch.manual_seed(4)
+    model = nn.Sequential(nn.Linear(2, 3), nn.Dropout(0.3), nn.Linear(3, 1))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.05)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 2)
+    loader = DataLoader(table(), batch_size=5, shuffle=True)
+    model, optimizer, scheduler, loader = accelerator.prepare(model, optimizer, scheduler, loader)
+    return {"accelerator": accelerator, "model": model, "optimizer": optimizer, "scheduler": scheduler, "loader": loader}
+
+
+def step_accelerated(run: Training, made: dict[str, Any], until: int | None = None) -> list[list[float]]:
+    seen = []
+    for (x,) in run:
+        if run.step == until:
+            raise Cut
+        seen.append(x[:, 0].tolist())
+        with made["accelerator"].accumulate(made["model"]):
+            made["accelerator"].backward((made["model"](x / 10) - 1).square().mean())
+            made["optimizer"].step()
+            made["scheduler"].step()
+            made["optimizer"].zero_grad()
+    return seen
+
+
+def test_what_accelerate_prepared_goes_on_with_its_order_and_amid_an_accumulation(rig: Rig) -> None:
+    whole = accelerated()
+    with Training("outputs/run", rig.machine().keep, epochs=3, steps=1, every=None, **whole) as run:
+        seen = step_accelerated(run, whole)
+    there = another(rig.folder)
+    for until in (3, 5, 8, 12, None):
+        made = accelerated()
+        run = Training("outputs/run", there.machine().keep, epochs=3, steps=1, every=None, **made).__enter__()
+        try:
+            last = step_accelerated(run, made, until)
+        except Cut:
+            run._termination.leave()
+    run.__exit__(None, None, None)
+    assert last == seen[-len(last) :]
+    assert len(last) < 6
+    assert same(weights(made), weights(whole))
+    assert made["scheduler"].state_dict() == whole["scheduler"].state_dict()
+
+
+def test_an_accumulation_that_accelerate_counts_is_kept_with_it_or_refused(machine: Machine) -> None:
+    made = accelerated()
+    with pytest.raises(ConfigurationError, match=r"accelerate counts the batches of an accumulation, .* give accelerator="):
+        Training("outputs/run", machine.keep, epochs=3, **{k: v for k, v in made.items() if k != "accelerator"})
+    assert Training("outputs/run", machine.keep, epochs=3, **made)
+
+
 def test_another_average_or_scaler_is_named(machine: Machine) -> None:
     made = averaged()
     with opened(machine.keep, made, epochs=1) as run:

@@ -31,6 +31,7 @@ class Parts:
 
     def __init__(self, given: Mapping[str, Any], what: str) -> None:
         self._what = what
+        accelerated = [name for name, part in given.items() if _is_of_accelerate(part, "AcceleratedOptimizer")]
         self._parts = {name: _bare(part) for name, part in given.items() if part is not None}
         if not self._parts:
             raise ConfigurationError(f"{what}: nothing is to be kept; hand in model=, optimizer= and whatever else changes")
@@ -44,6 +45,12 @@ class Parts:
                     f"{what}: {name}= ({type(part).__qualname__}) is spread over the ranks, which keep.training does not keep; "
                     "torch.distributed.checkpoint does"
                 )
+        counted = any(isinstance(part, _Accelerator) for part in self._parts.values())
+        if not counted and any(given[name].gradient_state.num_steps > 1 for name in accelerated):
+            raise ConfigurationError(
+                f"{what}: accelerate counts the batches of an accumulation, which would begin anew after every start; give "
+                "accelerator="
+            )
         self.stepped = False
         self._hooks = [
             part.register_step_post_hook(self._has_stepped) for part in self._parts.values() if isinstance(part, Optimizer)
@@ -169,8 +176,36 @@ class Parts:
         return {"type": type(part).__qualname__, "begins": _plain(part.state_dict())}
 
 
+class _Accelerator:
+    """What accelerate's `Accelerator` counts: the batches since gradients were last used. It keeps that in no state."""
+
+    def __init__(self, accelerator: Any) -> None:
+        self._accelerator = accelerator
+
+    def state_dict(self) -> dict[str, Any]:
+        """The count, and the scaler of mixed precision."""
+        scaler = self._accelerator.scaler
+        return {"step": int(self._accelerator.step), **({} if scaler is None else {"scaler": scaler.state_dict()})}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """As it was."""
+        self._accelerator.step = state["step"]
+        if self._accelerator.scaler is not None:
+            self._accelerator.scaler.load_state_dict(state["scaler"])
+
+
+def _is_of_accelerate(part: Any, name: str) -> bool:
+    return any(kind.__name__ == name and kind.__module__.startswith("accelerate.") for kind in type(part).__mro__)
+
+
 def _bare(part: Any) -> Any:
-    """The module below what only runs it: compiled, or over several ranks."""
+    """The module below what only runs it: compiled, or over several ranks; and what accelerate has wrapped."""
+    if _is_of_accelerate(part, "Accelerator"):
+        return _Accelerator(part)
+    if _is_of_accelerate(part, "AcceleratedOptimizer"):
+        return part.optimizer
+    if _is_of_accelerate(part, "AcceleratedScheduler"):
+        return part.scheduler
     while True:
         if isinstance(part, nn.parallel.DistributedDataParallel | nn.DataParallel):
             part = part.module
