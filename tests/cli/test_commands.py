@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.bad_input.support import Box, Forge, Site, files_in, good, refused, small_disk, sound
+from tests.docs.pages import REPOSITORY
 
 COMMANDS = (
     "run",
@@ -26,7 +28,8 @@ COMMANDS = (
     "doctor",
     "drill",
 )
-HEAVY = ("torch", "transformers", "optuna", "onnx", "onnxruntime", "numpy", "pydantic", "typer", "rich")
+HEAVY = ("torch", "transformers", "accelerate", "lightning", "pytorch_lightning", "keras", "optuna", "onnx", "onnxruntime", "numpy")
+HEAVY += ("pydantic", "typer", "rich")
 
 
 @pytest.fixture
@@ -524,6 +527,24 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     loaded = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
     assert "holdfast" in loaded
     assert loaded.isdisjoint(HEAVY)
+
+
+def test_asking_for_a_checkpoint_of_any_library_loads_none_of_them(tmp_path: Path) -> None:
+    (tmp_path / "drive").mkdir()
+    asks = """
+import sys, holdfast
+keep = holdfast.attach(drive="drive")
+assert keep.checkpoint("outputs/run") is None
+assert {"hf", "keras", "lightning", "optuna"} <= set(dir(holdfast))
+assert callable(keep.training) and callable(keep.trials)
+print(*{name.partition(".")[0] for name in sys.modules})
+"""
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
+    environment.pop("HOLDFAST_DRIVE", None)
+    done = subprocess.run(
+        [sys.executable, "-c", asks], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert set(done.stdout.split()).isdisjoint(HEAVY)
 
 
 def test_a_forged_store_is_shown_by_every_command_as_any_other(site: Site) -> None:
