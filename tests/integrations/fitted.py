@@ -56,6 +56,7 @@ def build(seed: int = 5, width: int = 6, rate: float = 0.01, optimizer: Any = No
             keras.layers.Dense(width, activation="relu"),
             keras.layers.BatchNormalization(),
             keras.layers.Dropout(drop),
+            keras.layers.GaussianNoise(0.1),  # draws by a seed state of its own
             keras.layers.Dense(1),
         ]
     )

@@ -153,7 +153,7 @@ CASES = {
     ),
     "a schedule": Case({"lr_scheduler_type": "cosine", "warmup_steps": 4, "max_grad_norm": 0.5}),
     "bfloat16": Case({"bf16": True}),
-    "early stopping": Case({**_EARLY}, patience=2),
+    "early stopping": Case({**_EARLY}, patience=3),
     "early stopping amid an epoch, the best at the end": Case(
         {
             **_EARLY,
@@ -175,7 +175,10 @@ MANY = {
         data=lambda: Rows(22, draw_all),
         collator=lambda: Masking("numpy"),
     ),
-    **{name: CASES[name] for name in ("a stream without a length, accumulated", "early stopping")},
+    **{
+        name: CASES[name]
+        for name in ("a stream without a length, accumulated", "early stopping", "masks under the collator's own seed")
+    },
 }
 WORKERS = {
     "shuffled, 2 workers": Case({"dataloader_num_workers": 2}),

@@ -336,6 +336,22 @@ def test_a_checkpoint_of_a_passs_last_batch_has_its_evaluation_after_the_resume(
     assert last.evaluated == whole.evaluated[-len(last.evaluated) :]
 
 
+def test_a_checkpoint_of_an_epochs_last_step_knows_its_evaluation(rig: Rig) -> None:
+    """The Trainer saves it before it evaluates, so that a training that goes on there has missed one."""
+    early = CASES["early stopping"]
+    case = Case({**early.options, "num_train_epochs": 3, "save_strategy": "steps", "save_steps": 3}, patience=5, steps=None)
+    train(rig.machine(), case, 8)
+    last = train(rig.machine(), case)
+    assert last.started == 6
+    assert last.best == 6, "the first evaluation is the best"
+
+
+def test_the_newest_two_stay_whatever_the_trainers_own_limit_is(machine: Machine) -> None:
+    """Its rotation goes by the times of files."""
+    train(machine, CASES["shuffled"], 9, save_total_limit=1)
+    assert checkpoints.steps(machine.root / RUN) == [8, 6]
+
+
 @pytest.mark.parametrize("by", [-1, 1], ids=["one batch too few", "one batch too many"])
 def test_an_accelerate_that_skips_wrongly_is_stopped_before_a_batch_is_trained_on(
     by: int, cut_off: Callable[[Path], Rig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
