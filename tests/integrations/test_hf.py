@@ -339,7 +339,7 @@ def test_a_checkpoint_of_a_passs_last_batch_has_its_evaluation_after_the_resume(
 def test_a_checkpoint_of_an_epochs_last_step_knows_its_evaluation(rig: Rig) -> None:
     """The Trainer saves it before it evaluates, so that a training that goes on there has missed one."""
     early = CASES["early stopping"]
-    case = Case({**early.options, "num_train_epochs": 3, "save_strategy": "steps", "save_steps": 3}, patience=5, steps=None)
+    case = Case({**early.options, "num_train_epochs": 3, "save_strategy": "steps", "save_steps": 3}, steps=None)
     train(rig.machine(), case, 8)
     last = train(rig.machine(), case)
     assert last.started == 6
