@@ -9,7 +9,7 @@ import logging
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,9 @@ from blake3 import blake3
 
 from holdfast.errors import BadData, LocalError, UsageError
 from holdfast.pipeline.data.documents import Document
-from holdfast.pipeline.data.reading import SUFFIXES, read_documents
+from holdfast.pipeline.data.formats.recognise import OBJECTS
+from holdfast.pipeline.data.formats.shape import Asked
+from holdfast.pipeline.data.reading import COLUMNS, SUFFIXES, examine, refuse_all
 from holdfast.pipeline.layout import DATASET
 from holdfast.store.format.keys import printable
 
@@ -70,12 +72,16 @@ def find_splits(folder: Path) -> Splits:
     found: dict[str, Path | None] = {}
     for split, names in _NAMES.items():
         files = [p for p in entries if p.stem in names]
+        usual = [p for p in files if p.suffix.lower() in (*OBJECTS, *COLUMNS)]
+        files = usual or files  # a table or a binary file may lie beside what was exported from it
         looked_for = " or ".join(f"{name}.*" for name in names)
         if len(files) > 1:
             shown = ", ".join(p.name for p in files)
             raise BadData(printable(f"{folder}: {shown} could each be the {split} data; leave one file of {looked_for}"))
         if not files and split != "validation":
-            raise BadData(printable(f"{folder}: no {split} data; looked for {looked_for} with suffix {' '.join(SUFFIXES)}"))
+            there = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) or "nothing"
+            looked_for += f" with suffix {' '.join(SUFFIXES)}"
+            raise BadData(printable(f"{folder}: no {split} data; looked for {looked_for}; there is {there}"))
         found[split] = files[0] if files else None
     train, test = found["train"], found["test"]
     assert train is not None
@@ -83,7 +89,14 @@ def find_splits(folder: Path) -> Splits:
     return Splits(train, found["validation"], test)
 
 
-def load_dataset(splits: Splits, *, labels: Sequence[str] | None = None, validation_share: float = 0.1, seed: int = 0) -> Dataset:
+def load_dataset(
+    splits: Splits,
+    *,
+    labels: Sequence[str] | None = None,
+    validation_share: float = 0.1,
+    seed: int = 0,
+    asked: Asked = Asked(),  # noqa: B008 - it is frozen
+) -> Dataset:
     """Read the splits and check that they fit together.
 
     Args:
@@ -91,22 +104,26 @@ def load_dataset(splits: Splits, *, labels: Sequence[str] | None = None, validat
         labels: The entity types; every type that occurs, where none are given.
         validation_share: Where there is no validation file, the share of training documents taken for it, at least one.
         seed: Decides which; the same on every machine and Python.
+        asked: What a person says of the files where they cannot prove it themselves.
 
     Raises:
-        BadData: a file cannot be read, a label is not among `labels`, there is no entity to learn from, or there are too
+        BadData: something in the files is wrong, all of it in one list; a label is not among `labels`, there is no entity to learn from, or there are too
             few documents to take any for validation.
         UsageError: the share is not between 0 and 1.
     """
     notes: list[str] = []
     files = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     documents: dict[str, tuple[Document, ...]] = {}
+    problems: list[str] = []
     for split, path in files.items():
         if path is not None:
-            reading = read_documents(path)
-            documents[split] = reading.documents
-            notes += reading.notes
+            examined = examine(path, asked)
+            documents[split] = examined.reading.documents
+            notes += examined.reading.notes
+            problems += examined.problems
             if labels is not None:
-                _check_labels(path, reading.documents, labels)
+                problems += _unknown_labels(path, examined.reading.documents, labels)
+    refuse_all(problems)
     if not _label_counts(documents["train"]):
         raise BadData(printable(f"{splits.train}: no document has an entity; there is nothing to learn"))
     if splits.validation is None:
@@ -170,16 +187,19 @@ def summary(dataset: Dataset) -> list[str]:
     return [*lines, *(f"note: {note}" for note in dataset.notes)]
 
 
-def _check_labels(path: Path, documents: Iterable[Document], labels: Sequence[str]) -> None:
+def _unknown_labels(path: Path, documents: Iterable[Document], labels: Sequence[str]) -> Iterator[str]:
+    """A line for each label that is not in the configuration, at the first place of it."""
+    told: set[str] = set()
     for number, document in enumerate(documents, start=1):
         for span in document.spans:
-            if span.label not in labels:
+            if span.label not in labels and span.label not in told:
+                told.add(span.label)
                 # without regard to case: `per` for `PER` is the commonest slip
                 folded = {label.casefold(): label for label in labels}
                 near = difflib.get_close_matches(span.label.casefold(), folded, n=1, cutoff=0.5)
                 mend = f"did you mean {folded[near[0]]!r}" if near else f"known are {', '.join(labels) or 'none'}"
                 place = f"{path}: document {number}, characters {span.start} to {span.end}"
-                raise BadData(printable(f"{place}: label {span.label!r} is not in the configuration; {mend}"))
+                yield printable(f"{place}: label {span.label!r} is not in the configuration; {mend}")
 
 
 def _label_counts(documents: Iterable[Document]) -> Counter[str]:
