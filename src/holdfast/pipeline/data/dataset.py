@@ -107,8 +107,8 @@ def load_dataset(
         asked: What a person says of the files where they cannot prove it themselves.
 
     Raises:
-        BadData: something in the files is wrong, all of it in one list; a label is not among `labels`, there is no entity to learn from, or there are too
-            few documents to take any for validation.
+        BadData: something in the files is wrong, all of it in one list; a label is not among `labels`, there is no entity to
+            learn from, or there are too few documents to take any for validation.
         UsageError: the share is not between 0 and 1.
     """
     notes: list[str] = []

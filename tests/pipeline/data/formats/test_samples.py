@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import BadData
-from holdfast.pipeline.data.reading import read_documents
+from holdfast.pipeline.data.formats.shape import Asked
+from holdfast.pipeline.data.reading import examine, read_documents
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 TRUTH = json.loads((SAMPLES / "truth.json").read_text())["documents"]
@@ -43,7 +44,10 @@ BY_SENTENCE = [
     "iobes.conll",
     "sentence-per-line.iob",
     "kaggle-ner.csv",
+    "datasets-classlabel.parquet",
+    "datasets-save_to_disk/train/data-00000-of-00001.arrow",
 ]
+A_FILE_EACH = ["brat/{}.ann", "webanno-{}.tsv", "uima-{}.xmi", "uima-cas-{}.json"]
 REFUSED = {
     "argilla-records.json": "Argilla",
     "lighttag.json": "LightTag",
@@ -83,6 +87,12 @@ def test_a_file_with_offsets_gives_the_texts_and_the_spans(name: str) -> None:
     assert [(d.text, [(s.start, s.end, s.label) for s in d.spans]) for d in documents] == right_texts()
 
 
+@pytest.mark.parametrize("names", A_FILE_EACH)
+def test_a_tool_that_writes_a_file_for_each_document_gives_the_same(names: str) -> None:
+    documents = [d for name in ("d1", "d2", "d3") for d in read_documents(SAMPLES / names.format(name)).documents]
+    assert [(d.text, [(s.start, s.end, s.label) for s in d.spans]) for d in documents] == right_texts()
+
+
 @pytest.mark.parametrize("name", BY_SENTENCE)
 def test_a_file_with_tokens_gives_the_sentences_their_words_and_the_entities(name: str) -> None:
     documents = read_documents(SAMPLES / name).documents
@@ -103,3 +113,30 @@ def test_columns_that_a_tool_made_of_its_own_words_give_the_entities_in_order(na
     documents = read_documents(SAMPLES / name).documents
     found = {(s.label, d.text[s.start : s.end].replace(" ", "")) for d in documents for s in d.spans}
     assert {("NAME", "AnnLee"), ("ORG", "AcmeGmbH"), ("MAIL", "ann.lee@example.org"), ("CITY", "Lima"), ("CITY", "Kiel")} <= found
+
+
+def test_what_was_rejected_or_ignored_is_left_out_and_counted() -> None:
+    notes = read_documents(SAMPLES / "prodigy.jsonl").notes
+    assert any("answer is reject, left out: 1" in note for note in notes)
+    assert any("answer is ignore, left out: 1" in note for note in notes)
+
+
+def test_gliner_gives_the_tokens_of_a_whole_document_and_its_entities() -> None:
+    documents = read_documents(SAMPLES / "gliner.json").documents
+    words = [[w for s in d["sentences"] for w in s] for d in TRUTH]
+    assert [[d.text[a:b] for a, b in d.words] for d in documents] == words
+    found = [[(d.text[s.start : s.end], s.label) for s in d.spans] for d in documents]
+    assert found == [[(" ".join(s["text"].split()), s["label"]) for s in d["spans"]] for d in TRUTH]
+
+
+def test_two_people_who_mark_one_text_differently_are_a_question_and_one_answer_settles_it() -> None:
+    path = SAMPLES / "edge" / "label-studio.json"
+    assert any("2 people marked this text, and not alike: 1, 2" in problem for problem in examine(path).problems)
+    settled = examine(path, Asked(annotator="2"))
+    assert not any("people marked" in problem for problem in settled.problems)
+    assert [s.label for s in settled.reading.documents[2].spans] == ["NAME", "CITY"]
+
+
+def test_offsets_that_a_tool_gave_in_another_unit_in_some_documents_are_asked_about() -> None:
+    problems = examine(SAMPLES / "edge" / "label-studio.json").problems
+    assert any("data.offsets" in problem and "document 8" in problem for problem in problems)

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from holdfast.pipeline.data.formats.json_tokens import joined
 from holdfast.pipeline.data.formats.objects import short
@@ -22,7 +23,10 @@ _SETTING = "say which it is, counted from 1, for example data.columns: {token: 1
 _ZERO_WIDTH = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad]+")
 _CHUNKS = frozenset(["NP", "VP", "PP", "ADJP", "ADVP", "SBAR", "PRT", "CONJP", "INTJ", "LST", "UCP", "NC", "VC", "PC"])
 _POS = re.compile(r"[A-Z]{1,8}\d{0,2}[$*]?(?:[-.:|][A-Z]+)*|[^\w\s]+|_|-LRB-|-RRB-|\$[(,.\[]?")
-_HEADER = frozenset(["token", "tokens", "word", "words", "form", "text", "tag", "tags", "label", "labels", "ner", "ner_tag", "ner_tags", "pos", "id", "sentence", "lemma"])
+_HEADER = frozenset(
+    ["token", "tokens", "word", "words", "form", "text", "tag", "tags", "label", "labels", "ner", "ner_tag", "ner_tags"]
+)
+_ASIDE = frozenset(["pos", "id", "sentence", "lemma", "chunk"])
 _PREFIXED = re.compile(r"(?:[BILUESM]_\S+|\S+[-_:][BILUESM]|[BILUESM]:\S+)")
 _BREAKS = re.compile("\r\n|\r\r\n|[\r\n\u2028\u2029\u0085]")
 
@@ -113,7 +117,7 @@ def _without_header(sentences: list[list[Row]], problems: Problems) -> list[list
         return sentences
     first = sentences[0][0]
     names = [cell.strip("#").casefold() for cell in first.cells]
-    known = sum(name in _HEADER for name in names)
+    known = sum(name in _HEADER | _ASIDE for name in names)
     if known >= 2 or (known and names[0] in _HEADER and len(names) > 1 and not is_tag(first.cells[-1])):
         problems.note("lines with names of columns, left out", f"line {first.number}")
         rest = [sentences[0][1:], *sentences[1:]]
@@ -233,7 +237,7 @@ def _say_no_tags(rows: Sequence[Row], problems: Problems) -> None:
     if all(v == "O" or _PREFIXED.fullmatch(v) for v in values) and "O" in values:
         mend = "write tags as B-LABEL, the prefix first and a dash between"
     elif len(rows) > 1 and values.count("O") * 3 > len(rows) and all(re.fullmatch(r"[A-Z][\w-]*", v) for v in values):
-        mend = "labels without a prefix do not tell neighbours apart: write B-LABEL for the first word of each and I-LABEL for the others"
+        mend = "labels alone do not tell neighbours apart: write B-LABEL for the first word and I-LABEL for the others"
     elif len(rows) > 1 and all(v.isdigit() for v in values):
         mend = "write the names of the tags in place of their numbers"
     for row in rows[:1000]:
@@ -260,7 +264,7 @@ def _is_counting(n: int, sentences: Sequence[Sequence[Row]]) -> bool:
     values = [[row.cells[n] for row in s] for s in sentences]
     if not all(v.isdigit() for s in values for v in s):
         return False
-    rising = all(int(b) - int(a) == 1 for s in values for a, b in zip(s, s[1:], strict=False))
+    rising = all(int(b) - int(a) == 1 for s in values for a, b in pairwise(s))
     return rising and sum(map(len, values)) >= 2
 
 

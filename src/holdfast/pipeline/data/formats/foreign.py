@@ -11,7 +11,7 @@ _LINES = '{"text": ..., "annotations": [[start, end, label], ...]}, one a line'
 
 _ARGILLA = Foreign(
     "Argilla records",
-    f"what was discarded cannot be told from what was submitted there: keep the submitted ones with to_list(flatten=True), as {_LINES}",
+    f"what was discarded looks as what was submitted there: keep what was, with to_list(flatten=True), as {_LINES}",
 )
 _LIGHTTAG = Foreign("LightTag's export", f"write each example's 'content', with its annotations' start, end and tag, as {_LINES}")
 _TAGTOG = Foreign("tagtog's ann.json", f"its offsets count in parts of the HTML beside it: write the text of each part as {_LINES}")

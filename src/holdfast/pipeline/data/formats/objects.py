@@ -80,7 +80,7 @@ def _several(text: str, problems: Problems) -> list[tuple[str, Any]] | None:
 def _chained(text: str) -> list[tuple[str, Any]]:
     """Objects one after the other, with their inner line breaks; empty where that is not all there is."""
     decoder = json.JSONDecoder()
-    found = []
+    found: list[tuple[str, Any]] = []
     at = 0
     while True:
         while at < len(text) and text[at] in " \t\r\n,\ufeff":

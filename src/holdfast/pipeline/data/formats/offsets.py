@@ -28,24 +28,27 @@ class Settled:
     why: str
 
 
-def settle(items: Sequence[Item], format: Format, asked: Offsets | None, problems: Problems) -> Settled:
+def settle(items: Sequence[Item], kind: Format, asked: Offsets | None, problems: Problems) -> Settled:
     """Turn the marks of the items into half-open code points.
 
     Args:
         items: As the format was read.
-        format: How its tool usually counts.
+        kind: The format, which says how its tool usually counts.
         asked: What a person says; it is taken as it is, and checked against the words beside the spans.
         problems: Takes spans that cannot be, and the question where nothing is proved.
     """
-    usual = asked or format.offsets
+    usual = asked or kind.offsets
     learnt = [item for item in items if item.left_out is None and item.marks]
     chosen, why = usual, "as asked for" if asked else "as its tool counts"
     if asked is None and learnt:
         candidates = [usual, *(o for o in _all(learnt) if o != usual)]
         said = [(item, mark) for item in learnt for mark in item.marks if mark.said is not None and not mark.pieces]
-        found = _by_words_said(said, candidates) if said else _by_edges(learnt, candidates, format, problems)
+        found = _by_words_said(said, candidates) if said else _by_edges(learnt, candidates, kind, problems)
         if found is not None:
             chosen, why = found
+        elif said:  # a tool may have cut the words from the text by the same wrong numbers
+            rows = [(item, mark) for item in learnt for mark in item.marks]
+            _ask(rows, [_cut(*row, usual) for row in rows], candidates, problems)
     return Settled(chosen, tuple(_converted(item, chosen, problems) for item in items), why)
 
 
@@ -74,9 +77,7 @@ def _same(text: str, said: str) -> bool:
     return text == said or " ".join(text.split()) == " ".join(said.split())
 
 
-def _by_edges(
-    items: Sequence[Item], candidates: Sequence[Offsets], format: Format, problems: Problems
-) -> tuple[Offsets, str] | None:
+def _by_edges(items: Sequence[Item], candidates: Sequence[Offsets], kind: Format, problems: Problems) -> tuple[Offsets, str] | None:
     usual = candidates[0]
     rows = [(item, mark) for item in items for mark in item.marks]
     base = [_cut(item, mark, usual) for item, mark in rows]
@@ -102,22 +103,33 @@ def _by_edges(
         names = " or ".join(str(c) for c, _ in better[:3])
         problems.add(rows[0][1].place, f"its spans cut words, and could count as {names}", _SETTING)
         return None
-    cut = [n for n, value in enumerate(base) if value]
-    odd = [n for n in cut if not rows[n][0].text.isascii() or "\r" in rows[n][0].text]
-    moving = [n for n in odd if any(_read(*rows[n], c) != _read(*rows[n], usual) and not _cut(*rows[n], c) for c in candidates[1:])]
-    if len(moving) * 10 >= len(rows) and moving:
-        item, mark = rows[moving[0]]
-        start, end = mark.start, mark.end
-        what = f"characters {start} to {end} cut words, as {len(moving)} of {len(rows)} spans do that would not in another unit"
-        problems.add(mark.place, what, _SETTING)
-    elif len(cut) >= 5 and len(cut) * 3 >= len(rows) * 2:
-        mark = rows[cut[0]][1]
-        what = f"characters {mark.start} to {mark.end} cut words, as {len(cut)} of {len(rows)} spans do"
-        problems.add(mark.place, what, _SETTING + "; or mend the offsets")
-    elif different is not None and not format.sure:
+    if not _ask(rows, base, candidates, problems) and different is not None and not kind.sure:
         what = f"characters {different[1].start} to {different[1].end} are words in one unit and other words in another"
         problems.add(different[1].place, what, _SETTING)
     return None
+
+
+def _ask(rows: Sequence[tuple[Item, Mark]], base: Sequence[int], candidates: Sequence[Offsets], problems: Problems) -> bool:
+    """Ask how the file counts where many spans cut words that would not in another unit, or where nearly all do."""
+    cut = [n for n, value in enumerate(base) if value]
+    odd = [n for n in cut if not rows[n][0].text.isascii() or "\r" in rows[n][0].text]
+    moving = [
+        n
+        for n in odd
+        if any(_read(*rows[n], c) != _read(*rows[n], candidates[0]) and not _cut(*rows[n], c) for c in candidates[1:])
+    ]
+    if len(moving) * 10 >= len(rows) and moving:
+        mark = rows[moving[0]][1]
+        start, end = mark.start, mark.end
+        what = f"characters {start} to {end} cut words, as {len(moving)} of {len(rows)} spans do that would not in another unit"
+        problems.add(mark.place, what, _SETTING)
+        return True
+    if len(cut) >= 5 and len(cut) * 3 >= len(rows) * 2:
+        mark = rows[cut[0]][1]
+        what = f"characters {mark.start} to {mark.end} cut words, as {len(cut)} of {len(rows)} spans do"
+        problems.add(mark.place, what, _SETTING + "; or mend the offsets")
+        return True
+    return False
 
 
 def _read(item: Item, mark: Mark, offsets: Offsets) -> tuple[int, int] | None:
@@ -189,7 +201,7 @@ def _remembered(make: Callable[[str], list[int]]) -> Callable[[str], dict[int, i
 
 
 def _graphemes(text: str) -> list[int]:
-    """1 where a cluster begins, else 0. By marks, joiners, skin tones, flags and `\\r\\n`, which is what tools meet."""
+    """1 where a cluster begins, else 0. By marks, joiners, skin tones, flags and CRLF, which is what tools meet."""
     widths = []
     flags = 0
     for n, c in enumerate(text):
