@@ -1,4 +1,4 @@
-"""`holdfast run`, `plan` and `predict`. The pipeline loads when one of them is called, and torch only when it must."""
+"""`holdfast run`, `plan`, `predict` and `data`. The pipeline loads when one of them is called, and torch only when it must."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from holdfast.cli import show_pipeline
-from holdfast.cli.options import FAILED, OK, Drive, Json, Root, open_from
+from holdfast.cli.options import FAILED, OK, USAGE, Drive, Json, Root, open_from
 from holdfast.errors import UsageError
 from holdfast.pipeline.libraries import WORKING, need
 from holdfast.session.background.exit import EXIT_SECONDS
@@ -95,6 +95,29 @@ def predict(
     show_pipeline.entities(Predictor(place).entities(_decoded(raw)), as_json=as_json)
 
 
+def data(
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A data file, or a folder of them.")],
+    to: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--to", metavar="KIND FILE", help="Write what is read: conll, jsonl or spacy, and where."),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="How to read, such as data.columns={token: 2, tag: 3}. May be repeated."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what would be read of data files: what they are, labels, marked sentences, and all problems."""
+    need("pydantic")
+    from holdfast.pipeline.data.looking import asked_in, look, write_as
+
+    found = look(Path(path), asked_in(overrides or []))
+    show_pipeline.data(found, as_json=as_json)
+    if to is not None and not found.problems:
+        write_as(to[0], Path(to[1]), found.documents)
+    raise typer.Exit(USAGE if found.problems else OK)
+
+
 def _decoded(raw: bytes) -> str:
     try:
         return raw.decode()
@@ -119,5 +142,5 @@ def _seconds(text: str) -> float:
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (run, plan, predict):
+    for command in (run, plan, predict, data):
         app.command()(command)

@@ -1,7 +1,8 @@
-"""What `run`, `plan` and `predict` print."""
+"""What `run`, `plan`, `predict` and `data` print."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.cli.show import out, print_json
 from holdfast.session.keeper import Keeper
+from holdfast.store.format.keys import printable
 from holdfast.store.reporting.amounts import size
 
 if TYPE_CHECKING:
@@ -18,9 +20,13 @@ if TYPE_CHECKING:
     from holdfast.flow.narration import Narration
     from holdfast.flow.runner import Summary
     from holdfast.pipeline.conversion.predict import Entity
+    from holdfast.pipeline.data.looking import Looked
     from holdfast.pipeline.settings import Experiment
     from holdfast.pipeline.space import Space
     from holdfast.pipeline.stages import Pipeline
+
+#: How many files, marked sentences and characters of one are shown.
+_FILES, _SENTENCES, _LONG = 20, 20, 300
 
 
 def opening(keeper: Keeper, experiment: Experiment, narration: Narration) -> None:
@@ -137,3 +143,27 @@ def entities(found: Sequence[Entity], *, as_json: bool) -> None:
         out(f"{e.label:12} {' '.join(e.text.split())}  [{e.start}:{e.end}]  {e.score:.3f}")
     if not found:
         out("no entities")
+
+
+def data(found: Looked, *, as_json: bool) -> None:
+    """What data files hold: what they are, labels, marked sentences, what was noteworthy, and all problems."""
+    if as_json:
+        out(json.dumps(found.as_json(), ensure_ascii=False, indent=2))
+        return
+    from holdfast.pipeline.data.looking import marked
+
+    for file, name in found.formats[:_FILES]:
+        out(f"{printable(file)}: {printable(name)}")
+    if len(found.formats) > _FILES:
+        out(f"and {len(found.formats) - _FILES} more files")
+    entities = sum(len(d.spans) for d in found.documents)
+    out(f"{len(found.documents):,} documents, {sum(len(d.words) for d in found.documents):,} words, {entities:,} entities")
+    for label, count in sorted(found.labels().items()):
+        out(f"  {printable(label)}  {count:,}")
+    for document in [d for d in found.documents if d.spans][:_SENTENCES]:
+        line = marked(document)
+        out(f"  | {printable(line if len(line) <= _LONG else line[: _LONG - 3] + '...')}")
+    for file, noted in found.noted:
+        out(printable(f"note: {file}: {noted}"))
+    for problem in found.problems:
+        out(f"problem: {problem}")

@@ -83,6 +83,21 @@ class Backbone(Section):
         return {"name": last, "model": value}
 
 
+class DataColumns(Section):
+    """Which column of the data files is which, counted from 1, where the files do not prove it."""
+
+    token: Annotated[Count, Field(ge=1)] = Field(description="the column of the token")
+    tag: Annotated[Count, Field(ge=1)] = Field(description="the column of the tag")
+
+
+class DataOffsets(Section):
+    """How the data files count characters, where the files do not prove it."""
+
+    unit: Literal["code_points", "utf16", "utf8", "graphemes"] = Field("code_points", description="what is counted")
+    end: Literal["exclusive", "inclusive"] = Field("exclusive", description="whether the end belongs to the span")
+    first: Annotated[Count, Field(ge=0, le=1)] = Field(0, description="the number of the first character")
+
+
 class Data(Section):
     """Where the documents are. Either `folder`, or `train` and `test`, or the built-in sample."""
 
@@ -94,6 +109,9 @@ class Data(Section):
     labels: tuple[str, ...] | None = Field(
         None, min_length=1, description="entity types that may occur; default: those in the data"
     )
+    columns: DataColumns | None = Field(None, description="which column is the token and which the tag; default: proved by content")
+    offsets: DataOffsets | None = Field(None, description="how spans count; default: as the tool does, or proved by content")
+    annotator: str | None = Field(None, description="whose annotations hold where several people marked one text")
     validation_share: Annotated[Number, Field(gt=0, lt=1)] = Field(0.1, description="share of training that is split off")
     max_length: Annotated[Count, Field(ge=8)] = Field(256, description="longest window, in word pieces")
     stride: Annotated[Count, Field(ge=0)] = Field(64, description="overlap of two windows of a long document, in word pieces")

@@ -17,7 +17,7 @@ from holdfast.integrations.watching import Copies
 from holdfast.pipeline import copies, failing, layout, sameness
 from holdfast.pipeline.benchmark import BENCHMARK_FILENAME, read_benchmark_record
 from holdfast.pipeline.copies import PatientCopies
-from holdfast.pipeline.data.sources import describe_source
+from holdfast.pipeline.data.sources import describe_asked, describe_source
 from holdfast.pipeline.identity import backbone_identity, settings_identity, study_made_from, training_identity
 from holdfast.pipeline.layout import Layout, trial_folder
 from holdfast.pipeline.settings import TINY, Backbone, Experiment
@@ -118,6 +118,7 @@ class Pipeline(Flow):
                 "source": describe_source(data, self.sources),
                 "labels": data.labels,
                 "validation": split,
+                **describe_asked(data),
             },
             work="holdfast.pipeline.steps.data:make_data",
         )

@@ -7,7 +7,13 @@ import unicodedata
 from dataclasses import dataclass
 
 #: A word is a run of letters and digits, or one other visible character. Where a corpus brings its own words, they stay.
-_WORD = re.compile(r"\w+|[^\w\s]")
+#: Letters of scripts that put no blanks between words are each a word of their own: a run of them would be a whole sentence.
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\uff66-\uff9f\U0001b000-\U0001b16f\U00020000-\U0003ffff"
+)  # Unicode 16: Thai, Lao, Burmese, Khmer, kana, ideographs
+_OF_UNSPACED = re.compile(f"[{_UNSPACED}]")
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+|[^\w\s]")
 
 
 @dataclass(frozen=True, order=True)
@@ -32,7 +38,8 @@ def split_words(text: str) -> tuple[tuple[int, int], ...]:
     """The words of a plain text, as character offsets.
 
     Combining marks and invisible joiners stay with the letters around them: a decomposed accent, a vowel sign of
-    Devanagari, or the joiner in a Persian word does not end a word.
+    Devanagari, or the joiner in a Persian word does not end a word. In scripts that put no blanks between words each letter,
+    with its marks, is a word.
     """
     words: list[tuple[int, int]] = []
     open_to_letters = False  # the last word ended in a mark after letters, so letters that touch it go on with it
@@ -44,13 +51,18 @@ def split_words(text: str) -> tuple[tuple[int, int], ...]:
                 open_to_letters = open_to_letters or _is_letter(text[start - 1])
                 words[-1] = (words[-1][0], end)
                 continue
-        elif touches and open_to_letters and _is_letter(text[start]):
+        elif touches and open_to_letters and _is_letter(text[start]) and not is_unspaced(text[start]):
             words[-1] = (words[-1][0], end)
             open_to_letters = False
             continue
         open_to_letters = False
         words.append((start, end))
     return tuple(words)
+
+
+def is_unspaced(character: str) -> bool:
+    """True for letters of scripts that put no blanks between words: Chinese, Japanese, Thai, Lao, Khmer, Burmese."""
+    return _OF_UNSPACED.match(character) is not None
 
 
 def _is_letter(character: str) -> bool:

@@ -18,7 +18,7 @@ from holdfast.pipeline.data.documents import Document, split_words
 from holdfast.pipeline.data.formats.making import documents_of
 from holdfast.pipeline.data.formats.offsets import settle
 from holdfast.pipeline.data.formats.recognise import COLUMNS, SUFFIXES, read_bytes, read_text
-from holdfast.pipeline.data.formats.shape import Asked, Problems
+from holdfast.pipeline.data.formats.shape import Asked, Noted, Problems
 from holdfast.session.files import write_text
 from holdfast.store.format.keys import printable
 
@@ -36,11 +36,15 @@ class Reading:
         documents: What can be learnt from.
         notes: What was noteworthy, with the file's name.
         format: What the file is, and by what that was known.
+        places: Where each document stands in the file.
+        noted: The notes, in their parts.
     """
 
     documents: tuple[Document, ...]
     notes: tuple[str, ...] = ()
     format: str = ""
+    places: tuple[str, ...] = ()
+    noted: tuple[Noted, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ def examine(path: Path, asked: Asked = Asked()) -> Examined:  # noqa: B008 - it 
     content = read_bytes(path, data, problems)
     if content is None:
         content = read_text(path, _text(path, data), asked, problems)
-    documents: tuple[Document, ...] = ()
+    documents: list[tuple[str, Document]] = []
     described = ""
     if content.format is not None:
         settled = settle(content.items, content.format, asked.offsets, problems)
@@ -116,8 +120,10 @@ def examine(path: Path, asked: Asked = Asked()) -> Examined:  # noqa: B008 - it 
     if not documents and not problems.wrong:
         problems.add("", "it holds no documents" + (" to learn from" if content.items else ""), "it should hold at least one")
     wrong = [_line(path, *problem) for problem in problems.wrong]
-    notes = tuple(printable(f"{path}: {note}") for note in problems.notes())
-    return Examined(Reading(documents, notes, described), tuple(wrong))
+    noted = tuple(problems.notes())
+    notes = tuple(printable(f"{path}: {note}") for note in noted)
+    reading = Reading(tuple(d for _, d in documents), notes, described, tuple(p for p, _ in documents), noted)
+    return Examined(reading, tuple(wrong))
 
 
 def _line(path: Path, where: str, what: str, mend: str) -> str:

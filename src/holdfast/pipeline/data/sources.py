@@ -8,6 +8,7 @@ from typing import Any
 
 from holdfast.errors import BadData
 from holdfast.pipeline.data.dataset import bring_here, find_splits
+from holdfast.pipeline.data.formats.shape import Asked, Columns, Offsets
 from holdfast.pipeline.settings import Data
 from holdfast.session.files import file_identity
 
@@ -50,3 +51,18 @@ def describe_source(data: Data, sources: Mapping[str, Path]) -> dict[str, Any]:
         split: {"bytes": place.stat().st_size, "format": place.suffix, "blake3": file_identity(place)[:32]}
         for split, place in sorted(sources.items())
     }
+
+
+def asked_of(data: Data) -> Asked:
+    """What the settings say of the files where they do not prove it themselves."""
+    return Asked(
+        None if data.columns is None else Columns(data.columns.token, data.columns.tag),
+        None if data.offsets is None else Offsets(data.offsets.unit, data.offsets.end, data.offsets.first),
+        data.annotator,
+    )
+
+
+def describe_asked(data: Data) -> dict[str, Any]:
+    """The same for a fingerprint; empty where nothing is said, as in records that were made before it could be."""
+    said = data.model_dump(include={"columns", "offsets", "annotator"}, exclude_none=True)
+    return {"read_as": said} if said else {}

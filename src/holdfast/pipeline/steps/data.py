@@ -8,6 +8,7 @@ from holdfast.flow.stage import Made
 from holdfast.pipeline.data.baseline import DictionaryBaseline, micro_f1
 from holdfast.pipeline.data.dataset import Dataset, Splits, load_dataset, summary
 from holdfast.pipeline.data.reading import write_documents
+from holdfast.pipeline.data.sources import asked_of
 from holdfast.pipeline.layout import DATASET
 from holdfast.pipeline.settings import TINY
 from holdfast.pipeline.stages import Workbench
@@ -51,4 +52,5 @@ def _read(bench: Workbench) -> Dataset:
         finally:
             shutil.rmtree(folder)
     splits = Splits(sources["train"], sources.get("validation"), sources["test"])
-    return load_dataset(splits, labels=data.labels, validation_share=data.validation_share, seed=bench.experiment.seed)
+    share, seed = data.validation_share, bench.experiment.seed
+    return load_dataset(splits, labels=data.labels, validation_share=share, seed=seed, asked=asked_of(data))

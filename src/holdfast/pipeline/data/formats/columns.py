@@ -248,7 +248,7 @@ def _say_no_tags(rows: Sequence[Row], problems: Problems) -> None:
 def _is_tags(column: Sequence[str]) -> bool:
     """True where most are tags, and some row proves it."""
     good = sum(map(is_tag, column))
-    return good * 3 >= len(column) * 2 and (good == len(column) or good >= 2)
+    return good == len(column) or (good * 3 >= len(column) * 2 and any(v != "O" and is_tag(v) for v in column))
 
 
 def _is_chunks(column: Sequence[str]) -> bool:

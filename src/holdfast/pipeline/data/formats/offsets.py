@@ -7,12 +7,12 @@ the usual one cuts many, is the file's own. Nothing is chosen where two ways tha
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
+from holdfast.pipeline.data.documents import is_unspaced
 from holdfast.pipeline.data.formats.shape import Format, Item, Mark, Offsets, Problems
 
 _SETTING = "say how they count, for example data.offsets: {unit: utf16, end: exclusive, first: 0}"
@@ -118,12 +118,14 @@ def _ask(rows: Sequence[tuple[Item, Mark]], base: Sequence[int], candidates: Seq
         for n in odd
         if any(_read(*rows[n], c) != _read(*rows[n], candidates[0]) and not _cut(*rows[n], c) for c in candidates[1:])
     ]
-    if len(moving) * 10 >= len(rows) and moving:
+    if len(moving) * 50 >= len(rows) and moving:
         mark = rows[moving[0]][1]
         start, end = mark.start, mark.end
         what = f"characters {start} to {end} cut words, as {len(moving)} of {len(rows)} spans do that would not in another unit"
         problems.add(mark.place, what, _SETTING)
         return True
+    for n in moving:
+        problems.note("spans that cut a word, and would not in another unit", rows[n][1].place, rows[n][1].label)
     if len(cut) >= 5 and len(cut) * 3 >= len(rows) * 2:
         mark = rows[cut[0]][1]
         what = f"characters {mark.start} to {mark.end} cut words, as {len(cut)} of {len(rows)} spans do"
@@ -155,18 +157,6 @@ def is_wordy(character: str) -> bool:
     if not (character.isalnum() or unicodedata.category(character) in {"Mn", "Mc"}):
         return False
     return not is_unspaced(character)
-
-
-def is_unspaced(character: str) -> bool:
-    """True for letters of scripts that put no blanks between words: Chinese, Japanese, Thai, Lao, Khmer, Burmese."""
-    return _UNSPACED.match(character) is not None
-
-
-#: Unicode 16 blocks: Thai, Lao, Myanmar, Khmer, kana, CJK ideographs with their extensions.
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"
-    "\U0001b000-\U0001b16f\U00020000-\U0003ffff]"
-)
 
 
 def place_of(text: str, start: int, end: int, offsets: Offsets) -> tuple[int, int] | None:

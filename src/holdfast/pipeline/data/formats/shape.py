@@ -117,6 +117,20 @@ class ObjectFormat:
     read: Callable[[dict[str, Any], str, Problems], Iterable[Item]]
 
 
+@dataclass(frozen=True)
+class Noted:
+    """Something noteworthy: what, how often, where first, and how often for each label."""
+
+    kind: str
+    count: int
+    first: str
+    labels: dict[str, int]
+
+    def __str__(self) -> str:
+        by = "; " + ", ".join(f"{label} {n}" for label, n in sorted(self.labels.items())) if self.labels else ""
+        return f"{self.kind}: {self.count}, first at {self.first}{by}"
+
+
 class Problems:
     """All that is wrong or noteworthy in a file: everything is collected, nothing stops at the first."""
 
@@ -135,10 +149,6 @@ class Problems:
             labels[label] = labels.get(label, 0) + 1
         self._noted[kind] = (count + 1, first, labels)
 
-    def notes(self) -> list[str]:
-        """A line for each kind: how often, where first, and which labels."""
-        lines = []
-        for kind, (count, first, labels) in self._noted.items():
-            by = "; " + ", ".join(f"{label} {n}" for label, n in sorted(labels.items())) if labels else ""
-            lines.append(f"{kind}: {count}, first at {first}{by}")
-        return lines
+    def notes(self) -> list[Noted]:
+        """Each kind, in the order in which they came."""
+        return [Noted(kind, *found) for kind, found in self._noted.items()]

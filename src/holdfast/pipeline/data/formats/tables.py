@@ -28,7 +28,7 @@ class Table:
 
 def table_of(text: str) -> Table | None:
     """The table that the text is; None where its first line is no header of several names."""
-    first = text.split("\n", 1)[0].strip("\r")
+    first = text[:100_000].splitlines()[0]
     for divider in (",", "\t", ";"):
         header = next(csv.reader([first], delimiter=divider), [])
         names = {name.strip().casefold() for name in header}
@@ -37,7 +37,10 @@ def table_of(text: str) -> Table | None:
             csv.field_size_limit(1 << 30)
             reader = csv.reader(io.StringIO(text, newline=""), delimiter=divider)
             next(reader)
-            body = tuple((reader.line_num, tuple(cells)) for cells in reader if cells)
+            try:
+                body = tuple((reader.line_num, tuple(cells)) for cells in reader if cells)
+            except csv.Error:  # a carriage return alone, or a NUL: no table
+                return None
             return Table(tuple(name.strip() for name in header), body)
     return None
 

@@ -1,0 +1,197 @@
+"""What data files hold, for somebody to look at: each file examined, everything that is wrong in one list."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from holdfast.errors import BadData, UsageError
+from holdfast.pipeline.data.documents import Document
+from holdfast.pipeline.data.entities import word_tags
+from holdfast.pipeline.data.formats.shape import Asked, Noted
+from holdfast.pipeline.data.reading import SUFFIXES, examine, write_documents
+from holdfast.pipeline.data.sources import asked_of
+from holdfast.pipeline.settings import Data
+from holdfast.session.files import write_text
+from holdfast.store.format.keys import printable
+
+#: Files that stand beside data and are none.
+_BESIDE = frozenset({"dataset_info.json", "dataset_dict.json", "state.json", "annotations-legend.json", "typesystem.xml"})
+
+KINDS = ("conll", "jsonl", "spacy")
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What the files of a path hold.
+
+    Args:
+        formats: Each file with what it is.
+        documents: All documents, in the order of the files.
+        ids: Where each document stands: the file, and the place in it.
+        noted: Each file with what was noteworthy, dropped or left out.
+        problems: All that is wrong, a line each.
+    """
+
+    formats: tuple[tuple[str, str], ...]
+    documents: tuple[Document, ...]
+    ids: tuple[str, ...]
+    noted: tuple[tuple[str, Noted], ...]
+    problems: tuple[str, ...]
+
+    def labels(self) -> Counter[str]:
+        """How often each label stands in the documents."""
+        return Counter(span.label for document in self.documents for span in document.spans)
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for programs: half-open offsets in code points."""
+        rows = [{"file": file, "what": n.kind, "count": n.count, "first": n.first, "labels": n.labels} for file, n in self.noted]
+        gone = ("dropped", "left out", "nothing is left", "read once")
+        return {
+            "format": min((name for _, name in self.formats), default=None),
+            "files": [{"file": file, "format": name} for file, name in self.formats],
+            "documents": [
+                {"id": place, "text": d.text, "spans": [[s.start, s.end, s.label] for s in d.spans]}
+                for place, d in zip(self.ids, self.documents, strict=True)
+            ],
+            "dropped": [row for row in rows if any(word in str(row["what"]) for word in gone)],
+            "notes": [row for row in rows if not any(word in str(row["what"]) for word in gone)],
+            "problems": list(self.problems),
+        }
+
+
+def asked_in(overrides: Sequence[str]) -> Asked:
+    """What `--set` says of how to read.
+
+    Raises:
+        UsageError: it names no setting of reading, or gives it a value that it cannot have.
+    """
+    import yaml
+
+    said: dict[str, Any] = {"sample": True}
+    for given in overrides:
+        key, equals, value = given.partition("=")
+        path = key.strip().removeprefix("data.").split(".")
+        if not equals or path[0] not in {"columns", "offsets", "annotator"}:
+            raise UsageError(f"--set {given}: give data.columns, data.offsets or data.annotator, = and a value")
+        try:
+            read = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UsageError(f"--set {given}: the value is not YAML") from error
+        if len(path) == 1:
+            said[path[0]] = read
+        else:
+            inner = said.setdefault(path[0], {})
+            if not isinstance(inner, dict) or len(path) > 2:
+                raise UsageError(f"--set {given}: {path[0]} is not a section")
+            inner[path[1]] = read
+    try:
+        return asked_of(Data.model_validate(said))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UsageError(f"--set data.{place}: {first['msg']}; see docs/configuration.md") from error
+
+
+def look(path: Path, asked: Asked) -> Looked:
+    """Read all files of a path, however much of them is wrong.
+
+    Raises:
+        BadData: there is no file to read, or one cannot be read at all.
+    """
+    files = data_files(path)
+    formats: list[tuple[str, str]] = []
+    documents: list[Document] = []
+    ids: list[str] = []
+    noted: list[tuple[str, Noted]] = []
+    problems: list[str] = []
+    for file in files:
+        try:
+            examined = examine(file, asked)
+        except BadData as error:
+            if len(files) == 1:
+                raise
+            problems.append(str(error))
+            continue
+        reading = examined.reading
+        formats.append((file.name, reading.format or "not known"))
+        documents += reading.documents
+        ids += [f"{file.name}: {place}" for place in reading.places]
+        noted += [(file.name, n) for n in reading.noted]
+        problems += examined.problems
+    return Looked(tuple(formats), tuple(documents), tuple(ids), tuple(noted), tuple(problems))
+
+
+def data_files(path: Path) -> list[Path]:
+    """The file itself, or the data files of a folder and of those in it; brat's texts count with their annotations.
+
+    Raises:
+        BadData: the folder holds none.
+    """
+    if not path.is_dir():
+        return [path]
+    found = [
+        p
+        for p in sorted(path.rglob("*"))
+        if p.suffix.lower() in SUFFIXES and p.is_file() and p.name.lower() not in _BESIDE and not p.name.startswith(".")
+    ]
+    files = [p for p in found if not (p.suffix.lower() == ".txt" and p.with_suffix(".ann").is_file())]
+    if not files:
+        there = ", ".join(sorted(p.name for p in path.iterdir())[:8]) or "nothing"
+        raise BadData(printable(f"{path}: no data file is in it; there is {there}; data files end in {' '.join(SUFFIXES)}"))
+    return files
+
+
+def write_as(kind: str, path: Path, documents: Sequence[Document]) -> None:
+    """Write the documents as CoNLL columns, JSON lines or spaCy's DocBin; whole or not at all.
+
+    Raises:
+        UsageError: of another kind.
+        BadData: spaCy is needed, and not installed.
+    """
+    if kind not in KINDS:
+        raise UsageError(f"--to {kind}: give one of {', '.join(KINDS)}, and a file")
+    if kind == "jsonl":
+        write_documents(path, documents)
+    elif kind == "conll":
+        write_text(path, "\n".join(map(_columns, documents)))
+    else:
+        _docbin(path, documents)
+
+
+def _columns(document: Document) -> str:
+    words = [" ".join(document.text[a:b].split()) for a, b in document.words]
+    return "".join(f"{word}\t{tag}\n" for word, tag in zip(words, word_tags(document), strict=True))
+
+
+def _docbin(path: Path, documents: Sequence[Document]) -> None:
+    try:
+        import spacy
+        from spacy.tokens import Doc, DocBin
+    except ImportError as error:
+        raise BadData(f"{path}: a .spacy file needs the library spacy; pip install 'holdfast[spacy]'") from error
+    from spacy.util import filter_spans
+
+    blank = spacy.blank("xx")
+    made = DocBin()
+    for document in documents:
+        doc: Doc = blank.make_doc(document.text)
+        spans = [doc.char_span(s.start, s.end, s.label, alignment_mode="expand") for s in document.spans]
+        doc.set_ents(filter_spans([s for s in spans if s is not None]), default="outside")
+        made.add(doc)
+    made.to_disk(path)
+
+
+def marked(document: Document) -> str:
+    """The text on one line, each entity in brackets with its label."""
+    parts = []
+    at = 0
+    for span in document.spans:
+        parts.append(f"{document.text[at : span.start]}[{document.text[span.start : span.end]} {span.label}]")
+        at = span.end
+    return " ".join(("".join(parts) + document.text[at:]).split())
