@@ -60,9 +60,16 @@ def run(
 
 
 def plan(config: Config, overrides: Overrides = None, root: Root = None, drive: Drive = None, as_json: Json = False) -> None:
-    """Tell for each stage whether it is done, here or in the store, or to do, and why; and the space that a run needs."""
+    """Tell for each stage whether it is done, here or in the store, or to do, and why; and the space that a run needs.
+
+    Data that is still to be read is read, so that all that is wrong with it is told before anything is spent.
+    """
     need("pydantic")
     from holdfast.flow.examination import Examiner
+    from holdfast.flow.found import State
+    from holdfast.pipeline.data.dataset import problems_of
+    from holdfast.pipeline.data.reading import refuse_all
+    from holdfast.pipeline.data.sources import asked_of
     from holdfast.pipeline.experiment import load_experiment
     from holdfast.pipeline.runner import open_pipeline
     from holdfast.pipeline.space import estimate
@@ -73,6 +80,8 @@ def plan(config: Config, overrides: Overrides = None, root: Root = None, drive: 
     pipeline = open_pipeline(keeper, experiment)
     found = Examiner(keeper, pipeline, settings).all()
     show_pipeline.planned(keeper, pipeline, found, estimate(keeper, experiment, found), as_json=as_json)
+    if any(f.name == "data" and f.state is not State.DONE for f in found):
+        refuse_all(problems_of(pipeline.sources.values(), experiment.data.labels, asked_of(experiment.data)))
 
 
 def predict(

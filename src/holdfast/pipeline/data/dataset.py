@@ -143,6 +143,21 @@ def load_dataset(
     return Dataset(train, validation, test, known, _identity(documents, files, known), tuple(notes))
 
 
+def problems_of(files: Iterable[Path], labels: Sequence[str] | None, asked: Asked) -> list[str]:
+    """Everything that is wrong in data files, a line each, before anything is made of them."""
+    found: list[str] = []
+    for path in files:
+        try:
+            examined = examine(path, asked)
+        except BadData as error:
+            found.append(str(error))
+            continue
+        found += examined.problems
+        if labels is not None:
+            found += _unknown_labels(path, examined.reading.documents, labels)
+    return found
+
+
 def open_dataset(folder: Path) -> Dataset:
     """The dataset in a folder: one that the data stage wrote, with the labels that it was given, or anybody's splits.
 

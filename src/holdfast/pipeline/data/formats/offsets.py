@@ -16,6 +16,8 @@ from holdfast.pipeline.data.documents import is_unspaced
 from holdfast.pipeline.data.formats.shape import Format, Item, Mark, Offsets, Problems
 
 _SETTING = "say how they count, for example data.offsets: {unit: utf16, end: exclusive, first: 0}"
+#: How many spans in plain texts are looked at: they all tell the same, whether ends belong and where counting begins.
+_PLAIN = 5000
 _UNITS = ("code_points", "utf16", "utf8", "graphemes")
 
 
@@ -47,7 +49,7 @@ def settle(items: Sequence[Item], kind: Format, asked: Offsets | None, problems:
         if found is not None:
             chosen, why = found
         elif said:  # a tool may have cut the words from the text by the same wrong numbers
-            rows = [(item, mark) for item in learnt for mark in item.marks]
+            rows = _telling(learnt)
             _ask(rows, [_cut(*row, usual) for row in rows], candidates, problems)
     return Settled(chosen, tuple(_converted(item, chosen, problems) for item in items), why)
 
@@ -56,6 +58,13 @@ def _all(items: Sequence[Item]) -> list[Offsets]:
     plain = all(item.text.isascii() and "\r" not in item.text for item in items)
     units = ("code_points",) if plain else _UNITS
     return [Offsets(u, e, f) for u, e, f in product(units, ("exclusive", "inclusive"), (0, 1))]  # type: ignore[arg-type]
+
+
+def _telling(items: Sequence[Item]) -> list[tuple[Item, Mark]]:
+    """The spans that can tell how a file counts: all in texts with odd characters, and the first thousands of the others."""
+    odd = [(i, m) for i in items if not i.text.isascii() or "\r" in i.text for m in i.marks]
+    plain = [(i, m) for i in items if i.text.isascii() and "\r" not in i.text for m in i.marks]
+    return [*odd, *plain[:_PLAIN]]
 
 
 def _by_words_said(said: Sequence[tuple[Item, Mark]], candidates: Sequence[Offsets]) -> tuple[Offsets, str] | None:
@@ -79,7 +88,7 @@ def _same(text: str, said: str) -> bool:
 
 def _by_edges(items: Sequence[Item], candidates: Sequence[Offsets], kind: Format, problems: Problems) -> tuple[Offsets, str] | None:
     usual = candidates[0]
-    rows = [(item, mark) for item in items for mark in item.marks]
+    rows = _telling(items)
     base = [_cut(item, mark, usual) for item, mark in rows]
     better: list[tuple[Offsets, list[int]]] = []
     different: tuple[Item, Mark] | None = None  # a span that another unit reads as other words, and just as well
@@ -113,11 +122,8 @@ def _ask(rows: Sequence[tuple[Item, Mark]], base: Sequence[int], candidates: Seq
     """Ask how the file counts where many spans cut words that would not in another unit, or where nearly all do."""
     cut = [n for n, value in enumerate(base) if value]
     odd = [n for n in cut if not rows[n][0].text.isascii() or "\r" in rows[n][0].text]
-    moving = [
-        n
-        for n in odd
-        if any(_read(*rows[n], c) != _read(*rows[n], candidates[0]) and not _cut(*rows[n], c) for c in candidates[1:])
-    ]
+    units = [c for c in candidates[1:] if (c.end, c.first) == (candidates[0].end, candidates[0].first)]
+    moving = [n for n in odd if any(_read(*rows[n], c) != _read(*rows[n], candidates[0]) and not _cut(*rows[n], c) for c in units)]
     if len(moving) * 50 >= len(rows) and moving:
         mark = rows[moving[0]][1]
         start, end = mark.start, mark.end
@@ -126,7 +132,7 @@ def _ask(rows: Sequence[tuple[Item, Mark]], base: Sequence[int], candidates: Seq
         return True
     for n in moving:
         problems.note("spans that cut a word, and would not in another unit", rows[n][1].place, rows[n][1].label)
-    if len(cut) >= 5 and len(cut) * 3 >= len(rows) * 2:
+    if len(cut) >= 5 and len(cut) * 3 >= len(rows):
         mark = rows[cut[0]][1]
         what = f"characters {mark.start} to {mark.end} cut words, as {len(cut)} of {len(rows)} spans do"
         problems.add(mark.place, what, _SETTING + "; or mend the offsets")
