@@ -23,6 +23,13 @@ _SETTING = "say which it is, counted from 1, for example data.columns: {token: 1
 _ZERO_WIDTH = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad]+")
 _CHUNKS = frozenset(["NP", "VP", "PP", "ADJP", "ADVP", "SBAR", "PRT", "CONJP", "INTJ", "LST", "UCP", "NC", "VC", "PC"])
 _POS = re.compile(r"[A-Z]{1,8}\d{0,2}[$*]?(?:[-.:|][A-Z]+)*|[^\w\s]+|_|-LRB-|-RRB-|\$[(,.\[]?")
+_FILLERS = frozenset(["-X-", "_", "-", "*", ""])
+#: Penn Treebank's and Universal Dependencies' parts of speech, and STTS's commonest.
+_KNOWN_POS = frozenset(
+    "CC CD DT EX FW IN JJ JJR JJS LS MD NN NNS NNP NNPS PDT POS PRP PRP$ RB RBR RBS RP SYM TO UH VB VBD VBG VBN VBP VBZ WDT WP WP$ WRB "
+    "ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ VERB X NE APPR ART ADJA VVFIN $. $, $( . , : ; ( ) '' `` # $ "
+    "-LRB- -RRB- HYPH NFP ADD".split(" ")
+)
 _HEADER = frozenset(
     ["token", "tokens", "word", "words", "form", "text", "tag", "tags", "label", "labels", "ner", "ner_tag", "ner_tags"]
 )
@@ -189,9 +196,15 @@ def _proved(sentences: Sequence[Sequence[Row]], rows: Sequence[Row], width: int,
     if tag is None:
         return None
     tokens = [n for n in range(width) if n != tag and not _is_tags(columns[n]) and not _is_aside(n, columns[n], sentences)]
-    if len(tokens) > 1:
-        words = [n for n in tokens if not all(_POS.fullmatch(v) for v in columns[n])]
-        tokens = words or tokens[:1]
+    if len(rows) > 2:
+        tokens = [n for n in tokens if not _numbers(columns[n])] or tokens
+    # one or two lines prove nothing of what is the same throughout, or looks like a part of speech
+    if len(tokens) > 1 and len(rows) > 2:
+        unknown = [n for n in tokens if not set(columns[n]) <= _KNOWN_POS]
+        words = [n for n in unknown if not all(_POS.fullmatch(v) for v in columns[n])]
+        # a lemma differs from its token by case, where both are short; it is no part of speech
+        twins = [n for n in unknown for w in words if n != w and _alike(columns[n], columns[w])]
+        tokens = sorted({*words, *twins}) or unknown or tokens
     if width == 2 and not tokens and not _is_counting(1 - tag, sentences):
         tokens = [1 - tag]
     if not tokens:
@@ -204,16 +217,24 @@ def _proved(sentences: Sequence[Sequence[Row]], rows: Sequence[Row], width: int,
     return tokens[0], tag
 
 
+def _alike(one: Sequence[str], other: Sequence[str]) -> bool:
+    return [v.casefold() for v in one] == [v.casefold() for v in other]
+
+
 def _tag_column(columns: Sequence[Sequence[str]], rows: Sequence[Row], problems: Problems) -> int | None:
     place = f"line {rows[0].number}"
     found = [n for n, column in enumerate(columns) if _is_tags(column)]
     whole = [n for n in found if any(v != "O" and is_tag(v) for v in columns[n])]
     names = [n for n in whole if not _is_chunks(columns[n])]
     if len(names) == 1:
-        return names[0]
+        empty = [n for n in found if n < names[0] and set(columns[n]) == {"O"}]
+        if not empty:
+            return names[0]
+        names = [empty[0], *names]
     if len(names) > 1:
-        shown = ", ".join(f"{n + 1} ({short(next(v for v in columns[n] if v != 'O'))})" for n in names)
-        if len(columns) == 4 and names == [2, 3] and _numbers(columns[0]):
+        shown = ", ".join(f"{n + 1} ({short(next((v for v in columns[n] if v != 'O'), 'O'))})" for n in names)
+        nested = all(outer != "O" or inner == "O" for outer, inner in zip(columns[-2], columns[-1], strict=True))
+        if len(columns) == 4 and names == [2, 3] and nested and _is_numbered(rows):
             for row in rows:
                 if is_tag(row.cells[3]) and row.cells[3][0] in "BSU":
                     problems.note("entities of the inner layer, dropped", f"line {row.number}", row.cells[3][2:])
@@ -255,6 +276,17 @@ def _is_chunks(column: Sequence[str]) -> bool:
     return {v[2:] for v in column if is_tag(v) and v != "O"} <= _CHUNKS
 
 
+def _is_numbered(rows: Sequence[Row]) -> bool:
+    """True where the first column counts from 1 and begins again at 1, as GermEval does."""
+    before = 0
+    for row in rows:
+        cell = row.cells[0]
+        if not cell.isdigit() or int(cell) not in {1, before + 1}:
+            return False
+        before = int(cell)
+    return True
+
+
 def _numbers(column: Sequence[str]) -> bool:
     return all(re.fullmatch(r"\d+([-.]\d+)?", v) for v in column)
 
@@ -271,6 +303,8 @@ def _is_counting(n: int, sentences: Sequence[Sequence[Row]]) -> bool:
 def _is_aside(n: int, column: Sequence[str], sentences: Sequence[Sequence[Row]]) -> bool:
     """True for what is no token: numbers, one value for all, one value for each sentence, features, brackets."""
     if _is_counting(n, sentences):
+        return True
+    if set(column) <= _FILLERS:
         return True
     if len(column) >= 3 and (_numbers(column) or len(set(column)) == 1):
         return True
