@@ -115,6 +115,7 @@ def load_dataset(
     files = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     documents: dict[str, tuple[Document, ...]] = {}
     problems: list[str] = []
+    told: set[str] = set()
     for split, path in files.items():
         if path is not None:
             examined = examine(path, asked)
@@ -122,7 +123,7 @@ def load_dataset(
             notes += examined.reading.notes
             problems += examined.problems
             if labels is not None:
-                problems += _unknown_labels(path, examined.reading.documents, labels)
+                problems += _unknown_labels(path, examined.reading.documents, labels, told)
     refuse_all(problems)
     if not _label_counts(documents["train"]):
         raise BadData(printable(f"{splits.train}: no document has an entity; there is nothing to learn"))
@@ -146,6 +147,7 @@ def load_dataset(
 def problems_of(files: Iterable[Path], labels: Sequence[str] | None, asked: Asked) -> list[str]:
     """Everything that is wrong in data files, a line each, before anything is made of them."""
     found: list[str] = []
+    told: set[str] = set()
     for path in files:
         try:
             examined = examine(path, asked)
@@ -154,7 +156,7 @@ def problems_of(files: Iterable[Path], labels: Sequence[str] | None, asked: Aske
             continue
         found += examined.problems
         if labels is not None:
-            found += _unknown_labels(path, examined.reading.documents, labels)
+            found += _unknown_labels(path, examined.reading.documents, labels, told)
     return found
 
 
@@ -202,9 +204,8 @@ def summary(dataset: Dataset) -> list[str]:
     return [*lines, *(f"note: {note}" for note in dataset.notes)]
 
 
-def _unknown_labels(path: Path, documents: Iterable[Document], labels: Sequence[str]) -> Iterator[str]:
-    """A line for each label that is not in the configuration, at the first place of it."""
-    told: set[str] = set()
+def _unknown_labels(path: Path, documents: Iterable[Document], labels: Sequence[str], told: set[str]) -> Iterator[str]:
+    """A line for each label that is not in the configuration, at the first place of it; `told` are those of files before."""
     for number, document in enumerate(documents, start=1):
         for span in document.spans:
             if span.label not in labels and span.label not in told:

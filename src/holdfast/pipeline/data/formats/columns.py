@@ -25,11 +25,12 @@ _CHUNKS = frozenset(["NP", "VP", "PP", "ADJP", "ADVP", "SBAR", "PRT", "CONJP", "
 _POS = re.compile(r"[A-Z]{1,8}\d{0,2}[$*]?(?:[-.:|][A-Z]+)*|[^\w\s]+|_|-LRB-|-RRB-|\$[(,.\[]?")
 _FILLERS = frozenset(["-X-", "_", "-", "*", ""])
 #: Penn Treebank's and Universal Dependencies' parts of speech, and STTS's commonest.
-_KNOWN_POS = frozenset(
-    "CC CD DT EX FW IN JJ JJR JJS LS MD NN NNS NNP NNPS PDT POS PRP PRP$ RB RBR RBS RP SYM TO UH VB VBD VBG VBN VBP VBZ WDT WP WP$ WRB "
-    "ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ VERB X NE APPR ART ADJA VVFIN $. $, $( . , : ; ( ) '' `` # $ "
-    "-LRB- -RRB- HYPH NFP ADD".split(" ")
-)
+_PARTS_OF_SPEECH = """
+    CC CD DT EX FW IN JJ JJR JJS LS MD NN NNS NNP NNPS PDT POS PRP PRP$ RB RBR RBS RP SYM TO UH VB VBD VBG VBN VBP
+    VBZ WDT WP WP$ WRB ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ VERB X NE APPR ART ADJA
+    VVFIN $. $, $( . , : ; ( ) '' `` # $ -LRB- -RRB- HYPH NFP ADD
+"""
+_KNOWN_POS = frozenset(_PARTS_OF_SPEECH.split())
 _HEADER = frozenset(
     ["token", "tokens", "word", "words", "form", "text", "tag", "tags", "label", "labels", "ner", "ner_tag", "ner_tags"]
 )
@@ -253,7 +254,7 @@ def _tag_column(columns: Sequence[Sequence[str]], rows: Sequence[Row], problems:
 
 def _say_no_tags(rows: Sequence[Row], problems: Problems) -> None:
     """Why no column holds tags, told of the last one."""
-    mend = "a tag is O, B-LABEL or I-LABEL, in a column of its own"
+    mend = "a tag is O, B-LABEL or I-LABEL, in the last column"
     values = [row.cells[-1] for row in rows]
     if all(v == "O" or _PREFIXED.fullmatch(v) for v in values) and "O" in values:
         mend = "write tags as B-LABEL, the prefix first and a dash between"
@@ -324,7 +325,7 @@ def _item(rows: Sequence[Row], token: int, tag: int, problems: Problems) -> Item
     tags = [row.cells[tag] for row in rows]
     spans, wrong = spans_of_tags(tags)
     for n, what in wrong:
-        problems.add(f"line {rows[n].number}", what, "a tag is O, or a prefix and a label, in one column")
+        problems.add(f"line {rows[n].number}", what, "a tag is O, B-LABEL or I-LABEL, in the last column")
     for n, before in zip(range(len(tags)), ["O", *tags], strict=False):
         if tags[n].startswith("I-") and (before == "O" or before[2:] != tags[n][2:]):
             problems.note(IOB1, f"line {rows[n].number}")
