@@ -114,13 +114,16 @@ def data(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="How to read, such as data.columns={token: 2, tag: 3}. May be repeated."),
     ] = None,
+    root: Root = None,
+    drive: Drive = None,
     as_json: Json = False,
 ) -> None:
     """Show what would be read of data files: what they are, labels, marked sentences, and all problems."""
     need("pydantic")
     from holdfast.pipeline.data.looking import asked_in, look, write_as
 
-    found = look(Path(path), asked_in(overrides or []))
+    del drive  # taken as every command takes it; data is read where it lies
+    found = look(Path(root or ".") / path, asked_in(overrides or []))
     show_pipeline.data(found, as_json=as_json)
     if to is not None and not found.problems:
         write_as(to[0], Path(to[1]), found.documents)

@@ -16,8 +16,8 @@ from holdfast.pipeline.data.documents import is_unspaced
 from holdfast.pipeline.data.formats.shape import Format, Item, Mark, Offsets, Problems
 
 _SETTING = "say how they count, for example data.offsets: {unit: utf16, end: exclusive, first: 0}"
-#: How many spans in plain texts are looked at: they all tell the same, whether ends belong and where counting begins.
-_PLAIN = 5000
+#: How many spans are looked at of texts with odd characters, and of the others, evenly over the file.
+_MOST = 2000
 _UNITS = ("code_points", "utf16", "utf8", "graphemes")
 
 
@@ -40,12 +40,17 @@ def settle(items: Sequence[Item], kind: Format, asked: Offsets | None, problems:
         problems: Takes spans that cannot be, and the question where nothing is proved.
     """
     usual = asked or kind.offsets
-    learnt = [item for item in items if item.left_out is None and item.marks]
+    # where the file gives tokens their places are made by us, and count as we do
+    learnt = [item for item in items if item.left_out is None and item.marks and item.words is None]
     chosen, why = usual, "as asked for" if asked else "as its tool counts"
     if asked is None and learnt:
         candidates = [usual, *(o for o in _all(learnt) if o != usual)]
         said = [(item, mark) for item in learnt for mark in item.marks if mark.said is not None and not mark.pieces]
-        found = _by_words_said(said, candidates) if said else _by_edges(learnt, candidates, kind, problems)
+        found = (
+            _by_words_said(said[:: 1 + len(said) // (2 * _MOST)], candidates)
+            if said
+            else _by_edges(learnt, candidates, kind, problems)
+        )
         if found is not None:
             chosen, why = found
         elif said:  # a tool may have cut the words from the text by the same wrong numbers
@@ -61,10 +66,10 @@ def _all(items: Sequence[Item]) -> list[Offsets]:
 
 
 def _telling(items: Sequence[Item]) -> list[tuple[Item, Mark]]:
-    """The spans that can tell how a file counts: all in texts with odd characters, and the first thousands of the others."""
+    """The spans that can tell how a file counts, from texts with odd characters and from the others."""
     odd = [(i, m) for i in items if not i.text.isascii() or "\r" in i.text for m in i.marks]
     plain = [(i, m) for i in items if i.text.isascii() and "\r" not in i.text for m in i.marks]
-    return [*odd, *plain[:_PLAIN]]
+    return [*odd[:: 1 + len(odd) // _MOST], *plain[:: 1 + len(plain) // _MOST]]
 
 
 def _by_words_said(said: Sequence[tuple[Item, Mark]], candidates: Sequence[Offsets]) -> tuple[Offsets, str] | None:
@@ -90,6 +95,8 @@ def _by_edges(items: Sequence[Item], candidates: Sequence[Offsets], kind: Format
     usual = candidates[0]
     rows = _telling(items)
     base = [_cut(item, mark, usual) for item, mark in rows]
+    if not any(base) and kind.sure:
+        return None
     better: list[tuple[Offsets, list[int]]] = []
     different: tuple[Item, Mark] | None = None  # a span that another unit reads as other words, and just as well
     for candidate in candidates[1:]:
