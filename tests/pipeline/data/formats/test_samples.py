@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
 import pytest
 
 from holdfast.errors import BadData
-from holdfast.pipeline.data.formats.shape import Asked
+from holdfast.pipeline.data.formats.shape import Asked, Offsets
 from holdfast.pipeline.data.reading import examine, read_documents
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -140,3 +141,18 @@ def test_two_people_who_mark_one_text_differently_are_a_question_and_one_answer_
 def test_offsets_that_a_tool_gave_in_another_unit_in_some_documents_are_asked_about() -> None:
     problems = examine(SAMPLES / "edge" / "label-studio.json").problems
     assert any("data.offsets" in problem and "document 8" in problem for problem in problems)
+
+
+def test_a_docbin_is_read_by_spacy_and_where_it_is_not_installed_the_line_says_how_to_get_it() -> None:
+    path = SAMPLES / "spacy3.spacy"
+    if importlib.util.find_spec("spacy") is None:
+        with pytest.raises(BadData, match=r"needs the library spacy; pip install 'holdfast\[spacy\]'"):
+            read_documents(path)
+    else:
+        documents = read_documents(path).documents
+        assert [(d.text, [(s.start, s.end, s.label) for s in d.spans]) for d in documents] == right_texts()
+
+
+def test_what_is_said_of_offsets_does_not_move_tokens() -> None:
+    path = SAMPLES / "conll2003.conll"
+    assert read_documents(path, Asked(offsets=Offsets("utf16", "inclusive", 1))).documents == read_documents(path).documents

@@ -56,7 +56,8 @@ def settle(items: Sequence[Item], kind: Format, asked: Offsets | None, problems:
         elif said:  # a tool may have cut the words from the text by the same wrong numbers
             rows = _telling(learnt)
             _ask(rows, [_cut(*row, usual) for row in rows], candidates, problems)
-    return Settled(chosen, tuple(_converted(item, chosen, problems) for item in items), why)
+    counted = (_converted(item, chosen if item.words is None else Offsets(), problems) for item in items)
+    return Settled(chosen, tuple(counted), why)
 
 
 def _all(items: Sequence[Item]) -> list[Offsets]:
