@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 #: What stands for "nobody has looked at this word".
 UNKNOWN = frozenset({"-", "?", "-100"})
@@ -13,6 +14,7 @@ _BEGIN, _SINGLE, _END = frozenset("BSUW"), frozenset("SUW"), frozenset("EL")
 _SCHEMES = {"IOB": "BI", "IOBES": "BIES", "BILOU": "BILU", "BMES": "BMES", "BMEW": "BMEW"}
 
 
+@lru_cache(maxsize=4096)
 def is_tag(value: str) -> bool:
     """True for `O`, and for a letter of one of the schemes with a label after it."""
     return _TAG.fullmatch(value) is not None
