@@ -11,12 +11,12 @@ from tests.faults.bench import Tool
 from tests.faults.strace import StraceError
 from tests.faults.sweep import Sweep, run
 
-SAMPLE = 80
-LEAST_SAMPLED = 72
+SAMPLE = 60
+LEAST_SAMPLED = 54
 LEAST_IN_ALL = 2000
 
-SAMPLE_ON_DRIVE = 40
-LEAST_SAMPLED_ON_DRIVE = 36
+SAMPLE_ON_DRIVE = 30
+LEAST_SAMPLED_ON_DRIVE = 27
 LEAST_IN_ALL_ON_DRIVE = 500
 
 

@@ -61,7 +61,6 @@ INSTANTS = {
 #: What a story of one machine after the other cannot skip: each of these is dear, or is where another one begins.
 STORY = (
     "while a checkpoint is written",
-    "while payload is sent",
     "between Optuna's tell and the commit",
     "while a study is restored",
     "while a benchmark is written",

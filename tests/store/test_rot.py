@@ -59,29 +59,33 @@ def check_fallback(rig: Rig, expected: dict[str, bytes] = OLD) -> None:
     shutil.rmtree(fresh.root)
 
 
-def test_every_byte_of_a_manifest_counts(two: Machine, rig: Rig, seeded: Callable[[int], random.Random]) -> None:
-    rng = seeded(7)
+def every_byte_counts(two: Machine, rig: Rig, rng: random.Random, each: int) -> None:
     place = newest(rig, "outputs~d@")
     clean = place.read_bytes()
-    for position in range(len(clean)):
+    for position in range(rng.randrange(each), len(clean), each):
         flipped = bytearray(clean)
         flipped[position] ^= 1 << rng.randrange(8)
         place.write_bytes(flipped)
         (damage,) = two.keeper().verify("outputs/d")
         assert place.name in damage.file
-        if position % 40 == 0:
+        if position % 40 < each:
             check_fallback(rig)
     place.write_bytes(clean)
     assert not two.keeper().verify()
 
 
-def test_a_thousand_flipped_bits_of_payload_are_named_and_fallen_back_from(
-    two: Machine, rig: Rig, seeded: Callable[[int], random.Random], caplog: pytest.LogCaptureFixture
-) -> None:
-    rng = seeded(8)
-    caplog.set_level(logging.CRITICAL)
+def test_every_third_byte_of_a_manifest_counts(two: Machine, rig: Rig, seeded: Callable[[int], random.Random]) -> None:
+    every_byte_counts(two, rig, seeded(7), 3)
+
+
+@pytest.mark.torture
+def test_every_byte_of_a_manifest_counts(two: Machine, rig: Rig, seeded: Callable[[int], random.Random]) -> None:
+    every_byte_counts(two, rig, seeded(7), 1)
+
+
+def flipped_bits_are_named(two: Machine, rig: Rig, rng: random.Random, bits: int) -> None:
     victims = [newest(rig, "large@"), newest(rig, "small-files@")]
-    for number in range(1000):
+    for number in range(bits):
         place = victims[number % 2]
         offset, bit = rng.randrange(place.stat().st_size), rng.randrange(8)
         flip(place, offset, bit)
@@ -92,6 +96,21 @@ def test_a_thousand_flipped_bits_of_payload_are_named_and_fallen_back_from(
             check_fallback(rig)
         flip(place, offset, bit)
     assert not two.keeper().verify()
+
+
+def test_flipped_bits_of_payload_are_named_and_fallen_back_from(
+    two: Machine, rig: Rig, seeded: Callable[[int], random.Random], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    flipped_bits_are_named(two, rig, seeded(8), 250)
+
+
+@pytest.mark.torture
+def test_a_thousand_flipped_bits_of_payload_are_named_and_fallen_back_from(
+    two: Machine, rig: Rig, seeded: Callable[[int], random.Random], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    flipped_bits_are_named(two, rig, seeded(8), 1000)
 
 
 def flip(place: Path, offset: int, bit: int) -> None:
