@@ -92,7 +92,7 @@ class Keep:
             return
         if trainer.world_size > 1:
             raise ConfigurationError(
-                f"{self._kept.key}: {trainer.world_size} processes train; Keep keeps a training of one process"
+                f"{self._kept.key}: {trainer.world_size} processes train; Keep keeps a training of one process, devices=1"
             )
         # Last, so that a checkpoint holds what the others have made of this step, and `checkpoint_callback` is yours.
         trainer.callbacks = [*(one for one in trainer.callbacks if one is not self), self]
