@@ -1,0 +1,194 @@
+"""Lines of columns as sentences of rows, and a sentence with its tags as an item. Nothing of a file is held but the sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from holdfast.pipeline.data.formats.json_tokens import joined
+from holdfast.pipeline.data.formats.objects import short
+from holdfast.pipeline.data.formats.shape import Format, Item, Mark, Problems
+from holdfast.pipeline.data.formats.source import Source
+from holdfast.pipeline.data.formats.tags import is_tag, spans_of_tags
+
+DIVIDER = "-DOCSTART-"
+IOB1 = "entities that begin with I- and not B-, read as beginning there"
+CONLL2012 = Format("CoNLL-2012", "lines that begin with '#begin document'")
+_ZERO_WIDTH = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad]+")
+_BREAKS = re.compile("\r\n|\r\r\n|[\r\n\u2028\u2029\u0085]")
+_LONE = re.compile("\r(?!\r?\n)")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line: its number, its cells, and the line itself."""
+
+    number: int
+    cells: tuple[str, ...]
+    line: str
+
+
+def lines_of(blocks: Iterable[tuple[int, str]], problems: Problems) -> Iterator[tuple[int, str]]:
+    """The lines with their numbers, whatever ends them. Where a carriage return alone does, it counts as a line."""
+    more = 0  # lines that no line feed ended
+    for begin, block in blocks:
+        first = begin + more
+        if block.isascii() and "\r" not in block:
+            yield from enumerate(block.removesuffix("\n").split("\n"), start=first)
+            continue
+        if "\r" in block and (lone := _LONE.search(block)):
+            at = first + block.count("\n", 0, lone.start())
+            problems.note("carriage returns alone, read as ends of lines", f"line {at}")
+        lines = _BREAKS.split(block)
+        if block.endswith("\n"):
+            lines.pop()
+        more += len(lines) - len(block.removesuffix("\n").split("\n"))
+        for number, line in enumerate(lines, start=first):
+            if line.startswith("\ufeff"):
+                problems.note("marks of byte order within the file, left out", f"line {number}")
+                yield number, line.lstrip("\ufeff")
+            else:
+                yield number, line
+
+
+def cells_of(line: str) -> tuple[str, ...]:
+    """The columns of a line. Only tab and space divide: other whitespace may be a token of its own."""
+    if "\t" in line:
+        cells = line.strip("\r").split("\t")
+        if " " not in line:
+            return tuple(cells)
+        if "\t" in line.strip(" "):
+            return tuple(cell.strip(" ") for cell in cells)
+    return tuple(cell for cell in line.strip(" \r").split(" ") if cell)
+
+
+def sentences_of(lines: Iterable[tuple[int, str]], width: int) -> Iterator[list[Row]]:
+    """The sentences of a file as rows, comments and dividers left out.
+
+    Args:
+        lines: With their numbers.
+        width: How many columns most have; a line that begins with `# ` and is as wide, with a tag, is no comment.
+    """
+    rows: list[Row] = []
+    for number, line in lines:
+        if not line or line.isspace() or line.startswith(DIVIDER):
+            if line.startswith(DIVIDER) and cells_of(line)[0] != DIVIDER:
+                rows.append(Row(number, cells_of(line), line))
+                continue
+            if rows:
+                yield rows
+                rows = []
+            continue
+        cells = cells_of(line)
+        if line.startswith(("# ", "#\t")) and not (len(cells) > 1 and len(cells) == width and any(map(is_tag, cells[1:]))):
+            continue
+        rows.append(Row(number, cells, line))
+    if rows:
+        yield rows
+
+
+def item_of(rows: Sequence[Row], token: int, tag: int, problems: Problems) -> Item | None:
+    """The item of a sentence; what is no tag and no token is added to the problems. None where no token is left."""
+    tags = [row.cells[tag] for row in rows]
+    tokens = [row.cells[token] for row in rows]
+    if tags.count("O") == len(tags) and all(tokens) and all(map(str.isascii, tokens)):  # most sentences of most files
+        text, places = joined(tokens)
+        return Item(f"line {rows[0].number}", text, (), places)
+    spans, wrong = spans_of_tags(tags)
+    for n, what in wrong:
+        problems.add(f"line {rows[n].number}", what, "a tag is O, B-LABEL or I-LABEL, in the last column")
+    for n, before in zip(range(len(tags)), ["O", *tags], strict=False):
+        if tags[n].startswith("I-") and (before == "O" or before[2:] != tags[n][2:]):
+            problems.note(IOB1, f"line {rows[n].number}")
+    kept: dict[int, int] = {}
+    tokens = []
+    for n, row in enumerate(rows):
+        cell = row.cells[token]
+        if not cell:
+            problems.add(f"line {row.number}", "the token is empty", "give the token, or take the line out")
+        elif _ZERO_WIDTH.fullmatch(cell):
+            problems.note("tokens that have no width, dropped", f"line {row.number}")
+        else:
+            kept[n] = len(tokens)
+            tokens.append(cell)
+    if not tokens:
+        return None
+    text, words = joined(tokens)
+    return Item(f"line {rows[0].number}", text, tuple(_marks(spans, kept, words, rows, problems)), words)
+
+
+def _marks(
+    spans: Sequence[tuple[int, int, str]],
+    kept: dict[int, int],
+    words: Sequence[tuple[int, int]],
+    rows: Sequence[Row],
+    problems: Problems,
+) -> Iterator[Mark]:
+    for first, last, label in spans:
+        inside = [kept[n] for n in range(first, last + 1) if n in kept]
+        place = f"line {rows[first].number}"
+        if inside:
+            yield Mark(words[inside[0]][0], words[inside[-1]][1], label, place)
+        else:
+            problems.note("entities of tokens that have no width, dropped", place, label)
+
+
+def read_bars(source: Source, problems: Problems) -> Iterator[Item]:
+    """A sentence a line, each word with its tag behind a bar: `word|TAG` or `word|POS|TAG`."""
+    for number, line in lines_of(source.blocks(), problems):
+        cells = [word.split("|") for word in line.split()]
+        if not cells:
+            continue
+        if any(len(c) < 2 or not is_tag(c[-1]) for c in cells):
+            bad = next("|".join(c) for c in cells if len(c) < 2 or not is_tag(c[-1]))
+            problems.add(f"line {number}", f"{short(bad)} has no tag", "each word should be word|TAG")
+            continue
+        if item := item_of([Row(number, (c[0] or "|", c[-1]), line) for c in cells], 0, 1, problems):
+            yield item
+
+
+def looks_like_bars(begun: str) -> bool:
+    """True where the first line is words with a tag behind a bar each."""
+    words = next((line for line in begun.splitlines() if line.strip()), "").split()
+    return bool(words) and all("|" in w and is_tag(w.rsplit("|", 1)[1]) for w in words)
+
+
+def read_conll2012(source: Source, problems: Problems) -> Iterator[Item]:
+    """CoNLL-2012: the word in column 4, names as brackets in column 11."""
+    rows: list[Row] = []
+    for number, line in chain(source.lines(), [(0, "")]):
+        cells = line.split()
+        if cells and not line.startswith("#"):
+            rows.append(Row(number, tuple(cells), line))
+        elif rows:
+            if item := _bracketed(rows, problems):
+                yield item
+            rows = []
+
+
+def _bracketed(rows: Sequence[Row], problems: Problems) -> Item | None:
+    opened: list[tuple[str, int]] = []
+    spans = []
+    for n, row in enumerate(rows):
+        if len(row.cells) < 11:
+            problems.add(
+                f"line {row.number}", f"{len(row.cells)} columns, expected at least 11", "write the line as CoNLL-2012 has it"
+            )
+            return None
+        cell = row.cells[10]
+        opened += [(label, n) for label in re.findall(r"\(([^()*\s]+)", cell)]
+        for _ in range(cell.count(")")):
+            if not opened:
+                problems.add(f"line {row.number}", f"{short(cell)} closes what nothing opens", "mend the brackets of column 11")
+                return None
+            label, begun = opened.pop()
+            spans.append((begun, n, label))
+    if opened:
+        problems.add(f"line {rows[opened[0][1]].number}", "a bracket of column 11 is never closed", "mend it")
+        return None
+    tokens = [row.cells[3] for row in rows]
+    text, words = joined(tokens)
+    marks = tuple(Mark(words[a][0], words[b][1], label, f"line {rows[a].number}") for a, b, label in sorted(spans))
+    return Item(f"line {rows[0].number}", text, marks, words)
