@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
@@ -61,6 +62,16 @@ class Words(Sequence[tuple[int, int]]):
     def are_plain(self) -> bool:
         """True where they were not given, but are those of the text."""
         return self._text is not None
+
+    def hold(self, spans: Iterable[Span]) -> bool:
+        """True where each span begins where a word begins, and ends where one ends."""
+        edges = self._found()
+        starts, ends = edges[::2], edges[1::2]
+        for span in spans:
+            first, last = bisect_left(starts, span.start), bisect_left(ends, span.end)
+            if not (first < len(starts) and starts[first] == span.start and last < len(ends) and ends[last] == span.end):
+                return False
+        return True
 
     def _found(self) -> array[int]:
         if self._edges is None:

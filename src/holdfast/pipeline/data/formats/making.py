@@ -7,6 +7,7 @@ import unicodedata
 from bisect import bisect
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 from holdfast.pipeline.data.documents import Document, Span, Words, is_edge
@@ -132,8 +133,12 @@ def _marked(
     text: str, words: Sequence[tuple[int, int]], spans: tuple[Span, ...], where: str, problems: Problems
 ) -> tuple[Span, ...]:
     """The spans that tags of words can say; a second one in the same word cannot be, and is dropped."""
-    if isinstance(words, Words) and words.are_plain and all(is_edge(text, s.start) and is_edge(text, s.end) for s in spans):
-        return spans  # without a look at the words of the whole text
+    if isinstance(words, Words) and words.are_plain:
+        whole = all(is_edge(text, s.start) and is_edge(text, s.end) for s in spans)  # without all the words of the text
+    else:
+        whole = isinstance(words, Words) and words.hold(spans)
+    if whole:
+        return spans
     document = Document(text, words, spans)
     said = spans_of(document, word_tags(document))
     if said == spans:
@@ -164,8 +169,16 @@ def _half(text: str) -> int | None:
     return None
 
 
+@lru_cache(maxsize=4096)
+def _is_plain(label: str) -> bool:
+    """True for a label of which nothing is to be said."""
+    return bool(label) and label == label.strip() and label != "O" and _half(label) is None
+
+
 def _span(text: str, mark: Mark, problems: Problems) -> Span | None:
     where, start, end, label = mark.place, mark.start, mark.end, mark.label
+    if 0 <= start < end <= len(text) and _is_plain(label) and not (mark.pieces or text[start].isspace() or text[end - 1].isspace()):
+        return Span(start, end, label)
     wrong: tuple[str, str] | None = None
     if not label.strip():
         wrong = "the label is empty", "name the type of the entity"
@@ -194,9 +207,9 @@ def _span(text: str, mark: Mark, problems: Problems) -> Span | None:
 
 def _disjoint(where: str, spans: list[Span], problems: Problems) -> tuple[Span, ...]:
     """The spans in order without overlaps: the longer stays, then the earlier in the text, then in the list."""
-    ordered = sorted(spans)
-    if all(before.end <= after.start for before, after in pairwise(ordered)):
-        return tuple(ordered)
+    for ordered in (spans, sorted(spans)):
+        if all(before.end <= after.start for before, after in pairwise(ordered)):
+            return tuple(ordered)
     kept: list[Span] = []  # by their start
     dropped: Counter[Span] = Counter()
     for span in sorted(spans, key=lambda s: (s.start - s.end, s.start)):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple
 
 from holdfast.pipeline.data.formats.json_tokens import joined
 from holdfast.pipeline.data.formats.objects import short
@@ -18,11 +19,12 @@ IOB1 = "entities that begin with I- and not B-, read as beginning there"
 CONLL2012 = Format("CoNLL-2012", "lines that begin with '#begin document'")
 _ZERO_WIDTH = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad]+")
 _BREAKS = re.compile("\r\n|\r\r\n|[\r\n\u2028\u2029\u0085]")
+_LETTERS = frozenset(string.ascii_letters)
+_ENDS = ("\r", "\u2028", "\u2029", "\u0085")
 _LONE = re.compile("\r(?!\r?\n)")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A line: its number, its cells, and the line itself."""
 
     number: int
@@ -35,33 +37,34 @@ def lines_of(blocks: Iterable[tuple[int, str]], problems: Problems) -> Iterator[
     more = 0  # lines that no line feed ended
     for begin, block in blocks:
         first = begin + more
-        if block.isascii() and "\r" not in block:
-            yield from enumerate(block.removesuffix("\n").split("\n"), start=first)
-            continue
-        if "\r" in block and (lone := _LONE.search(block)):
-            at = first + block.count("\n", 0, lone.start())
-            problems.note("carriage returns alone, read as ends of lines", f"line {at}")
-        lines = _BREAKS.split(block)
-        if block.endswith("\n"):
-            lines.pop()
-        more += len(lines) - len(block.removesuffix("\n").split("\n"))
-        for number, line in enumerate(lines, start=first):
-            if line.startswith("\ufeff"):
-                problems.note("marks of byte order within the file, left out", f"line {number}")
-                yield number, line.lstrip("\ufeff")
-            else:
-                yield number, line
+        lines = block.removesuffix("\n").split("\n")
+        if not block.isascii() or "\r" in block:
+            if "\r" in block and (lone := _LONE.search(block)):
+                at = first + block.count("\n", 0, lone.start())
+                problems.note("carriage returns alone, read as ends of lines", f"line {at}")
+            if any(end in block for end in _ENDS):
+                feeds = len(lines)
+                lines = _BREAKS.split(block.removesuffix("\n").removesuffix("\r"))
+                more += len(lines) - feeds
+            if "\ufeff" in block:
+                lines = [_without_mark(line, number, problems) for number, line in enumerate(lines, start=first)]
+        yield from enumerate(lines, start=first)
+
+
+def _without_mark(line: str, number: int, problems: Problems) -> str:
+    if line.startswith("\ufeff"):
+        problems.note("marks of byte order within the file, left out", f"line {number}")
+    return line.lstrip("\ufeff")
 
 
 def cells_of(line: str) -> tuple[str, ...]:
     """The columns of a line. Only tab and space divide: other whitespace may be a token of its own."""
     if "\t" in line:
-        cells = line.strip("\r").split("\t")
         if " " not in line:
-            return tuple(cells)
+            return tuple(line.split("\t"))
         if "\t" in line.strip(" "):
-            return tuple(cell.strip(" ") for cell in cells)
-    return tuple(cell for cell in line.strip(" \r").split(" ") if cell)
+            return tuple([cell.strip(" ") for cell in line.split("\t")])
+    return tuple([cell for cell in line.split(" ") if cell])
 
 
 def sentences_of(lines: Iterable[tuple[int, str]], width: int) -> Iterator[list[Row]]:
@@ -73,20 +76,21 @@ def sentences_of(lines: Iterable[tuple[int, str]], width: int) -> Iterator[list[
     """
     rows: list[Row] = []
     for number, line in lines:
-        if not line or line.isspace() or line.startswith(DIVIDER):
-            if line.startswith(DIVIDER) and cells_of(line)[0] != DIVIDER:
-                rows.append(Row(number, cells_of(line), line))
-                continue
+        begun = line[:1]
+        if begun in _LETTERS:
+            rows.append(Row(number, cells_of(line), line))
+        elif not line or line.isspace() or (begun == "-" and cells_of(line)[0] == DIVIDER):
             if rows:
                 yield rows
                 rows = []
-            continue
-        cells = cells_of(line)
-        if line.startswith(("# ", "#\t")) and not (len(cells) > 1 and len(cells) == width and any(map(is_tag, cells[1:]))):
-            continue
-        rows.append(Row(number, cells, line))
+        elif not (line.startswith(("# ", "#\t")) and _is_comment(cells_of(line), width)):
+            rows.append(Row(number, cells_of(line), line))
     if rows:
         yield rows
+
+
+def _is_comment(cells: tuple[str, ...], width: int) -> bool:
+    return not (len(cells) > 1 and len(cells) == width and any(map(is_tag, cells[1:])))
 
 
 def item_of(rows: Sequence[Row], token: int, tag: int, problems: Problems) -> Item | None:
@@ -99,24 +103,26 @@ def item_of(rows: Sequence[Row], token: int, tag: int, problems: Problems) -> It
     spans, wrong = spans_of_tags(tags)
     for n, what in wrong:
         problems.add(f"line {rows[n].number}", what, "a tag is O, B-LABEL or I-LABEL, in the last column")
-    for n, before in zip(range(len(tags)), ["O", *tags], strict=False):
-        if tags[n].startswith("I-") and (before == "O" or before[2:] != tags[n][2:]):
-            problems.note(IOB1, f"line {rows[n].number}")
+    for first, _, _ in spans:
+        if tags[first][0] == "I":
+            problems.note(IOB1, f"line {rows[first].number}")
+    place = f"line {rows[0].number}"
+    text, words = joined(tokens)
+    if all(tokens) and (text.isascii() or not _ZERO_WIDTH.search(text)):
+        marks = [Mark(words[a][0], words[b][1], label, f"line {rows[a].number}") for a, b, label in spans]
+        return Item(place, text, tuple(marks), words)
     kept: dict[int, int] = {}
-    tokens = []
-    for n, row in enumerate(rows):
-        cell = row.cells[token]
+    for n, (row, cell) in enumerate(zip(rows, tokens, strict=True)):
         if not cell:
             problems.add(f"line {row.number}", "the token is empty", "give the token, or take the line out")
         elif _ZERO_WIDTH.fullmatch(cell):
             problems.note("tokens that have no width, dropped", f"line {row.number}")
         else:
-            kept[n] = len(tokens)
-            tokens.append(cell)
-    if not tokens:
+            kept[n] = len(kept)
+    if not kept:
         return None
-    text, words = joined(tokens)
-    return Item(f"line {rows[0].number}", text, tuple(_marks(spans, kept, words, rows, problems)), words)
+    text, words = joined([tokens[n] for n in kept])
+    return Item(place, text, tuple(_marks(spans, kept, words, rows, problems)), words)
 
 
 def _marks(
