@@ -49,19 +49,29 @@ class Telling:
 
 
 class _Even:
-    """At most so many rows, evenly over all that came: where they are too many every second one goes."""
+    """At most so many rows, evenly over all that came: where they are too many every second one goes.
+
+    Which go is told by the multiples of the golden ratio, which are even over any part and in step with no pattern: of spans that
+    come in turns, a name and then a place, every second one would be all of one kind.
+    """
 
     def __init__(self, most: int) -> None:
-        self._most, self._step, self._count = most, 1, 0
-        self.kept: list[tuple[Item, Mark]] = []
+        self._most, self._below, self._count = most, 1 << 32, 0
+        self._rows: list[tuple[int, tuple[Item, Mark]]] = []
 
     def add(self, row: tuple[Item, Mark]) -> None:
-        if self._count % self._step == 0:
-            self.kept.append(row)
-            if len(self.kept) >= 2 * self._most:
-                del self.kept[1::2]
-                self._step *= 2
+        at = self._count * 2654435769 & 0xFFFFFFFF  # 2 ** 32 by the golden ratio
+        if at < self._below:
+            self._rows.append((at, row))
+            if len(self._rows) >= 2 * self._most:
+                self._below //= 2
+                self._rows = [kept for kept in self._rows if kept[0] < self._below]
         self._count += 1
+
+    @property
+    def kept(self) -> list[tuple[Item, Mark]]:
+        """Those that are left, in their order."""
+        return [row for _, row in self._rows]
 
 
 def is_odd(text: str) -> bool:
