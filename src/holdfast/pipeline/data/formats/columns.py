@@ -78,7 +78,7 @@ def rows_of(text: str, problems: Problems) -> list[list[Row]]:
 
 
 def source_named(line: str, number: int, before: str | None) -> str | None:
-    """The source of what follows a line: of `-DOCSTART-`, `# newdoc`, CoNLL-2012's `#begin document`, GermEval's `#`; else as before."""
+    """The source of what follows a line: of `-DOCSTART-`, `# newdoc`, `#begin document`, GermEval's `#`; else as before."""
     if line.startswith(DIVIDER):
         return f"line {number}"
     if line.startswith("#") and (found := _SOURCE.match(line)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -131,6 +132,19 @@ class Noted:
     def __str__(self) -> str:
         by = "; " + ", ".join(f"{label} {n}" for label, n in sorted(self.labels.items())) if self.labels else ""
         return f"{self.kind}: {self.count}, first at {self.first}{by}"
+
+
+def gathered(noted: Iterable[tuple[str, Noted]]) -> list[tuple[str, Noted]]:
+    """What was noteworthy in several files, each kind once, with the first file that has it."""
+    found: dict[str, tuple[str, Noted]] = {}
+    for file, note in noted:
+        if note.kind not in found:
+            found[note.kind] = (file, note)
+            continue
+        first, before = found[note.kind]
+        labels = dict(Counter(before.labels) + Counter(note.labels))
+        found[note.kind] = (first, Noted(note.kind, before.count + note.count, before.first, labels))
+    return list(found.values())
 
 
 class Problems:
