@@ -41,6 +41,7 @@ class Reading:
         format: What the file is, and by what that was known.
         places: Where each document stands in the file.
         noted: The notes, in their parts.
+        sources: Of each document what the file says that it is a part of, as a sentence of an article; None where it says nothing.
     """
 
     documents: tuple[Document, ...]
@@ -48,6 +49,7 @@ class Reading:
     format: str = ""
     places: tuple[str, ...] = ()
     noted: tuple[Noted, ...] = ()
+    sources: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,15 +134,15 @@ def examine(path: Path, asked: Asked = Asked(), progress: Progress | None = None
     noted = tuple(problems.notes())
     notes = tuple(printable(f"{path}: {note}") for note in noted)
     described = f"{content.format.name} ({content.format.why})"
-    places = tuple(place for place, _ in read.documents)
-    return Examined(Reading(tuple(d for _, d in read.documents), notes, described, places, noted), _told(path, problems))
+    places, documents, sources = zip(*read.documents, strict=True) if read.documents else ((), (), ())
+    return Examined(Reading(documents, notes, described, places, noted, sources), _told(path, problems))
 
 
 @dataclass(frozen=True)
 class _Read:
     """The documents under one way of counting, and what would tell another."""
 
-    documents: list[tuple[str, Document]]
+    documents: list[tuple[str, Document, str | None]]
     offsets: Offsets
     telling: Telling
     first: str

@@ -120,7 +120,7 @@ def read_columns(source: Source, layout: Layout, problems: Problems) -> Iterator
             header, rows = False, rows[1:]
         rows = level_rows(rows, layout.width, problems)
         if layout.misc:
-            rows = [Row(r.number, (*r.cells[:9], _misc_tag(r) or "O"), r.line) for r in rows if r.cells[0].isdigit()]
+            rows = [r._replace(cells=(*r.cells[:9], _misc_tag(r) or "O")) for r in rows if r.cells[0].isdigit()]
         if not rows:
             continue
         if noted:
@@ -186,7 +186,7 @@ def level_rows(rows: Sequence[Row], width: int, problems: Problems) -> list[Row]
             what = f"{len(cells)} columns where the others have {width}: {short(row.line.strip())}"
             problems.add(f"line {row.number}", what, "give each line as many; a token with a blank needs tabs between the columns")
         else:
-            good.append(Row(row.number, cells, row.line))
+            good.append(row._replace(cells=cells))
     return good
 
 

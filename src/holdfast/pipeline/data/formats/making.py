@@ -36,7 +36,7 @@ class Making:
     def __init__(self, annotator: str | None, problems: Problems) -> None:
         self._annotator = annotator
         self._problems = problems
-        self._made: list[tuple[str, Document] | Item] = []
+        self._made: list[tuple[str, Document, str | None] | Item] = []
         self._labels = _Labels()
 
     def add(self, item: Item) -> None:
@@ -46,17 +46,17 @@ class Making:
         elif item.key is not None:
             self._made.append(item)
         elif document := self._document(item):
-            self._made.append((item.place, document))
+            self._made.append((item.place, document, item.source))
 
-    def end(self) -> list[tuple[str, Document]]:
-        """The documents in their order, each with its place."""
+    def end(self) -> list[tuple[str, Document, str | None]]:
+        """The documents in their order, each with its place and its source."""
         chosen = self._chosen([item for item in self._made if isinstance(item, Item)])
-        documents: list[tuple[str, Document]] = []
+        documents: list[tuple[str, Document, str | None]] = []
         for made in self._made:
             if not isinstance(made, Item):
                 documents.append(made)
             elif id(made) in chosen and (document := self._document(made)):
-                documents.append((made.place, document))
+                documents.append((made.place, document, made.source))
         self._labels.look(self._problems)
         return documents
 

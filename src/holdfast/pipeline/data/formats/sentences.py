@@ -20,16 +20,18 @@ CONLL2012 = Format("CoNLL-2012", "lines that begin with '#begin document'")
 _ZERO_WIDTH = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad]+")
 _BREAKS = re.compile("\r\n|\r\r\n|[\r\n\u2028\u2029\u0085]")
 _LETTERS = frozenset(string.ascii_letters)
+_SOURCE = re.compile(r"# ?newdoc\b(?:\s+id\s*=\s*(.+))?|#begin document \((.*)\)|#\t(.+?)\s*\[[^\]]*\]\s*$")
 _ENDS = ("\r", "\u2028", "\u2029", "\u0085")
 _LONE = re.compile("\r(?!\r?\n)")
 
 
 class Row(NamedTuple):
-    """A line: its number, its cells, and the line itself."""
+    """A line: its number, its cells, the line itself, and the source that lines before it name."""
 
     number: int
     cells: tuple[str, ...]
     line: str
+    source: str | None = None
 
 
 def lines_of(blocks: Iterable[tuple[int, str]], problems: Problems) -> Iterator[tuple[int, str]]:
@@ -75,18 +77,31 @@ def sentences_of(lines: Iterable[tuple[int, str]], width: int) -> Iterator[list[
         width: How many columns most have; a line that begins with `# ` and is as wide, with a tag, is no comment.
     """
     rows: list[Row] = []
+    source: str | None = None
     for number, line in lines:
         begun = line[:1]
         if begun in _LETTERS:
-            rows.append(Row(number, cells_of(line), line))
+            rows.append(Row(number, cells_of(line), line, source))
         elif not line or line.isspace() or (begun == "-" and cells_of(line)[0] == DIVIDER):
+            source = source_named(line, number, source)
             if rows:
                 yield rows
                 rows = []
-        elif not (line.startswith(("# ", "#\t")) and _is_comment(cells_of(line), width)):
-            rows.append(Row(number, cells_of(line), line))
+        elif line.startswith(("# ", "#\t", "#begin")) and _is_comment(cells_of(line), width):
+            source = source_named(line, number, source)
+        else:
+            rows.append(Row(number, cells_of(line), line, source))
     if rows:
         yield rows
+
+
+def source_named(line: str, number: int, before: str | None) -> str | None:
+    """The source of what follows a line: of `-DOCSTART-`, `# newdoc`, `#begin document`, GermEval's `#`; else as before."""
+    if line.startswith(DIVIDER):
+        return f"line {number}"
+    if line.startswith("#") and (found := _SOURCE.match(line)):
+        return (found[1] or found[2] or found[3] or f"line {number}").strip()
+    return before
 
 
 def _is_comment(cells: tuple[str, ...], width: int) -> bool:
@@ -99,7 +114,7 @@ def item_of(rows: Sequence[Row], token: int, tag: int, problems: Problems) -> It
     tokens = [row.cells[token] for row in rows]
     if tags.count("O") == len(tags) and all(tokens) and all(map(str.isascii, tokens)):  # most sentences of most files
         text, places = joined(tokens)
-        return Item(f"line {rows[0].number}", text, (), places)
+        return Item(f"line {rows[0].number}", text, (), places, source=rows[0].source)
     spans, wrong = spans_of_tags(tags)
     for n, what in wrong:
         problems.add(f"line {rows[n].number}", what, "a tag is O, B-LABEL or I-LABEL, in the last column")
@@ -110,7 +125,7 @@ def item_of(rows: Sequence[Row], token: int, tag: int, problems: Problems) -> It
     text, words = joined(tokens)
     if all(tokens) and (text.isascii() or not _ZERO_WIDTH.search(text)):
         marks = [Mark(words[a][0], words[b][1], label, f"line {rows[a].number}") for a, b, label in spans]
-        return Item(place, text, tuple(marks), words)
+        return Item(place, text, tuple(marks), words, source=rows[0].source)
     kept: dict[int, int] = {}
     for n, (row, cell) in enumerate(zip(rows, tokens, strict=True)):
         if not cell:
@@ -122,7 +137,7 @@ def item_of(rows: Sequence[Row], token: int, tag: int, problems: Problems) -> It
     if not kept:
         return None
     text, words = joined([tokens[n] for n in kept])
-    return Item(place, text, tuple(_marks(spans, kept, words, rows, problems)), words)
+    return Item(place, text, tuple(_marks(spans, kept, words, rows, problems)), words, source=rows[0].source)
 
 
 def _marks(
@@ -164,10 +179,12 @@ def looks_like_bars(begun: str) -> bool:
 def read_conll2012(source: Source, problems: Problems) -> Iterator[Item]:
     """CoNLL-2012: the word in column 4, names as brackets in column 11."""
     rows: list[Row] = []
+    named: str | None = None
     for number, line in chain(source.lines(), [(0, "")]):
+        named = source_named(line, number, named)
         cells = line.split()
         if cells and not line.startswith("#"):
-            rows.append(Row(number, tuple(cells), line))
+            rows.append(Row(number, tuple(cells), line, named))
         elif rows:
             if item := _bracketed(rows, problems):
                 yield item
@@ -197,4 +214,4 @@ def _bracketed(rows: Sequence[Row], problems: Problems) -> Item | None:
     tokens = [row.cells[3] for row in rows]
     text, words = joined(tokens)
     marks = tuple(Mark(words[a][0], words[b][1], label, f"line {rows[a].number}") for a, b, label in sorted(spans))
-    return Item(f"line {rows[0].number}", text, marks, words)
+    return Item(f"line {rows[0].number}", text, marks, words, source=rows[0].source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -72,6 +73,7 @@ class Item:
         left_out: Why it is not learnt from; None where it is.
         annotator: Who marked it, if the file says so.
         key: What tells that two items are the same text marked twice; None where nothing does.
+        source: What the file says that it is a part of, such as an article of which it is a sentence; None where it says nothing.
     """
 
     place: str
@@ -81,6 +83,7 @@ class Item:
     left_out: str | None = None
     annotator: str | None = None
     key: str | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,19 @@ class Noted:
     def __str__(self) -> str:
         by = "; " + ", ".join(f"{label} {n}" for label, n in sorted(self.labels.items())) if self.labels else ""
         return f"{self.kind}: {self.count}, first at {self.first}{by}"
+
+
+def gathered(noted: Iterable[tuple[str, Noted]]) -> list[tuple[str, Noted]]:
+    """What was noteworthy in several files, each kind once, with the first file that has it."""
+    found: dict[str, tuple[str, Noted]] = {}
+    for file, note in noted:
+        if note.kind not in found:
+            found[note.kind] = (file, note)
+            continue
+        first, before = found[note.kind]
+        labels = dict(Counter(before.labels) + Counter(note.labels))
+        found[note.kind] = (first, Noted(note.kind, before.count + note.count, before.first, labels))
+    return list(found.values())
 
 
 class Problems:
