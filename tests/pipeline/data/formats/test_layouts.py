@@ -43,10 +43,10 @@ def test_a_layout_that_does_not_is_refused_by_what_it_is_and_the_setting_reads_i
     assert tuple(map(marked, found.reading.documents)) == layout.right
 
 
-_WORDS = "Ann Lee met Bo Kim in Rome . The 3 U.S. banks , EU rejects German call IBM NASA 2019 5 said to I A -".split()
-_POS = dict(
-    zip(_WORDS, "NNP NNP VBD NNP NNP IN NNP . DT CD NNP NNS , NNP VBZ JJ NN NNP NNP CD CD VBD TO PRP DT :".split(), strict=True)
-)
+_TEXT = "Ann Lee met Bo Kim in Rome . The 3 U.S. banks , EU rejects German call IBM NASA 2019 5 said to I A -"
+_PARTS = "NNP NNP VBD NNP NNP IN NNP . DT CD NNP NNS , NNP VBZ JJ NN NNP NNP CD CD VBD TO PRP DT :"
+_WORDS = _TEXT.split()
+_POS = dict(zip(_WORDS, _PARTS.split(), strict=True))
 _KINDS = ["num", "num0", "doc", "sentence", "title", "lemma", "stem", "pos", "upos", "own pos", "chunk", "start", "end"]
 _KINDS += ["-X-", "_", "*", "inner", "all O", "line", "shape", "link", "score", "by", "head", "features", "prefix"]
 

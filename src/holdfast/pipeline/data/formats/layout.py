@@ -115,9 +115,10 @@ def decide(sentences: Sequence[Sequence[Row]], width: int, asked: Columns | None
     if not rows:
         return None
     chosen = _chosen(asked, width, rows, problems) if asked else _proved(seen, rows, width, problems)
-    if chosen is not None and ends in {chosen.token, chosen.tag}:
-        ends = None
-    return chosen and replace(chosen, ids=ids, ends=ends, again=again)
+    if chosen is None:
+        return None
+    taken = {chosen.token, chosen.tag}
+    return replace(chosen, ids=None if ids in taken else ids, ends=None if ends in taken else ends, again=again)
 
 
 def parted(sentences: Iterable[Sequence[Row]], layout: Layout, problems: Problems) -> Iterator[list[Row]]:
@@ -126,7 +127,7 @@ def parted(sentences: Iterable[Sequence[Row]], layout: Layout, problems: Problem
         rows: list[Row] = []
         before = ""
         for row in given:
-            if layout.ids is not None and not row.cells[layout.ids].isdigit():
+            if layout.ids is not None and _SEVERAL.fullmatch(row.cells[layout.ids]):
                 problems.note("rows for several words or for an empty one, no tokens of their own, left out", f"line {row.number}")
                 continue
             if layout.ends is not None:
@@ -149,8 +150,7 @@ def _next(before: str, cell: str) -> bool:
 
 
 def _is_ids(n: int, sentences: Sequence[Sequence[Row]]) -> bool:
-    """True for CoNLL-U's numbers with some `1-2` or `3.1` among those that count from 1."""
-    several = 0
+    """True for CoNLL-U's numbers, which count from 1 in each sentence, with a `1-2` or `3.1` between where there is one."""
     for sentence in sentences:
         count = 0
         for row in sentence:
@@ -158,12 +158,12 @@ def _is_ids(n: int, sentences: Sequence[Sequence[Row]]) -> bool:
             if cell.isdigit() and int(cell) == count + 1:
                 count += 1
             elif _SEVERAL.fullmatch(cell) and int(re.split("[-.]", cell)[0]) == count + ("-" in cell):
-                several += 1
+                continue
             else:
                 return False
         if not count:
             return False
-    return several > 0
+    return bool(sentences)
 
 
 def _ends(rows: Sequence[Row], width: int) -> tuple[int | None, bool]:
@@ -282,6 +282,7 @@ def _tag_column(columns: Sequence[Sequence[str]], rows: Sequence[Row], problems:
         problems.add(place, f"column {n + 1} holds chunks ({short(next(v for v in columns[n] if v != 'O'))}), not names", _SETTING)
         return None
     if found:
+        problems.note("columns of tags in which nothing but O stands, as far as was looked", place)
         return found[-1], None
     _say_no_tags(rows, problems)
     return None
