@@ -363,25 +363,32 @@ def _marks(
 
 
 def read_bars(text: str, problems: Problems) -> list[Item]:
-    """A sentence a line, each word with its tag behind a bar: `word|TAG` or `word|POS|TAG`."""
+    """A sentence a line, each word with its tag behind a bar: `word|TAG` or `word|POS|TAG`. A word may hold bars itself."""
     items = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        cells = [word.split("|") for word in line.split()]
-        if not cells:
+    lines = [(number, [word.split("|") for word in _blanks(line)]) for number, line in enumerate(text.splitlines(), start=1)]
+    usual = Counter(len(cells) for _, words in lines for cells in words).most_common(1)
+    behind = usual[0][0] - 1 if usual else 1
+    for number, words in lines:
+        if not words:
             continue
-        if any(len(c) < 2 or not is_tag(c[-1]) for c in cells):
-            bad = next("|".join(c) for c in cells if len(c) < 2 or not is_tag(c[-1]))
+        if any(len(c) < 2 or not is_tag(c[-1]) for c in words):
+            bad = next("|".join(c) for c in words if len(c) < 2 or not is_tag(c[-1]))
             problems.add(f"line {number}", f"{short(bad)} has no tag", "each word should be word|TAG")
             continue
-        rows = [Row(number, (c[0] or "|", c[-1]), line) for c in cells]
+        rows = [Row(number, ("|".join(c[: max(1, len(c) - behind)]) or "|", c[-1]), "") for c in words]
         if item := _item(rows, 0, 1, problems):
             items.append(item)
     return items
 
 
+def _blanks(line: str) -> list[str]:
+    """What stands between blanks and tabs. Other whitespace, such as a blank that breaks no line, is part of a word."""
+    return [cell for cell in re.split("[ \t\r]", line) if cell]
+
+
 def looks_like_bars(text: str) -> bool:
     """True where the first line is words with a tag behind a bar each."""
-    words = next((line for line in text.splitlines() if line.strip()), "").split()
+    words = _blanks(next((line for line in text.splitlines() if line.strip()), ""))
     return bool(words) and all("|" in w and is_tag(w.rsplit("|", 1)[1]) for w in words)
 
 
@@ -390,7 +397,7 @@ def read_conll2012(text: str, problems: Problems) -> list[Item]:
     items = []
     rows: list[Row] = []
     for number, line in enumerate([*text.split("\n"), ""], start=1):
-        cells = line.split()
+        cells = _blanks(line)
         if cells and not line.startswith("#"):
             rows.append(Row(number, tuple(cells), line))
         elif rows:

@@ -1,14 +1,17 @@
 """WebAnno TSV 3, as WebAnno and INCEpTION write it: a token a line with its offsets, a column for each feature.
 
 After INCEpTION's `Tsv3XSerializer` and `Escaping`: offsets are UTF-16 units of the document, `[n]` joins the tokens of one
-annotation, `|` stacks several, a backslash escapes in values and in `#Text=`, and column 3 escapes nothing.
+annotation, `|` stacks several, a backslash escapes in values and in `#Text=`, and column 3 escapes nothing. Its tokens are
+the words of the document.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 
 from holdfast.pipeline.data.formats.objects import short
 from holdfast.pipeline.data.formats.shape import Format, Item, Mark, Offsets, Problems
@@ -56,11 +59,15 @@ def read_webanno(text: str, problems: Problems) -> Iterator[Item]:
     column = _column(header, problems)
     if column is None:
         return
-    whole, wrong = _whole(rows, texts)
+    units = _whole(rows, texts)
+    wrong = next((row for row in rows if "".join(units[row.start : row.end]) != row.token), None)
     if wrong is not None:
         problems.add(f"line {wrong.number}", f"token {short(wrong.token)} does not stand where its offsets say", "export it again")
         return
-    yield Item(f"line {rows[0].number}", whole, tuple(_marks(rows, column)))
+    points = [0, *accumulate(map(len, units))]
+    rows = [replace(row, start=points[row.start], end=points[row.end]) for row in rows]
+    marks = tuple(_marks(rows, column))
+    yield Item(f"line {rows[0].number}", "".join(units), marks, _words(rows, marks))
 
 
 def _column(header: Sequence[tuple[str, list[str]]], problems: Problems) -> int | None:
@@ -81,8 +88,8 @@ def _column(header: Sequence[tuple[str, list[str]]], problems: Problems) -> int 
     return None
 
 
-def _whole(rows: Sequence[_Row], texts: Sequence[tuple[int, str]]) -> tuple[str, _Row | None]:
-    """The document's text; and a token that does not stand in it where it says. What no sentence holds is blank."""
+def _whole(rows: Sequence[_Row], texts: Sequence[tuple[int, str]]) -> list[str]:
+    """The document's text by UTF-16 units, a character at its first unit. What no sentence holds is blank."""
     units: list[str] = []
 
     def fill(at: int) -> None:
@@ -107,13 +114,19 @@ def _whole(rows: Sequence[_Row], texts: Sequence[tuple[int, str]]) -> tuple[str,
         del units[max(0, begin) :]
         for character in sentence:
             units += [character] + [""] * (_length(character) - 1)
-    last = max(row.end for row in rows)
-    fill(last)
-    text = "".join(units)
+    fill(max(row.end for row in rows))
+    return units
+
+
+def _words(rows: Sequence[_Row], marks: Sequence[Mark]) -> tuple[tuple[int, int], ...]:
+    """The tokens, cut where an entity begins or ends within one."""
+    edges = sorted({edge for mark in marks for edge in (mark.start, mark.end)})
+    words: list[tuple[int, int]] = []
     for row in rows:
-        if "".join(units[row.start : row.end]) != row.token:
-            return text, row
-    return text, None
+        if not row.sub:
+            within = edges[bisect_right(edges, row.start) : bisect_left(edges, row.end)]
+            words += pairwise([row.start, *within, row.end])
+    return tuple(words)
 
 
 def _length(text: str) -> int:
