@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
 from holdfast.pipeline.data.formats.objects import kind, short
@@ -16,6 +17,7 @@ from holdfast.pipeline.data.formats.shape import Format, Item, Mark, ObjectForma
 _NEVER = "documents that nobody has annotated, left out"
 _REJECTED = "documents that were cancelled or skipped, left out"
 _NO_LABEL = "annotations without a label, dropped"
+_NO_WORDS = "texts with words beside them with which their spans do not begin and end, split into words anew"
 _RELATION = "relations, choices and other annotations that mark no words, dropped"
 
 
@@ -41,6 +43,26 @@ def _mark(value: dict[str, Any], keys: tuple[str, str], label: Any, place: str, 
         return None
     said = value.get("text")
     return Mark(start, end, label, place, said if isinstance(said, str) else None)
+
+
+def _words(
+    given: dict[str, Any], text: str, marks: Iterable[Mark], place: str, problems: Problems
+) -> tuple[tuple[int, int], ...] | None:
+    """The words that a task brought to a tool that keeps none, as `words` beside its text, `[[start, end], ...]` in code points.
+
+    Doccano and Label Studio give back what they were given beside a text. Spans that begin and end with such words count in code
+    points, too; where they do not, nothing says which of the two is wrong, and the words are not taken.
+    """
+    rows = given.get("words")
+    if not isinstance(rows, list) or not all(isinstance(r, list) and [type(n) for n in r] == [int, int] for r in rows):
+        return None
+    edges = [0, *(n for row in rows for n in row), len(text)]
+    starts, ends = {row[0] for row in rows}, {row[1] for row in rows}
+    ordered = all(a <= b for a, b in pairwise(edges)) and all(a < b for a, b in rows)
+    if not ordered or not all(mark.start in starts and mark.end in ends for mark in marks):
+        problems.note(_NO_WORDS, place)
+        return None
+    return tuple((a, b) for a, b in rows)
 
 
 # Label Studio
@@ -76,7 +98,8 @@ def _label_studio(given: dict[str, Any], place: str, problems: Problems) -> Iter
         by = annotation.get("completed_by")
         who = by.get("email", by.get("id")) if isinstance(by, dict) else by
         name = None if who is None else str(who)
-        yield Item(at, texts[key], marks, None, _REJECTED if gone else None, name, f"{place}")
+        words = None if gone else _words(data, texts[key], marks, place, problems)
+        yield Item(at, texts[key], marks, words, _REJECTED if gone else None, name, f"{place}")
 
 
 def _label_studio_marks(result: Any, place: str, problems: Problems, *, counted: bool) -> Iterator[Mark]:
@@ -122,7 +145,8 @@ def _label_studio_min(given: dict[str, Any], place: str, problems: Problems) -> 
         for n, span in enumerate(spans, start=1):
             marks += _labelled(span, span.get("labels"), f"{place}, {key} {n}", problems)
     who = given.get("annotator")
-    yield Item(place, text, tuple(marks), None, None, None if who is None else str(who), f"task {given.get('id')}")
+    words = _words(given, text, marks, place, problems)
+    yield Item(place, text, tuple(marks), words, None, None if who is None else str(who), f"task {given.get('id')}")
 
 
 # doccano
@@ -147,7 +171,8 @@ def _doccano(given: dict[str, Any], place: str, problems: Problems) -> Iterator[
     if not isinstance(rows, list):
         problems.add(place, f"'label' should be a list, got {kind(rows)}", "give [] where there are none")
         return
-    yield Item(place, text, tuple(m for n, r in enumerate(rows, start=1) if (m := mark(r, f"{place}, label {n}", problems))))
+    marks = tuple(m for n, r in enumerate(rows, start=1) if (m := mark(r, f"{place}, label {n}", problems)))
+    yield Item(place, text, marks, _words(given, text, marks, place, problems))
 
 
 def _is_doccano_relations(given: dict[str, Any]) -> bool:
@@ -163,7 +188,8 @@ def _doccano_relations(given: dict[str, Any], place: str, problems: Problems) ->
         problems.note(_RELATION, place)
     rows = enumerate(_dicts(given.get("entities")), start=1)
     keys = ("start_offset", "end_offset")
-    yield Item(place, text, tuple(m for n, e in rows if (m := _mark(e, keys, e.get("label"), f"{place}, entity {n}", problems))))
+    marks = tuple(m for n, e in rows if (m := _mark(e, keys, e.get("label"), f"{place}, entity {n}", problems)))
+    yield Item(place, text, marks, _words(given, text, marks, place, problems))
 
 
 # Prodigy
