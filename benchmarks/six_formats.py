@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.integrations.watching import Watcher
-from holdfast.pipeline.data.dataset import Dataset, find_splits, load_dataset
+from holdfast.pipeline.data.dataset import Dataset, load_dataset
 from holdfast.pipeline.data.documents import split_words
+from holdfast.pipeline.data.splits import find_splits
 from holdfast.pipeline.settings import Training
 
 HERE = Path(__file__).parent

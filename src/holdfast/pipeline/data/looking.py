@@ -13,15 +13,12 @@ from pydantic import ValidationError
 from holdfast.errors import BadData, UsageError
 from holdfast.pipeline.data.documents import Document
 from holdfast.pipeline.data.entities import word_tags
+from holdfast.pipeline.data.files import data_files
 from holdfast.pipeline.data.formats.shape import Asked, Noted
-from holdfast.pipeline.data.reading import SUFFIXES, examine, write_documents
+from holdfast.pipeline.data.reading import examine, write_documents
 from holdfast.pipeline.data.sources import asked_of
 from holdfast.pipeline.settings import Data
 from holdfast.session.files import write_text
-from holdfast.store.format.keys import printable
-
-#: Files that stand beside data and are none.
-_BESIDE = frozenset({"dataset_info.json", "dataset_dict.json", "state.json", "annotations-legend.json", "typesystem.xml"})
 
 KINDS = ("conll", "jsonl", "spacy")
 
@@ -125,26 +122,6 @@ def look(path: Path, asked: Asked) -> Looked:
         noted += [(file.name, n) for n in reading.noted]
         problems += examined.problems
     return Looked(tuple(formats), tuple(documents), tuple(ids), tuple(noted), tuple(problems))
-
-
-def data_files(path: Path) -> list[Path]:
-    """The file itself, or the data files of a folder and of those in it; brat's texts count with their annotations.
-
-    Raises:
-        BadData: the folder holds none.
-    """
-    if not path.is_dir():
-        return [path]
-    found = [
-        p
-        for p in sorted(path.rglob("*"))
-        if p.suffix.lower() in SUFFIXES and p.is_file() and p.name.lower() not in _BESIDE and not p.name.startswith(".")
-    ]
-    files = [p for p in found if not (p.suffix.lower() == ".txt" and p.with_suffix(".ann").is_file())]
-    if not files:
-        there = ", ".join(sorted(p.name for p in path.iterdir())[:8]) or "nothing"
-        raise BadData(printable(f"{path}: no data file is in it; there is {there}; data files end in {' '.join(SUFFIXES)}"))
-    return files
 
 
 def write_as(kind: str, path: Path, documents: Sequence[Document]) -> None:

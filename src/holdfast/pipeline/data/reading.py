@@ -38,6 +38,7 @@ class Reading:
         format: What the file is, and by what that was known.
         places: Where each document stands in the file.
         noted: The notes, in their parts.
+        sources: Of each document what the file says that it is a part of, as a sentence of an article; None where it says nothing.
     """
 
     documents: tuple[Document, ...]
@@ -45,6 +46,7 @@ class Reading:
     format: str = ""
     places: tuple[str, ...] = ()
     noted: tuple[Noted, ...] = ()
+    sources: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def examine(path: Path, asked: Asked = Asked()) -> Examined:  # noqa: B008 - it 
     content = read_bytes(path, data, problems)
     if content is None:
         content = read_text(path, _text(path, data), asked, problems)
-    documents: list[tuple[str, Document]] = []
+    documents: list[tuple[str, Document, str | None]] = []
     described = ""
     if content.format is not None:
         settled = settle(content.items, content.format, asked.offsets, problems)
@@ -122,7 +124,8 @@ def examine(path: Path, asked: Asked = Asked()) -> Examined:  # noqa: B008 - it 
     wrong = [_line(path, *problem) for problem in problems.wrong]
     noted = tuple(problems.notes())
     notes = tuple(printable(f"{path}: {note}") for note in noted)
-    reading = Reading(tuple(d for _, d in documents), notes, described, tuple(p for p, _ in documents), noted)
+    places, made, sources = zip(*documents, strict=True) if documents else ((), (), ())
+    reading = Reading(made, notes, described, places, noted, sources)
     return Examined(reading, tuple(wrong))
 
 

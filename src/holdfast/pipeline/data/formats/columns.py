@@ -36,16 +36,18 @@ _HEADER = frozenset(
 )
 _ASIDE = frozenset(["pos", "id", "sentence", "lemma", "chunk"])
 _PREFIXED = re.compile(r"(?:[BILUESM]_\S+|\S+[-_:][BILUESM]|[BILUESM]:\S+)")
+_SOURCE = re.compile(r"# ?newdoc\b(?:\s+id\s*=\s*(.+))?|#begin document \((.*)\)|#\t(.+?)\s*\[[^\]]*\]\s*$")
 _BREAKS = re.compile("\r\n|\r\r\n|[\r\n\u2028\u2029\u0085]")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line: its number, its cells, and the line itself."""
+    """A line: its number, its cells, the line itself, and the source that lines before it name."""
 
     number: int
     cells: tuple[str, ...]
     line: str
+    source: str | None = None
 
 
 def rows_of(text: str, problems: Problems) -> list[list[Row]]:
@@ -61,7 +63,9 @@ def rows_of(text: str, problems: Problems) -> list[list[Row]]:
     width = usual[0][0] if usual else 0
     sentences: list[list[Row]] = []
     rows: list[Row] = []
+    source: str | None = None
     for number, line, cells in [*split, (0, "", ())]:
+        source = source_named(line, number, source)
         if not line.strip() or cells[0] == DIVIDER:
             if rows:
                 sentences.append(rows)
@@ -69,8 +73,17 @@ def rows_of(text: str, problems: Problems) -> list[list[Row]]:
             continue
         if line.startswith(("# ", "#\t")) and not (len(cells) > 1 and len(cells) == width and any(map(is_tag, cells[1:]))):
             continue
-        rows.append(Row(number, cells, line))
+        rows.append(Row(number, cells, line, source))
     return sentences
+
+
+def source_named(line: str, number: int, before: str | None) -> str | None:
+    """The source of what follows a line: of `-DOCSTART-`, `# newdoc`, CoNLL-2012's `#begin document`, GermEval's `#`; else as before."""
+    if line.startswith(DIVIDER):
+        return f"line {number}"
+    if line.startswith("#") and (found := _SOURCE.match(line)):
+        return (found[1] or found[2] or found[3] or f"line {number}").strip()
+    return before
 
 
 def _lone(text: str) -> int:
@@ -160,7 +173,7 @@ def _level(sentences: list[list[Row]], width: int, problems: Problems) -> tuple[
                     f"line {row.number}", what, "give each line as many; a token with a blank needs tabs between the columns"
                 )
             else:
-                good.append(Row(row.number, cells, row.line))
+                good.append(Row(row.number, cells, row.line, row.source))
         kept.append(good)
     return [s for s in kept if s], width
 
@@ -177,7 +190,7 @@ def _conllu(sentences: list[list[Row]]) -> list[list[Row]] | None:
             fields = dict(f.split("=", 1) for f in row.cells[9].split("|") if "=" in f)
             tag = fields.get("NER", fields.get("name"))
             named = named or tag is not None
-            rows.append(Row(row.number, (row.cells[1], tag or "O"), row.line))
+            rows.append(Row(row.number, (row.cells[1], tag or "O"), row.line, row.source))
         made.append(rows)
     return made if named else None
 
@@ -343,7 +356,7 @@ def _item(rows: Sequence[Row], token: int, tag: int, problems: Problems) -> Item
     if not tokens:
         return None
     text, words = joined(tokens)
-    return Item(f"line {rows[0].number}", text, tuple(_marks(spans, kept, words, rows, problems)), words)
+    return Item(f"line {rows[0].number}", text, tuple(_marks(spans, kept, words, rows, problems)), words, source=rows[0].source)
 
 
 def _marks(
@@ -396,10 +409,12 @@ def read_conll2012(text: str, problems: Problems) -> list[Item]:
     """CoNLL-2012: the word in column 4, names as brackets in column 11."""
     items = []
     rows: list[Row] = []
+    source: str | None = None
     for number, line in enumerate([*text.split("\n"), ""], start=1):
+        source = source_named(line, number, source)
         cells = _blanks(line)
         if cells and not line.startswith("#"):
-            rows.append(Row(number, tuple(cells), line))
+            rows.append(Row(number, tuple(cells), line, source))
         elif rows:
             if item := _bracketed(rows, problems):
                 items.append(item)
@@ -430,4 +445,4 @@ def _bracketed(rows: Sequence[Row], problems: Problems) -> Item | None:
     tokens = [row.cells[3] for row in rows]
     text, words = joined(tokens)
     marks = tuple(Mark(words[a][0], words[b][1], label, f"line {rows[a].number}") for a, b, label in sorted(spans))
-    return Item(f"line {rows[0].number}", text, marks, words)
+    return Item(f"line {rows[0].number}", text, marks, words, source=rows[0].source)

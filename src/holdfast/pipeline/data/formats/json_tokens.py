@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from holdfast.pipeline.data.formats.objects import short
@@ -84,7 +85,7 @@ def _spacy2(given: dict[str, Any], place: str, problems: Problems) -> Iterator[I
         raw = paragraph.get("raw")
         if not isinstance(raw, str):
             if item := tagged(words, tags, at, problems):
-                yield item
+                yield replace(item, source=place)
             continue
         places = _placed(raw, words)
         if places is None:
@@ -96,7 +97,7 @@ def _spacy2(given: dict[str, Any], place: str, problems: Problems) -> Iterator[I
             for number, what in wrong:
                 problems.add(f"{at}, token {number + 1}", what, "a tag is O, or a prefix and a label")
             marks = tuple(Mark(places[a][0], places[b][1], label, f"{at}, token {a + 1}") for a, b, label in spans)
-            yield Item(at, raw, marks)
+            yield Item(at, raw, marks, source=place)
 
 
 def _placed(text: str, tokens: Sequence[str]) -> list[tuple[int, int]] | None:

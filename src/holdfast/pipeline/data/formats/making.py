@@ -22,8 +22,8 @@ _NOTHING = frozenset({"null", "none", "nan", "-", "_", "x", "undefined"})
 _PREFIX = re.compile(r"[BIESLU]-\S")
 
 
-def documents_of(items: Iterable[Item], annotator: str | None, problems: Problems) -> list[tuple[str, Document]]:
-    """The documents of the items, in their order, each with its place.
+def documents_of(items: Iterable[Item], annotator: str | None, problems: Problems) -> list[tuple[str, Document, str | None]]:
+    """The documents of the items, in their order, each with its place and its source.
 
     Args:
         items: With marks in half-open code points.
@@ -31,9 +31,9 @@ def documents_of(items: Iterable[Item], annotator: str | None, problems: Problem
         problems: Takes what is wrong, dropped or changed.
     """
     learnt = _chosen([item for item in items if _is_learnt(item, problems)], annotator, problems)
-    documents = [(item.place, document) for item in learnt if (document := _document(item, problems))]
+    documents = [(item.place, document, item.source) for item in learnt if (document := _document(item, problems))]
     given = Counter(mark.label.strip() for item in learnt for mark in item.marks)
-    left = Counter(span.label for _, document in documents for span in document.spans)
+    left = Counter(span.label for _, document, _ in documents for span in document.spans)
     for label in sorted(given.keys() - left.keys() - {""}):
         if not problems.wrong:
             problems.note("labels of which nothing is left", learnt[0].place, label)

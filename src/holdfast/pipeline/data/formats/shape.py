@@ -72,6 +72,7 @@ class Item:
         left_out: Why it is not learnt from; None where it is.
         annotator: Who marked it, if the file says so.
         key: What tells that two items are the same text marked twice; None where nothing does.
+        source: What the file says that it is a part of, such as an article of which it is a sentence; None where it says nothing.
     """
 
     place: str
@@ -81,6 +82,7 @@ class Item:
     left_out: str | None = None
     annotator: str | None = None
     key: str | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True)
