@@ -11,8 +11,8 @@ from benchmarks.six_formats import FORMATS, OF_TEXT, Sentence, as_split, load_fr
 
 from holdfast.pipeline.data.reading import examine, read_documents
 
-WORDS = """Zoë Ulm Köln 🚀 🧑\u200d🔧 can't @bo 's U.S. 5\u00a0kg https://a.example/b_c?d=e … , " ' A|B \\ C++ 北京 王小明 #tag NA null
-- _ * Rene\u0301e""".replace("\n", " ")
+WORDS = """Zoë Ulm Köln 🚀 🧑\u200d🔧 can't @bo 's U.S. 5\u00a0kg https://a.example/b_c?d=e … , " ' A|B \\ C++ 北京 王小明 #tag
+NA null - _ * Rene\u0301e""".replace("\n", " ")
 LABELS = ["ORT", "PERSON", "RUF_NR", "corporation"]
 
 
