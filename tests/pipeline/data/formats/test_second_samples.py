@@ -106,10 +106,15 @@ def words_of(documents: tuple[Document, ...] | list[Document]) -> list[str]:
     return [d.text[a:b] for d in documents for a, b in d.words]
 
 
-def test_tools_that_mark_tokens_give_them_as_words() -> None:
-    words = words_of(twin("twin-tokens.jsonl"))
-    assert words_of(read_documents(SECOND / "spacy3.spacy").documents) == words
-    assert words_of([d for n in range(1, 7) for d in read_documents(SECOND / f"webanno/k{n}.tsv").documents]) == words
+@pytest.mark.parametrize("name", ["spacy3.spacy", "spacy3-to_json.json", "spacy2-train.json", "prodigy.jsonl"])
+def test_tokens_of_a_file_are_the_words(name: str) -> None:
+    assert words_of(read_documents(SECOND / name).documents) == words_of(twin("twin-tokens.jsonl"))
+
+
+@pytest.mark.parametrize("names", ["webanno/{}.tsv", "uima/{}.xmi", "uima/{}.json"])
+def test_tokens_of_files_of_a_document_each_are_the_words(names: str) -> None:
+    documents = [d for n in range(1, 7) for d in read_documents(SECOND / names.format(f"k{n}")).documents]
+    assert words_of(documents) == words_of(twin("twin-tokens.jsonl"))
 
 
 def test_a_part_of_a_webanno_token_that_is_an_entity_is_a_word(tmp_path: Path) -> None:

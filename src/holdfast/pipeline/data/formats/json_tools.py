@@ -6,18 +6,17 @@ Each is recognised by the keys of its objects. What a person rejected, cancelled
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from holdfast.pipeline.data.formats.objects import kind, short
 from holdfast.pipeline.data.formats.own import left_out, mark
 from holdfast.pipeline.data.formats.shape import Format, Item, Mark, ObjectFormat, Offsets, Problems
+from holdfast.pipeline.data.formats.words import Places, fitting
 
 _NEVER = "documents that nobody has annotated, left out"
 _REJECTED = "documents that were cancelled or skipped, left out"
 _NO_LABEL = "annotations without a label, dropped"
-_NO_WORDS = "texts with words beside them with which their spans do not begin and end, split into words anew"
 _RELATION = "relations, choices and other annotations that mark no words, dropped"
 
 
@@ -45,24 +44,22 @@ def _mark(value: dict[str, Any], keys: tuple[str, str], label: Any, place: str, 
     return Mark(start, end, label, place, said if isinstance(said, str) else None)
 
 
-def _words(
-    given: dict[str, Any], text: str, marks: Iterable[Mark], place: str, problems: Problems
-) -> tuple[tuple[int, int], ...] | None:
-    """The words that a task brought to a tool that keeps none, as `words` beside its text, `[[start, end], ...]` in code points.
+def _words(given: dict[str, Any], text: str, marks: Sequence[Mark], place: str, problems: Problems) -> Places | None:
+    """The words that a task brought to a tool that keeps none, as `words` beside its text: `[[start, end], ...]` in code points.
 
-    Doccano and Label Studio give back what they were given beside a text. Spans that begin and end with such words count in code
-    points, too; where they do not, nothing says which of the two is wrong, and the words are not taken.
+    Doccano and Label Studio give back what they were given beside a text.
     """
     rows = given.get("words")
     if not isinstance(rows, list) or not all(isinstance(r, list) and [type(n) for n in r] == [int, int] for r in rows):
         return None
-    edges = [0, *(n for row in rows for n in row), len(text)]
-    starts, ends = {row[0] for row in rows}, {row[1] for row in rows}
-    ordered = all(a <= b for a, b in pairwise(edges)) and all(a < b for a, b in rows)
-    if not ordered or not all(mark.start in starts and mark.end in ends for mark in marks):
-        problems.note(_NO_WORDS, place)
-        return None
-    return tuple((a, b) for a, b in rows)
+    return fitting([(a, b) for a, b in rows], text, marks, place, problems)
+
+
+def _tokens(given: dict[str, Any], text: str, marks: Sequence[Mark], place: str, problems: Problems) -> Places | None:
+    """The tokens of spaCy and of Prodigy, which has them of spaCy, as words."""
+    rows = [(token.get("start"), token.get("end")) for token in _dicts(given.get("tokens"))]
+    pairs = [(a, b) for a, b in rows if type(a) is int and type(b) is int]
+    return fitting(pairs, text, marks, place, problems) if len(pairs) == len(rows) else None
 
 
 # Label Studio
@@ -212,9 +209,9 @@ def _prodigy(given: dict[str, Any], place: str, problems: Problems) -> Iterator[
     marks = [m for n, s in spans if (m := _mark(s, ("start", "end"), s.get("label"), f"{place}, span {n}", problems))]
     who = given.get("_annotator_id", given.get("_session_id"))
     key = given.get("_input_hash")
-    yield Item(
-        place, text, tuple(marks), None, gone, who if isinstance(who, str) else None, None if key is None else f"input {key}"
-    )
+    words = None if gone else _tokens(given, text, marks, place, problems)
+    name = who if isinstance(who, str) else None
+    yield Item(place, text, tuple(marks), words, gone, name, None if key is None else f"input {key}")
 
 
 # spaCy
@@ -241,9 +238,8 @@ def _spacy_doc(given: dict[str, Any], place: str, problems: Problems) -> Iterato
             yield Item(place, text, left_out=_NEVER)
         return
     rows = enumerate(_dicts(given["ents"]), start=1)
-    yield Item(
-        place, text, tuple(m for n, e in rows if (m := _mark(e, ("start", "end"), e.get("label"), f"{place}, ent {n}", problems)))
-    )
+    marks = tuple(m for n, e in rows if (m := _mark(e, ("start", "end"), e.get("label"), f"{place}, ent {n}", problems)))
+    yield Item(place, text, marks, _tokens(given, text, marks, place, problems))
 
 
 def is_pair(given: Any) -> bool:

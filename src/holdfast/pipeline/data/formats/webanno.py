@@ -8,13 +8,13 @@ the words of the document.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 from holdfast.pipeline.data.formats.objects import short
 from holdfast.pipeline.data.formats.shape import Format, Item, Mark, Offsets, Problems
+from holdfast.pipeline.data.formats.words import cut
 
 FORMAT = Format("WebAnno TSV 3", "a first line #FORMAT=WebAnno TSV", Offsets("utf16"))
 
@@ -67,7 +67,7 @@ def read_webanno(text: str, problems: Problems) -> Iterator[Item]:
     points = [0, *accumulate(map(len, units))]
     rows = [replace(row, start=points[row.start], end=points[row.end]) for row in rows]
     marks = tuple(_marks(rows, column))
-    yield Item(f"line {rows[0].number}", "".join(units), marks, _words(rows, marks))
+    yield Item(f"line {rows[0].number}", "".join(units), marks, cut(((row.start, row.end) for row in rows if not row.sub), marks))
 
 
 def _column(header: Sequence[tuple[str, list[str]]], problems: Problems) -> int | None:
@@ -116,17 +116,6 @@ def _whole(rows: Sequence[_Row], texts: Sequence[tuple[int, str]]) -> list[str]:
             units += [character] + [""] * (_length(character) - 1)
     fill(max(row.end for row in rows))
     return units
-
-
-def _words(rows: Sequence[_Row], marks: Sequence[Mark]) -> tuple[tuple[int, int], ...]:
-    """The tokens, cut where an entity begins or ends within one."""
-    edges = sorted({edge for mark in marks for edge in (mark.start, mark.end)})
-    words: list[tuple[int, int]] = []
-    for row in rows:
-        if not row.sub:
-            within = edges[bisect_right(edges, row.start) : bisect_left(edges, row.end)]
-            words += pairwise([row.start, *within, row.end])
-    return tuple(words)
 
 
 def _length(text: str) -> int:
