@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,21 @@ def test_a_part_of_a_webanno_token_that_is_an_entity_is_a_word(tmp_path: Path) -
     (document,) = read_documents(path).documents
     assert words_of([document]) == ["🚄", "Ulm", "-", "Wien", "!"]
     assert [document.text[s.start : s.end] for s in document.spans] == ["Ulm", "Wien"]
+
+
+@pytest.mark.parametrize("change", [("<type0:Token [^>]*/>", ""), ('(<type0:Token [^>]*) end="[0-9]+"', r'\1 end="900"')])
+def test_an_xmi_without_tokens_or_with_wrong_ones_gives_the_same_text_and_entities(change: tuple[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "k2.xmi"
+    path.write_text(re.sub(*change, (SECOND / "uima" / "k2.xmi").read_text()))
+    documents = read_documents(path).documents
+    assert marked(documents) == marked(twin()[1:2])
+    assert documents[0].words == twin()[1].words
+
+
+def test_tokens_of_prodigy_with_which_a_span_does_not_end_are_not_taken_and_that_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    line = (SECOND / "prodigy.jsonl").read_text().splitlines()[0]
+    path.write_text(line.replace('"start": 7, "end": 18, "id": 1', '"start": 7, "end": 17, "id": 1'))
+    reading = read_documents(path)
+    assert marked(reading.documents) == marked(twin()[:1])
+    assert any("split into words anew: 1" in note for note in reading.notes)
