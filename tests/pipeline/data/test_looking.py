@@ -1,37 +1,28 @@
-"""What is written to be read elsewhere is read back as it was."""
+"""What is written of what was read: whole, in each kind, and never over what is there."""
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
 import pytest
 
-from holdfast.pipeline.data.documents import Document, Span, split_words
-from holdfast.pipeline.data.looking import write_as
-from holdfast.pipeline.data.reading import read_documents
+from holdfast.errors import UsageError
+from holdfast.pipeline.data.looking import look, write_as
 
-SECOND = Path(__file__).parent / "samples" / "second"
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"), [("twin", "jsonl"), ("twin", "spacy"), ("twin-tokens", "conll"), ("twin-tokens", "spacy")]
-)
-def test_documents_are_written_with_their_words_and_entities(name: str, kind: str, tmp_path: Path) -> None:
-    documents = read_documents(SECOND / f"{name}.jsonl").documents
-    write_as(kind, tmp_path / f"a.{kind}", documents)
-    assert read_documents(tmp_path / f"a.{kind}").documents == documents
+SAMPLES = Path(__file__).parent / "samples"
 
 
-def test_blanks_wherever_they_stand_and_entities_of_any_words_come_back_from_a_docbin(tmp_path: Path) -> None:
-    draw = random.Random(18)
-    documents = []
-    for _ in range(200):
-        text = "".join(draw.choice(["Ulm", "Köln", "🚀", "北京", "-", " ", "  ", "\n", "\t", "\u00a0"]) for _ in range(12))
-        words = split_words(text)
-        if words:
-            first = draw.randrange(len(words))
-            last = min(first + draw.randrange(3), len(words) - 1)
-            documents.append(Document(text, words, (Span(words[first][0], words[last][1], "ORT"),)))
-    write_as("spacy", tmp_path / "a.spacy", documents)
-    assert list(read_documents(tmp_path / "a.spacy").documents) == documents
+@pytest.mark.parametrize("kind", ["conll", "jsonl"])
+def test_what_is_written_is_read_to_the_same_entities_and_never_replaces_a_file(kind: str, tmp_path: Path) -> None:
+    found = look(str(SAMPLES / "label-studio.json"))
+    path = tmp_path / f"out.{kind}"
+    write_as(kind, path, found.documents)
+    before = path.read_bytes()
+    assert look(path).labels() == found.labels()
+    write_as(kind, path, found.documents)  # the same once more is no error: a cell is run again
+    with pytest.raises(UsageError, match="something else is there already, and is left as it is; name another file"):
+        write_as(kind, path, found.documents[:1])
+    with pytest.raises(UsageError, match="something else is there already"):
+        write_as(kind, tmp_path, found.documents)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]

@@ -6,7 +6,7 @@ import difflib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from blake3 import blake3
@@ -15,7 +15,8 @@ from holdfast.errors import BadData, UsageError
 from holdfast.pipeline.data.documents import Document
 from holdfast.pipeline.data.drawing import draw, units_of
 from holdfast.pipeline.data.files import data_files, is_document
-from holdfast.pipeline.data.formats.shape import Asked, Noted
+from holdfast.pipeline.data.formats.shape import Asked, Noted, gathered
+from holdfast.pipeline.data.html import page
 from holdfast.pipeline.data.reading import examine, refuse_all
 from holdfast.pipeline.data.splits import Splits, find_splits
 from holdfast.pipeline.layout import DATASET
@@ -41,6 +42,12 @@ class Dataset:
     labels: tuple[str, ...]
     identity: str
     notes: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: counts by label, notes, and twenty training documents with their entities coloured."""
+        splits = {"train": self.train, "validation": self.validation, "test": self.test}
+        head = f"dataset {self.identity[:12]}: " + ", ".join(f"{len(d):,} {name} documents" for name, d in splits.items())
+        return page(head, {name: _label_counts(d) for name, d in splits.items()}, self.train, self.notes, ())
 
 
 def load_dataset(
@@ -133,23 +140,10 @@ def _read(path: Path, asked: Asked, labels: Sequence[str] | None, told: set[str]
         whole = str(file) if len(files) > 1 and not named and is_document(file) else None
         sources += [f"{file}: {source}" if source is not None else whole for source in reading.sources]
         notes += reading.notes
-        noted += [(file.name, n) for n in reading.noted]
+        noted += [(file.name if file == path else str(file.relative_to(path)), n) for n in reading.noted]
     if len(files) > 1:
-        notes = [f"{path}: {note}" for _, note in gathered(noted)]
+        notes = [f"{path}/{file}: {note}" for file, note in gathered(noted)]
     return _Split(tuple(documents), tuple(sources), tuple(notes))
-
-
-def gathered(noted: Iterable[tuple[str, Noted]]) -> list[tuple[str, Noted]]:
-    """What was noteworthy in several files, each kind once, with its first file."""
-    found: dict[str, tuple[str, Noted]] = {}
-    for file, note in noted:
-        if note.kind not in found:
-            found[note.kind] = (file, note)
-            continue
-        first, before = found[note.kind]
-        labels = dict(Counter(before.labels) + Counter(note.labels))
-        found[note.kind] = (first, Noted(note.kind, before.count + note.count, before.first, labels))
-    return [(file, replace(n, first=f"{file}: {n.first}")) for file, n in found.values()]
 
 
 def _drawn(
@@ -191,12 +185,15 @@ def problems_of(files: Iterable[Path], labels: Sequence[str] | None, asked: Aske
     return problems
 
 
-def open_dataset(folder: Path) -> Dataset:
+def open_dataset(folder: str | Path) -> Dataset:
     """The dataset in a folder: one that the data stage wrote, with the labels that it was given, or anybody's splits.
+
+    It shows itself in a notebook.
 
     Raises:
         BadData: as `load_dataset`.
     """
+    folder = Path(folder)
     try:
         labels = json.loads((folder / DATASET).read_bytes())["labels"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -258,5 +255,5 @@ def _identity(documents: Mapping[str, Sequence[Document]], order: Iterable[str],
         digest.update(f"\n{split} {len(documents[split])}".encode())
         for document in documents[split]:
             spans = [[span.start, span.end, span.label] for span in document.spans]
-            digest.update(b"\n" + json.dumps([document.text, document.words, spans], separators=(",", ":")).encode())
+            digest.update(b"\n" + json.dumps([document.text, list(document.words), spans], separators=(",", ":")).encode())
     return digest.hexdigest()

@@ -45,8 +45,9 @@ def units_of(sources: Sequence[str | None], near: Sequence[int], wanted: int) ->
     largest = max(Counter(near).values(), default=0)
     both = _joined(near, by_source)
     if largest > _MOST * len(near) or len(set(both)) < wanted:
-        what = f"{largest} of {len(near)} documents are near-duplicates of each other, so near-duplicates were not kept together"
-        notes.append(f"{what}, and scores may come out too high")
+        most = f"{largest} of {len(near)} documents are near-duplicates of each other"
+        what = most if largest > _MOST * len(near) else "with near-duplicates together there is too little to draw from"
+        notes.append(f"{what}, so near-duplicates were not kept together, and scores may come out too high")
         both = by_source
     elif told := _told(near, "set", "of near-duplicates"):
         notes.append(told)

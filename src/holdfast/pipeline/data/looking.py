@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +17,13 @@ from holdfast.errors import BadData, UsageError
 from holdfast.pipeline.data.documents import Document
 from holdfast.pipeline.data.entities import word_tags
 from holdfast.pipeline.data.files import data_files
-from holdfast.pipeline.data.formats.shape import Asked, Noted
+from holdfast.pipeline.data.formats.shape import Asked, Noted, gathered
+from holdfast.pipeline.data.html import page
 from holdfast.pipeline.data.reading import examine, write_documents
 from holdfast.pipeline.data.sources import asked_of
 from holdfast.pipeline.settings import Data
-from holdfast.session.files import write_text
+from holdfast.session.files import write_bytes, write_text
+from holdfast.store.format.keys import printable
 
 KINDS = ("conll", "jsonl", "spacy")
 
@@ -33,7 +36,7 @@ class Looked:
     """What the files of a path hold.
 
     Args:
-        formats: Each file with what it is.
+        formats: Each file, by its path within the folder, with what it is.
         documents: All documents, in the order of the files.
         ids: Where each document stands: the file, and the place in it.
         noted: Each file with what was noteworthy, dropped or left out.
@@ -49,6 +52,18 @@ class Looked:
     def labels(self) -> Counter[str]:
         """How often each label stands in the documents."""
         return Counter(span.label for document in self.documents for span in document.spans)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: counts by label, problems, notes, and twenty documents with their entities coloured."""
+        formats = sorted({name for _, name in self.formats})
+        files = f"{len(self.formats):,} file{'s' if len(self.formats) != 1 else ''}"
+        head = f"{files}, {len(self.documents):,} documents: {'; '.join(formats)}"
+        notes = [f"{file}: {noted}" for file, noted in self.gathered()]
+        return page(head, {"entities": self.labels()}, self.documents, notes, self.problems)
+
+    def gathered(self) -> list[tuple[str, Noted]]:
+        """What was noteworthy, each kind once over all files."""
+        return gathered(self.noted) if len(self.formats) > 1 else list(self.noted)
 
     def as_json(self) -> dict[str, Any]:
         """The same for programs: half-open offsets in code points."""
@@ -100,12 +115,17 @@ def asked_in(overrides: Sequence[str]) -> Asked:
         raise UsageError(f"--set data.{place}: {first['msg']}; see docs/configuration.md") from error
 
 
-def look(path: Path, asked: Asked) -> Looked:
-    """Read all files of a path, however much of them is wrong.
+def look(path: str | Path, asked: Asked = Asked()) -> Looked:  # noqa: B008 - it is frozen
+    """Read all files of a path, however much of them is wrong. What comes back shows itself in a notebook.
+
+    Args:
+        path: A data file, or a folder of them.
+        asked: What a person says of the files where they cannot prove it themselves; see `asked_in`.
 
     Raises:
         BadData: there is no file to read, or one cannot be read at all.
     """
+    path = Path(path)
     files = data_files(path)
     formats: list[tuple[str, str]] = []
     documents: list[Document] = []
@@ -121,29 +141,48 @@ def look(path: Path, asked: Asked) -> Looked:
             problems.append(str(error))
             continue
         reading = examined.reading
-        formats.append((file.name, reading.format or "not known"))
+        name = file.name if file == path else str(file.relative_to(path))
+        formats.append((name, reading.format or "not read"))
         documents += reading.documents
-        ids += [f"{file.name}: {place}" for place in reading.places]
-        noted += [(file.name, n) for n in reading.noted]
+        ids += [f"{name}: {place}" for place in reading.places]
+        noted += [(name, n) for n in reading.noted]
         problems += examined.problems
     return Looked(tuple(formats), tuple(documents), tuple(ids), tuple(noted), tuple(problems))
+
+
+def check_kind(kind: str) -> None:
+    """Refuse a kind that is not written, before anything is read.
+
+    Raises:
+        UsageError: of another kind.
+    """
+    if kind not in KINDS:
+        raise UsageError(f"--to {kind}: give one of {', '.join(KINDS)}, and a file")
 
 
 def write_as(kind: str, path: Path, documents: Sequence[Document]) -> None:
     """Write the documents as CoNLL columns, JSON lines or spaCy's DocBin; whole or not at all.
 
+    A file that is there already is left as it is; that is no error where it holds the same.
+
     Raises:
-        UsageError: of another kind.
+        UsageError: of another kind; something else stands there already.
         BadData: spaCy is needed, and not installed.
     """
-    if kind not in KINDS:
-        raise UsageError(f"--to {kind}: give one of {', '.join(KINDS)}, and a file")
-    if kind == "jsonl":
-        write_documents(path, documents)
-    elif kind == "conll":
-        write_text(path, "\n".join(map(_columns, documents)))
-    else:
-        _docbin(path, documents)
+    check_kind(kind)
+    write = {"jsonl": write_documents, "conll": _conll, "spacy": _docbin}[kind]
+    if not path.exists():
+        write(path, documents)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        again = Path(folder) / "again"
+        write(again, documents)
+        if path.is_dir() or path.read_bytes() != again.read_bytes():
+            raise UsageError(printable(f"--to {path}: something else is there already, and is left as it is; name another file"))
+
+
+def _conll(path: Path, documents: Sequence[Document]) -> None:
+    write_text(path, "\n".join(map(_columns, documents)))
 
 
 def _columns(document: Document) -> str:
@@ -164,7 +203,7 @@ def _docbin(path: Path, documents: Sequence[Document]) -> None:
         doc = Doc(vocabulary, words=tokens, spaces=spaces)
         doc.set_ents([doc.char_span(s.start, s.end, s.label) for s in document.spans], default="outside")
         made.add(doc)
-    made.to_disk(path)
+    write_bytes(path, made.to_bytes())
 
 
 def _tokens(document: Document) -> tuple[list[str], list[bool]]:

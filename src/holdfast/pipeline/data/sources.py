@@ -43,7 +43,7 @@ def find_sources(data: Data, root: Path, mount: Path, cache: Path) -> dict[str, 
     found = {k: bring_here(root / Path(v).expanduser(), mount, cache) for k, v in given.items() if v is not None}
     for split, place in found.items():
         if not place.exists():
-            raise BadData(f"{place}: data.{split}: there is no such file or folder; paths start at the project folder {root}")
+            raise BadData(f"{place}: data.{split}: there is no such file; paths start at the project folder {root}")
     return found
 
 

@@ -6,20 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from holdfast.pipeline.data.documents import Words
 from holdfast.pipeline.data.formats.objects import short
 from holdfast.pipeline.data.formats.shape import Format, Item, Mark, ObjectFormat, Problems
 from holdfast.pipeline.data.formats.tags import UNKNOWN, spans_of_tags
 from holdfast.pipeline.data.formats.words import fitting
 
 
-def joined(tokens: Sequence[str]) -> tuple[str, tuple[tuple[int, int], ...]]:
+def joined(tokens: Sequence[str]) -> tuple[str, Words]:
     """The tokens with blanks between, and where each of them stands."""
-    words = []
-    at = 0
-    for token in tokens:
-        words.append((at, at + len(token)))
-        at += len(token) + 1
-    return " ".join(tokens), tuple(words)
+    return " ".join(tokens), Words.between_blanks(tokens)
 
 
 def tagged(tokens: Sequence[str], tags: Sequence[str], place: str, problems: Problems) -> Item | None:

@@ -21,56 +21,98 @@ _MOST = 2000
 _UNITS = ("code_points", "utf16", "utf8", "graphemes")
 
 
+class Telling:
+    """The spans that can tell how a file counts, a bounded number of them, evenly over all that came.
+
+    Those with their own words beside them, those of texts with odd characters, and the others are kept apart.
+    """
+
+    def __init__(self) -> None:
+        self.said = _Even(2 * _MOST)
+        self.odd = _Even(_MOST)
+        self.plain = _Even(_MOST)
+
+    def add(self, item: Item) -> None:
+        """Look at the marks of an item. Where the file gives tokens their places are made by us, and count as we do."""
+        if item.left_out is not None or not item.marks or item.words is not None:
+            return
+        kind = self.odd if is_odd(item.text) else self.plain
+        for mark in item.marks:
+            kind.add((item, mark))
+            if mark.said is not None and not mark.pieces:
+                self.said.add((item, mark))
+
+    @property
+    def rows(self) -> list[tuple[Item, Mark]]:
+        """Those of texts with odd characters, then the others."""
+        return [*self.odd.kept, *self.plain.kept]
+
+
+class _Even:
+    """At most so many rows, evenly over all that came: where they are too many every second one goes.
+
+    Which go is told by the multiples of the golden ratio, which are even over any part and in step with no pattern: of spans that
+    come in turns, a name and then a place, every second one would be all of one kind.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._below, self._count = most, 1 << 32, 0
+        self._rows: list[tuple[int, tuple[Item, Mark]]] = []
+
+    def add(self, row: tuple[Item, Mark]) -> None:
+        at = self._count * 2654435769 & 0xFFFFFFFF  # 2 ** 32 by the golden ratio
+        if at < self._below:
+            self._rows.append((at, row))
+            if len(self._rows) >= 2 * self._most:
+                self._below //= 2
+                self._rows = [kept for kept in self._rows if kept[0] < self._below]
+        self._count += 1
+
+    @property
+    def kept(self) -> list[tuple[Item, Mark]]:
+        """Those that are left, in their order."""
+        return [row for _, row in self._rows]
+
+
+def is_odd(text: str) -> bool:
+    """True for a text that units count differently."""
+    return not text.isascii() or "\r" in text
+
+
 @dataclass(frozen=True)
-class Settled:
-    """The way of counting that was taken, the items in half-open code points, and how it was found."""
+class Counted:
+    """The way of counting that was taken, how it was found, and what is to be asked or said of it."""
 
     offsets: Offsets
-    items: tuple[Item, ...]
     why: str
+    problems: Problems
 
 
-def settle(items: Sequence[Item], kind: Format, asked: Offsets | None, problems: Problems) -> Settled:
-    """Turn the marks of the items into half-open code points.
+def how_it_counts(telling: Telling, kind: Format, asked: Offsets | None) -> Counted:
+    """How the spans of a file count.
 
     Args:
-        items: As the format was read.
+        telling: The spans.
         kind: The format, which says how its tool usually counts.
-        asked: What a person says; it is taken as it is, and checked against the words beside the spans.
-        problems: Takes spans that cannot be, and the question where nothing is proved.
+        asked: What a person says; it is taken as it is.
     """
     usual = asked or kind.offsets
-    # where the file gives tokens their places are made by us, and count as we do
-    learnt = [item for item in items if item.left_out is None and item.marks and item.words is None]
-    chosen, why = usual, "as asked for" if asked else "as its tool counts"
-    if asked is None and learnt:
-        candidates = [usual, *(o for o in _all(learnt) if o != usual)]
-        said = [(item, mark) for item in learnt for mark in item.marks if mark.said is not None and not mark.pieces]
-        found = (
-            _by_words_said(said[:: 1 + len(said) // (2 * _MOST)], candidates)
-            if said
-            else _by_edges(learnt, candidates, kind, problems)
-        )
+    chosen, why, problems = usual, "as asked for" if asked else "as its tool counts", Problems()
+    rows, said = telling.rows, telling.said.kept
+    if asked is None and rows:
+        candidates = [usual, *(o for o in _all(rows) if o != usual)]
+        found = _by_words_said(said, candidates) if said else _by_edges(rows, candidates, kind, problems)
         if found is not None:
             chosen, why = found
         elif said:  # a tool may have cut the words from the text by the same wrong numbers
-            rows = _telling(learnt)
             _ask(rows, [_cut(*row, usual) for row in rows], candidates, problems)
-    counted = (_converted(item, chosen if item.words is None else Offsets(), problems) for item in items)
-    return Settled(chosen, tuple(counted), why)
+    return Counted(chosen, why, problems)
 
 
-def _all(items: Sequence[Item]) -> list[Offsets]:
-    plain = all(item.text.isascii() and "\r" not in item.text for item in items)
+def _all(rows: Sequence[tuple[Item, Mark]]) -> list[Offsets]:
+    plain = not any(is_odd(item.text) for item, _ in rows)
     units = ("code_points",) if plain else _UNITS
     return [Offsets(u, e, f) for u, e, f in product(units, ("exclusive", "inclusive"), (0, 1))]  # type: ignore[arg-type]
-
-
-def _telling(items: Sequence[Item]) -> list[tuple[Item, Mark]]:
-    """The spans that can tell how a file counts, from texts with odd characters and from the others."""
-    odd = [(i, m) for i in items if not i.text.isascii() or "\r" in i.text for m in i.marks]
-    plain = [(i, m) for i in items if i.text.isascii() and "\r" not in i.text for m in i.marks]
-    return [*odd[:: 1 + len(odd) // _MOST], *plain[:: 1 + len(plain) // _MOST]]
 
 
 def _by_words_said(said: Sequence[tuple[Item, Mark]], candidates: Sequence[Offsets]) -> tuple[Offsets, str] | None:
@@ -92,9 +134,10 @@ def _same(text: str, said: str) -> bool:
     return text == said or " ".join(text.split()) == " ".join(said.split())
 
 
-def _by_edges(items: Sequence[Item], candidates: Sequence[Offsets], kind: Format, problems: Problems) -> tuple[Offsets, str] | None:
+def _by_edges(
+    rows: Sequence[tuple[Item, Mark]], candidates: Sequence[Offsets], kind: Format, problems: Problems
+) -> tuple[Offsets, str] | None:
     usual = candidates[0]
-    rows = _telling(items)
     base = [_cut(item, mark, usual) for item, mark in rows]
     if not any(base) and kind.sure:
         return None
@@ -231,8 +274,12 @@ _POINTS: dict[str, Callable[[str], dict[int, int]]] = {
 }
 
 
-def _converted(item: Item, offsets: Offsets, problems: Problems) -> Item:
+def converted(item: Item, offsets: Offsets, problems: Problems) -> Item:
     """The item in half-open code points. Marks that are no place, or not the words beside them, are problems and fall out."""
+    if item.words is not None:
+        offsets = Offsets()
+    if offsets == Offsets() and not any(mark.said is not None for mark in item.marks):
+        return item
     marks = []
     for mark in item.marks:
         parts = mark.pieces or ((mark.start, mark.end),)
