@@ -10,6 +10,7 @@ from holdfast.pipeline.data.documents import Words
 from holdfast.pipeline.data.formats.objects import short
 from holdfast.pipeline.data.formats.shape import Format, Item, Mark, ObjectFormat, Problems
 from holdfast.pipeline.data.formats.tags import UNKNOWN, spans_of_tags
+from holdfast.pipeline.data.formats.words import fitting
 
 
 def joined(tokens: Sequence[str]) -> tuple[str, Words]:
@@ -93,7 +94,7 @@ def _spacy2(given: dict[str, Any], place: str, problems: Problems) -> Iterator[I
             for number, what in wrong:
                 problems.add(f"{at}, token {number + 1}", what, "a tag is O, or a prefix and a label")
             marks = tuple(Mark(places[a][0], places[b][1], label, f"{at}, token {a + 1}") for a, b, label in spans)
-            yield Item(at, raw, marks, source=place)
+            yield Item(at, raw, marks, fitting(places, raw, marks, at, problems), source=place)
 
 
 def _placed(text: str, tokens: Sequence[str]) -> list[tuple[int, int]] | None:

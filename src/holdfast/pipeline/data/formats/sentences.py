@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
@@ -21,6 +22,7 @@ IOB1 = "entities that begin with I- and not B-, read as beginning there"
 CONLL2012 = Format("CoNLL-2012", "lines that begin with '#begin document'")
 _ZERO_WIDTH = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad]+")
 _BREAKS = re.compile("\r\n|\r\r\n|[\r\n\u2028\u2029\u0085]")
+_BLANKS = re.compile("[ \t\r\n]")
 _LETTERS = frozenset(string.ascii_letters)
 _SOURCE = re.compile(r"# ?newdoc\b(?:\s+id\s*=\s*(.+))?|#begin document \((.*)\)|#\t(.+?)\s*\[[^\]]*\]\s*$")
 _ENDS = ("\r", "\u2028", "\u2029", "\u0085")
@@ -162,23 +164,36 @@ def _marks(
 
 
 def read_bars(source: Source, problems: Problems) -> Iterator[Item]:
-    """A sentence a line, each word with its tag behind a bar: `word|TAG` or `word|POS|TAG`."""
+    """A sentence a line, each word with its tag behind a bar: `word|TAG` or `word|POS|TAG`.
+
+    A word may hold bars itself: as many stand behind it as do behind most words so far.
+    """
+    counts: Counter[int] = Counter()
     for number, line in lines_of(source.blocks(), problems):
-        cells = [word.split("|") for word in line.split()]
+        cells = [word.split("|") for word in _between_blanks(line)]
         if not cells:
             continue
         if any(len(c) < 2 or not is_tag(c[-1]) for c in cells):
             bad = next("|".join(c) for c in cells if len(c) < 2 or not is_tag(c[-1]))
             problems.add(f"line {number}", f"{short(bad)} has no tag", "each word should be word|TAG")
             continue
-        if item := item_of([Row(number, (c[0] or "|", c[-1]), line) for c in cells], 0, 1, problems):
+        counts.update(map(len, cells))
+        behind = max(counts, key=lambda n: (counts[n], -n)) - 1
+        words = ["|".join(c[: max(1, len(c) - behind)]) or "|" for c in cells]
+        rows = [Row(number, (word, c[-1]), line) for word, c in zip(words, cells, strict=True)]
+        if item := item_of(rows, 0, 1, problems):
             yield item
 
 
 def looks_like_bars(begun: str) -> bool:
     """True where the first line is words with a tag behind a bar each."""
-    words = next((line for line in begun.splitlines() if line.strip()), "").split()
+    words = _between_blanks(next((line for line in begun.splitlines() if line.strip()), ""))
     return bool(words) and all("|" in w and is_tag(w.rsplit("|", 1)[1]) for w in words)
+
+
+def _between_blanks(line: str) -> list[str]:
+    """What stands between blanks and tabs. Other whitespace, such as a blank that breaks no line, is part of a word."""
+    return [cell for cell in _BLANKS.split(line) if cell]
 
 
 def read_conll2012(source: Source, problems: Problems) -> Iterator[Item]:
@@ -187,7 +202,7 @@ def read_conll2012(source: Source, problems: Problems) -> Iterator[Item]:
     named: str | None = None
     for number, line in chain(source.lines(), [(0, "")]):
         named = source_named(line, number, named)
-        cells = line.split()
+        cells = _between_blanks(line)
         if cells and not line.startswith("#"):
             rows.append(Row(number, tuple(cells), line, named))
         elif rows:
