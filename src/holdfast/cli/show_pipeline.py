@@ -159,7 +159,8 @@ def data(found: Looked, *, as_json: bool) -> None:
         more = f" and {len(files) - _FILES:,} more" if len(files) > _FILES else ""
         out(f"{printable(', '.join(files[:_FILES]))}{more}: {printable(name)}")
     counts = found.labels()
-    out(f"{len(found.documents):,} documents, {sum(len(d.words) for d in found.documents):,} words, {counts.total():,} entities")
+    characters = sum(len(d.text) for d in found.documents)
+    out(f"{len(found.documents):,} documents, {characters:,} characters, {counts.total():,} entities")
     width = max((len(printable(label)) for label in counts), default=0)
     for label, count in sorted(counts.items()):
         out(f"  {printable(label):{width}}  {count:,}")
@@ -174,8 +175,9 @@ def data(found: Looked, *, as_json: bool) -> None:
     for problem in found.problems:
         out(f"problem: {problem}")
     if found.problems:
-        count, until = ("1 problem", "it is") if len(found.problems) == 1 else (f"{len(found.problems):,} problems", "they are")
-        out(f"{count}: a run is refused until {until} mended")
+        one = len(found.problems) == 1
+        told = "1 problem: a run is refused until it is mended"
+        out(told if one else f"{len(found.problems):,} problems: a run is refused until they are mended")
 
 
 def written(file: str, found: Looked) -> None:

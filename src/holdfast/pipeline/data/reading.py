@@ -22,6 +22,7 @@ from holdfast.pipeline.data.formats.recognise import COLUMNS, SUFFIXES, Content,
 from holdfast.pipeline.data.formats.shape import Asked, Noted, Offsets, Problems
 from holdfast.pipeline.data.formats.source import Source, line_of, refuse
 from holdfast.session.files import write_text
+from holdfast.session.progress import Bar
 from holdfast.store.format.keys import printable
 from holdfast.store.transfer.progress import Progress
 
@@ -108,12 +109,12 @@ def examine(path: Path, asked: Asked = Asked(), progress: Progress | None = None
     Args:
         path: The file.
         asked: What a person says of it where it cannot prove it itself.
-        progress: Follows the bytes.
+        progress: Follows the bytes; default a bar, which shows itself once it takes longer than a second.
 
     Raises:
         BadData: the file is not there or cannot be read.
     """
-    with Source(path, progress) as source:
+    with Source(path, progress or Bar()) as source:
         _refuse_empty(source)
         found = Problems()
         content = recognise(source, asked, found)
