@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from holdfast.pipeline.data.formats import foreign, own
-from holdfast.pipeline.data.formats.columns import find_layout, read_columns
+from holdfast.pipeline.data.formats.columns import look_at_columns, read_columns
 from holdfast.pipeline.data.formats.foreign import foreign_bytes, foreign_object
 from holdfast.pipeline.data.formats.json_tokens import TOKENS
 from holdfast.pipeline.data.formats.json_tools import PAIRS, TOOLS, is_pair, read_cells, read_pair
@@ -102,8 +102,8 @@ def _of_text(source: Source, asked: Asked, problems: Problems) -> Content | None
     if suffix not in COLUMNS:
         problems.add("", f"unknown suffix {source.path.suffix!r}", f"a file to read ends in one of {' '.join(SUFFIXES)}")
         return None
-    layout = find_layout(source, asked.columns, problems)
-    return None if layout is None else Content(layout.format, lambda p: read_columns(source, layout, p))
+    file = look_at_columns(source, asked.columns, problems)
+    return None if file is None else Content(file.format, lambda p: read_columns(source, file, p))
 
 
 def _is_json(begun: str) -> bool:

@@ -7,15 +7,17 @@ import string
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import NamedTuple
 
 from holdfast.pipeline.data.formats.json_tokens import joined
+from holdfast.pipeline.data.formats.layout import Row
 from holdfast.pipeline.data.formats.objects import short
 from holdfast.pipeline.data.formats.shape import Format, Item, Mark, Problems
 from holdfast.pipeline.data.formats.source import Source
 from holdfast.pipeline.data.formats.tags import is_tag, spans_of_tags
 
 DIVIDER = "-DOCSTART-"
+#: What JNLPBA puts before each abstract.
+MEDLINE = "###MEDLINE:"
 IOB1 = "entities that begin with I- and not B-, read as beginning there"
 CONLL2012 = Format("CoNLL-2012", "lines that begin with '#begin document'")
 _ZERO_WIDTH = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad]+")
@@ -25,15 +27,6 @@ _LETTERS = frozenset(string.ascii_letters)
 _SOURCE = re.compile(r"# ?newdoc\b(?:\s+id\s*=\s*(.+))?|#begin document \((.*)\)|#\t(.+?)\s*\[[^\]]*\]\s*$")
 _ENDS = ("\r", "\u2028", "\u2029", "\u0085")
 _LONE = re.compile("\r(?!\r?\n)")
-
-
-class Row(NamedTuple):
-    """A line: its number, its cells, the line itself, and the source that lines before it name."""
-
-    number: int
-    cells: tuple[str, ...]
-    line: str
-    source: str | None = None
 
 
 def lines_of(blocks: Iterable[tuple[int, str]], problems: Problems) -> Iterator[tuple[int, str]]:
@@ -56,9 +49,11 @@ def lines_of(blocks: Iterable[tuple[int, str]], problems: Problems) -> Iterator[
 
 
 def _without_mark(line: str, number: int, problems: Problems) -> str:
-    if line.startswith("\ufeff"):
-        problems.note("marks of byte order within the file, left out", f"line {number}")
-    return line.lstrip("\ufeff")
+    bare = line.lstrip("\ufeff")
+    if bare == line or bare.startswith("\t"):  # one that is all of a cell is a token
+        return line
+    problems.note("marks of byte order within the file, left out", f"line {number}")
+    return bare
 
 
 def cells_of(line: str) -> tuple[str, ...]:
@@ -84,7 +79,7 @@ def sentences_of(lines: Iterable[tuple[int, str]], width: int) -> Iterator[list[
         begun = line[:1]
         if begun in _LETTERS:
             rows.append(Row(number, cells_of(line), line, source))
-        elif not line or line.isspace() or (begun == "-" and cells_of(line)[0] == DIVIDER):
+        elif not line or line.isspace() or _divides(line):
             source = source_named(line, number, source)
             if rows:
                 yield rows
@@ -97,9 +92,16 @@ def sentences_of(lines: Iterable[tuple[int, str]], width: int) -> Iterator[list[
         yield rows
 
 
+def _divides(line: str) -> bool:
+    if not line.startswith((DIVIDER, MEDLINE)):
+        return False
+    cells = cells_of(line)
+    return cells[0] == DIVIDER or (len(cells) == 1 and cells[0].startswith(MEDLINE))
+
+
 def source_named(line: str, number: int, before: str | None) -> str | None:
     """The source of what follows a line: of `-DOCSTART-`, `# newdoc`, `#begin document`, GermEval's `#`; else as before."""
-    if line.startswith(DIVIDER):
+    if line.startswith((DIVIDER, MEDLINE)):
         return f"line {number}"
     if line.startswith("#") and (found := _SOURCE.match(line)):
         return (found[1] or found[2] or found[3] or f"line {number}").strip()
@@ -123,6 +125,9 @@ def item_of(rows: Sequence[Row], token: int, tag: int, problems: Problems) -> It
     for first, _, _ in spans:
         if tags[first][0] == "I":
             problems.note(IOB1, f"line {rows[first].number}")
+    for n, cell in enumerate(tokens) if '""""' in tokens else ():
+        if cell == '""""':
+            problems.note("tokens in quotes as a table writes them, kept as they stand", f"line {rows[n].number}")
     place = f"line {rows[0].number}"
     text, words = joined(tokens)
     if all(tokens) and (text.isascii() or not _ZERO_WIDTH.search(text)):
