@@ -201,7 +201,8 @@ def _docbin(path: Path, documents: Sequence[Document]) -> None:
     for document in documents:
         tokens, spaces = _tokens(document)
         doc = Doc(vocabulary, words=tokens, spaces=spaces)
-        doc.set_ents([doc.char_span(s.start, s.end, s.label) for s in document.spans], default="outside")
+        spans = [doc.char_span(s.start, s.end, s.label) for s in document.spans]
+        doc.set_ents([span for span in spans if span is not None], default="outside")  # each is one: tokens are cut at entities
         made.add(doc)
     write_bytes(path, made.to_bytes())
 
