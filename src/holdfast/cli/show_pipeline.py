@@ -174,8 +174,8 @@ def data(found: Looked, *, as_json: bool) -> None:
     for problem in found.problems:
         out(f"problem: {problem}")
     if found.problems:
-        count, until = ("1 problem", "it is") if len(found.problems) == 1 else (f"{len(found.problems):,} problems", "they are")
-        out(f"{count}: a run is refused until {until} mended")
+        told, until = ("1 problem", "it is") if len(found.problems) == 1 else (f"{len(found.problems):,} problems", "they are")
+        out(f"{told}: a run is refused until {until} mended")
 
 
 def written(file: str, found: Looked) -> None:

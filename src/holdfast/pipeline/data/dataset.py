@@ -158,8 +158,7 @@ def _drawn(
             raise UsageError(f"{name}_share should be between 0 and 1, got {share!r}")
     if len(whole) <= len(shares):
         names = " and ".join(sorted(shares, reverse=True))
-        what = f"{len(whole)} document{'s are' if len(whole) > 1 else ' is'} too few to take any for {names}"
-        raise BadData(printable(f"{path}: {what}; add a {' and a '.join(sorted(shares, reverse=True))} file"))
+        raise BadData(printable(f"{path}: too few documents ({len(whole)}) to take any for {names}; add a file of {names}"))
     units = units_of(read.sources, near_duplicates(whole), len(shares) + 1)
     left = list(units.members)
     documents: dict[str, tuple[Document, ...]] = {}

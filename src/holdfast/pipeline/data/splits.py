@@ -60,8 +60,8 @@ def find_splits(folder: Path) -> Splits:
         known.update(named, could)
         if len(could) > 1:
             shown = ", ".join(p.name for p in could)
-            mend = f"leave one file of {_looked_for(split)}, or a folder {names[0]} with all of them"
-            raise BadData(printable(f"{folder}: {shown} could each be the {split} data; {mend}"))
+            one = f"{_looked_for(split)}, or a folder {names[0]} with all of them"
+            raise BadData(printable(f"{folder}: {shown} could each be the {split} data; leave one file of {one}"))
         found[split] = could[0] if could else None
     train = found["train"]
     if train is None and not known:
