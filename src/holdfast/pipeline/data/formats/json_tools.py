@@ -246,7 +246,7 @@ def read_pair(given: Any, place: str, problems: Problems) -> Iterator[Item]:
     yield Item(place, text, tuple(m for n, r in enumerate(rows, start=1) if (m := mark(r, f"{place}, entity {n}", problems))))
 
 
-PAIRS = Format("spaCy 2 training tuples", "pairs of a text and {'entities': [...]}")
+PAIRS = Format("spaCy 2 training tuples", "pairs of a text and {'entities': [...]}", by_hand=True)
 
 
 def _is_spacy_entities(given: dict[str, Any]) -> bool:
@@ -339,7 +339,9 @@ TOOLS: tuple[ObjectFormat, ...] = (
     ),
     ObjectFormat(Format("spaCy documents as JSON", "objects with 'text', 'tokens' and 'ents'"), _is_spacy_doc, _spacy_doc),
     ObjectFormat(
-        Format("spaCy 2 entities as JSON", "objects with 'text' and triples as 'entities'"), _is_spacy_entities, _spacy_entities
+        Format("spaCy 2 entities as JSON", "objects with 'text' and triples as 'entities'", by_hand=True),
+        _is_spacy_entities,
+        _spacy_entities,
     ),
 )
 
