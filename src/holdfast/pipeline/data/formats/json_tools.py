@@ -196,10 +196,11 @@ def _prodigy(given: dict[str, Any], place: str, problems: Problems) -> Iterator[
 
 def _is_spacy_doc(given: dict[str, Any]) -> bool:
     tokens = given.get("tokens")
-    own = isinstance(tokens, list) and all(isinstance(t, dict) and {"id", "start", "end"} <= t.keys() for t in tokens)
-    return isinstance(given.get("text"), str) and (
-        "ents" in given or (own and "spans" not in given) or (own and "_task_hash" not in given)
+    # Prodigy's tokens say whether a blank follows, and spaCy's do not
+    own = isinstance(tokens, list) and all(
+        isinstance(t, dict) and {"id", "start", "end"} <= t.keys() and "ws" not in t for t in tokens
     )
+    return isinstance(given.get("text"), str) and ("ents" in given or (own and not isinstance(given.get("spans"), list)))
 
 
 def _spacy_doc(given: dict[str, Any], place: str, problems: Problems) -> Iterator[Item]:
