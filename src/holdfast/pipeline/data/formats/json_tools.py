@@ -219,10 +219,11 @@ def _prodigy(given: dict[str, Any], place: str, problems: Problems) -> Iterator[
 
 def _is_spacy_doc(given: dict[str, Any]) -> bool:
     tokens = given.get("tokens")
-    own = isinstance(tokens, list) and all(isinstance(t, dict) and {"id", "start", "end"} <= t.keys() for t in tokens)
-    return isinstance(given.get("text"), str) and (
-        "ents" in given or (own and "spans" not in given) or (own and "_task_hash" not in given)
+    # Prodigy's tokens say whether a blank follows, and spaCy's do not
+    own = isinstance(tokens, list) and all(
+        isinstance(t, dict) and {"id", "start", "end"} <= t.keys() and "ws" not in t for t in tokens
     )
+    return isinstance(given.get("text"), str) and ("ents" in given or (own and not isinstance(given.get("spans"), list)))
 
 
 def _spacy_doc(given: dict[str, Any], place: str, problems: Problems) -> Iterator[Item]:
@@ -268,7 +269,7 @@ def read_pair(given: Any, place: str, problems: Problems) -> Iterator[Item]:
     yield Item(place, text, tuple(m for n, r in enumerate(rows, start=1) if (m := mark(r, f"{place}, entity {n}", problems))))
 
 
-PAIRS = Format("spaCy 2 training tuples", "pairs of a text and {'entities': [...]}")
+PAIRS = Format("spaCy 2 training tuples", "pairs of a text and {'entities': [...]}", by_hand=True)
 
 
 def _is_spacy_entities(given: dict[str, Any]) -> bool:
@@ -361,7 +362,9 @@ TOOLS: tuple[ObjectFormat, ...] = (
     ),
     ObjectFormat(Format("spaCy documents as JSON", "objects with 'text', 'tokens' and 'ents'"), _is_spacy_doc, _spacy_doc),
     ObjectFormat(
-        Format("spaCy 2 entities as JSON", "objects with 'text' and triples as 'entities'"), _is_spacy_entities, _spacy_entities
+        Format("spaCy 2 entities as JSON", "objects with 'text' and triples as 'entities'", by_hand=True),
+        _is_spacy_entities,
+        _spacy_entities,
     ),
 )
 

@@ -9,7 +9,7 @@ from holdfast.pipeline.data.formats.objects import kind, short
 from holdfast.pipeline.data.formats.shape import Format, Item, Mark, ObjectFormat, Problems
 
 OBJECT = '{"text": "...", "annotations": [[start, end, "LABEL"], ...]}'
-FORMAT = Format("character-span JSON", "objects with 'text' and 'annotations'")
+FORMAT = Format("character-span JSON", "objects with 'text' and 'annotations'", by_hand=True)
 _SPAN_KEYS = ("labels", "label", "spans", "entities", "ents")
 
 

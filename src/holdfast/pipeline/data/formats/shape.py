@@ -95,12 +95,14 @@ class Format:
         why: By what it was recognised.
         offsets: How its tool counts.
         sure: Whether it always counts so. Where not, spans that read differently in another way must prove it.
+        by_hand: Whether people write it with programs of their own, so that what nothing proves is said.
     """
 
     name: str
     why: str
     offsets: Offsets = field(default_factory=Offsets)
     sure: bool = True
+    by_hand: bool = False
 
 
 @dataclass(frozen=True)
