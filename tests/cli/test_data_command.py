@@ -8,8 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.docs.pages import REPOSITORY
 
 SAMPLES = REPOSITORY / "tests" / "pipeline" / "data" / "samples"
@@ -60,15 +58,3 @@ def test_what_the_command_refuses_is_shown_once_it_is_given_right(tmp_path: Path
     assert "no data file is in it" in data(tmp_path / "empty").stderr
     assert "give one of" in data(SAMPLES / "doccano.jsonl", "--to", "docx", tmp_path / "a").stderr
     assert data(SAMPLES / "doccano.jsonl", "--to", "jsonl", tmp_path / "a.jsonl").returncode == 0
-
-
-@pytest.mark.parametrize(
-    "row", [line for line in (REPOSITORY / "docs" / "data.md").read_text().splitlines() if line.count("`") >= 2]
-)
-def test_every_sample_that_the_page_names_is_there(row: str) -> None:
-    if not row.startswith("| "):
-        return
-    names = [name for name in row.split("`")[1::2] if (SAMPLES / name).suffix and "." in name and " " not in name]
-    for name in names:
-        if name[0] != "." and not name.startswith("#"):
-            assert (SAMPLES / name).is_file(), name

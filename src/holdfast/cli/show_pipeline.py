@@ -161,7 +161,8 @@ def data(found: Looked, *, as_json: bool) -> None:
     if found.splits:
         out(printable(f"as data.folder: {found.splits}"))
     counts = found.labels()
-    out(f"{len(found.documents):,} documents, {sum(len(d.words) for d in found.documents):,} words, {counts.total():,} entities")
+    characters = sum(len(d.text) for d in found.documents)
+    out(f"{len(found.documents):,} documents, {characters:,} characters, {counts.total():,} entities")
     width = max((len(printable(label)) for label in counts), default=0)
     for label, count in sorted(counts.items()):
         out(f"  {printable(label):{width}}  {count:,}")
@@ -176,8 +177,9 @@ def data(found: Looked, *, as_json: bool) -> None:
     for problem in found.problems:
         out(f"problem: {problem}")
     if found.problems:
-        told, until = ("1 problem", "it is") if len(found.problems) == 1 else (f"{len(found.problems):,} problems", "they are")
-        out(f"{told}: a run is refused until {until} mended")
+        one = len(found.problems) == 1
+        told = "1 problem: a run is refused until it is mended"
+        out(told if one else f"{len(found.problems):,} problems: a run is refused until they are mended")
 
 
 def written(file: str, found: Looked) -> None:

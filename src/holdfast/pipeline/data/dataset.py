@@ -259,5 +259,5 @@ def _identity(documents: Mapping[str, Sequence[Document]], order: Iterable[str],
         digest.update(f"\n{split} {len(documents[split])}".encode())
         for document in documents[split]:
             spans = [[span.start, span.end, span.label] for span in document.spans]
-            digest.update(b"\n" + json.dumps([document.text, document.words, spans], separators=(",", ":")).encode())
+            digest.update(b"\n" + json.dumps([document.text, list(document.words), spans], separators=(",", ":")).encode())
     return digest.hexdigest()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,9 @@ from holdfast.session.files import write_bytes, write_text
 from holdfast.store.format.keys import printable
 
 KINDS = ("conll", "jsonl", "spacy")
+
+#: What would end a cell or a line of columns.
+_DIVIDES = re.compile("[\t\r\n\u2028\u2029\u0085]+")
 
 
 @dataclass(frozen=True)
@@ -189,7 +194,7 @@ def _conll(path: Path, documents: Sequence[Document]) -> None:
 
 
 def _columns(document: Document) -> str:
-    words = [" ".join(document.text[a:b].split()) for a, b in document.words]
+    words = [_DIVIDES.sub(" ", document.text[a:b]) for a, b in document.words]
     return "".join(f"{word}\t{tag}\n" for word, tag in zip(words, word_tags(document), strict=True))
 
 
@@ -199,16 +204,34 @@ def _docbin(path: Path, documents: Sequence[Document]) -> None:
         from spacy.tokens import Doc, DocBin
     except ImportError as error:
         raise BadData(f"{path}: a .spacy file needs the library spacy; pip install 'holdfast[spacy]'") from error
-    from spacy.util import filter_spans
-
-    blank = spacy.blank("xx")
+    vocabulary = spacy.blank("xx").vocab
     made = DocBin()
     for document in documents:
-        doc: Doc = blank.make_doc(document.text)
-        spans = [doc.char_span(s.start, s.end, s.label, alignment_mode="expand") for s in document.spans]
-        doc.set_ents(filter_spans([s for s in spans if s is not None]), default="outside")
+        tokens, spaces = _tokens(document)
+        doc = Doc(vocabulary, words=tokens, spaces=spaces)
+        spans = [doc.char_span(s.start, s.end, s.label) for s in document.spans]
+        doc.set_ents([span for span in spans if span is not None], default="outside")  # each is one: tokens are cut at entities
         made.add(doc)
     write_bytes(path, made.to_bytes())
+
+
+def _tokens(document: Document) -> tuple[list[str], list[bool]]:
+    """The words, cut where an entity cuts them, and what stands between; and whether a blank stands behind each.
+
+    A blank at the end is a token of its own, since spaCy puts one behind the last token by itself.
+    """
+    text = document.text
+    edges = sorted({0, len(text), *(n for a, b in (*document.words, *((s.start, s.end) for s in document.spans)) for n in (a, b))})
+    tokens: list[str] = []
+    spaces: list[bool] = []
+    for start, end in pairwise(edges):
+        piece = text[start:end]
+        if piece.startswith(" ") and tokens and end < len(text):
+            spaces[-1], piece = True, piece[1:]
+        if piece:
+            tokens.append(piece)
+            spaces.append(False)
+    return tokens, spaces
 
 
 def marked(document: Document) -> str:

@@ -36,13 +36,13 @@ READ: dict[str, tuple[str, list[list[tuple[str, str]]]]] = {
     ),
     "the index of a table first": ("0\tAnn\tB-PER\n1\tin\tO\n2\tRom\tB-LOC\n", [[("Ann", "PER"), ("Rom", "LOC")]]),
     "the document first": (
-        "bc/cctv/00 Ann NNP B-PERSON\nbc/cctv/00 spoke VBD O\nbc/cctv/00 today NN O\n",
+        "bc/cctv/00 Ann NNP B-PERSON\nbc/cctv/00 spoke VBD O\nbc/cctv/00 today NN O\nbc/cctv/00 . . O\n",
         [[("Ann", "PERSON")]],
     ),
     "the tag first": ("B-PER\tAnn\nO\tmet\nB-PER\tBo\n", [[("Ann", "PER"), ("Bo", "PER")]]),
-    "offsets second": ("Ann\t0\t3\tB-PER\nmet\t4\t7\tO\nBo\t8\t10\tB-PER\n", [[("Ann", "PER"), ("Bo", "PER")]]),
+    "offsets second": ("Ann\t0\t3\tB-PER\nmet\t4\t7\tO\nBo\t8\t10\tB-PER\n.\t10\t11\tO\n", [[("Ann", "PER"), ("Bo", "PER")]]),
     "names before chunks": ("EU NNP B-ORG B-NP\nrejects VBZ O B-VP\ncalls NNS O B-NP\n", [[("EU", "ORG")]]),
-    "constants between": ("Ann\t_\t-\tB-PER\nmet\t_\t-\tO\nBo\t_\t-\tB-PER\n", [[("Ann", "PER"), ("Bo", "PER")]]),
+    "constants between": ("Ann\t_\t-\tB-PER\nmet\t_\t-\tO\nBo\t_\t-\tB-PER\n.\t_\t-\tO\n", [[("Ann", "PER"), ("Bo", "PER")]]),
     "a header": ("word\ttag\nAnn\tB-PER\nspoke\tO\n", [[("Ann", "PER")]]),
     "words with several ids": (
         "1-2\tzum\t_\t_\t_\t_\t_\t_\t_\t_\n1\tzu\t_\t_\t_\t_\t_\t_\t_\t_\n2\tdem\t_\t_\t_\t_\t_\t_\t_\t_\n3\tRom\t_\t_\t_\t_\t_\t_\t_\tNER=B-LOC\n",

@@ -18,6 +18,8 @@ TRUTH = json.loads((SAMPLES / "truth.json").read_text())["documents"]
 Spans = list[tuple[str, str]]
 
 BY_TEXT = [
+    "own.json",
+    "own.jsonl",
     "label-studio.json",
     "label-studio-min.json",
     "label-studio.csv",

@@ -6,19 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from holdfast.pipeline.data.documents import Words
 from holdfast.pipeline.data.formats.objects import short
 from holdfast.pipeline.data.formats.shape import Format, Item, Mark, ObjectFormat, Problems
 from holdfast.pipeline.data.formats.tags import UNKNOWN, spans_of_tags
+from holdfast.pipeline.data.formats.words import fitting
 
 
-def joined(tokens: Sequence[str]) -> tuple[str, tuple[tuple[int, int], ...]]:
+def joined(tokens: Sequence[str]) -> tuple[str, Words]:
     """The tokens with blanks between, and where each of them stands."""
-    words = []
-    at = 0
-    for token in tokens:
-        words.append((at, at + len(token)))
-        at += len(token) + 1
-    return " ".join(tokens), tuple(words)
+    return " ".join(tokens), Words.between_blanks(tokens)
 
 
 def tagged(tokens: Sequence[str], tags: Sequence[str], place: str, problems: Problems) -> Item | None:
@@ -97,7 +94,7 @@ def _spacy2(given: dict[str, Any], place: str, problems: Problems) -> Iterator[I
             for number, what in wrong:
                 problems.add(f"{at}, token {number + 1}", what, "a tag is O, or a prefix and a label")
             marks = tuple(Mark(places[a][0], places[b][1], label, f"{at}, token {a + 1}") for a, b, label in spans)
-            yield Item(at, raw, marks, source=place)
+            yield Item(at, raw, marks, fitting(places, raw, marks, at, problems), source=place)
 
 
 def _placed(text: str, tokens: Sequence[str]) -> list[tuple[int, int]] | None:

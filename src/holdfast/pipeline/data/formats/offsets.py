@@ -7,70 +7,167 @@ the usual one cuts many, is the file's own. Nothing is chosen where two ways tha
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 from holdfast.pipeline.data.documents import is_unspaced
 from holdfast.pipeline.data.formats.shape import Format, Item, Mark, Offsets, Problems
 
 _SETTING = "say how they count, for example data.offsets: {unit: utf16, end: exclusive, first: 0}"
-#: How many spans are looked at of texts with odd characters, and of the others, evenly over the file.
+#: How many spans are looked at of each kind of text (see `kind_of_text`), evenly over the file.
 _MOST = 2000
+#: And in texts of so many characters together.
+_CHARACTERS = 1_000_000
+_LOOSE = "spans behind characters that other units count otherwise, and nothing in the file proves the unit"
+_ENDLESS = "spans in a script without blanks, where nothing in the file proves which letter is the last"
+_DOUBTED = "spans of texts in which some cut words, and would not in another unit"
+_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+#: Where marks, joiners and variation selectors lie, by a wide net; and the end of a line, which may be two characters or one.
+_JOINED = re.compile(
+    "[\r\u0300-\u036f\u0483-\u0489\u0591-\u0e4e\u0eb1-\u1dff\u200d\u20d0-\u20f0\u3099\u309a\ua66f-\uabff\ufe00-\ufe2f]"
+)
 _UNITS = ("code_points", "utf16", "utf8", "graphemes")
 
 
+class Telling:
+    """The spans that can tell how a file counts, a bounded number of them, evenly over all that came.
+
+    Each kind of text has its own, since one text in a thousand may be all that tells; and so have those with their words beside.
+    """
+
+    def __init__(self) -> None:
+        self._all = [_Even(_MOST) for _ in range(4)]
+        self._said = [_Even(_MOST) for _ in range(4)]
+
+    def add(self, item: Item) -> None:
+        """Look at the marks of an item. Where the file gives tokens their places are made by us, and count as we do."""
+        if item.left_out is not None or not item.marks or item.words is not None:
+            return
+        kind = kind_of_text(item.text)
+        for mark in item.marks:
+            self._all[kind].add((item, mark))
+            if mark.said is not None and not mark.pieces:
+                self._said[kind].add((item, mark))
+
+    @property
+    def rows(self) -> list[tuple[Item, Mark]]:
+        """Those of texts that tell most first."""
+        return [row for kind in reversed(self._all) for row in _affordable(kind.kept)]
+
+    @property
+    def said(self) -> list[tuple[Item, Mark]]:
+        """Those with their own words beside them."""
+        return [row for kind in reversed(self._said) for row in _affordable(kind.kept)]
+
+
+class _Even:
+    """At most so many rows, evenly over all that came: where they are too many every second one goes.
+
+    Which go is told by the multiples of the golden ratio, which are even over any part and in step with no pattern: of spans that
+    come in turns, a name and then a place, every second one would be all of one kind.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._below, self._count = most, 1 << 32, 0
+        self._rows: list[tuple[int, tuple[Item, Mark]]] = []
+
+    def add(self, row: tuple[Item, Mark]) -> None:
+        at = self._count * 2654435769 & 0xFFFFFFFF  # 2 ** 32 by the golden ratio
+        if at < self._below:
+            self._rows.append((at, row))
+            if len(self._rows) >= 2 * self._most:
+                self._below //= 2
+                self._rows = [kept for kept in self._rows if kept[0] < self._below]
+        self._count += 1
+
+    @property
+    def kept(self) -> list[tuple[Item, Mark]]:
+        """Those that are left, in their order."""
+        return [row for _, row in self._rows]
+
+
+def _affordable(rows: Sequence[tuple[Item, Mark]]) -> list[tuple[Item, Mark]]:
+    """The rows, of fewer texts where these are long: a text is counted through in every unit."""
+    texts = {id(item): len(item.text) for item, _ in rows}
+    step = 1 + sum(texts.values()) // _CHARACTERS
+    kept = set(list(texts)[::step])
+    return [row for row in rows if id(row[0]) in kept]
+
+
 @dataclass(frozen=True)
-class Settled:
-    """The way of counting that was taken, the items in half-open code points, and how it was found."""
+class Counted:
+    """The way of counting that was taken, how it was found, and what is to be asked or said of it."""
 
     offsets: Offsets
-    items: tuple[Item, ...]
     why: str
+    problems: Problems
 
 
-def settle(items: Sequence[Item], kind: Format, asked: Offsets | None, problems: Problems) -> Settled:
-    """Turn the marks of the items into half-open code points.
+def how_it_counts(telling: Telling, kind: Format, asked: Offsets | None) -> Counted:
+    """How the spans of a file count.
 
     Args:
-        items: As the format was read.
+        telling: The spans.
         kind: The format, which says how its tool usually counts.
-        asked: What a person says; it is taken as it is, and checked against the words beside the spans.
-        problems: Takes spans that cannot be, and the question where nothing is proved.
+        asked: What a person says; it is taken as it is.
     """
     usual = asked or kind.offsets
-    # where the file gives tokens their places are made by us, and count as we do
-    learnt = [item for item in items if item.left_out is None and item.marks and item.words is None]
-    chosen, why = usual, "as asked for" if asked else "as its tool counts"
-    if asked is None and learnt:
-        candidates = [usual, *(o for o in _all(learnt) if o != usual)]
-        said = [(item, mark) for item in learnt for mark in item.marks if mark.said is not None and not mark.pieces]
-        found = (
-            _by_words_said(said[:: 1 + len(said) // (2 * _MOST)], candidates)
-            if said
-            else _by_edges(learnt, candidates, kind, problems)
-        )
+    chosen, why, problems = usual, "as asked for" if asked else "as its tool counts", Problems()
+    rows, said = telling.rows, telling.said
+    if asked is None and rows:
+        candidates = [usual, *(o for o in _all(rows) if o != usual)]
+        found = _by_words_said(said, candidates) if said else _by_edges(rows, candidates, kind, problems)
         if found is not None:
             chosen, why = found
         elif said:  # a tool may have cut the words from the text by the same wrong numbers
-            rows = _telling(learnt)
-            _ask(rows, [_cut(*row, usual) for row in rows], candidates, problems)
-    counted = (_converted(item, chosen if item.words is None else Offsets(), problems) for item in items)
-    return Settled(chosen, tuple(counted), why)
+            _ask(_Spans(rows, candidates), problems)
+    return Counted(chosen, why, problems)
 
 
-def _all(items: Sequence[Item]) -> list[Offsets]:
-    plain = all(item.text.isascii() and "\r" not in item.text for item in items)
+def _all(rows: Sequence[tuple[Item, Mark]]) -> list[Offsets]:
+    plain = not any(kind_of_text(item.text) for item, _ in rows)
     units = ("code_points",) if plain else _UNITS
     return [Offsets(u, e, f) for u, e, f in product(units, ("exclusive", "inclusive"), (0, 1))]  # type: ignore[arg-type]
 
 
-def _telling(items: Sequence[Item]) -> list[tuple[Item, Mark]]:
-    """The spans that can tell how a file counts, from texts with odd characters and from the others."""
-    odd = [(i, m) for i in items if not i.text.isascii() or "\r" in i.text for m in i.marks]
-    plain = [(i, m) for i in items if i.text.isascii() and "\r" not in i.text for m in i.marks]
-    return [*odd[:: 1 + len(odd) // _MOST], *plain[:: 1 + len(plain) // _MOST]]
+def kind_of_text(text: str) -> int:
+    """What of a text tells how a file counts: 3 where UTF-16 differs from code points, 2 clusters, 1 bytes, 0 nothing.
+
+    A sample of a large file should hold enough of each kind: one text in a thousand may be all that tells.
+    """
+    if text.isascii():
+        return 2 if "\r" in text else 0
+    if _ASTRAL.search(text):
+        return 3
+    return 2 if _JOINED.search(text) else 1
+
+
+@dataclass(frozen=True)
+class _Spans:
+    """Spans as each of the candidates reads them, and how many of their ends lie within words then; the usual one first."""
+
+    rows: Sequence[tuple[Item, Mark]]
+    candidates: Sequence[Offsets]
+    reads: list[list[tuple[int, int] | None]] = field(init=False)
+    cuts: list[list[int]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        reads = [[place_of(i.text, m.start, m.end, c) for c in self.candidates] for i, m in self.rows]
+        cuts = [[_cut(i.text, at) for at in row] for (i, _), row in zip(self.rows, reads, strict=True)]
+        object.__setattr__(self, "reads", reads)
+        object.__setattr__(self, "cuts", cuts)
+
+    def moved(self, n: int) -> list[int]:
+        """The spans that the candidate reads otherwise than the usual one."""
+        return [k for k, row in enumerate(self.reads) if row[n] != row[0]]
+
+    def units(self) -> list[int]:
+        """The candidates that differ from the usual one by their unit only."""
+        usual = self.candidates[0]
+        return [n for n, c in enumerate(self.candidates) if n and (c.end, c.first) == (usual.end, usual.first)]
 
 
 def _by_words_said(said: Sequence[tuple[Item, Mark]], candidates: Sequence[Offsets]) -> tuple[Offsets, str] | None:
@@ -92,54 +189,69 @@ def _same(text: str, said: str) -> bool:
     return text == said or " ".join(text.split()) == " ".join(said.split())
 
 
-def _by_edges(items: Sequence[Item], candidates: Sequence[Offsets], kind: Format, problems: Problems) -> tuple[Offsets, str] | None:
-    usual = candidates[0]
-    rows = _telling(items)
-    base = [_cut(item, mark, usual) for item, mark in rows]
-    if not any(base) and kind.sure:
-        return None
-    better: list[tuple[Offsets, list[int]]] = []
-    different: tuple[Item, Mark] | None = None  # a span that another unit reads as other words, and just as well
-    for candidate in candidates[1:]:
-        moved = [n for n, (item, mark) in enumerate(rows) if _read(item, mark, candidate) != _read(item, mark, usual)]
-        if not moved:
+def _by_edges(
+    rows: Sequence[tuple[Item, Mark]], candidates: Sequence[Offsets], kind: Format, problems: Problems
+) -> tuple[Offsets, str] | None:
+    counted = _Spans(rows, candidates)
+    units = counted.units()
+    better: list[tuple[int, int]] = []
+    loose: set[int] = set()  # spans that another unit reads as other words, and just as well
+    endless: set[int] = set()
+    for n in range(1, len(candidates)):
+        moved = counted.moved(n)
+        if not moved or any(counted.cuts[k][n] for k in moved):
             continue
-        cuts = [_cut(*rows[n], candidate) for n in moved]
-        before = [base[n] for n in moved]
-        few = candidate.unit != usual.unit  # where only the unit differs, only spans behind odd characters move
-        if sum(cuts) == 0 and all(_cut(*row, candidate) == 0 for row in rows):
-            if sum(map(bool, before)) * 2 >= len(moved) and (few or len(moved) >= 3):
-                better.append((candidate, moved))
-            elif sum(before) == 0 and (candidate.end, candidate.first) == (usual.end, usual.first):
-                different = rows[moved[0]]
+        cutting = sum(counted.cuts[k][0] > 0 for k in moved)
+        if cutting * 2 >= len(moved) >= 3:
+            better.append((n, len(moved)))
+        elif not cutting and n in units:
+            loose |= set(moved)
+        elif not cutting and candidates[n].unit == candidates[0].unit:
+            endless |= {k for k in moved if _is_unspaced_at(counted.rows[k][0].text, counted.reads[k][0])}
     if better:
-        readings = {tuple(_read(i, m, c) for i, m in rows) for c, _ in better}
+        readings = {tuple(row[n] for row in counted.reads) for n, _ in better}
         if len(readings) == 1:
-            chosen, moved = better[0]
-            return chosen, f"proved by the edges of words at {len(moved)} spans"
-        names = " or ".join(str(c) for c, _ in better[:3])
-        problems.add(rows[0][1].place, f"its spans cut words, and could count as {names}", _SETTING)
+            n, spans = better[0]
+            return candidates[n], f"proved by the edges of words at {spans} spans"
+        names = " or ".join(str(candidates[n]) for n, _ in better[:3])
+        problems.add(counted.rows[0][1].place, f"its spans cut words, and could count as {names}", _SETTING)
         return None
-    if not _ask(rows, base, candidates, problems) and different is not None and not kind.sure:
-        what = f"characters {different[1].start} to {different[1].end} are words in one unit and other words in another"
-        problems.add(different[1].place, what, _SETTING)
+    if _ask(counted, problems):
+        return None
+    if loose and not kind.sure:
+        mark = counted.rows[min(loose)][1]
+        what = f"characters {mark.start} to {mark.end} are words in one unit and other words in another"
+        problems.add(mark.place, what, _SETTING)
+        return None
+    for unproved, what in ((loose, _LOOSE), (endless, _ENDLESS)):
+        for k in sorted(unproved) if kind.by_hand or not kind.sure else ():
+            problems.note(f"{what}, read as {candidates[0]}", counted.rows[k][1].place)
     return None
 
 
-def _ask(rows: Sequence[tuple[Item, Mark]], base: Sequence[int], candidates: Sequence[Offsets], problems: Problems) -> bool:
+def _is_unspaced_at(text: str, at: tuple[int, int] | None) -> bool:
+    return at is not None and any(is_unspaced(c) for c in text[at[1] - 1 : at[1] + 1])
+
+
+def _ask(counted: _Spans, problems: Problems) -> bool:
     """Ask how the file counts where many spans cut words that would not in another unit, or where nearly all do."""
-    cut = [n for n, value in enumerate(base) if value]
-    odd = [n for n in cut if not rows[n][0].text.isascii() or "\r" in rows[n][0].text]
-    units = [c for c in candidates[1:] if (c.end, c.first) == (candidates[0].end, candidates[0].first)]
-    moving = [n for n in odd if any(_read(*rows[n], c) != _read(*rows[n], candidates[0]) and not _cut(*rows[n], c) for c in units)]
-    if len(moving) * 50 >= len(rows) and moving:
+    if any(_shifted(counted, *way, problems) for way in _UNCOUNTED):
+        return True
+    rows = counted.rows
+    moved = {n: counted.moved(n) for n in counted.units()}
+    doubted = {n: [k for k in moved[n] if counted.cuts[k][0] and not counted.cuts[k][n]] for n in moved}
+    moving = sorted({k for found in doubted.values() for k in found})
+    many = any(found and len(found) * 10 >= len(moved[n]) for n, found in doubted.items())
+    if many or (moving and len(moving) * 50 >= len(rows)):
         mark = rows[moving[0]][1]
         start, end = mark.start, mark.end
         what = f"characters {start} to {end} cut words, as {len(moving)} of {len(rows)} spans do that would not in another unit"
         problems.add(mark.place, what, _SETTING)
         return True
-    for n in moving:
-        problems.note("spans that cut a word, and would not in another unit", rows[n][1].place, rows[n][1].label)
+    texts = {rows[k][0].text for k in moving}
+    for k in sorted({k for found in moved.values() for k in found if rows[k][0].text in texts}):
+        problems.note(_DOUBTED, rows[k][1].place, rows[k][1].label)
+    cut = [k for k, row in enumerate(counted.cuts) if row[0]]
     if len(cut) >= 5 and len(cut) * 3 >= len(rows):
         mark = rows[cut[0]][1]
         what = f"characters {mark.start} to {mark.end} cut words, as {len(cut)} of {len(rows)} spans do"
@@ -148,17 +260,47 @@ def _ask(rows: Sequence[tuple[Item, Mark]], base: Sequence[int], candidates: Seq
     return False
 
 
-def _read(item: Item, mark: Mark, offsets: Offsets) -> tuple[int, int] | None:
-    return place_of(item.text, mark.start, mark.end, offsets)
+def _shifted(counted: _Spans, uncounted: Callable[[str, int], int], which: str, mend: str, problems: Problems) -> bool:
+    """Refuse offsets that leave out some characters: behind those most spans cut words, and moved by them none does."""
+    moved: dict[int, tuple[int, int]] = {}
+    for k, (item, _) in enumerate(counted.rows):
+        at = counted.reads[k][0]
+        if at is not None and (to := (at[0] + uncounted(item.text, at[0]), at[1] + uncounted(item.text, at[1]))) != at:
+            moved[k] = to
+    cut = [k for k in moved if counted.cuts[k][0]]
+    if not cut or len(cut) * 2 < len(moved) or any(_cut(counted.rows[k][0].text, to) for k, to in moved.items()):
+        return False
+    mark = counted.rows[cut[0]][1]
+    what = f"characters {mark.start} to {mark.end} cut words, as {len(cut)} of {len(moved)} spans do where the tool did not count"
+    problems.add(mark.place, f"{what} {which}", mend)
+    return True
 
 
-def _cut(item: Item, mark: Mark, offsets: Offsets) -> int:
+def _blanks_before(text: str, _: int) -> int:
+    return len(text) - len(text.lstrip())
+
+
+def _line_ends_before(text: str, place: int) -> int:
+    """How many line ends of two characters lie before a place that counts each of them as one."""
+    number = 0
+    at = text.find("\r\n")
+    while at >= 0 and at - number < place:
+        number += 1
+        at = text.find("\r\n", at + 2)
+    return number
+
+
+_UNCOUNTED: tuple[tuple[Callable[[str, int], int], str, str], ...] = (
+    (_blanks_before, "the blanks before a text", "take the blanks before the texts away"),
+    (_line_ends_before, "both characters of a line's end", "write \\n in the texts in place of \\r\\n"),
+)
+
+
+def _cut(text: str, at: tuple[int, int] | None) -> int:
     """How many ends of a span lie within a word or on whitespace; three where it is no place in the text."""
-    at = place_of(item.text, mark.start, mark.end, offsets)
-    if at is None or at[0] >= at[1]:
+    if at is None or not 0 <= at[0] < at[1] <= len(text):
         return 3
     start, end = at
-    text = item.text
     cuts = 0
     for edge, within in ((start, start), (end, end - 1)):
         if text[within].isspace() or (0 < edge < len(text) and is_wordy(text[edge - 1]) and is_wordy(text[edge])):
@@ -178,7 +320,7 @@ def place_of(text: str, start: int, end: int, offsets: Offsets) -> tuple[int, in
     start, end = start - offsets.first, end - offsets.first + (offsets.end == "inclusive")
     if start < 0 or end < start:
         return None
-    if offsets.unit == "code_points" or (offsets.unit != "graphemes" and text.isascii()):
+    if offsets.unit == "code_points" or (text.isascii() and (offsets.unit != "graphemes" or "\r" not in text)):
         return (start, end) if end <= len(text) else None
     to_points = _POINTS[offsets.unit](text)
     first, last = to_points.get(start), to_points.get(end)
@@ -231,8 +373,12 @@ _POINTS: dict[str, Callable[[str], dict[int, int]]] = {
 }
 
 
-def _converted(item: Item, offsets: Offsets, problems: Problems) -> Item:
+def converted(item: Item, offsets: Offsets, problems: Problems) -> Item:
     """The item in half-open code points. Marks that are no place, or not the words beside them, are problems and fall out."""
+    if item.words is not None:
+        offsets = Offsets()
+    if offsets == Offsets() and not any(mark.said is not None for mark in item.marks):
+        return item
     marks = []
     for mark in item.marks:
         parts = mark.pieces or ((mark.start, mark.end),)

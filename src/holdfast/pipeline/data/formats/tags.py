@@ -10,6 +10,7 @@ from functools import lru_cache
 UNKNOWN = frozenset({"-", "?", "-100"})
 
 _TAG = re.compile(r"O|([BIESLUMW])-\S.*")
+_TWO = re.compile(r"[BIESLUMW]-\S*[|,;/+#](?:O$|O[|,;/+#]|[BIESLUMW]-\S).*")
 _BEGIN, _SINGLE, _END = frozenset("BSUW"), frozenset("SUW"), frozenset("EL")
 _SCHEMES = {"IOB": "BI", "IOBES": "BIES", "BILOU": "BILU", "BMES": "BMES", "BMEW": "BMEW"}
 
@@ -33,6 +34,7 @@ def spans_of_tags(tags: Sequence[str]) -> tuple[list[tuple[int, int, str]], list
     """
     spans: list[tuple[int, int, str]] = []
     wrong = [(n, f"{tag!r} is not a tag") for n, tag in enumerate(tags) if not is_tag(tag)]
+    wrong += [(n, f"{tag!r} holds two tags") for n, tag in enumerate(tags) if _TWO.fullmatch(tag)]
     begun: int | None = None
     label = ""
     for n, tag in enumerate([*tags, "O"]):
