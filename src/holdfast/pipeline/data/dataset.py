@@ -20,6 +20,7 @@ from holdfast.pipeline.data.html import page
 from holdfast.pipeline.data.reading import examine, refuse_all
 from holdfast.pipeline.data.splits import Splits, find_splits
 from holdfast.pipeline.layout import DATASET
+from holdfast.session.progress import Bar
 from holdfast.store.format.keys import printable
 
 
@@ -164,7 +165,7 @@ def _drawn(path: Path, read: _Split, shares: Mapping[str, float], seed: int) -> 
     if len(whole) <= len(shares):
         names = " and ".join(sorted(shares, reverse=True))
         raise BadData(printable(f"{path}: too few documents ({len(whole)}) to take any for {names}; add a file of {names}"))
-    units = units_of(read.sources, near_duplicates(whole), len(shares) + 1)
+    units = units_of(read.sources, near_duplicates(whole, Bar()), len(shares) + 1)
     left = list(units.members)
     documents: dict[str, tuple[Document, ...]] = {}
     notes = []
@@ -249,7 +250,7 @@ def _shared_texts(documents: Mapping[str, Sequence[Document]]) -> Iterator[str]:
         of = f"of {len(documents[split])} {split} documents"
         if shared := len(documents[split]) - len(others):
             yield f"{shared} {of} are also in the training data, so its scores come out too high"
-        if near := sum(near_to(train, others)):
+        if near := sum(near_to(train, others, Bar())):
             yield f"{near} {of} are near-duplicates of training documents, so its scores come out too high"
 
 
