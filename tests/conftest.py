@@ -22,21 +22,43 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Read when keras is first imported, in whichever test that is.
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
-#: What takes longest, longest first: begun first, so that no worker is left with one of them when the others are done.
+#: What takes longest, longest first.
 LONG = (
-    "tests/faults/test_kill_sweep.py",
     "tests/notebook/test_killed.py",
+    "tests/drill/test_training_examples.py",
+    "tests/pipeline/test_resume.py",
+    "tests/faults/test_kill_sweep.py",
+    "tests/properties/test_lost_uploads_on_drive.py",
+    "tests/cli/test_pipeline_commands.py",
+    "tests/pipeline/study/test_study_killed.py",
+    "tests/pipeline/study/test_study_cost.py",
+    "tests/notebook/test_run_all.py",
+    "tests/pipeline/conversion/test_convert.py",
+    "tests/notebook",
     "tests/properties",
     "tests/store/test_cost.py",
     "tests/store/test_cost_on_drive.py",
-    "tests/notebook",
-    "tests/pipeline/test_resume.py",
+    "tests/regressions/test_pipeline_found_by_review.py",
+    "tests/drill/test_rehearsal.py",
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones first, all others as they are."""
-    items.sort(key=lambda item: next((n for n, place in enumerate(LONG) if item.nodeid.startswith(place)), len(LONG)))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The long ones first, in each worker, so that none is left with one of them when the others are done.
+
+    `--dist worksteal` gives each worker an even part of the list, one part after the other, and takes from the end of it later.
+    """
+    workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
+    place = {item: next((n for n, path in enumerate(LONG) if item.nodeid.startswith(path)), len(LONG)) for item in items}
+    long = sorted((item for item in items if place[item] < len(LONG)), key=place.__getitem__)
+    others = [item for item in items if place[item] == len(LONG)]
+    total, dealt = len(items), []
+    for worker in range(workers):
+        first = long[worker::workers]
+        share = (total - len(dealt)) // (workers - worker) - len(first)
+        dealt += [*first, *others[: max(share, 0)]]
+        others = others[max(share, 0) :]
+    items[:] = [*dealt, *others]
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -30,16 +30,25 @@ def test_a_folder_is_shown_whole_and_as_json_with_half_open_offsets(tmp_path: Pa
     assert given["problems"] == []
     assert [row["count"] for row in given["dropped"]] == [1, 1]
     written = tmp_path / "out.conll"
-    assert data(SAMPLES / "doccano.jsonl", "--to", "conll", written).returncode == 0
+    done = data(SAMPLES / "doccano.jsonl", "--to", "conll", written)
+    assert done.returncode == 0
+    assert done.stdout.endswith(f"3 documents are in {written}\n")
+    assert "Lee\tI-NAME\n" in written.read_text()
+    done = data(SAMPLES / "iob1.conll", "--to", "conll", written)
+    assert done.returncode == 2
+    assert done.stderr == f"holdfast: --to {written}: something else is there already, and is left as it is; name another file\n"
     assert "Lee\tI-NAME\n" in written.read_text()
 
 
 def test_what_the_command_refuses_is_shown_once_it_is_given_right(tmp_path: Path) -> None:
     two = tmp_path / "two.tsv"
     two.write_text("Helsingin\tB-ORG\tB-LOC\nSanomat\tI-ORG\tO\nsaid\tO\tO\n")
-    refused = data(two)
+    refused = data(two, "--to", "jsonl", tmp_path / "a.jsonl")
     assert refused.returncode == 2
     assert "each hold tags" in refused.stdout
+    assert "1 problem: a run is refused until it is mended\n" in refused.stdout
+    assert refused.stdout.endswith("a.jsonl, because of the problems above\n")
+    assert not (tmp_path / "a.jsonl").exists()
     assert data(two, "--set", "data.rows=1").returncode == 2
     assert data(two, "--set", "data.columns={token: 0, tag: 2}").returncode == 2
     done = data(two, "--set", "data.columns={token: 1, tag: 2}")

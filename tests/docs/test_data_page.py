@@ -110,7 +110,7 @@ WAYS_ON: dict[str, list[str]] = {
 
 def test_the_tables_name_every_sample_but_those_of_the_edges() -> None:
     named = {name for row in READ + REFUSED for cell in row for name in samples(cell)}
-    beside = {"truth.json", "uima-TypeSystem.xml", "datasets-save_to_disk", "brat", "tagtog", "azure", "edge"}
+    beside = {"truth.json", "uima-TypeSystem.xml", "datasets-save_to_disk", "brat", "tagtog", "azure", "edge", "second"}
     parts = [f"{a}{n}{b}" for a, b in [("webanno-d", ".tsv"), ("uima-d", ".xmi"), ("uima-cas-d", ".json")] for n in (2, 3)]
     assert {path.name for path in SAMPLES.iterdir()} - beside - set(parts) <= named
 

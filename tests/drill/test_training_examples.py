@@ -19,6 +19,8 @@ VARYING = {
     "pytorch_loop.py": "outputs/run/*",
     "trl_peft.py": "outputs/run/*",
 }
+#: Killed in every run of the tests; the others are in `make torture`, and have their own kills in tests/integrations.
+OFTEN = ("hf_trainer.py", "keras_mnist.py", "pytorch_loop.py")
 
 
 def short(text: str) -> str:
@@ -44,7 +46,9 @@ def test_each_example_has_the_tutorial_without_our_lines_beside_it() -> None:
     assert {p.name for p in (REPOSITORY / "examples" / "plain").glob("*.py")} == set(VARYING)
 
 
-@pytest.mark.parametrize("script", VARYING)
+@pytest.mark.parametrize(
+    "script", [script if script in OFTEN else pytest.param(script, marks=pytest.mark.torture) for script in VARYING]
+)
 def test_an_example_that_is_killed_once_ends_as_without_a_kill(project: Project, script: str) -> None:
     report = drilled(project, script, kills=1, simulate=False)
     assert report.held

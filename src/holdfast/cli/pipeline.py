@@ -120,13 +120,18 @@ def data(
 ) -> None:
     """Show what would be read of data files: what they are, labels, marked sentences, and all problems."""
     need("pydantic")
-    from holdfast.pipeline.data.looking import asked_in, look, write_as
+    from holdfast.pipeline.data.looking import asked_in, check_kind, look, write_as
 
     del drive  # taken as every command takes it; data is read where it lies
+    if to is not None:
+        check_kind(to[0])
     found = look(Path(root or ".") / path, asked_in(overrides or []))
     show_pipeline.data(found, as_json=as_json)
-    if to is not None and not found.problems:
-        write_as(to[0], Path(to[1]), found.documents)
+    if to is not None:
+        if not found.problems:
+            write_as(to[0], Path(to[1]), found.documents)
+        if not as_json:
+            show_pipeline.written(to[1], found)
     raise typer.Exit(USAGE if found.problems else OK)
 
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from holdfast.pipeline.space import Space
     from holdfast.pipeline.stages import Pipeline
 
-#: How many files, marked sentences and characters of one are shown.
-_FILES, _SENTENCES, _LONG = 20, 20, 300
+#: How many files of a format, marked sentences and characters of one are shown.
+_FILES, _SENTENCES, _LONG = 4, 20, 300
 
 
 def opening(keeper: Keeper, experiment: Experiment, narration: Narration) -> None:
@@ -152,18 +152,37 @@ def data(found: Looked, *, as_json: bool) -> None:
         return
     from holdfast.pipeline.data.looking import marked
 
-    for file, name in found.formats[:_FILES]:
-        out(f"{printable(file)}: {printable(name)}")
-    if len(found.formats) > _FILES:
-        out(f"and {len(found.formats) - _FILES} more files")
-    entities = sum(len(d.spans) for d in found.documents)
-    out(f"{len(found.documents):,} documents, {sum(len(d.words) for d in found.documents):,} words, {entities:,} entities")
-    for label, count in sorted(found.labels().items()):
-        out(f"  {printable(label)}  {count:,}")
-    for document in [d for d in found.documents if d.spans][:_SENTENCES]:
+    same: dict[str, list[str]] = {}
+    for file, name in found.formats:
+        same.setdefault(name, []).append(file)
+    for name, files in same.items():
+        more = f" and {len(files) - _FILES:,} more" if len(files) > _FILES else ""
+        out(f"{printable(', '.join(files[:_FILES]))}{more}: {printable(name)}")
+    counts = found.labels()
+    characters = sum(len(d.text) for d in found.documents)
+    out(f"{len(found.documents):,} documents, {characters:,} characters, {counts.total():,} entities")
+    width = max((len(printable(label)) for label in counts), default=0)
+    for label, count in sorted(counts.items()):
+        out(f"  {printable(label):{width}}  {count:,}")
+    shown = [d for d in found.documents if d.spans][:_SENTENCES]
+    if shown:
+        out(f"the first {len(shown)} with entities:" if len(shown) > 1 else "the first with entities:")
+    for document in shown:
         line = marked(document)
         out(f"  | {printable(line if len(line) <= _LONG else line[: _LONG - 3] + '...')}")
-    for file, noted in found.noted:
+    for file, noted in found.gathered():
         out(printable(f"note: {file}: {noted}"))
     for problem in found.problems:
         out(f"problem: {problem}")
+    if found.problems:
+        one = len(found.problems) == 1
+        told = "1 problem: a run is refused until it is mended"
+        out(told if one else f"{len(found.problems):,} problems: a run is refused until they are mended")
+
+
+def written(file: str, found: Looked) -> None:
+    """What became of the file that was to be written."""
+    if found.problems:
+        out(printable(f"nothing was written to {file}, because of the problems above"))
+    else:
+        out(printable(f"{len(found.documents):,} documents are in {file}"))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +16,19 @@ from pydantic import ValidationError
 from holdfast.errors import BadData, UsageError
 from holdfast.pipeline.data.documents import Document
 from holdfast.pipeline.data.entities import word_tags
-from holdfast.pipeline.data.formats.shape import Asked, Noted
-from holdfast.pipeline.data.reading import SUFFIXES, examine, write_documents
+from holdfast.pipeline.data.files import data_files
+from holdfast.pipeline.data.formats.shape import Asked, Noted, gathered
+from holdfast.pipeline.data.html import page
+from holdfast.pipeline.data.reading import examine, write_documents
 from holdfast.pipeline.data.sources import asked_of
 from holdfast.pipeline.settings import Data
-from holdfast.session.files import write_text
+from holdfast.session.files import write_bytes, write_text
 from holdfast.store.format.keys import printable
 
-#: Files that stand beside data and are none.
-_BESIDE = frozenset({"dataset_info.json", "dataset_dict.json", "state.json", "annotations-legend.json", "typesystem.xml"})
-
 KINDS = ("conll", "jsonl", "spacy")
+
+#: What would end a cell or a line of columns.
+_DIVIDES = re.compile("[\t\r\n\u2028\u2029\u0085]+")
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Looked:
     """What the files of a path hold.
 
     Args:
-        formats: Each file with what it is.
+        formats: Each file, by its path within the folder, with what it is.
         documents: All documents, in the order of the files.
         ids: Where each document stands: the file, and the place in it.
         noted: Each file with what was noteworthy, dropped or left out.
@@ -47,6 +52,18 @@ class Looked:
     def labels(self) -> Counter[str]:
         """How often each label stands in the documents."""
         return Counter(span.label for document in self.documents for span in document.spans)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: counts by label, problems, notes, and twenty documents with their entities coloured."""
+        formats = sorted({name for _, name in self.formats})
+        files = f"{len(self.formats):,} file{'s' if len(self.formats) != 1 else ''}"
+        head = f"{files}, {len(self.documents):,} documents: {'; '.join(formats)}"
+        notes = [f"{file}: {noted}" for file, noted in self.gathered()]
+        return page(head, {"entities": self.labels()}, self.documents, notes, self.problems)
+
+    def gathered(self) -> list[tuple[str, Noted]]:
+        """What was noteworthy, each kind once over all files."""
+        return gathered(self.noted) if len(self.formats) > 1 else list(self.noted)
 
     def as_json(self) -> dict[str, Any]:
         """The same for programs: half-open offsets in code points."""
@@ -98,12 +115,17 @@ def asked_in(overrides: Sequence[str]) -> Asked:
         raise UsageError(f"--set data.{place}: {first['msg']}; see docs/configuration.md") from error
 
 
-def look(path: Path, asked: Asked) -> Looked:
-    """Read all files of a path, however much of them is wrong.
+def look(path: str | Path, asked: Asked = Asked()) -> Looked:  # noqa: B008 - it is frozen
+    """Read all files of a path, however much of them is wrong. What comes back shows itself in a notebook.
+
+    Args:
+        path: A data file, or a folder of them.
+        asked: What a person says of the files where they cannot prove it themselves; see `asked_in`.
 
     Raises:
         BadData: there is no file to read, or one cannot be read at all.
     """
+    path = Path(path)
     files = data_files(path)
     formats: list[tuple[str, str]] = []
     documents: list[Document] = []
@@ -119,53 +141,52 @@ def look(path: Path, asked: Asked) -> Looked:
             problems.append(str(error))
             continue
         reading = examined.reading
-        formats.append((file.name, reading.format or "not known"))
+        name = file.name if file == path else str(file.relative_to(path))
+        formats.append((name, reading.format or "not read"))
         documents += reading.documents
-        ids += [f"{file.name}: {place}" for place in reading.places]
-        noted += [(file.name, n) for n in reading.noted]
+        ids += [f"{name}: {place}" for place in reading.places]
+        noted += [(name, n) for n in reading.noted]
         problems += examined.problems
     return Looked(tuple(formats), tuple(documents), tuple(ids), tuple(noted), tuple(problems))
 
 
-def data_files(path: Path) -> list[Path]:
-    """The file itself, or the data files of a folder and of those in it; brat's texts count with their annotations.
+def check_kind(kind: str) -> None:
+    """Refuse a kind that is not written, before anything is read.
 
     Raises:
-        BadData: the folder holds none.
+        UsageError: of another kind.
     """
-    if not path.is_dir():
-        return [path]
-    found = [
-        p
-        for p in sorted(path.rglob("*"))
-        if p.suffix.lower() in SUFFIXES and p.is_file() and p.name.lower() not in _BESIDE and not p.name.startswith(".")
-    ]
-    files = [p for p in found if not (p.suffix.lower() == ".txt" and p.with_suffix(".ann").is_file())]
-    if not files:
-        there = ", ".join(sorted(p.name for p in path.iterdir())[:8]) or "nothing"
-        raise BadData(printable(f"{path}: no data file is in it; there is {there}; data files end in {' '.join(SUFFIXES)}"))
-    return files
+    if kind not in KINDS:
+        raise UsageError(f"--to {kind}: give one of {', '.join(KINDS)}, and a file")
 
 
 def write_as(kind: str, path: Path, documents: Sequence[Document]) -> None:
     """Write the documents as CoNLL columns, JSON lines or spaCy's DocBin; whole or not at all.
 
+    A file that is there already is left as it is; that is no error where it holds the same.
+
     Raises:
-        UsageError: of another kind.
+        UsageError: of another kind; something else stands there already.
         BadData: spaCy is needed, and not installed.
     """
-    if kind not in KINDS:
-        raise UsageError(f"--to {kind}: give one of {', '.join(KINDS)}, and a file")
-    if kind == "jsonl":
-        write_documents(path, documents)
-    elif kind == "conll":
-        write_text(path, "\n".join(map(_columns, documents)))
-    else:
-        _docbin(path, documents)
+    check_kind(kind)
+    write = {"jsonl": write_documents, "conll": _conll, "spacy": _docbin}[kind]
+    if not path.exists():
+        write(path, documents)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        again = Path(folder) / "again"
+        write(again, documents)
+        if path.is_dir() or path.read_bytes() != again.read_bytes():
+            raise UsageError(printable(f"--to {path}: something else is there already, and is left as it is; name another file"))
+
+
+def _conll(path: Path, documents: Sequence[Document]) -> None:
+    write_text(path, "\n".join(map(_columns, documents)))
 
 
 def _columns(document: Document) -> str:
-    words = [" ".join(document.text[a:b].split()) for a, b in document.words]
+    words = [_DIVIDES.sub(" ", document.text[a:b]) for a, b in document.words]
     return "".join(f"{word}\t{tag}\n" for word, tag in zip(words, word_tags(document), strict=True))
 
 
@@ -175,16 +196,34 @@ def _docbin(path: Path, documents: Sequence[Document]) -> None:
         from spacy.tokens import Doc, DocBin
     except ImportError as error:
         raise BadData(f"{path}: a .spacy file needs the library spacy; pip install 'holdfast[spacy]'") from error
-    from spacy.util import filter_spans
-
-    blank = spacy.blank("xx")
+    vocabulary = spacy.blank("xx").vocab
     made = DocBin()
     for document in documents:
-        doc: Doc = blank.make_doc(document.text)
-        spans = [doc.char_span(s.start, s.end, s.label, alignment_mode="expand") for s in document.spans]
-        doc.set_ents(filter_spans([s for s in spans if s is not None]), default="outside")
+        tokens, spaces = _tokens(document)
+        doc = Doc(vocabulary, words=tokens, spaces=spaces)
+        spans = [doc.char_span(s.start, s.end, s.label) for s in document.spans]
+        doc.set_ents([span for span in spans if span is not None], default="outside")  # each is one: tokens are cut at entities
         made.add(doc)
-    made.to_disk(path)
+    write_bytes(path, made.to_bytes())
+
+
+def _tokens(document: Document) -> tuple[list[str], list[bool]]:
+    """The words, cut where an entity cuts them, and what stands between; and whether a blank stands behind each.
+
+    A blank at the end is a token of its own, since spaCy puts one behind the last token by itself.
+    """
+    text = document.text
+    edges = sorted({0, len(text), *(n for a, b in (*document.words, *((s.start, s.end) for s in document.spans)) for n in (a, b))})
+    tokens: list[str] = []
+    spaces: list[bool] = []
+    for start, end in pairwise(edges):
+        piece = text[start:end]
+        if piece.startswith(" ") and tokens and end < len(text):
+            spaces[-1], piece = True, piece[1:]
+        if piece:
+            tokens.append(piece)
+            spaces.append(False)
+    return tokens, spaces
 
 
 def marked(document: Document) -> str:

@@ -7,20 +7,24 @@ and lines count from 1, as a person counts; offsets are characters of the text, 
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from holdfast.errors import BadData
-from holdfast.pipeline.data.documents import Document, split_words
-from holdfast.pipeline.data.formats.making import documents_of
-from holdfast.pipeline.data.formats.offsets import settle
-from holdfast.pipeline.data.formats.recognise import COLUMNS, SUFFIXES, read_bytes, read_text
-from holdfast.pipeline.data.formats.shape import Asked, Noted, Problems
+from holdfast.pipeline.data.documents import Document, Words
+from holdfast.pipeline.data.formats.making import Making
+from holdfast.pipeline.data.formats.offsets import Telling, converted, how_it_counts
+from holdfast.pipeline.data.formats.recognise import COLUMNS, SUFFIXES, Content, recognise
+from holdfast.pipeline.data.formats.shape import Asked, Noted, Offsets, Problems
+from holdfast.pipeline.data.formats.source import Source, line_of, refuse
 from holdfast.session.files import write_text
+from holdfast.session.progress import Bar
 from holdfast.store.format.keys import printable
+from holdfast.store.transfer.progress import Progress
 
 __all__ = ["COLUMNS", "SUFFIXES", "Examined", "Reading", "examine", "read_documents", "refuse_all", "write_documents"]
 
@@ -38,6 +42,7 @@ class Reading:
         format: What the file is, and by what that was known.
         places: Where each document stands in the file.
         noted: The notes, in their parts.
+        sources: Of each document what the file says that it is a part of, as a sentence of an article; None where it says nothing.
     """
 
     documents: tuple[Document, ...]
@@ -45,6 +50,7 @@ class Reading:
     format: str = ""
     places: tuple[str, ...] = ()
     noted: tuple[Noted, ...] = ()
+    sources: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,67 +100,86 @@ def refuse_all(problems: Sequence[str]) -> None:
     raise BadData("\n  ".join([f"{len(problems)} problems in the data:", *shown]))
 
 
-def examine(path: Path, asked: Asked = Asked()) -> Examined:  # noqa: B008 - it is frozen
+def examine(path: Path, asked: Asked = Asked(), progress: Progress | None = None) -> Examined:  # noqa: B008 - it is frozen
     """What a file would give, with all its problems; nothing is raised for what stands in the file.
+
+    A file of lines is read piece by piece, so it may be larger than the memory that is left beside its documents. Where its spans
+    turn out to count in another way than its tool usually does, it is read twice.
+
+    Args:
+        path: The file.
+        asked: What a person says of it where it cannot prove it itself.
+        progress: Follows the bytes; default a bar, which shows itself once it takes longer than a second.
 
     Raises:
         BadData: the file is not there or cannot be read.
     """
-    data = _bytes(path)
-    problems = Problems()
-    if not data.strip() or data == b"\xef\xbb\xbf":
-        empty_brat = path.suffix.lower() == ".ann"  # brat writes it where there is nothing to mark
-        if not empty_brat:
-            _refuse(path, "", "it is empty", "it should hold annotated documents")
-    content = read_bytes(path, data, problems)
-    if content is None:
-        content = read_text(path, _text(path, data), asked, problems)
-    documents: list[tuple[str, Document]] = []
-    described = ""
-    if content.format is not None:
-        settled = settle(content.items, content.format, asked.offsets, problems)
-        described = f"{content.format.name} ({content.format.why})"
-        if settled.offsets != content.format.offsets:
-            problems.note(f"offsets count {settled.offsets}, {settled.why}", content.items[0].place)
-        documents = documents_of(settled.items, asked.annotator, problems)
-    if not documents and not problems.wrong:
-        problems.add("", "it holds no documents" + (" to learn from" if content.items else ""), "it should hold at least one")
-    wrong = [_line(path, *problem) for problem in problems.wrong]
+    with Source(path, progress or Bar()) as source:
+        _refuse_empty(source)
+        found = Problems()
+        content = recognise(source, asked, found)
+        if content is None:
+            if not found.wrong:
+                found.add("", "it holds no documents", "it should hold at least one")
+            return Examined(Reading(()), _told(path, found))
+        read = _read(content, content.format.offsets if asked.offsets is None else asked.offsets, asked, found)
+        counted = how_it_counts(read.telling, content.format, asked.offsets)
+        if counted.offsets != read.offsets:
+            read = _read(content, counted.offsets, asked, found)
+    problems = read.problems
+    problems.extend(counted.problems)
+    if counted.offsets != content.format.offsets:
+        problems.note(f"offsets count {counted.offsets}, {counted.why}", read.first)
+    if not read.documents and not problems.wrong:
+        problems.add("", "it holds no documents" + (" to learn from" if read.first else ""), "it should hold at least one")
     noted = tuple(problems.notes())
     notes = tuple(printable(f"{path}: {note}") for note in noted)
-    reading = Reading(tuple(d for _, d in documents), notes, described, tuple(p for p, _ in documents), noted)
-    return Examined(reading, tuple(wrong))
+    described = f"{content.format.name} ({content.format.why})"
+    places, documents, sources = zip(*read.documents, strict=True) if read.documents else ((), (), ())
+    return Examined(Reading(documents, notes, described, places, noted, sources), _told(path, problems))
 
 
-def _line(path: Path, where: str, what: str, mend: str) -> str:
-    place = f"{path}: {where}" if where else str(path)
-    return printable(f"{place}: {what}; {mend}")
+@dataclass(frozen=True)
+class _Read:
+    """The documents under one way of counting, and what would tell another."""
+
+    documents: list[tuple[str, Document, str | None]]
+    offsets: Offsets
+    telling: Telling
+    first: str
+    problems: Problems
 
 
-def _refuse(path: Path, where: str, what: str, mend: str, cause: BaseException | None = None) -> NoReturn:
-    raise BadData(_line(path, where, what, mend)) from cause
-
-
-def _bytes(path: Path) -> bytes:
+def _read(content: Content, offsets: Offsets, asked: Asked, found: Problems) -> _Read:
+    """Read the whole file once; an item is a document before the next one comes."""
+    problems = found.copy()
+    telling, making, first = Telling(), Making(asked.annotator, problems), ""
+    # millions of objects come that all stay: looking among them for circles would take a third of the time
+    collects = gc.isenabled()
+    gc.disable()
     try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        _refuse(path, "", "there is no such file", "check the path", error)
-    except IsADirectoryError as error:
-        _refuse(path, "", "it is a folder", "name the file in it", error)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        _refuse(path, "", f"it cannot be read: {reason}", "make it readable and try again", error)
+        for item in content.items(problems):
+            first = first or item.place
+            telling.add(item)
+            making.add(converted(item, offsets, problems))
+    finally:
+        if collects:
+            gc.enable()
+    return _Read(making.end(), offsets, telling, first, problems)
 
 
-def _text(path: Path, data: bytes) -> str:
-    """The text of the file, without the mark that some editors put before it."""
-    try:
-        return data.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        where = f"byte {error.start}"
-        _refuse(path, where, f"not UTF-8 (0x{data[error.start]:02x}, on line {line})", "save the file as UTF-8", error)
+def _refuse_empty(source: Source) -> None:
+    # brat writes an empty .ann where there is nothing to mark
+    empty = source.size <= len(source.head) and not source.head.strip().removeprefix(b"\xef\xbb\xbf")
+    if empty and source.path.suffix.lower() != ".ann":
+        refuse(source.path, "", "it is empty", "it should hold annotated documents")
+
+
+def _told(path: Path, problems: Problems) -> tuple[str, ...]:
+    told = [line_of(path, *problem) for problem in problems.wrong]
+    if problems.untold:
+        told.append(printable(f"{path}: and {problems.untold:,} more of the kinds above; mend these and read it again"))
+    return tuple(told)
 
 
 def write_documents(path: Path, documents: Sequence[Document]) -> None:
@@ -162,7 +187,7 @@ def write_documents(path: Path, documents: Sequence[Document]) -> None:
     lines = []
     for document in documents:
         row: dict[str, Any] = {"text": document.text, "annotations": [[s.start, s.end, s.label] for s in document.spans]}
-        if document.words != split_words(document.text):
+        if document.words != Words.plain(document.text):
             row["words"] = [list(word) for word in document.words]
         lines.append(json.dumps(row, ensure_ascii=False) + "\n")
     write_text(path, "".join(lines))

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
+from holdfast.pipeline.data.documents import Words
 from holdfast.pipeline.data.formats.objects import short
 from holdfast.pipeline.data.formats.shape import Format, Item, Mark, ObjectFormat, Problems
 from holdfast.pipeline.data.formats.tags import UNKNOWN, spans_of_tags
+from holdfast.pipeline.data.formats.words import fitting
 
 
-def joined(tokens: Sequence[str]) -> tuple[str, tuple[tuple[int, int], ...]]:
+def joined(tokens: Sequence[str]) -> tuple[str, Words]:
     """The tokens with blanks between, and where each of them stands."""
-    words = []
-    at = 0
-    for token in tokens:
-        words.append((at, at + len(token)))
-        at += len(token) + 1
-    return " ".join(tokens), tuple(words)
+    return " ".join(tokens), Words.between_blanks(tokens)
 
 
 def tagged(tokens: Sequence[str], tags: Sequence[str], place: str, problems: Problems) -> Item | None:
@@ -84,7 +82,7 @@ def _spacy2(given: dict[str, Any], place: str, problems: Problems) -> Iterator[I
         raw = paragraph.get("raw")
         if not isinstance(raw, str):
             if item := tagged(words, tags, at, problems):
-                yield item
+                yield replace(item, source=place)
             continue
         places = _placed(raw, words)
         if places is None:
@@ -96,7 +94,7 @@ def _spacy2(given: dict[str, Any], place: str, problems: Problems) -> Iterator[I
             for number, what in wrong:
                 problems.add(f"{at}, token {number + 1}", what, "a tag is O, or a prefix and a label")
             marks = tuple(Mark(places[a][0], places[b][1], label, f"{at}, token {a + 1}") for a, b, label in spans)
-            yield Item(at, raw, marks)
+            yield Item(at, raw, marks, fitting(places, raw, marks, at, problems), source=place)
 
 
 def _placed(text: str, tokens: Sequence[str]) -> list[tuple[int, int]] | None:

@@ -6,12 +6,13 @@ Each is recognised by the keys of its objects. What a person rejected, cancelled
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from holdfast.pipeline.data.formats.objects import kind, short
 from holdfast.pipeline.data.formats.own import left_out, mark
 from holdfast.pipeline.data.formats.shape import Format, Item, Mark, ObjectFormat, Offsets, Problems
+from holdfast.pipeline.data.formats.words import Places, fitting
 
 _NEVER = "documents that nobody has annotated, left out"
 _REJECTED = "documents that were cancelled or skipped, left out"
@@ -41,6 +42,24 @@ def _mark(value: dict[str, Any], keys: tuple[str, str], label: Any, place: str, 
         return None
     said = value.get("text")
     return Mark(start, end, label, place, said if isinstance(said, str) else None)
+
+
+def _words(given: dict[str, Any], text: str, marks: Sequence[Mark], place: str, problems: Problems) -> Places | None:
+    """The words that a task brought to a tool that keeps none, as `words` beside its text: `[[start, end], ...]` in code points.
+
+    Doccano and Label Studio give back what they were given beside a text.
+    """
+    rows = given.get("words")
+    if not isinstance(rows, list) or not all(isinstance(r, list) and [type(n) for n in r] == [int, int] for r in rows):
+        return None
+    return fitting([(a, b) for a, b in rows], text, marks, place, problems)
+
+
+def _tokens(given: dict[str, Any], text: str, marks: Sequence[Mark], place: str, problems: Problems) -> Places | None:
+    """The tokens of spaCy and of Prodigy, which has them of spaCy, as words."""
+    rows = [(token.get("start"), token.get("end")) for token in _dicts(given.get("tokens"))]
+    pairs = [(a, b) for a, b in rows if type(a) is int and type(b) is int]
+    return fitting(pairs, text, marks, place, problems) if len(pairs) == len(rows) else None
 
 
 # Label Studio
@@ -76,7 +95,8 @@ def _label_studio(given: dict[str, Any], place: str, problems: Problems) -> Iter
         by = annotation.get("completed_by")
         who = by.get("email", by.get("id")) if isinstance(by, dict) else by
         name = None if who is None else str(who)
-        yield Item(at, texts[key], marks, None, _REJECTED if gone else None, name, f"{place}")
+        words = None if gone else _words(data, texts[key], marks, place, problems)
+        yield Item(at, texts[key], marks, words, _REJECTED if gone else None, name, f"{place}")
 
 
 def _label_studio_marks(result: Any, place: str, problems: Problems, *, counted: bool) -> Iterator[Mark]:
@@ -122,7 +142,8 @@ def _label_studio_min(given: dict[str, Any], place: str, problems: Problems) -> 
         for n, span in enumerate(spans, start=1):
             marks += _labelled(span, span.get("labels"), f"{place}, {key} {n}", problems)
     who = given.get("annotator")
-    yield Item(place, text, tuple(marks), None, None, None if who is None else str(who), f"task {given.get('id')}")
+    words = _words(given, text, marks, place, problems)
+    yield Item(place, text, tuple(marks), words, None, None if who is None else str(who), f"task {given.get('id')}")
 
 
 # doccano
@@ -147,7 +168,8 @@ def _doccano(given: dict[str, Any], place: str, problems: Problems) -> Iterator[
     if not isinstance(rows, list):
         problems.add(place, f"'label' should be a list, got {kind(rows)}", "give [] where there are none")
         return
-    yield Item(place, text, tuple(m for n, r in enumerate(rows, start=1) if (m := mark(r, f"{place}, label {n}", problems))))
+    marks = tuple(m for n, r in enumerate(rows, start=1) if (m := mark(r, f"{place}, label {n}", problems)))
+    yield Item(place, text, marks, _words(given, text, marks, place, problems))
 
 
 def _is_doccano_relations(given: dict[str, Any]) -> bool:
@@ -163,7 +185,8 @@ def _doccano_relations(given: dict[str, Any], place: str, problems: Problems) ->
         problems.note(_RELATION, place)
     rows = enumerate(_dicts(given.get("entities")), start=1)
     keys = ("start_offset", "end_offset")
-    yield Item(place, text, tuple(m for n, e in rows if (m := _mark(e, keys, e.get("label"), f"{place}, entity {n}", problems))))
+    marks = tuple(m for n, e in rows if (m := _mark(e, keys, e.get("label"), f"{place}, entity {n}", problems)))
+    yield Item(place, text, marks, _words(given, text, marks, place, problems))
 
 
 # Prodigy
@@ -186,9 +209,9 @@ def _prodigy(given: dict[str, Any], place: str, problems: Problems) -> Iterator[
     marks = [m for n, s in spans if (m := _mark(s, ("start", "end"), s.get("label"), f"{place}, span {n}", problems))]
     who = given.get("_annotator_id", given.get("_session_id"))
     key = given.get("_input_hash")
-    yield Item(
-        place, text, tuple(marks), None, gone, who if isinstance(who, str) else None, None if key is None else f"input {key}"
-    )
+    words = None if gone else _tokens(given, text, marks, place, problems)
+    name = who if isinstance(who, str) else None
+    yield Item(place, text, tuple(marks), words, gone, name, None if key is None else f"input {key}")
 
 
 # spaCy
@@ -216,9 +239,8 @@ def _spacy_doc(given: dict[str, Any], place: str, problems: Problems) -> Iterato
             yield Item(place, text, left_out=_NEVER)
         return
     rows = enumerate(_dicts(given["ents"]), start=1)
-    yield Item(
-        place, text, tuple(m for n, e in rows if (m := _mark(e, ("start", "end"), e.get("label"), f"{place}, ent {n}", problems)))
-    )
+    marks = tuple(m for n, e in rows if (m := _mark(e, ("start", "end"), e.get("label"), f"{place}, ent {n}", problems)))
+    yield Item(place, text, marks, _tokens(given, text, marks, place, problems))
 
 
 def is_pair(given: Any) -> bool:

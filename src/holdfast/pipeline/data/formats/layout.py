@@ -10,12 +10,14 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import NamedTuple
 
 from holdfast.pipeline.data.formats.objects import short
 from holdfast.pipeline.data.formats.shape import Columns, Problems
 from holdfast.pipeline.data.formats.tags import is_tag
 
-_SETTING = "say which it is, counted from 1, for example data.columns: {token: 1, tag: 4}"
+#: What to do where it cannot be told.
+SETTING = "say which it is, counted from 1, for example data.columns: {token: 1, tag: 4}"
 #: Fewer rows than this prove nothing by being alike, numbers, or looking like parts of speech.
 _PROOF = 4
 #: Longer sentences are hardly one.
@@ -39,13 +41,13 @@ _NUMBER = re.compile(r"\d+([-.:]\d+)?")
 _SEVERAL = re.compile(r"\d+-\d+|\d+\.\d+")
 
 
-@dataclass(frozen=True)
-class Row:
-    """A line: its number, its cells, and the line itself."""
+class Row(NamedTuple):
+    """A line: its number, its cells, the line itself, and the source that lines before it name."""
 
     number: int
     cells: tuple[str, ...]
     line: str
+    source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -123,10 +125,11 @@ def decide(sentences: Sequence[Sequence[Row]], width: int, asked: Columns | None
 
 def parted(sentences: Iterable[Sequence[Row]], layout: Layout, problems: Problems) -> Iterator[list[Row]]:
     """The sentences without rows that are no tokens, and ended where the layout says that one ends."""
+    whole = layout.ids is None and layout.ends is None
     for given in sentences:
-        rows: list[Row] = []
+        rows: list[Row] = list(given) if whole else []
         before = ""
-        for row in given:
+        for row in () if whole else given:
             if layout.ids is not None and _SEVERAL.fullmatch(row.cells[layout.ids]):
                 problems.note("rows for several words or for an empty one, no tokens of their own, left out", f"line {row.number}")
                 continue
@@ -222,11 +225,11 @@ def _proved(sentences: Sequence[Sequence[Row]], rows: Sequence[Row], width: int,
     if width == 2 and not tokens and not _is_counting(1 - tag, sentences):
         tokens = [1 - tag]
     if not tokens:
-        problems.add(place, f"no column of {width} looks like tokens", _SETTING)
+        problems.add(place, f"no column of {width} looks like tokens", SETTING)
         return None
     if len(tokens) > 1:
         shown = ", ".join(f"{n + 1} ({short(columns[n][0])})" for n in tokens)
-        problems.add(place, f"columns {shown} could each be the token", _SETTING)
+        problems.add(place, f"columns {shown} could each be the token", SETTING)
         return None
     return Layout(tokens[0], tag, inner)
 
@@ -271,7 +274,7 @@ def _tag_column(columns: Sequence[Sequence[str]], rows: Sequence[Row], problems:
     if names and len(names) + len(empty) > 1:
         several = sorted([*names, *empty])
         shown = ", ".join(f"{n + 1} ({short(next((v for v in columns[n] if v != 'O'), 'O'))})" for n in several)
-        problems.add(place, f"columns {shown} each hold tags", _SETTING)
+        problems.add(place, f"columns {shown} each hold tags", SETTING)
         return None
     if names:
         return names[0], None
@@ -279,7 +282,7 @@ def _tag_column(columns: Sequence[Sequence[str]], rows: Sequence[Row], problems:
         if whole == [2] and empty == [3] and len(columns) == 4:  # CoNLL-2003 without a name
             return 3, None
         n = whole[0]
-        problems.add(place, f"column {n + 1} holds chunks ({short(next(v for v in columns[n] if v != 'O'))}), not names", _SETTING)
+        problems.add(place, f"column {n + 1} holds chunks ({short(next(v for v in columns[n] if v != 'O'))}), not names", SETTING)
         return None
     if found:
         problems.note("columns of tags in which nothing but O stands, as far as was looked", place)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
 
-from holdfast.pipeline.data.documents import Document, Span, split_words
+from holdfast.pipeline.data.documents import Document, Span, Words, is_edge
 from holdfast.pipeline.data.entities import spans_of, word_tags
 from holdfast.pipeline.data.formats.objects import short
 from holdfast.pipeline.data.formats.shape import Item, Mark, Problems
@@ -22,51 +25,91 @@ _NOTHING = frozenset({"null", "none", "nan", "-", "_", "x", "undefined"})
 _PREFIX = re.compile(r"[BIESLU]-\S")
 
 
-def documents_of(items: Iterable[Item], annotator: str | None, problems: Problems) -> list[tuple[str, Document]]:
-    """The documents of the items, in their order, each with its place.
+class Making:
+    """Makes documents of items as they come. Only texts that several people may have marked wait for the end.
 
     Args:
-        items: With marks in half-open code points.
         annotator: Whose marks hold where several people marked one text; None where nobody said.
         problems: Takes what is wrong, dropped or changed.
     """
-    learnt = _chosen([item for item in items if _is_learnt(item, problems)], annotator, problems)
-    documents = [(item.place, document) for item in learnt if (document := _document(item, problems))]
-    given = Counter(mark.label.strip() for item in learnt for mark in item.marks)
-    left = Counter(span.label for _, document in documents for span in document.spans)
-    for label in sorted(given.keys() - left.keys() - {""}):
-        if not problems.wrong:
-            problems.note("labels of which nothing is left", learnt[0].place, label)
-    _look_at_labels(left, learnt, problems)
-    return documents
 
+    def __init__(self, annotator: str | None, problems: Problems) -> None:
+        self._annotator = annotator
+        self._problems = problems
+        self._made: list[tuple[str, Document, str | None] | Item] = []
+        self._labels = _Labels()
 
-def _is_learnt(item: Item, problems: Problems) -> bool:
-    if item.left_out is not None:
-        problems.note(item.left_out, item.place)
-    return item.left_out is None
+    def add(self, item: Item) -> None:
+        """Take an item, with marks in half-open code points."""
+        if item.left_out is not None:
+            self._problems.note(item.left_out, item.place)
+        elif item.key is not None:
+            self._made.append(item)
+        elif document := self._document(item):
+            self._made.append((item.place, document, item.source))
 
+    def end(self) -> list[tuple[str, Document, str | None]]:
+        """The documents in their order, each with its place and its source."""
+        chosen = self._chosen([item for item in self._made if isinstance(item, Item)])
+        documents: list[tuple[str, Document, str | None]] = []
+        for made in self._made:
+            if not isinstance(made, Item):
+                documents.append(made)
+            elif id(made) in chosen and (document := self._document(made)):
+                documents.append((made.place, document, made.source))
+        self._labels.look(self._problems)
+        return documents
 
-def _chosen(items: list[Item], annotator: str | None, problems: Problems) -> list[Item]:
-    """One item for each text that several people marked: the one asked for; else it is a problem, if they differ."""
-    by_key: dict[str, list[Item]] = {}
-    for item in items:
-        if item.key is not None:
+    def _document(self, item: Item) -> Document | None:
+        document = _document(item, self._problems)
+        self._labels.count(item, document)
+        return document
+
+    def _chosen(self, items: Sequence[Item]) -> set[int]:
+        """One item for each text that several people marked: the one asked for; else it is a problem, if they differ."""
+        by_key: dict[str | None, list[Item]] = {}
+        for item in items:
             by_key.setdefault(item.key, []).append(item)
-    gone: set[int] = set()
-    for same in by_key.values():
-        if len(same) < 2:
-            continue
-        wanted = [i for i in same if i.annotator == annotator] if annotator is not None else []
-        keep = wanted[0] if wanted else same[0]
+        return {id(self._of_several(same)) for same in by_key.values()}
+
+    def _of_several(self, same: Sequence[Item]) -> Item:
+        if len(same) == 1:
+            return same[0]
+        wanted = [i for i in same if i.annotator == self._annotator] if self._annotator is not None else []
         read = {(i.text, frozenset((m.start, m.end, m.label) for m in i.marks)) for i in same}
         names = ", ".join(str(i.annotator) for i in same)
         if not wanted and len(read) > 1:
             what = f"{len(same)} people marked this text, and not alike: {names}"
-            problems.add(same[1].place, what, "say whose holds, for example data.annotator: " + short(same[0].annotator))
-        problems.note("texts marked by several people, read once", same[1].place)
-        gone |= {id(i) for i in same if i is not keep}
-    return [item for item in items if id(item) not in gone]
+            mend = "say whose holds, for example data.annotator: " + short(same[0].annotator)
+            self._problems.add(same[1].place, what, mend)
+        self._problems.note("texts marked by several people, read once", same[1].place)
+        return wanted[0] if wanted else same[0]
+
+
+class _Labels:
+    """How often each label was given and is left, and where first."""
+
+    def __init__(self) -> None:
+        self.given: dict[str, str] = {}
+        self.left: Counter[str] = Counter()
+        self.first = ""
+
+    def count(self, item: Item, document: Document | None) -> None:
+        self.first = self.first or item.place
+        for mark in item.marks:
+            label = mark.label.strip()
+            if label not in self.given:
+                self.given[label] = mark.place
+        if document is not None:
+            for span in document.spans:
+                self.left[span.label] += 1
+
+    def look(self, problems: Problems) -> None:
+        """Say which are gone, and which are hardly meant: twins, prefixes that are ours to add, words for nothing."""
+        if not problems.wrong:
+            for label in sorted(self.given.keys() - self.left.keys() - {""}):
+                problems.note("labels of which nothing is left", self.first, label)
+        _look_at_labels(self.left, self.given, problems)
 
 
 def _document(item: Item, problems: Problems) -> Document | None:
@@ -81,15 +124,21 @@ def _document(item: Item, problems: Problems) -> Document | None:
     spans = [span for mark in item.marks if (span := _span(text, mark, problems))]
     if len(problems.wrong) > before:
         return None
-    words = item.words if item.words is not None else split_words(text)
+    words = Words.plain(text) if item.words is None else item.words
     kept = _disjoint(where, spans, problems)
     return Document(text, words, _marked(text, words, kept, where, problems))
 
 
 def _marked(
-    text: str, words: tuple[tuple[int, int], ...], spans: tuple[Span, ...], where: str, problems: Problems
+    text: str, words: Sequence[tuple[int, int]], spans: tuple[Span, ...], where: str, problems: Problems
 ) -> tuple[Span, ...]:
     """The spans that tags of words can say; a second one in the same word cannot be, and is dropped."""
+    if isinstance(words, Words) and words.are_plain:
+        whole = all(is_edge(text, s.start) and is_edge(text, s.end) for s in spans)  # without all the words of the text
+    else:
+        whole = isinstance(words, Words) and words.hold(spans)
+    if whole:
+        return spans
     document = Document(text, words, spans)
     said = spans_of(document, word_tags(document))
     if said == spans:
@@ -120,8 +169,16 @@ def _half(text: str) -> int | None:
     return None
 
 
+@lru_cache(maxsize=4096)
+def _is_plain(label: str) -> bool:
+    """True for a label of which nothing is to be said."""
+    return bool(label) and label == label.strip() and label != "O" and _half(label) is None
+
+
 def _span(text: str, mark: Mark, problems: Problems) -> Span | None:
     where, start, end, label = mark.place, mark.start, mark.end, mark.label
+    if 0 <= start < end <= len(text) and _is_plain(label) and not (mark.pieces or text[start].isspace() or text[end - 1].isspace()):
+        return Span(start, end, label)
     wrong: tuple[str, str] | None = None
     if not label.strip():
         wrong = "the label is empty", "name the type of the entity"
@@ -150,18 +207,23 @@ def _span(text: str, mark: Mark, problems: Problems) -> Span | None:
 
 def _disjoint(where: str, spans: list[Span], problems: Problems) -> tuple[Span, ...]:
     """The spans in order without overlaps: the longer stays, then the earlier in the text, then in the list."""
-    kept: list[Span] = []
+    for ordered in (spans, sorted(spans)):
+        if all(before.end <= after.start for before, after in pairwise(ordered)):
+            return tuple(ordered)
+    kept: list[Span] = []  # by their start
     dropped: Counter[Span] = Counter()
     for span in sorted(spans, key=lambda s: (s.start - s.end, s.start)):
         place = f"{where}, characters {span.start} to {span.end}"
-        over = next((other for other in kept if span.start < other.end and other.start < span.end), None)
-        if span in kept:
+        at = bisect(kept, span.start, key=lambda s: s.start)
+        # what is kept is as long at least, so a span can only meet its two neighbours there
+        met = [other for other in kept[max(0, at - 1) : at + 1] if span.start < other.end and other.start < span.end]
+        if span in met:
             problems.note(_REPEATED, place)
-        elif over is not None:
+        elif met:
             problems.note(_OVERLAPS, place, span.label)
-            dropped[over] += 1
+            dropped[max(met, key=lambda s: (s.end - s.start, -s.start))] += 1
         else:
-            kept.append(span)
+            kept.insert(at, span)
     for span, count in dropped.items():
         if count >= 5:
             problems.note(
@@ -169,15 +231,10 @@ def _disjoint(where: str, spans: list[Span], problems: Problems) -> tuple[Span, 
                 f"{where}, characters {span.start} to {span.end}",
                 span.label,
             )
-    return tuple(sorted(kept))
+    return tuple(kept)
 
 
-def _look_at_labels(labels: Counter[str], items: Sequence[Item], problems: Problems) -> None:
-    """Labels that are hardly meant: twins, prefixes that are ours to add, words for nothing."""
-    first: dict[str, str] = {}
-    for item in items:
-        for mark in item.marks:
-            first.setdefault(mark.label.strip(), mark.place)
+def _look_at_labels(labels: Counter[str], first: Mapping[str, str], problems: Problems) -> None:
     twins: dict[str, list[str]] = {}
     for label in sorted(labels):
         plain = unicodedata.normalize("NFKD", label).casefold()

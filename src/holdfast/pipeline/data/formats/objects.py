@@ -3,43 +3,92 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from holdfast.pipeline.data.formats.shape import Problems
+from holdfast.pipeline.data.formats.source import Source
+
+#: How many values are looked at to tell what a file is.
+LOOK = 50
+_ONE_OBJECT = "each line should hold one whole object"
 
 #: Objects that hold the list under a key of their own: the key, and those that must stand beside it.
 _AROUND = {"annotations": {"classes"}}
 
 
-def parse_objects(text: str, lines: bool, problems: Problems) -> list[tuple[str, Any]] | None:
-    """The values of the text with their places. What is no JSON is added to the problems.
+@dataclass(frozen=True)
+class Values:
+    """The values of a file: the first of them to look at, and all of them, each with its place, as often as they are asked for."""
+
+    first: tuple[tuple[str, Any], ...]
+    all: Callable[[Problems], Iterator[tuple[str, Any]]]
+
+
+def values_of(source: Source, lines: bool, problems: Problems) -> Values | None:
+    """The values of a file. What is no JSON is added to the problems.
 
     Args:
-        text: The file.
+        source: The file.
         lines: Whether its name says that each line is a value of its own.
         problems: Takes what is wrong.
 
     Returns:
         None where not one value could be read.
     """
+    if _is_a_line_each(source, lines):
+        first = tuple(islice(_each_line(source, Problems()), LOOK))
+        return Values(first, lambda wrong: _each_line(source, wrong)) if first else None
+    found = _whole(source.text(), lines, problems)
+    return Values(tuple(found[:LOOK]), lambda _: iter(found)) if found else None
+
+
+def _is_a_line_each(source: Source, lines: bool) -> bool:
+    """True where the first line is a whole object, or a list in a file whose name says lines, and more lines come."""
+    begun = source.begun().lstrip()
+    if not begun.startswith("{") and not (lines and begun.startswith("[")):
+        return False
+    line = source.first_line()
+    if line is None:
+        return False
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) or (isinstance(value, list) and len(value) == 2 and isinstance(value[0], str))
+
+
+def _each_line(source: Source, problems: Problems) -> Iterator[tuple[str, Any]]:
+    for number, line in source.lines():  # not splitlines: U+2028 may stand in a JSON string
+        if line and line.strip(" \t\r\ufeff"):
+            place = f"line {number}"
+            try:
+                yield place, loads(line.strip("\ufeff"), problems, place)
+            except json.JSONDecodeError as error:
+                problems.add(f"{place}, column {error.colno}", f"not JSON ({error.msg})", _ONE_OBJECT)
+            except (ValueError, RecursionError) as error:
+                problems.add(place, f"not JSON that can be read ({error})", _ONE_OBJECT)
+
+
+def _whole(text: str, lines: bool, problems: Problems) -> list[tuple[str, Any]] | None:
     begun = text.lstrip()
-    if not lines or begun.startswith("["):
-        try:
-            top = loads(text, problems, "top level")
-        except json.JSONDecodeError as error:
-            if error.msg == "Extra data" or lines:
-                return _several(text, problems)
-            problems.add(f"line {error.lineno}, column {error.colno}", f"not JSON ({error.msg})", "mend it there")
-            return None
-        except RecursionError:
-            problems.add("", "lists in lists too deep to read", "it should hold annotated documents")
-            return None
-        except ValueError as error:  # a number of thousands of digits
-            problems.add("", f"not JSON that can be read ({error})", "it should hold annotated documents")
-            return None
+    if lines and not begun.startswith("["):
+        return _several(text, problems)
+    try:
+        top = loads(text, problems, "top level")
+    except json.JSONDecodeError as error:
+        if error.msg == "Extra data" or lines:
+            return _several(text, problems)
+        problems.add(f"line {error.lineno}, column {error.colno}", f"not JSON ({error.msg})", "mend it there")
+    except RecursionError:
+        problems.add("", "lists in lists too deep to read", "it should hold annotated documents")
+    except ValueError as error:  # a number of thousands of digits
+        problems.add("", f"not JSON that can be read ({error})", "it should hold annotated documents")
+    else:
         return list(_listed(top, lines))
-    return _several(text, problems)
+    return None
 
 
 def _listed(top: Any, lines: bool) -> Iterator[tuple[str, Any]]:
@@ -73,7 +122,7 @@ def _several(text: str, problems: Problems) -> list[tuple[str, Any]] | None:
     if wrong and len(rows) > 1 and (chained := _chained(text)):
         return chained
     for place, what in wrong:
-        problems.add(place, what, "each line should hold one whole object")
+        problems.add(place, what, _ONE_OBJECT)
     return found or None
 
 

@@ -27,48 +27,67 @@ _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 _JOINED = re.compile(
     "[\r\u0300-\u036f\u0483-\u0489\u0591-\u0e4e\u0eb1-\u1dff\u200d\u20d0-\u20f0\u3099\u309a\ua66f-\uabff\ufe00-\ufe2f]"
 )
+#: How many kinds of text there are, see `kind_of_text`.
+_KINDS = 4
 _UNITS = ("code_points", "utf16", "utf8", "graphemes")
 
 
-@dataclass(frozen=True)
-class Settled:
-    """The way of counting that was taken, the items in half-open code points, and how it was found."""
+class Telling:
+    """The spans that can tell how a file counts, a bounded number of them, evenly over all that came.
 
-    offsets: Offsets
-    items: tuple[Item, ...]
-    why: str
-
-
-def settle(items: Sequence[Item], kind: Format, asked: Offsets | None, problems: Problems) -> Settled:
-    """Turn the marks of the items into half-open code points.
-
-    Args:
-        items: As the format was read.
-        kind: The format, which says how its tool usually counts.
-        asked: What a person says; it is taken as it is, and checked against the words beside the spans.
-        problems: Takes spans that cannot be, and the question where nothing is proved.
+    Those of each kind of text are kept apart, since one text in a thousand may be all that tells; and those with their own
+    words beside them.
     """
-    usual = asked or kind.offsets
-    # where the file gives tokens their places are made by us, and count as we do
-    learnt = [item for item in items if item.left_out is None and item.marks and item.words is None]
-    chosen, why = usual, "as asked for" if asked else "as its tool counts"
-    if asked is None and learnt:
-        candidates = [usual, *(o for o in _all(learnt) if o != usual)]
-        said = [replace(item, marks=tuple(m for m in item.marks if m.said is not None and not m.pieces)) for item in learnt]
-        rows = _telling(said)
-        found = _by_words_said(rows, candidates) if rows else _by_edges(learnt, candidates, kind, problems)
-        if found is not None:
-            chosen, why = found
-        elif rows:  # a tool may have cut the words from the text by the same wrong numbers
-            _ask(_Counted(_telling(learnt), candidates), problems)
-    counted = (_converted(item, chosen if item.words is None else Offsets(), problems) for item in items)
-    return Settled(chosen, tuple(counted), why)
+
+    def __init__(self) -> None:
+        self._said = [_Even(_MOST) for _ in range(_KINDS)]
+        self._all = [_Even(_MOST) for _ in range(_KINDS)]
+
+    def add(self, item: Item) -> None:
+        """Look at the marks of an item. Where the file gives tokens their places are made by us, and count as we do."""
+        if item.left_out is not None or not item.marks or item.words is not None:
+            return
+        kind = kind_of_text(item.text)
+        for mark in item.marks:
+            self._all[kind].add((item, mark))
+            if mark.said is not None and not mark.pieces:
+                self._said[kind].add((item, mark))
+
+    @property
+    def rows(self) -> list[tuple[Item, Mark]]:
+        """All of them, those of the oddest texts first."""
+        return [row for kind in reversed(self._all) for row in kind.kept]
+
+    @property
+    def said(self) -> list[tuple[Item, Mark]]:
+        """Those with their words beside them."""
+        return [row for kind in reversed(self._said) for row in kind.kept]
 
 
-def _all(items: Sequence[Item]) -> list[Offsets]:
-    plain = all(item.text.isascii() and "\r" not in item.text for item in items)
-    units = ("code_points",) if plain else _UNITS
-    return [Offsets(u, e, f) for u, e, f in product(units, ("exclusive", "inclusive"), (0, 1))]  # type: ignore[arg-type]
+class _Even:
+    """At most so many rows, evenly over all that came: where they are too many every second one goes.
+
+    Which go is told by the multiples of the golden ratio, which are even over any part and in step with no pattern: of spans that
+    come in turns, a name and then a place, every second one would be all of one kind.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._below, self._count = most, 1 << 32, 0
+        self._rows: list[tuple[int, tuple[Item, Mark]]] = []
+
+    def add(self, row: tuple[Item, Mark]) -> None:
+        at = self._count * 2654435769 & 0xFFFFFFFF  # 2 ** 32 by the golden ratio
+        if at < self._below:
+            self._rows.append((at, row))
+            if len(self._rows) >= 2 * self._most:
+                self._below //= 2
+                self._rows = [kept for kept in self._rows if kept[0] < self._below]
+        self._count += 1
+
+    @property
+    def kept(self) -> list[tuple[Item, Mark]]:
+        """Those that are left, in their order."""
+        return [row for _, row in self._rows]
 
 
 def kind_of_text(text: str) -> int:
@@ -83,12 +102,40 @@ def kind_of_text(text: str) -> int:
     return 2 if _JOINED.search(text) else 1
 
 
-def _telling(items: Sequence[Item]) -> list[tuple[Item, Mark]]:
-    """The spans that can tell how a file counts, of each kind of text as many."""
-    kinds: dict[int, list[tuple[Item, Mark]]] = {3: [], 2: [], 1: [], 0: []}
-    for item in items:
-        kinds[kind_of_text(item.text)] += [(item, mark) for mark in item.marks]
-    return [row for rows in kinds.values() for row in rows[:: 1 + len(rows) // _MOST]]
+@dataclass(frozen=True)
+class Counted:
+    """The way of counting that was taken, how it was found, and what is to be asked or said of it."""
+
+    offsets: Offsets
+    why: str
+    problems: Problems
+
+
+def how_it_counts(telling: Telling, kind: Format, asked: Offsets | None) -> Counted:
+    """How the spans of a file count.
+
+    Args:
+        telling: The spans.
+        kind: The format, which says how its tool usually counts.
+        asked: What a person says; it is taken as it is.
+    """
+    usual = asked or kind.offsets
+    chosen, why, problems = usual, "as asked for" if asked else "as its tool counts", Problems()
+    rows, said = telling.rows, telling.said
+    if asked is None and rows:
+        candidates = [usual, *(o for o in _all(rows) if o != usual)]
+        found = _by_words_said(said, candidates) if said else _by_edges(rows, candidates, kind, problems)
+        if found is not None:
+            chosen, why = found
+        elif said:  # a tool may have cut the words from the text by the same wrong numbers
+            _ask(_Counted(rows, candidates), problems)
+    return Counted(chosen, why, problems)
+
+
+def _all(rows: Sequence[tuple[Item, Mark]]) -> list[Offsets]:
+    plain = not any(kind_of_text(item.text) for item, _ in rows)
+    units = ("code_points",) if plain else _UNITS
+    return [Offsets(u, e, f) for u, e, f in product(units, ("exclusive", "inclusive"), (0, 1))]  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -135,8 +182,10 @@ def _same(text: str, said: str) -> bool:
     return text == said or " ".join(text.split()) == " ".join(said.split())
 
 
-def _by_edges(items: Sequence[Item], candidates: Sequence[Offsets], kind: Format, problems: Problems) -> tuple[Offsets, str] | None:
-    counted = _Counted(_telling(items), candidates)
+def _by_edges(
+    rows: Sequence[tuple[Item, Mark]], candidates: Sequence[Offsets], kind: Format, problems: Problems
+) -> tuple[Offsets, str] | None:
+    counted = _Counted(rows, candidates)
     units = counted.units()
     better: list[tuple[int, int]] = []
     loose: set[int] = set()  # spans that another unit reads as other words, and just as well
@@ -317,8 +366,12 @@ _POINTS: dict[str, Callable[[str], dict[int, int]]] = {
 }
 
 
-def _converted(item: Item, offsets: Offsets, problems: Problems) -> Item:
+def converted(item: Item, offsets: Offsets, problems: Problems) -> Item:
     """The item in half-open code points. Marks that are no place, or not the words beside them, are problems and fall out."""
+    if item.words is not None:
+        offsets = Offsets()
+    if offsets == Offsets() and not any(mark.said is not None for mark in item.marks):
+        return item
     marks = []
     for mark in item.marks:
         parts = mark.pieces or ((mark.start, mark.end),)

@@ -63,6 +63,10 @@ def left_out(given: dict[str, Any]) -> str | None:
 
 def mark(given: Any, place: str, problems: Problems) -> Mark | None:
     """A mark of `[start, end, label]`, or of the same with the words of the text as a fourth."""
+    if type(given) is list and len(given) == 3:
+        start, end, label = given
+        if type(start) is int and type(end) is int and type(label) is str:
+            return Mark(start, end, label, place)
     # `type is int`, since true is an int too
     types = [type(part) for part in given] if isinstance(given, list | tuple) else []
     if types not in ([int, int, str], [int, int, str, str]):

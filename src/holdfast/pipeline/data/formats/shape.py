@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -39,7 +40,7 @@ class Asked:
     annotator: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Mark:
     """An entity as the file gives it.
 
@@ -60,7 +61,7 @@ class Mark:
     pieces: tuple[tuple[int, int], ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """A text of the file with what is marked in it.
 
@@ -72,15 +73,17 @@ class Item:
         left_out: Why it is not learnt from; None where it is.
         annotator: Who marked it, if the file says so.
         key: What tells that two items are the same text marked twice; None where nothing does.
+        source: What the file says that it is a part of, such as an article of which it is a sentence; None where it says nothing.
     """
 
     place: str
     text: str
     marks: tuple[Mark, ...] = ()
-    words: tuple[tuple[int, int], ...] | None = None
+    words: Sequence[tuple[int, int]] | None = None
     left_out: str | None = None
     annotator: str | None = None
     key: str | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -133,16 +136,52 @@ class Noted:
         return f"{self.kind}: {self.count}, first at {self.first}{by}"
 
 
+def gathered(noted: Iterable[tuple[str, Noted]]) -> list[tuple[str, Noted]]:
+    """What was noteworthy in several files, each kind once, with the first file that has it."""
+    found: dict[str, tuple[str, Noted]] = {}
+    for file, note in noted:
+        if note.kind not in found:
+            found[note.kind] = (file, note)
+            continue
+        first, before = found[note.kind]
+        labels = dict(Counter(before.labels) + Counter(note.labels))
+        found[note.kind] = (first, Noted(note.kind, before.count + note.count, before.first, labels))
+    return list(found.values())
+
+
 class Problems:
     """All that is wrong or noteworthy in a file: everything is collected, nothing stops at the first."""
 
+    #: So many are kept word for word; of a file of which every line is wrong the rest is counted.
+    MOST = 10_000
+
     def __init__(self) -> None:
         self.wrong: list[tuple[str, str, str]] = []
+        self.untold = 0
         self._noted: dict[str, tuple[int, str, dict[str, int]]] = {}
 
     def add(self, place: str, what: str, mend: str) -> None:
         """Something that must be mended before the file can be learnt from."""
-        self.wrong.append((place, what, mend))
+        if len(self.wrong) < self.MOST:
+            self.wrong.append((place, what, mend))
+        else:
+            self.untold += 1
+
+    def copy(self) -> Problems:
+        """The same, to go on with from here."""
+        made = Problems()
+        made.extend(self)
+        return made
+
+    def extend(self, other: Problems) -> None:
+        """Take what another list holds, too."""
+        for problem in other.wrong:
+            self.add(*problem)
+        self.untold += other.untold
+        for kind, (count, first, labels) in other._noted.items():
+            before, place, known = self._noted.get(kind, (0, first, {}))
+            merged = {label: known.get(label, 0) + labels.get(label, 0) for label in {**known, **labels}}
+            self._noted[kind] = (before + count, place, merged)
 
     def note(self, kind: str, place: str, label: str | None = None) -> None:
         """Something that was read all the same, or left out; kinds are counted, by label where one is given."""

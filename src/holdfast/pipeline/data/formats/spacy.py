@@ -11,7 +11,11 @@ _UNKNOWN = "documents with words that nobody has annotated, left out"
 
 
 def read_docbin(data: bytes, problems: Problems) -> Iterator[Item]:
-    """The documents of a DocBin. One in which words are not annotated is left out: they are not known to be outside."""
+    """The documents of a DocBin, with its tokens as their words.
+
+    One in which words are not annotated is left out: they are not known to be outside. Where a blank stands behind every token,
+    as `Doc(vocab, words=...)` puts it, the last blank is none of the text.
+    """
     try:
         import spacy
         from spacy.tokens import DocBin
@@ -34,5 +38,7 @@ def read_docbin(data: bytes, problems: Problems) -> Iterator[Item]:
             else:
                 yield Item(place, document.text, left_out=_UNKNOWN)
             continue
+        text = document.text[:-1] if all(token.whitespace_ for token in document) else document.text
+        words = tuple((token.idx, token.idx + len(token)) for token in document if not token.is_space)
         marks = [Mark(e.start_char, e.end_char, e.label_, f"{place}, entity {n}") for n, e in enumerate(document.ents, start=1)]
-        yield Item(place, document.text, tuple(marks))
+        yield Item(place, text, tuple(marks), words)

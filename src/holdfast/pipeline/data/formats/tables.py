@@ -14,35 +14,48 @@ _WORD, _TAG = ("word", "token"), ("tag", "ner_tag", "label")
 
 
 @dataclass(frozen=True)
-class Table:
-    """The header and the rows of a table, with the line on which each row ends."""
+class Header:
+    """The names of a table's columns, and what divides them."""
 
-    header: tuple[str, ...]
-    body: tuple[tuple[int, tuple[str, ...]], ...]
-
-    def rows(self) -> Iterator[tuple[str, dict[str, str]]]:
-        """Each row with its place, by name of the column."""
-        for line, cells in self.body:
-            yield f"line {line}", dict(zip(self.header, cells, strict=False))
+    names: tuple[str, ...]
+    divider: str
 
 
-def table_of(text: str) -> Table | None:
-    """The table that the text is; None where its first line is no header of several names."""
-    first = text[:100_000].splitlines()[0]
+def header_of(begun: str, *, anything: bool) -> Header | None:
+    """The header of a table that is known; None where its first line is none.
+
+    Args:
+        begun: The beginning of the file.
+        anything: Whether any names divided by commas will do.
+    """
+    first = next(iter(begun.splitlines()), "")
     for divider in (",", "\t", ";"):
-        header = next(csv.reader([first], delimiter=divider), [])
-        names = {name.strip().casefold() for name in header}
-        known = "annotation_id" in names or (names & set(_WORD) and names & set(_TAG) and any("sentence" in n for n in names))
-        if len(header) > 1 and (known or (divider == "," and all(name.strip() for name in header))):
-            csv.field_size_limit(1 << 30)
-            reader = csv.reader(io.StringIO(text, newline=""), delimiter=divider)
-            next(reader)
-            try:
-                body = tuple((reader.line_num, tuple(cells)) for cells in reader if cells)
-            except csv.Error:  # a carriage return alone, or a NUL: no table
-                return None
-            return Table(tuple(name.strip() for name in header), body)
+        try:
+            names = [name.strip() for name in next(csv.reader([first], delimiter=divider), [])]
+        except csv.Error:  # a NUL: no table
+            return None
+        known = {name.casefold() for name in names}
+        words = known & set(_WORD) and known & set(_TAG) and any("sentence" in n for n in known)
+        commas = divider == "," and all(names) and (anything or is_words(tuple(names)))
+        if len(names) > 1 and ("annotation_id" in known or words or commas):
+            return Header(tuple(names), divider)
     return None
+
+
+def _body(text: str, header: Header, problems: Problems) -> Iterator[tuple[int, list[str]]]:
+    csv.field_size_limit(1 << 30)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=header.divider)
+    try:
+        next(reader)
+        yield from ((reader.line_num, cells) for cells in reader if cells)
+    except csv.Error as error:  # a carriage return alone, or a NUL
+        problems.add(f"line {reader.line_num}", f"it is no table ({error})", "write it again as CSV")
+
+
+def rows_of_table(text: str, header: Header, problems: Problems) -> Iterator[tuple[str, dict[str, str]]]:
+    """Each row with its place, by name of the column."""
+    for line, cells in _body(text, header, problems):
+        yield f"line {line}", dict(zip(header.names, cells, strict=False))
 
 
 def is_words(header: tuple[str, ...]) -> bool:
@@ -51,9 +64,9 @@ def is_words(header: tuple[str, ...]) -> bool:
     return bool(names & set(_WORD) and names & set(_TAG))
 
 
-def read_words(table: Table, problems: Problems) -> Iterator[Item]:
+def read_words(text: str, header: Header, problems: Problems) -> Iterator[Item]:
     """The sentences of a table of words. Only the first row of each may say which sentence it is."""
-    names = [name.casefold() for name in table.header]
+    names = [name.casefold() for name in header.names]
     word = next(n for n, name in enumerate(names) if name in _WORD)
     tag = next(n for n, name in enumerate(names) if name in _TAG)
     sentence = next((n for n, name in enumerate(names) if "sentence" in name), None)
@@ -63,7 +76,7 @@ def read_words(table: Table, problems: Problems) -> Iterator[Item]:
     at, current = 0, ""
     tokens: list[str] = []
     tags: list[str] = []
-    for line, cells in table.body:
+    for line, cells in _body(text, header, problems):
         if len(cells) != len(names):
             problems.add(f"line {line}", f"{len(cells)} columns where the header has {len(names)}", "give each row as many")
             continue

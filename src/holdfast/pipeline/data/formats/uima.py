@@ -1,15 +1,21 @@
 """UIMA CAS as XMI and as JSON, as INCEpTION and dkpro-cassis write them. Offsets are UTF-16 units, as Java counts.
 
-No type system is needed: an annotation is an entity if its type is called NamedEntity, and its label is its `value`.
+No type system is needed: an annotation is an entity if its type is called NamedEntity, and its label is its `value`. Where tokens
+are annotated, they are the words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from holdfast.pipeline.data.formats.offsets import place_of
 from holdfast.pipeline.data.formats.shape import Format, Item, Mark, Offsets, Problems
+from holdfast.pipeline.data.formats.words import cut
 
 XMI = Format("UIMA CAS XMI", "a root xmi:XMI", Offsets("utf16"))
 JSON = Format("UIMA CAS JSON", "an object with %FEATURE_STRUCTURES", Offsets("utf16"))
@@ -64,4 +70,22 @@ def _item(rows: Iterable[tuple[str, Mapping[str, Any]]], problems: Problems) -> 
                 "", f"no NamedEntity stands in it; other layers do: {', '.join(names)}", "export the layer of named entities"
             )
             return
-    yield Item("its text", texts[0], tuple(marks))
+    yield _with_words(texts[0], marks, [values for name, values in rows if name == "Token"])
+
+
+def _with_words(text: str, marks: Sequence[Mark], tokens: Sequence[Mapping[str, Any]]) -> Item:
+    """The item in code points with the tokens as its words; as it stands, where there are none or an offset is no place."""
+    given = Item("its text", text, tuple(marks))
+    with suppress(KeyError, ValueError, TypeError):
+        places = sorted(_place(text, int(values.get("begin", 0)), int(values["end"])) for values in tokens)
+        read = [replace(mark, start=start, end=end) for mark in marks for start, end in [_place(text, mark.start, mark.end)]]
+        if places and all(a < b for a, b in places) and all(one[1] <= other[0] for one, other in pairwise(places)):
+            return replace(given, marks=tuple(read), words=cut(places, read))
+    return given
+
+
+def _place(text: str, start: int, end: int) -> tuple[int, int]:
+    found = place_of(text, start, end, Offsets("utf16"))
+    if found is None:
+        raise ValueError
+    return found

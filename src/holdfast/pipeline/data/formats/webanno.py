@@ -1,17 +1,20 @@
 """WebAnno TSV 3, as WebAnno and INCEpTION write it: a token a line with its offsets, a column for each feature.
 
 After INCEpTION's `Tsv3XSerializer` and `Escaping`: offsets are UTF-16 units of the document, `[n]` joins the tokens of one
-annotation, `|` stacks several, a backslash escapes in values and in `#Text=`, and column 3 escapes nothing.
+annotation, `|` stacks several, a backslash escapes in values and in `#Text=`, and column 3 escapes nothing. Its tokens are
+the words of the document.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from holdfast.pipeline.data.formats.objects import short
 from holdfast.pipeline.data.formats.shape import Format, Item, Mark, Offsets, Problems
+from holdfast.pipeline.data.formats.words import cut
 
 FORMAT = Format("WebAnno TSV 3", "a first line #FORMAT=WebAnno TSV", Offsets("utf16"))
 
@@ -56,11 +59,15 @@ def read_webanno(text: str, problems: Problems) -> Iterator[Item]:
     column = _column(header, problems)
     if column is None:
         return
-    whole, wrong = _whole(rows, texts)
+    units = _whole(rows, texts)
+    wrong = next((row for row in rows if "".join(units[row.start : row.end]) != row.token), None)
     if wrong is not None:
         problems.add(f"line {wrong.number}", f"token {short(wrong.token)} does not stand where its offsets say", "export it again")
         return
-    yield Item(f"line {rows[0].number}", whole, tuple(_marks(rows, column)))
+    points = [0, *accumulate(map(len, units))]
+    rows = [replace(row, start=points[row.start], end=points[row.end]) for row in rows]
+    marks = tuple(_marks(rows, column))
+    yield Item(f"line {rows[0].number}", "".join(units), marks, cut(((row.start, row.end) for row in rows if not row.sub), marks))
 
 
 def _column(header: Sequence[tuple[str, list[str]]], problems: Problems) -> int | None:
@@ -81,8 +88,8 @@ def _column(header: Sequence[tuple[str, list[str]]], problems: Problems) -> int 
     return None
 
 
-def _whole(rows: Sequence[_Row], texts: Sequence[tuple[int, str]]) -> tuple[str, _Row | None]:
-    """The document's text; and a token that does not stand in it where it says. What no sentence holds is blank."""
+def _whole(rows: Sequence[_Row], texts: Sequence[tuple[int, str]]) -> list[str]:
+    """The document's text by UTF-16 units, a character at its first unit. What no sentence holds is blank."""
     units: list[str] = []
 
     def fill(at: int) -> None:
@@ -107,13 +114,8 @@ def _whole(rows: Sequence[_Row], texts: Sequence[tuple[int, str]]) -> tuple[str,
         del units[max(0, begin) :]
         for character in sentence:
             units += [character] + [""] * (_length(character) - 1)
-    last = max(row.end for row in rows)
-    fill(last)
-    text = "".join(units)
-    for row in rows:
-        if "".join(units[row.start : row.end]) != row.token:
-            return text, row
-    return text, None
+    fill(max(row.end for row in rows))
+    return units
 
 
 def _length(text: str) -> int:
