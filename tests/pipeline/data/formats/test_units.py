@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from holdfast.pipeline.data.formats.offsets import joined_places
 from holdfast.pipeline.data.formats.shape import Asked, Offsets
+from holdfast.pipeline.data.formats.units import joined_places
 from holdfast.pipeline.data.reading import examine
 
 _NAMES = [("Ann Lee", "PER"), ("Bo", "PER"), ("Jose\u0301 Nu\u0301n\u0303ez", "PER"), ("Zo\u00eb", "PER"), ("Mia Roth-Li", "PER")]
