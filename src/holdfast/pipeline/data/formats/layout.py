@@ -241,7 +241,8 @@ def _words(tokens: Sequence[int], columns: Sequence[Sequence[str]]) -> list[int]
     unknown = [n for n in tokens if not set(columns[n]) <= _KNOWN_POS]
     words = [n for n in unknown if not all(_POS.fullmatch(v) for v in columns[n])]
     most = max((len(set(columns[n])) for n in words), default=0)
-    if any(len(set(columns[n])) > most for n in tokens if n not in words):  # there are more words than parts of speech
+    # there are more words than parts of speech, by far where the parts are of a set that is not known
+    if any(len(set(columns[n])) + (n in unknown) > most for n in tokens if n not in words):
         return list(tokens)
     # a lemma is like its token, also where all of a text is in capitals and looks like parts of speech
     twins = [n for n in unknown for w in words if n != w and _alike(columns[n], columns[w])]
