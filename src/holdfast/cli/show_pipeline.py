@@ -158,6 +158,8 @@ def data(found: Looked, *, as_json: bool) -> None:
     for name, files in same.items():
         more = f" and {len(files) - _FILES:,} more" if len(files) > _FILES else ""
         out(f"{printable(', '.join(files[:_FILES]))}{more}: {printable(name)}")
+    if found.splits:
+        out(printable(f"as data.folder: {found.splits}"))
     counts = found.labels()
     characters = sum(len(d.text) for d in found.documents)
     out(f"{len(found.documents):,} documents, {characters:,} characters, {counts.total():,} entities")

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
+
+import nbformat
 
 from holdfast.pipeline.data.dataset import open_dataset
 from holdfast.pipeline.data.html import _COLOURS
 from holdfast.pipeline.data.looking import look
+from tests.docs.pages import REPOSITORY
 
 SAMPLES = Path(__file__).parent / "samples"
 VOID = {"br", "hr", "img", "input", "meta", "link"}
@@ -105,3 +111,16 @@ def test_black_letters_can_be_read_on_every_colour() -> None:
         ]
         luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
         assert (luminance + 0.05) / 0.05 >= 7
+
+
+def test_a_kernel_shows_it_as_html(tmp_path: Path) -> None:
+    """A real one, of this Python: what the last line of a cell gives."""
+    cell = nbformat.v4.new_code_cell(f"from holdfast.pipeline.data.looking import look\nlook({str(SAMPLES / 'brat')!r})")
+    place = tmp_path / "look.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), place)
+    command = [sys.executable, "-m", "tests.notebook.execute", str(place), str(tmp_path), sys.executable]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
+    done = subprocess.run(command, capture_output=True, check=False, encoding="utf-8", cwd=REPOSITORY, env=environment)
+    assert done.stdout.endswith("done\n"), done.stderr
+    shown = nbformat.read(place, as_version=4).cells[0].outputs[0]["data"]["text/html"]
+    assert "Ann Lee NAME" in Page(shown).texts["mark"]

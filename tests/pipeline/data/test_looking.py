@@ -25,4 +25,5 @@ def test_what_is_written_is_read_to_the_same_entities_and_never_replaces_a_file(
     with pytest.raises(UsageError, match="something else is there already"):
         write_as(kind, tmp_path, found.documents)
     assert path.read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    write_as(kind, tmp_path / f"other.{kind}", found.documents[:1])
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"other.{kind}", path.name]

@@ -122,9 +122,11 @@ def test_of_a_folder_with_training_data_alone_or_one_file_of_any_name_the_rest_i
     put(tmp_path / "d", *FOLDERS["datasets"])
     assert find_splits(tmp_path / "d") == Splits(tmp_path / "d", None, None)
     put(tmp_path / "e", *(f"{s}-00000-of-00001.parquet=datasets-classlabel.parquet" for s in ("train", "validation", "test")))
-    assert [p.name[:4] for _, p in find_splits(tmp_path / "e").files()] == ["trai", "vali", "test"]
+    end = "-00000-of-00001.parquet"
+    assert look(tmp_path / "e").splits == f"train train{end}, validation validation{end}, test test{end}"
     put(tmp_path / "f", "train.conll=conll2002.conll", "dev.conll=conll2002.conll")
     assert find_splits(tmp_path / "f").test is None
+    assert look(tmp_path / "f").splits == "train train.conll, validation dev.conll, test drawn from train"
 
 
 def test_a_name_that_is_none_is_not_taken_for_missing_test_data(tmp_path: Path) -> None:
@@ -147,6 +149,26 @@ def test_a_name_that_is_none_is_not_taken_for_missing_test_data(tmp_path: Path) 
     (tmp_path / "d" / "train").mkdir(parents=True)
     with pytest.raises(BadData, match=r"no train data"):
         find_splits(tmp_path / "d")
+
+
+def test_a_folder_that_holds_other_splits_is_not_read_as_one_of_them(tmp_path: Path) -> None:
+    put(tmp_path / "data", "train.conll=conll2002.conll", "test.conll=conll2002.conll")
+    put(tmp_path / "more", *BRAT)
+    put(tmp_path / "more" / "held", *BRAT)
+
+    def found(**data: str) -> Any:
+        return find_sources(Data(**data), tmp_path, tmp_path / "drive", tmp_path / "cache")
+
+    with pytest.raises(
+        BadData, match=r"data.train is a folder that holds test.conll, train.conll, and all in it would be read as one"
+    ):
+        found(train="data")
+    with pytest.raises(
+        BadData, match=r"data.train is a folder that holds data.test, and all .*; give it as data.folder, or give each"
+    ):
+        found(train="more", test="more/held")
+    assert found(folder="data").keys() == {"train", "test"}
+    assert found(train="more/held", test="data/test.conll").keys() == {"train", "test"}
 
 
 def test_all_that_is_wrong_in_a_folder_is_one_list_and_its_notes_are_counted_together(tmp_path: Path) -> None:

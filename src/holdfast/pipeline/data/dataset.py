@@ -146,9 +146,7 @@ def _read(path: Path, asked: Asked, labels: Sequence[str] | None, told: set[str]
     return _Split(tuple(documents), tuple(sources), tuple(notes))
 
 
-def _drawn(
-    path: Path, read: _Split, shares: Mapping[str, float], seed: int
-) -> tuple[dict[str, tuple[Document, ...]], Iterator[str]]:
+def _drawn(path: Path, read: _Split, shares: Mapping[str, float], seed: int) -> tuple[dict[str, tuple[Document, ...]], list[str]]:
     """The training documents without those that are drawn for other splits, these, and what is to be said of it."""
     from holdfast.pipeline.data.near import near_duplicates  # numpy is needed here only
 
@@ -158,8 +156,7 @@ def _drawn(
             raise UsageError(f"{name}_share should be between 0 and 1, got {share!r}")
     if len(whole) <= len(shares):
         names = " and ".join(sorted(shares, reverse=True))
-        what = f"{len(whole)} document{'s are' if len(whole) > 1 else ' is'} too few to take any for {names}"
-        raise BadData(printable(f"{path}: {what}; add a {' and a '.join(sorted(shares, reverse=True))} file"))
+        raise BadData(printable(f"{path}: too few documents ({len(whole)}) to take any for {names}; add a file of {names}"))
     units = units_of(read.sources, near_duplicates(whole), len(shares) + 1)
     left = list(units.members)
     documents: dict[str, tuple[Document, ...]] = {}
@@ -170,7 +167,7 @@ def _drawn(
         documents[name] = tuple(whole[n] for n in sorted(chosen))
         notes.append(f"no {name} data: {len(chosen)} of {len(whole)} training documents serve for it, chosen by seed {seed}")
     documents["train"] = tuple(whole[n] for n in sorted(n for unit in left for n in unit))
-    return documents, iter([*notes, *units.notes])
+    return documents, [*notes, *units.notes]
 
 
 def problems_of(files: Iterable[Path], labels: Sequence[str] | None, asked: Asked) -> list[str]:

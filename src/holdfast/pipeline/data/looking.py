@@ -6,6 +6,7 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +22,7 @@ from holdfast.pipeline.data.formats.shape import Asked, Noted, gathered
 from holdfast.pipeline.data.html import page
 from holdfast.pipeline.data.reading import examine, write_documents
 from holdfast.pipeline.data.sources import asked_of
+from holdfast.pipeline.data.splits import find_splits
 from holdfast.pipeline.settings import Data
 from holdfast.session.files import write_bytes, write_text
 from holdfast.store.format.keys import printable
@@ -41,6 +43,7 @@ class Looked:
         ids: Where each document stands: the file, and the place in it.
         noted: Each file with what was noteworthy, dropped or left out.
         problems: All that is wrong, a line each.
+        splits: What would be training, validation and test if the path were `data.folder`; empty where it cannot be one.
     """
 
     formats: tuple[tuple[str, str], ...]
@@ -48,6 +51,7 @@ class Looked:
     ids: tuple[str, ...]
     noted: tuple[tuple[str, Noted], ...]
     problems: tuple[str, ...]
+    splits: str = ""
 
     def labels(self) -> Counter[str]:
         """How often each label stands in the documents."""
@@ -147,7 +151,11 @@ def look(path: str | Path, asked: Asked = Asked()) -> Looked:  # noqa: B008 - it
         ids += [f"{name}: {place}" for place in reading.places]
         noted += [(name, n) for n in reading.noted]
         problems += examined.problems
-    return Looked(tuple(formats), tuple(documents), tuple(ids), tuple(noted), tuple(problems))
+    splits = ""
+    if path.is_dir():
+        with suppress(BadData):
+            splits = str(find_splits(path))
+    return Looked(tuple(formats), tuple(documents), tuple(ids), tuple(noted), tuple(problems), splits)
 
 
 def check_kind(kind: str) -> None:

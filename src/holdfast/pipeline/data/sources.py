@@ -12,9 +12,10 @@ from blake3 import blake3
 from holdfast.errors import BadData
 from holdfast.pipeline.data.files import bring_here, companions, data_files
 from holdfast.pipeline.data.formats.shape import Asked, Columns, Offsets
-from holdfast.pipeline.data.splits import FOLDERS, find_splits
+from holdfast.pipeline.data.splits import FOLDERS, find_splits, splits_in
 from holdfast.pipeline.settings import Data
 from holdfast.session.files import file_identity
+from holdfast.store.format.keys import printable
 
 #: Changes where the built-in sample's documents change, so that outputs made from another sample are recognised.
 SAMPLE_VERSION = 1
@@ -44,6 +45,12 @@ def find_sources(data: Data, root: Path, mount: Path, cache: Path) -> dict[str, 
     for split, place in found.items():
         if not place.exists():
             raise BadData(f"{place}: data.{split}: there is no such file; paths start at the project folder {root}")
+        held = splits_in(place) if place.is_dir() else []
+        held += [f"data.{k}" for k, other in found.items() if k != split and place in other.parents]
+        if held:
+            both = f"data.{split} is a folder that holds {', '.join(held)}"
+            mend = "give it as data.folder, or give each split its own file or folder"
+            raise BadData(printable(f"{place}: {both}, and all in it would be read as one; {mend}"))
     return found
 
 

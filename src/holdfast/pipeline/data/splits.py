@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.errors import BadData
-from holdfast.pipeline.data.files import data_files, holds_data, is_beside, is_data, without_companions
+from holdfast.pipeline.data.files import holds_data, is_beside, is_data, without_companions
 from holdfast.pipeline.data.formats.recognise import COLUMNS, OBJECTS, SUFFIXES
 from holdfast.store.format.keys import printable
 
@@ -27,11 +27,9 @@ class Splits:
     validation: Path | None
     test: Path | None = None
 
-    def files(self) -> Iterator[tuple[str, Path]]:
-        """Each split that is there, with all its files in the order in which they are read."""
-        for name, path in (("train", self.train), ("validation", self.validation), ("test", self.test)):
-            for file in data_files(path) if path is not None else ():
-                yield name, file
+    def __str__(self) -> str:
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        return ", ".join(f"{name} {'drawn from train' if path is None else path.name}" for name, path in parts.items())
 
 
 def find_splits(folder: Path) -> Splits:
@@ -60,8 +58,8 @@ def find_splits(folder: Path) -> Splits:
         known.update(named, could)
         if len(could) > 1:
             shown = ", ".join(p.name for p in could)
-            mend = f"leave one file of {_looked_for(split)}, or a folder {names[0]} with all of them"
-            raise BadData(printable(f"{folder}: {shown} could each be the {split} data; {mend}"))
+            one = f"{_looked_for(split)}, or a folder {names[0]} with all of them"
+            raise BadData(printable(f"{folder}: {shown} could each be the {split} data; leave one file of {one}"))
         found[split] = could[0] if could else None
     train = found["train"]
     if train is None and not known:
@@ -71,6 +69,17 @@ def find_splits(folder: Path) -> Splits:
         _refuse(folder, split, entries, others)
     assert train is not None
     return Splits(train, found["validation"], found["test"])
+
+
+def splits_in(folder: Path) -> list[str]:
+    """The names of files and folders right in a folder that are splits by their name, if they are of two or more splits."""
+    found = {
+        split: p.name
+        for p in sorted(folder.iterdir())
+        for split, names in _NAMES.items()
+        if p.name in names or (is_data(p) and _WHOLE.sub("", p.stem) in names)
+    }
+    return sorted(found.values()) if len(found) > 1 else []
 
 
 def _alone(folder: Path, files: Sequence[Path]) -> Path | None:

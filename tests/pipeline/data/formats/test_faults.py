@@ -206,6 +206,13 @@ def test_what_would_throw_every_label_away_is_refused(key: str, spans: list[Any]
     assert found(read.documents[0]) == [("Bo", "PER")]
 
 
+def test_no_message_says_to_give_nothing_where_something_is(tmp_path: Path) -> None:
+    cluener = {"text": "Ann in Rome", "label": {"name": {"Ann": [[0, 2]]}}}
+    (problem,) = examine(written(tmp_path, "a.json", json.dumps([cluener]))).problems
+    assert "write what is in 'label'" in problem
+    assert "give []" not in problem
+
+
 def test_a_key_that_is_given_twice_is_refused(tmp_path: Path) -> None:
     twice = '{"text": "Ann", "annotations": [], "annotations": [[0, 3, "PER"]]}'
     assert "given twice" in examine(written(tmp_path, "a.jsonl", twice)).problems[0]

@@ -19,6 +19,8 @@ from holdfast.pipeline.data.formats.units import KINDS, kind_of_text, place_of
 _SETTING = "say how they count, for example data.offsets: {unit: utf16, end: exclusive, first: 0}"
 #: How many spans are looked at of each kind of text (see `kind_of_text`), evenly over the file.
 _MOST = 1000
+#: And in texts of so many characters together.
+_CHARACTERS = 4_000_000
 _LOOSE = "spans behind characters that other units count otherwise, and nothing in the file proves the unit"
 _ENDLESS = "spans in a script without blanks, where nothing in the file proves which letter is the last"
 _DOUBTED = "spans of texts in which some cut words, and would not in another unit"
@@ -28,13 +30,12 @@ _UNITS = ("code_points", "utf16", "utf8", "graphemes")
 class Telling:
     """The spans that can tell how a file counts, a bounded number of them, evenly over all that came.
 
-    Those of each kind of text are kept apart, since one text in a thousand may be all that tells; and those with their own
-    words beside them.
+    Each kind of text has its own, since one text in a thousand may be all that tells; and so have those with their words beside.
     """
 
     def __init__(self) -> None:
-        self._said = [_Even(_MOST) for _ in range(KINDS)]
         self._all = [_Even(_MOST) for _ in range(KINDS)]
+        self._said = [_Even(_MOST) for _ in range(KINDS)]
 
     def add(self, item: Item) -> None:
         """Look at the marks of an item. Where the file gives tokens their places are made by us, and count as we do."""
@@ -48,13 +49,13 @@ class Telling:
 
     @property
     def rows(self) -> list[tuple[Item, Mark]]:
-        """All of them, those of the oddest texts first."""
-        return [row for kind in reversed(self._all) for row in kind.kept]
+        """Those of texts that tell most first."""
+        return [row for kind in reversed(self._all) for row in _affordable(kind.kept)]
 
     @property
     def said(self) -> list[tuple[Item, Mark]]:
-        """Those with their words beside them."""
-        return [row for kind in reversed(self._said) for row in kind.kept]
+        """Those with their own words beside them."""
+        return [row for kind in reversed(self._said) for row in _affordable(kind.kept)]
 
 
 class _Even:
@@ -83,6 +84,14 @@ class _Even:
         return [row for _, row in self._rows]
 
 
+def _affordable(rows: Sequence[tuple[Item, Mark]]) -> list[tuple[Item, Mark]]:
+    """The rows, of fewer texts where these are long: a text is counted through in every unit."""
+    texts = {id(item): len(item.text) for item, _ in rows}
+    step = 1 + sum(texts.values()) // _CHARACTERS
+    kept = set(list(texts)[::step])
+    return [row for row in rows if id(row[0]) in kept]
+
+
 @dataclass(frozen=True)
 class Counted:
     """The way of counting that was taken, how it was found, and what is to be asked or said of it."""
@@ -109,7 +118,7 @@ def how_it_counts(telling: Telling, kind: Format, asked: Offsets | None) -> Coun
         if found is not None:
             chosen, why = found
         elif said:  # a tool may have cut the words from the text by the same wrong numbers
-            _ask(_Counted(rows, candidates), problems)
+            _ask(_Spans(rows, candidates), problems)
     return Counted(chosen, why, problems)
 
 
@@ -120,7 +129,7 @@ def _all(rows: Sequence[tuple[Item, Mark]]) -> list[Offsets]:
 
 
 @dataclass(frozen=True)
-class _Counted:
+class _Spans:
     """Spans as each of the candidates reads them, and how many of their ends lie within words then; the usual one first."""
 
     rows: Sequence[tuple[Item, Mark]]
@@ -168,7 +177,7 @@ def _by_edges(
 ) -> tuple[Offsets, str] | None:
     if kind.sure and not kind.by_hand and not any(_cut(i.text, place_of(i.text, m.start, m.end, candidates[0])) for i, m in rows):
         return None
-    counted = _Counted(rows, candidates)
+    counted = _Spans(rows, candidates)
     units = counted.units()
     better: list[tuple[int, int]] = []
     loose: set[int] = set()  # spans that another unit reads as other words, and just as well
@@ -209,7 +218,7 @@ def _is_unspaced_at(text: str, at: tuple[int, int] | None) -> bool:
     return at is not None and any(is_unspaced(c) for c in text[at[1] - 1 : at[1] + 1])
 
 
-def _ask(counted: _Counted, problems: Problems) -> bool:
+def _ask(counted: _Spans, problems: Problems) -> bool:
     """Ask how the file counts where many spans cut words that would not in another unit, or where nearly all do."""
     if any(_shifted(counted, *way, problems) for way in _UNCOUNTED):
         return True
@@ -236,7 +245,7 @@ def _ask(counted: _Counted, problems: Problems) -> bool:
     return False
 
 
-def _shifted(counted: _Counted, uncounted: Callable[[str, int], int], which: str, mend: str, problems: Problems) -> bool:
+def _shifted(counted: _Spans, uncounted: Callable[[str, int], int], which: str, mend: str, problems: Problems) -> bool:
     """Refuse offsets that leave out some characters: behind those most spans cut words, and moved by them none does."""
     moved: dict[int, tuple[int, int]] = {}
     for k, (item, _) in enumerate(counted.rows):

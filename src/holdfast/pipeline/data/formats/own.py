@@ -35,7 +35,9 @@ def read(given: Any, place: str, problems: Problems) -> Iterator[Item]:
         return
     if "annotations" not in given:
         has = short(sorted(given))
-        mend = f"rename {beside[0]!r}, with {OBJECT}" if beside else "give [] where there are none"
+        other = next((key for key in given if key in _SPAN_KEYS and given[key]), None)  # not a list, but not nothing
+        mend = f"write what is in {other!r} as {OBJECT}" if other else "give [] where there are none"
+        mend = f"rename {beside[0]!r}, with {OBJECT}" if beside else mend
         problems.add(place, f"no 'annotations' (it has {has})", mend)
         return
     text, annotations = given["text"], given["annotations"]
