@@ -57,7 +57,7 @@ NAMED = {
     "CoNLL-U": "CoNLL-U with names in MISC",
     "IOB1, IOB2, IOBES, BILOU, BMES": "tags of the scheme ",
     "a sentence a line, with the tag behind a bar": "a sentence a line",
-    "Kaggle's table": "table of words",
+    "Kaggle's table, and simpletransformers'": "table of words",
 }
 READ = rows_of("What is read")
 REFUSED = rows_of("What is known and refused")

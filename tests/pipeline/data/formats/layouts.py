@@ -212,6 +212,24 @@ LAYOUTS: dict[str, Layout] = {
         ),
         TWO,
     ),
+    "OntoNotes with a tag in place of the brackets": Layout(
+        of("bc/x 0 0 Ann NNP (TOP B-PER", "bc/x 0 1 Lee NNP * I-PER", "bc/x 0 2 saw VBD (VP* O", "bc/x 0 3 Rome NNP *) B-LOC"),
+        TWO[:1],
+    ),
+    "simpletransformers": Layout(
+        "sentence_id,words,labels\n0,Ann,B-PER\n0,Lee,I-PER\n0,saw,O\n0,Rome,B-LOC\n1,Oslo,B-LOC\n1,slept,O\n1,well,O\n",
+        TWO,
+        name="a.csv",
+    ),
+    "CoNLL-U without names": Layout(
+        of("1 Ann Ann PROPN NNP _ 2 nsubj _ _", "2 saw see VERB VBD _ 0 root _ SpaceAfter=No"), refused="CoNLL-U without names"
+    ),
+    "Weibo": Layout(
+        of("\u674e0 B-PER.NAM", "\u96f71 I-PER.NAM", "\u57280 O", "\u4eac0 B-GPE.NAM"),
+        ("[\u674e0 \u96f71 PER.NAM] \u57280 [\u4eac0 GPE.NAM]",),
+        "ends in its place in the word",
+        (1, 2),
+    ),
     # several layers
     "two layers, as FiNER": Layout(
         of("Helsingin B-ORG B-LOC", "Sanomat I-ORG O", "said O O"), ("[Helsingin Sanomat ORG] said",), "each hold tags", (1, 2)
@@ -294,6 +312,7 @@ LAYOUTS: dict[str, Layout] = {
         ("[Ann Lee PER] saw [Rome LOC]", "[Oslo LOC] slept"),
         name="a.txt",
     ),
+    "a sentence a line, its tags behind a tab": Layout("Ann saw Rome\tB-PER O B-LOC\nOslo\tB-LOC\n", refused="its tags behind it"),
     # schemes
     "IOBES": Layout(
         of("Ann B-PER", "Lee E-PER", "saw O", "Rome S-LOC", "", "Oslo S-LOC", "slept O"),
@@ -325,6 +344,7 @@ LAYOUTS: dict[str, Layout] = {
     "OTHER for O": Layout(of("Ann B-PER", "saw OTHER", "Rome B-LOC", "is OTHER"), refused="'OTHER' is not a tag"),
     "a dash for O": Layout(of("Ann B-PER", "saw -", "Rome B-LOC", "is -"), refused="'-' is not a tag"),
     "O with a prefix": Layout(of("Ann B-PER", "saw B-O", "well I-O"), refused="'O' is no label"),
+    "quotation marks around the cells": Layout(of('"Ann" "B-PER"', '"saw" "O"'), refused="take the quotes"),
     "commas between": Layout("Ann,B-PER\nsaw,O\nRome,B-LOC\n", refused="between commas"),
     # ends of lines
     "carriage returns alone": Layout(of(*_PLAIN, end="\r"), TWO, noted="carriage returns"),

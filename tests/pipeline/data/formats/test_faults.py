@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from holdfast.errors import BadData
+from holdfast.pipeline.data.baseline import DictionaryBaseline, micro_f1
 from holdfast.pipeline.data.documents import Document
 from holdfast.pipeline.data.entities import spans_of, word_tags
 from holdfast.pipeline.data.formats.shape import Asked, Columns, Offsets
+from holdfast.pipeline.data.looking import look
 from holdfast.pipeline.data.reading import Examined, examine, read_documents
 
 
@@ -192,12 +194,48 @@ def test_labels_that_are_none_are_refused_and_twins_are_named(tmp_path: Path) ->
     assert any("stand for nothing" in note for note in of("null", "PER").reading.notes)
 
 
-def test_what_would_throw_every_label_away_is_refused(tmp_path: Path) -> None:
-    def problems(text: str) -> tuple[str, ...]:
-        return examine(written(tmp_path, "a.jsonl", text)).problems
+@pytest.mark.parametrize("key", ["labels", "spans", "entities", "annotatoins", "ner"])
+@pytest.mark.parametrize("spans", [[[0, 3, "PER"]], [{"start": 0, "end": 3, "label": "PER"}]])
+def test_what_would_throw_every_label_away_is_refused(key: str, spans: list[Any], tmp_path: Path) -> None:
+    def of(**keys: Any) -> Examined:
+        return examine(written(tmp_path, "a.jsonl", json.dumps({"text": "Ann met Bo", **keys})))
 
-    assert "'labels' beside it is not" in problems('{"text": "Ann", "annotations": [], "labels": [[0, 3, "PER"]]}')[0]
-    assert "given twice" in problems('{"text": "Ann", "annotations": [], "annotations": [[0, 3, "PER"]]}')[0]
+    assert f"{key!r} beside it is not" in of(annotations=[], **{key: spans}).problems[0]
+    read = of(annotations=[[8, 10, "PER"]], **{key: spans}).reading
+    assert any(f"under {key!r}, beside 'annotations' and not read" in note for note in read.notes)
+    assert found(read.documents[0]) == [("Bo", "PER")]
+
+
+def test_no_message_says_to_give_nothing_where_something_is(tmp_path: Path) -> None:
+    cluener = {"text": "Ann in Rome", "label": {"name": {"Ann": [[0, 2]]}}}
+    (problem,) = examine(written(tmp_path, "a.json", json.dumps([cluener]))).problems
+    assert "write what is in 'label'" in problem
+    assert "give []" not in problem
+
+
+def test_a_key_that_is_given_twice_is_refused(tmp_path: Path) -> None:
+    twice = '{"text": "Ann", "annotations": [], "annotations": [[0, 3, "PER"]]}'
+    assert "given twice" in examine(written(tmp_path, "a.jsonl", twice)).problems[0]
+
+
+PRODIGY = {"_input_hash": 1, "_task_hash": 2, "spans": [{"start": 0, "end": 3, "label": "PER"}], "tokens": []}
+STUDIO = [{"from_name": "label", "to_name": "text", "type": "labels", "value": {"start": 0, "end": 3, "labels": ["PER"]}}]
+NOT_LEARNT: dict[str, dict[str, Any]] = {
+    "Prodigy, rejected": {"text": "Ann met", **PRODIGY, "answer": "reject"},
+    "Prodigy, ignored": {"text": "Ann met", **PRODIGY, "answer": "ignore"},
+    "Label Studio, cancelled": {"data": {"text": "Ann met"}, "annotations": [{"result": STUDIO, "was_cancelled": True}]},
+    "Label Studio of before, skipped": {"data": {"text": "Ann met"}, "completions": [{"result": STUDIO, "skipped": True}]},
+    "Label Studio, only predicted": {"data": {"text": "Ann met"}, "annotations": [], "predictions": [{"result": STUDIO}]},
+    "our own shape with a tool's answer": {"text": "Ann met", "annotations": [[0, 3, "PER"]], "answer": "reject"},
+}
+
+
+@pytest.mark.parametrize("case", NOT_LEARNT)
+def test_what_somebody_rejected_or_never_looked_at_is_not_learnt(case: str, tmp_path: Path) -> None:
+    examined = examine(written(tmp_path, "a.json", json.dumps([NOT_LEARNT[case]])))
+    assert examined.reading.documents == ()
+    assert any("left out" in note.kind for note in examined.reading.noted)
+    assert "holds no documents to learn from" in examined.problems[0]
 
 
 def test_one_wide_span_over_many_is_told_with_the_labels_that_vanish(tmp_path: Path) -> None:
@@ -209,16 +247,83 @@ def test_one_wide_span_over_many_is_told_with_the_labels_that_vanish(tmp_path: P
     assert any("nothing is left" in note and "N 1, S 1" in note for note in notes)
 
 
-def test_all_slips_of_a_file_are_in_one_list(tmp_path: Path) -> None:
+OVERLAPS: dict[str, tuple[list[list[Any]], list[str], str]] = {
+    "one within another": ([[0, 7, "A"], [4, 7, "B"]], ["A"], "B 1"),
+    "two that cross": ([[0, 7, "A"], [4, 13, "B"]], ["B"], "A 1"),
+    "two labels on one": ([[0, 3, "A"], [0, 3, "B"]], ["A"], "B 1"),
+    "three, one in the other": ([[0, 13, "A"], [0, 7, "B"], [0, 3, "C"]], ["A"], "B 1, C 1"),
+    "two of the same length": ([[0, 7, "A"], [4, 11, "B"]], ["A"], "B 1"),
+}
+
+
+@pytest.mark.parametrize("case", OVERLAPS)
+def test_what_overlaps_is_dropped_by_label_and_a_label_that_vanishes_is_named(case: str, tmp_path: Path) -> None:
+    spans, kept, dropped = OVERLAPS[case]
+    row = {"text": "one two three four", "annotations": spans}
+    reading = examine(written(tmp_path, "a.json", json.dumps([row]))).reading
+    assert [s.label for s in reading.documents[0].spans] == kept
+    assert any("overlap" in note and note.endswith(dropped) for note in reading.notes)
+    assert any("nothing is left" in note and note.endswith(dropped) for note in reading.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "spans"),
+    [
+        ("NewYork", [[0, 3, "A"], [3, 7, "B"]]),
+        ("500USD", [[0, 3, "NUM"], [3, 6, "CUR"]]),
+        ("C3PO", [[0, 2, "A"], [2, 4, "B"]]),
+        ("Donaudampfschiff", [[0, 5, "RIVER"], [5, 16, "SHIP"]]),
+    ],
+)
+def test_of_two_entities_in_a_word_what_is_learnt_is_what_is_counted(text: str, spans: list[Any], tmp_path: Path) -> None:
+    reading = read_documents(written(tmp_path, "a.json", json.dumps([{"text": f"{text} here", "annotations": spans}])))
+    (document,) = reading.documents
+    assert [s.label for s in spans_of(document, word_tags(document))] == [s.label for s in document.spans] == [spans[0][2]]
+    assert any("share their only word" in note and f"{spans[1][2]} 1" in note for note in reading.notes)
+
+
+def test_a_dictionary_is_measured_on_what_a_model_is_trained_on(tmp_path: Path) -> None:
+    rows = [{"text": "Osloers met Ann there", "annotations": [[0, 4, "LOC"], [12, 15, "PER"]]}] * 4
+    documents = read_documents(written(tmp_path, "a.json", json.dumps(rows))).documents
+    baseline = DictionaryBaseline(documents)
+    assert micro_f1(documents, map(baseline.predict, documents)) == 1.0
+
+
+SLIPS: dict[str, list[Any]] = {
+    "only whitespace": [[3, 4, "PER"]],
+    "outside the text": [[0, 30, "PER"]],
+    "start 3 is not before end 3": [[3, 3, "PER"]],
+    "the label is empty": [[0, 3, " "]],
+    "'O' is no label": [[0, 3, "O"]],
+    "expected [start, end, label]": [["0", "3", "PER"]],
+}
+
+
+def test_sixty_slips_of_all_kinds_in_a_thousand_documents_are_one_list(tmp_path: Path) -> None:
     rows = [{"text": "Ann met Bo", "annotations": [[0, 3, "PER"]]} for _ in range(1000)]
-    for n in range(0, 1000, 17):
-        rows[n]["annotations"] = [[3, 4, "PER"]]
+    for n in range(60):
+        rows[n * 16]["annotations"] = list(SLIPS.values())[n % 6]
     path = written(tmp_path, "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(BadData) as caught:
         read_documents(path)
     lines = str(caught.value).split("\n")
-    assert lines[0] == "59 problems in the data:"
-    assert len(lines) == 60
+    assert lines[0] == "60 problems in the data:"
+    assert len(lines) == 61
+    assert all(sum(what in line for line in lines) == 10 for what in SLIPS)
+
+
+def test_a_folder_with_sixty_slips_in_files_of_several_formats_is_one_list(tmp_path: Path) -> None:
+    rows = [{"text": "Ann met Bo", "annotations": [[0, 3, "PER"]]} for _ in range(400)]
+    for n in range(20):
+        rows[n * 16]["annotations"] = [[3, 4, "PER"]]
+    written(tmp_path, "train.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    sentences = ["Ann\tB-PER\nmet\tO\n\tO\n" if n < 20 else "Ann\tB-PER\nmet\tO\n" for n in range(300)]
+    written(tmp_path, "test.tsv", "\n".join(sentences))
+    doccano = [{"id": n, "text": "Ann met Bo", "label": [[0, 3, "PER"] if n >= 20 else [8, 99, "PER"]]} for n in range(300)]
+    written(tmp_path, "validation.json", json.dumps(doccano))
+    problems = look(tmp_path, Asked()).problems
+    assert len(problems) == 60
+    assert {problem.split(": ")[0].rpartition("/")[2] for problem in problems} == {"train.jsonl", "test.tsv", "validation.json"}
 
 
 def test_objects_one_after_the_other_with_line_breaks_in_them_are_read(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.pipeline.data.formats import source
 from holdfast.pipeline.data.formats.shape import Asked, Columns
 from holdfast.pipeline.data.looking import marked
 from holdfast.pipeline.data.reading import Examined, examine
@@ -41,6 +42,48 @@ def test_a_layout_that_does_not_is_refused_by_what_it_is_and_the_setting_reads_i
     found = examined(tmp_path, layout.name, layout.content, layout.columns)
     assert found.problems == ()
     assert tuple(map(marked, found.reading.documents)) == layout.right
+
+
+#: Those whose sentences can be written again and again: nothing counts on over all of them, and no header is in them.
+REPEATED = [
+    name for name, given in LAYOUTS.items() if not given.refused and given.noted not in {"no blank line ends", "names of columns"}
+]
+_WHOLE = {
+    "WebAnno",
+    "WikiNER",
+    "Kaggle's table with tabs",
+    "CoNLL-2012",
+    "carriage returns alone",
+    "the index of a table, with its header",
+}
+
+
+def read_by_looks(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read a layout of which only pieces are looked at before."""
+    for constant, small in [("_PIECE", 1 << 12), ("_WHOLE", 1 << 17), ("_SAMPLED", 1 << 10)]:
+        monkeypatch.setattr(source, constant, small)
+    layout = LAYOUTS[name]
+    end = "\u2028" if "\u2028" in layout.content else "\r\n" if "\r\n" in layout.content else "\n"
+    once = layout.content.rstrip("\r\n\u2028") + 2 * end
+    times = (1 << 17) // len(once.encode()) + 50
+    found = examined(folder, layout.name, once * times)
+    assert found.problems == ()
+    documents = found.reading.documents
+    assert len(documents) == times * len(layout.right)
+    assert Counter(map(marked, documents)) == Counter(layout.right * times)
+
+
+@pytest.mark.parametrize("name", [name for name in REPEATED if name not in _WHOLE][::7])
+def test_a_large_file_of_which_pieces_are_looked_at_is_read_as_a_small_one(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_by_looks(name, tmp_path, monkeypatch)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("name", [name for name in REPEATED if name not in _WHOLE])
+def test_every_layout_in_a_large_file_is_read_as_in_a_small_one(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_by_looks(name, tmp_path, monkeypatch)
 
 
 _TEXT = "Ann Lee met Bo Kim in Rome . The 3 U.S. banks , EU rejects German call IBM NASA 2019 5 said to I A -"

@@ -38,6 +38,7 @@ _HEADER = frozenset(
 _ASIDE = frozenset(["pos", "id", "sentence", "lemma", "chunk"])
 _PREFIXED = re.compile(r"(?:[BILUESM]_\S+|\S+[-_:][BILUESM]|[BILUESM]:\S+)")
 _NUMBER = re.compile(r"\d+([-.:]\d+)?")
+_BRACKETS = re.compile(r"[\w()*-]*[(*)][\w()*-]*")
 _SEVERAL = re.compile(r"\d+-\d+|\d+\.\d+")
 
 
@@ -94,10 +95,18 @@ def unlike_columns(rows: Sequence[Row]) -> tuple[str, str, str] | None:
     if alike and varied and len(alike) * 2 >= len(rows):
         what = "a whole sentence on a line, tokens and tags in turn"
         return f"line {alike[0].number}", what, "write a token and its tag a line, with a tab between"
+    behind = [row for row in rows if len(row.cells) == 2 and _is_line(row.cells[0].split(), row.cells[1].split())]
+    if behind:
+        what = "a whole sentence on a line, and its tags behind it"
+        return f"line {behind[0].number}", what, "write a token and its tag a line, with a tab between"
     commas = [row for row in rows if len(row.cells) == 1 and is_tag(re.split("[,;]", row.line.strip())[-1])]
     if commas and len(commas) * 2 >= len(rows):
         return f"line {commas[0].number}", "the cells stand between commas", "write a token and its tag a line, with a tab between"
     return None
+
+
+def _is_line(words: Sequence[str], tags: Sequence[str]) -> bool:
+    return len(words) == len(tags) > 1 and all(map(is_tag, tags))
 
 
 def decide(sentences: Sequence[Sequence[Row]], width: int, asked: Columns | None, problems: Problems) -> Layout | None:
@@ -215,6 +224,10 @@ def _chosen(asked: Columns, width: int, rows: Sequence[Row], problems: Problems)
 def _proved(sentences: Sequence[Sequence[Row]], rows: Sequence[Row], width: int, problems: Problems) -> Layout | None:
     place = f"line {rows[0].number}"
     columns = [[row.cells[n] for row in rows] for n in range(width)]
+    if width == 10 and all(map(_NUMBER.fullmatch, columns[0])) and not any(map(_is_tags, columns)):
+        mend = "name a file that has them; Universal NER gives them in files of its own"
+        problems.add(place, "CoNLL-U without names: no NER= or name= stands in the last column", mend)
+        return None
     found = _tag_column(columns, rows, problems)
     if found is None:
         return None
@@ -231,6 +244,11 @@ def _proved(sentences: Sequence[Sequence[Row]], rows: Sequence[Row], width: int,
         shown = ", ".join(f"{n + 1} ({short(columns[n][0])})" for n in tokens)
         problems.add(place, f"columns {shown} could each be the token", SETTING)
         return None
+    token = columns[tokens[0]]
+    if len(rows) >= _PROOF and all(re.fullmatch(r"\D\d", v) for v in token):
+        what = f"each token ends in its place in the word, as {short(token[0])} does and Weibo's set has them"
+        problems.add(place, what, "take the numbers behind the tokens away, or say data.columns if they are meant")
+        return None
     return Layout(tokens[0], tag, inner)
 
 
@@ -241,7 +259,8 @@ def _words(tokens: Sequence[int], columns: Sequence[Sequence[str]]) -> list[int]
     unknown = [n for n in tokens if not set(columns[n]) <= _KNOWN_POS]
     words = [n for n in unknown if not all(_POS.fullmatch(v) for v in columns[n])]
     most = max((len(set(columns[n])) for n in words), default=0)
-    if any(len(set(columns[n])) > most for n in tokens if n not in words):  # there are more words than parts of speech
+    # there are more words than parts of speech, by far where the parts are of a set that is not known
+    if any(len(set(columns[n])) + (n in unknown) > most for n in tokens if n not in words):
         return list(tokens)
     # a lemma is like its token, also where all of a text is in capitals and looks like parts of speech
     twins = [n for n in unknown for w in words if n != w and _alike(columns[n], columns[w])]
@@ -309,6 +328,8 @@ def _mend_of(values: Sequence[str]) -> str:
     others = {v for v in values if not is_tag(v)}
     if len(values) > 1 and set(values) <= {"O", "B", "I", "E", "S", "L", "U"}:
         return "a prefix alone has no label: write B-LABEL and I-LABEL"
+    if all(is_tag(v.strip("\"'")) for v in values):
+        return "take the quotes around the cells away"
     if all(is_tag(v.upper()) for v in values):
         return "write O and the prefixes in capital letters"
     if all(v == "O" or _PREFIXED.fullmatch(v) for v in values) and "O" in values:
@@ -362,7 +383,7 @@ def _is_aside(n: int, column: Sequence[str], sentences: Sequence[Sequence[Row]])
         return True
     if few:
         return False
-    if all(v in {"_", "-", "*", ""} or "=" in v for v in column):
+    if all(v in {"_", "-", "*", ""} or "=" in v for v in column) or all(map(_BRACKETS.fullmatch, column)):
         return True
     if all(map(_NUMBER.fullmatch, column)) or len(set(column)) == 1:
         return True

@@ -7,7 +7,6 @@ the usual one cuts many, is the file's own. Nothing is chosen where two ways tha
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,20 +14,16 @@ from itertools import product
 
 from holdfast.pipeline.data.documents import is_unspaced
 from holdfast.pipeline.data.formats.shape import Format, Item, Mark, Offsets, Problems
+from holdfast.pipeline.data.formats.units import KINDS, kind_of_text, place_of
 
 _SETTING = "say how they count, for example data.offsets: {unit: utf16, end: exclusive, first: 0}"
 #: How many spans are looked at of each kind of text (see `kind_of_text`), evenly over the file.
-_MOST = 2000
+_MOST = 1000
 #: And in texts of so many characters together.
-_CHARACTERS = 300_000
+_CHARACTERS = 1_000_000
 _LOOSE = "spans behind characters that other units count otherwise, and nothing in the file proves the unit"
 _ENDLESS = "spans in a script without blanks, where nothing in the file proves which letter is the last"
 _DOUBTED = "spans of texts in which some cut words, and would not in another unit"
-_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
-#: Where marks, joiners and variation selectors lie, by a wide net; and the end of a line, which may be two characters or one.
-_JOINED = re.compile(
-    "[\r\u0300-\u036f\u0483-\u0489\u0591-\u0e4e\u0eb1-\u1dff\u200d\u20d0-\u20f0\u3099\u309a\ua66f-\uabff\ufe00-\ufe2f]"
-)
 _UNITS = ("code_points", "utf16", "utf8", "graphemes")
 
 
@@ -39,8 +34,8 @@ class Telling:
     """
 
     def __init__(self) -> None:
-        self._all = [_Even(_MOST) for _ in range(4)]
-        self._said = [_Even(_MOST) for _ in range(4)]
+        self._all = [_Even(_MOST) for _ in range(KINDS)]
+        self._said = [_Even(_MOST) for _ in range(KINDS)]
 
     def add(self, item: Item) -> None:
         """Look at the marks of an item. Where the file gives tokens their places are made by us, and count as we do."""
@@ -133,18 +128,6 @@ def _all(rows: Sequence[tuple[Item, Mark]]) -> list[Offsets]:
     return [Offsets(u, e, f) for u, e, f in product(units, ("exclusive", "inclusive"), (0, 1))]  # type: ignore[arg-type]
 
 
-def kind_of_text(text: str) -> int:
-    """What of a text tells how a file counts: 3 where UTF-16 differs from code points, 2 clusters, 1 bytes, 0 nothing.
-
-    A sample of a large file should hold enough of each kind: one text in a thousand may be all that tells.
-    """
-    if text.isascii():
-        return 2 if "\r" in text else 0
-    if _ASTRAL.search(text):
-        return 3
-    return 2 if _JOINED.search(text) else 1
-
-
 @dataclass(frozen=True)
 class _Spans:
     """Spans as each of the candidates reads them, and how many of their ends lie within words then; the usual one first."""
@@ -192,6 +175,8 @@ def _same(text: str, said: str) -> bool:
 def _by_edges(
     rows: Sequence[tuple[Item, Mark]], candidates: Sequence[Offsets], kind: Format, problems: Problems
 ) -> tuple[Offsets, str] | None:
+    if kind.sure and not kind.by_hand and not any(_cut(i.text, place_of(i.text, m.start, m.end, candidates[0])) for i, m in rows):
+        return None
     counted = _Spans(rows, candidates)
     units = counted.units()
     better: list[tuple[int, int]] = []
@@ -313,64 +298,6 @@ def is_wordy(character: str) -> bool:
     if not (character.isalnum() or unicodedata.category(character) in {"Mn", "Mc"}):
         return False
     return not is_unspaced(character)
-
-
-def place_of(text: str, start: int, end: int, offsets: Offsets) -> tuple[int, int] | None:
-    """The half-open code points that a start and an end are in a way of counting; None where there is no such place."""
-    start, end = start - offsets.first, end - offsets.first + (offsets.end == "inclusive")
-    if start < 0 or end < start:
-        return None
-    if offsets.unit == "code_points" or (text.isascii() and (offsets.unit != "graphemes" or "\r" not in text)):
-        return (start, end) if end <= len(text) else None
-    to_points = _POINTS[offsets.unit](text)
-    first, last = to_points.get(start), to_points.get(end)
-    return None if first is None or last is None else (first, last)
-
-
-def _remembered(make: Callable[[str], list[int]]) -> Callable[[str], dict[int, int]]:
-    """Remember the last text: spans come text by text."""
-    last: list[tuple[str, dict[int, int]]] = []
-
-    def table(text: str) -> dict[int, int]:
-        if not last or last[0][0] != text:
-            edges: dict[int, int] = {}
-            at = 0
-            for point, width in enumerate(make(text)):
-                if width:
-                    edges.setdefault(at, point)
-                at += width
-            edges[at] = len(text)
-            last[:] = [(text, edges)]
-        return last[0][1]
-
-    return table
-
-
-def _graphemes(text: str) -> list[int]:
-    """1 where a cluster begins, else 0. By marks, joiners, skin tones, flags and CRLF, which is what tools meet."""
-    widths = []
-    flags = 0
-    for n, c in enumerate(text):
-        before = text[n - 1] if n else ""
-        flag = "\U0001f1e6" <= c <= "\U0001f1ff"
-        joined = n > 0 and (
-            unicodedata.category(c) in {"Mn", "Me", "Mc"}
-            or c == "\u200d"
-            or before == "\u200d"
-            or "\U0001f3fb" <= c <= "\U0001f3ff"
-            or (c == "\n" and before == "\r")
-            or (flag and flags % 2 == 1)
-        )
-        flags = flags + 1 if flag else 0
-        widths.append(0 if joined else 1)
-    return widths
-
-
-_POINTS: dict[str, Callable[[str], dict[int, int]]] = {
-    "utf16": _remembered(lambda text: [2 if ord(c) > 0xFFFF else 1 for c in text]),
-    "utf8": _remembered(lambda text: [len(c.encode("utf-8", "surrogatepass")) for c in text]),
-    "graphemes": _remembered(_graphemes),
-}
 
 
 def converted(item: Item, offsets: Offsets, problems: Problems) -> Item:

@@ -10,7 +10,9 @@ from holdfast.pipeline.data.formats.shape import Format, Item, Mark, ObjectForma
 
 OBJECT = '{"text": "...", "annotations": [[start, end, "LABEL"], ...]}'
 FORMAT = Format("character-span JSON", "objects with 'text' and 'annotations'", by_hand=True)
-_SPAN_KEYS = ("labels", "label", "spans", "entities", "ents")
+_SPAN_KEYS = frozenset({"labels", "label", "spans", "entities", "ents"})
+_NO_SPANS = frozenset({"annotations", "tokens", "words", "sents", "relations"})
+_STARTS = frozenset({"start", "start_offset", "startOffset", "begin", "offset"})
 
 
 def fits(given: dict[str, Any]) -> bool:
@@ -26,13 +28,16 @@ def read(given: Any, place: str, problems: Problems) -> Iterator[Item]:
     if not isinstance(given, dict):
         problems.add(place, f"expected an object, got {kind(given)}", f"it should be {OBJECT}")
         return
-    beside = [key for key in _SPAN_KEYS if isinstance(given.get(key), list) and given[key]]
+    beside = [key for key, value in given.items() if key in _SPAN_KEYS and isinstance(value, list) and value]
+    beside += [key for key, value in given.items() if key not in _SPAN_KEYS | _NO_SPANS and _holds_spans(value)]
     if "text" not in given:
         problems.add(place, f"no 'text' (it has {short(sorted(given))})", f"it should be {OBJECT}")
         return
     if "annotations" not in given:
         has = short(sorted(given))
-        mend = f"rename {beside[0]!r}, with {OBJECT}" if beside else "give [] where there are none"
+        other = next((key for key in given if key in _SPAN_KEYS and given[key]), None)  # not a list, but not nothing
+        mend = f"write what is in {other!r} as {OBJECT}" if other else "give [] where there are none"
+        mend = f"rename {beside[0]!r}, with {OBJECT}" if beside else mend
         problems.add(place, f"no 'annotations' (it has {has})", mend)
         return
     text, annotations = given["text"], given["annotations"]
@@ -46,9 +51,19 @@ def read(given: Any, place: str, problems: Problems) -> Iterator[Item]:
         mend = f"put what is in {beside[0]!r} into 'annotations', as {OBJECT}"
         problems.add(place, f"'annotations' is empty, and {beside[0]!r} beside it is not", mend)
         return
+    for key in beside:
+        problems.note(f"lists of spans under {short(key)}, beside 'annotations' and not read", place)
     marks = tuple(m for n, a in enumerate(annotations, start=1) if (m := mark(a, f"{place}, annotation {n}", problems)))
     words = _words(given["words"], text, place, problems) if "words" in given else None
     yield Item(place, text, marks, words, left_out(given))
+
+
+def _holds_spans(value: Any) -> bool:
+    """True for a list of `[start, end, label]`, or of objects with a start."""
+    first = value[0] if isinstance(value, list) and value else None
+    if isinstance(first, dict):
+        return not _STARTS.isdisjoint(first)
+    return isinstance(first, list) and [type(part) for part in first[:3]] == [int, int, str]
 
 
 def left_out(given: dict[str, Any]) -> str | None:

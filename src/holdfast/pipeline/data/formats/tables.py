@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from holdfast.pipeline.data.formats.json_tokens import tagged
 from holdfast.pipeline.data.formats.shape import Item, Problems
 
-_WORD, _TAG = ("word", "token"), ("tag", "ner_tag", "label")
+_WORD, _TAG = ("word", "token", "words", "tokens"), ("tag", "ner_tag", "label", "tags", "labels", "ner_tags", "ner")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from functools import lru_cache
 UNKNOWN = frozenset({"-", "?", "-100"})
 
 _TAG = re.compile(r"O|([BIESLUMW])-\S.*")
-_TWO = re.compile(r"[BIESLUMW]-\S*[|,;/+#](?:O$|O[|,;/+#]|[BIESLUMW]-\S).*")
+_TWO = re.compile(r"[BIESLUMW]-\S*[|,;/+# ](?:O$|O[|,;/+# ]|[BIESLUMW]-\S).*")
 _BEGIN, _SINGLE, _END = frozenset("BSUW"), frozenset("SUW"), frozenset("EL")
 _SCHEMES = {"IOB": "BI", "IOBES": "BIES", "BILOU": "BILU", "BMES": "BMES", "BMEW": "BMEW"}
 

@@ -13,8 +13,8 @@ from itertools import pairwise
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from holdfast.pipeline.data.formats.offsets import place_of
 from holdfast.pipeline.data.formats.shape import Format, Item, Mark, Offsets, Problems
+from holdfast.pipeline.data.formats.units import place_of
 from holdfast.pipeline.data.formats.words import cut
 
 XMI = Format("UIMA CAS XMI", "a root xmi:XMI", Offsets("utf16"))
