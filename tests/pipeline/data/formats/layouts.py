@@ -300,7 +300,9 @@ LAYOUTS: dict[str, Layout] = {
     "an empty token": Layout("EU\tNNP\tB-ORG\n\tNNP\tI-ORG\nsaid\tVBD\tO\n", refused="the token is empty"),
     "an empty token between blanks": Layout("ann _ _ B-PER\n _ _ I-PER\nsat _ _ O\n", refused="3 columns where the others have 4"),
     "an empty token of two columns": Layout("Ann\tB-PER\n\tO\nsat\tO\n", refused="the token is empty"),
-    "tokens without width": Layout("Ann\tB-PER\n\u200b\tO\n\ufeff\tO\nsat\tO\n", ("[Ann PER] sat",), noted="no width"),
+    "tokens without width": Layout(
+        of("Ann B-PER", "\u200b O", "\ufeff O", "\u00ad O", "\x00 O", "sat O"), ("[Ann PER] sat",), noted="no width"
+    ),
     "quotation marks of a table": Layout('Ann\tB-PER\n""""\tO\nsat\tO\n', ('[Ann PER] """" sat',), noted="in quotes"),
     "AIDA, rows of one column": Layout(of("Ann B Ann /wiki/Ann", "saw", "Rome B Rome /wiki/Rome", "well"), refused="one column"),
     # a sentence a line

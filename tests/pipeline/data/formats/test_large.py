@@ -147,7 +147,7 @@ def test_reading_a_large_file_needs_little_more_than_its_documents(tmp_path: Pat
 def test_words_of_a_text_compare_as_the_tuple_of_their_places() -> None:
     words = Words.plain("Ann lives hére.")
     assert words == ((0, 3), (4, 9), (10, 14), (14, 15))
-    assert ((0, 3), (4, 9), (10, 14), (14, 15)) == words
+    assert ((0, 3), (4, 9), (10, 14), (14, 15)) == words  # noqa: SIM300 - from the other side too
     assert words == Words([(0, 3), (4, 9), (10, 14), (14, 15)])
     assert hash(words) == hash(Words([(0, 3), (4, 9), (10, 14), (14, 15)]))
     assert words != Words.plain("Ann lives here")

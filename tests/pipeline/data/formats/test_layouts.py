@@ -55,6 +55,7 @@ _WHOLE = {
     "CoNLL-2012",
     "carriage returns alone",
     "the index of a table, with its header",
+    "simpletransformers",
 }
 
 
