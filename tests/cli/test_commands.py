@@ -17,6 +17,7 @@ COMMANDS = (
     "run",
     "plan",
     "predict",
+    "data",
     "backup",
     "ensure",
     "restore",

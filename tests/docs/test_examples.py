@@ -35,6 +35,7 @@ EXPECTED = {
     "README.md": {"run": 1, "checked, not run": 1},
     "docs/backends.md": {"not run": 1},
     "docs/colab.md": {"run": 2},
+    "docs/data.md": {"checked, not run": 1},
     "docs/doctor.md": {"not run": 1},
     "docs/drill.md": {"run": 1, "checked, not run": 1},
     "docs/files-in-use.md": {"run": 1},

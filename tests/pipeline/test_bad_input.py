@@ -101,7 +101,7 @@ def search(**parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 RATE = {"type": "uniform", "low": 0.1, "high": 0.2}
-ONE_SOURCE = "data: give one of: sample: true; folder: DIR; train: FILE and test: FILE"
+ONE_SOURCE = "data: give one of: sample: true; folder: DIR; train: FILE, and test: FILE where there is one"
 STAGES = "data, hpo/micro, benchmark/micro, selection, final_training, conversion, report"
 
 SETTINGS: dict[str, Case] = {
@@ -205,7 +205,7 @@ SETTINGS: dict[str, Case] = {
     ),
     "no source of data": said(ONE_SOURCE, data={}),
     "two sources of data": said(ONE_SOURCE, data={"sample": True, "folder": "data"}),
-    "training data without test data": said("data: give both train and test", data={"train": "data/train.jsonl"}),
+    "test data without training data": said("data: validation and test go with train", data={"test": "data/test.jsonl"}),
     "a stride of a whole window": said("data: stride should be smaller than max_length less two", data__stride=46),
     "two backbones of one name": said(
         "backbones: two are called 'a'; give each a name: {name: ..., model: ...}",

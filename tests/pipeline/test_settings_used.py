@@ -625,6 +625,50 @@ def test_the_share_decides_how_many_documents_are_split_off(machine: Machine, pr
     assert told["documents"] == {"train": 24, "validation": 8, "test": 8}
 
 
+@covers("data.test_share")
+def test_where_there_is_no_test_data_its_share_is_split_off_too(machine: Machine, project: Path) -> None:
+    settle(machine.root, project)
+    told = make_data(machine, train="data/train.jsonl", test_share=0.25)
+    assert told["documents"] == {"train": 21, "validation": 3, "test": 8}
+    assert "no test data: 8 of 32 training documents serve for it, chosen by seed 3" in told["notes"][0]
+
+
+@covers("data.columns", "data.offsets", "data.annotator")
+def test_what_is_said_of_the_files_decides_how_they_are_read(rig: Rig) -> None:
+    result = {"type": "labels", "from_name": "label", "to_name": "text"}
+    texts = [f"Oslo {n}" for n in range(4)]
+    tasks = [
+        {
+            "data": {"text": text},
+            "annotations": [
+                {"completed_by": person, "result": [{**result, "value": {"start": 0, "end": 4, "labels": [label]}}]}
+                for person, label in ((1, "A"), (2, "B"))
+            ],
+        }
+        for text in texts
+    ]
+    files = {
+        "columns.tsv": "\n".join(f"Oslo\tB-A\tB-B\n{n}\tO\tO\n" for n in range(4)),
+        "offsets.json": json.dumps([{"text": text, "annotations": [[1, 4, "B"]]} for text in texts]),
+        "annotator.json": json.dumps(tasks),
+    }
+    said: dict[str, Any] = {
+        "columns": {"token": 1, "tag": 3},
+        "offsets": {"unit": "code_points", "end": "inclusive", "first": 1},
+        "annotator": "2",
+    }
+    for name, text in files.items():
+        machine = rig.machine()
+        machine.root.mkdir(parents=True, exist_ok=True)
+        (machine.root / name).write_text(text)
+        key = name.partition(".")[0]
+        (rig.folder / key).mkdir()
+        told = make_data(Machine(machine.root, rig.folder / key), train=name, **{key: said[key]})
+        assert told["labels"] == ["B"], key
+        rows = [json.loads(line) for line in (machine.root / "outputs/data/train.jsonl").read_text().splitlines()]
+        assert [row["annotations"] for row in rows] == [[[0, 4, "B"]]] * 2, key
+
+
 WHOLE = {
     "data__max_length": 12,
     "data__stride": 3,

@@ -18,8 +18,9 @@ import pytest
 from holdfast.errors import BadData, MadeOtherwise, StageFailed
 from holdfast.integrations.sampler import ExactSampler
 from holdfast.pipeline import benchmark, hpo
-from holdfast.pipeline.data.dataset import find_splits, load_dataset
+from holdfast.pipeline.data.dataset import load_dataset
 from holdfast.pipeline.data.reading import read_documents
+from holdfast.pipeline.data.splits import find_splits
 from holdfast.pipeline.study.selection import Candidate, choose
 from tests.pipeline.project import Lines, Project, lose, trials
 from tests.support import Machine, Rig

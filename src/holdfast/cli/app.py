@@ -25,7 +25,7 @@ from holdfast.cli.options import (
     Root,
     open_from,
 )
-from holdfast.errors import HoldfastError, MadeOtherwise, NotRestored, UsageError
+from holdfast.errors import BadData, HoldfastError, MadeOtherwise, NotRestored, UsageError
 from holdfast.session.numbers import countable
 from holdfast.store.reporting.durability import Durability
 from holdfast.store.reporting.outcomes import Outcome, Restored
@@ -251,7 +251,8 @@ def _run() -> int:
         show.say(str(error))
         return MADE_OTHERWISE
     except UsageError as error:
-        show.say(str(error))
+        for line in str(error).split("\n") if isinstance(error, BadData) else [str(error)]:
+            show.say(line)
         return USAGE
     except HoldfastError as error:
         text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

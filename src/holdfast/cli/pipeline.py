@@ -1,4 +1,4 @@
-"""`holdfast run`, `plan` and `predict`. The pipeline loads when one of them is called, and torch only when it must."""
+"""`holdfast run`, `plan`, `predict` and `data`. The pipeline loads when one of them is called, and torch only when it must."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from holdfast.cli import show_pipeline
-from holdfast.cli.options import FAILED, OK, Drive, Json, Root, open_from
+from holdfast.cli.options import FAILED, OK, USAGE, Drive, Json, Root, open_from
 from holdfast.errors import UsageError
 from holdfast.pipeline.libraries import WORKING, need
 from holdfast.session.background.exit import EXIT_SECONDS
@@ -60,9 +60,16 @@ def run(
 
 
 def plan(config: Config, overrides: Overrides = None, root: Root = None, drive: Drive = None, as_json: Json = False) -> None:
-    """Tell for each stage whether it is done, here or in the store, or to do, and why; and the space that a run needs."""
+    """Tell for each stage whether it is done, here or in the store, or to do, and why; and the space that a run needs.
+
+    Data that is still to be read is read, so that all that is wrong with it is told before anything is spent.
+    """
     need("pydantic")
     from holdfast.flow.examination import Examiner
+    from holdfast.flow.found import State
+    from holdfast.pipeline.data.dataset import problems_of
+    from holdfast.pipeline.data.reading import refuse_all
+    from holdfast.pipeline.data.sources import asked_of
     from holdfast.pipeline.experiment import load_experiment
     from holdfast.pipeline.runner import open_pipeline
     from holdfast.pipeline.space import estimate
@@ -73,6 +80,8 @@ def plan(config: Config, overrides: Overrides = None, root: Root = None, drive: 
     pipeline = open_pipeline(keeper, experiment)
     found = Examiner(keeper, pipeline, settings).all()
     show_pipeline.planned(keeper, pipeline, found, estimate(keeper, experiment, found), as_json=as_json)
+    if any(f.name == "data" and f.state is not State.DONE for f in found):
+        refuse_all(problems_of(pipeline.sources.values(), experiment.data.labels, asked_of(experiment.data)))
 
 
 def predict(
@@ -93,6 +102,37 @@ def predict(
         place = place / "onnx"
     raw = sys.stdin.buffer.read() if text == "-" else os.fsencode(text)
     show_pipeline.entities(Predictor(place).entities(_decoded(raw)), as_json=as_json)
+
+
+def data(
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A data file, or a folder of them.")],
+    to: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--to", metavar="KIND FILE", help="Write what is read: conll, jsonl or spacy, and where."),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="How to read, such as data.columns={token: 2, tag: 3}. May be repeated."),
+    ] = None,
+    root: Root = None,
+    drive: Drive = None,
+    as_json: Json = False,
+) -> None:
+    """Show what would be read of data files: what they are, labels, marked sentences, and all problems."""
+    need("pydantic")
+    from holdfast.pipeline.data.looking import asked_in, check_kind, look, write_as
+
+    del drive  # taken as every command takes it; data is read where it lies
+    if to is not None:
+        check_kind(to[0])
+    found = look(Path(root or ".") / path, asked_in(overrides or []))
+    show_pipeline.data(found, as_json=as_json)
+    if to is not None:
+        if not found.problems:
+            write_as(to[0], Path(to[1]), found.documents)
+        if not as_json:
+            show_pipeline.written(to[1], found)
+    raise typer.Exit(USAGE if found.problems else OK)
 
 
 def _decoded(raw: bytes) -> str:
@@ -119,5 +159,5 @@ def _seconds(text: str) -> float:
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (run, plan, predict):
+    for command in (run, plan, predict, data):
         app.command()(command)

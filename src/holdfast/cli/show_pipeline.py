@@ -1,7 +1,8 @@
-"""What `run`, `plan` and `predict` print."""
+"""What `run`, `plan`, `predict` and `data` print."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.cli.show import out, print_json
 from holdfast.session.keeper import Keeper
+from holdfast.store.format.keys import printable
 from holdfast.store.reporting.amounts import size
 
 if TYPE_CHECKING:
@@ -18,9 +20,13 @@ if TYPE_CHECKING:
     from holdfast.flow.narration import Narration
     from holdfast.flow.runner import Summary
     from holdfast.pipeline.conversion.predict import Entity
+    from holdfast.pipeline.data.looking import Looked
     from holdfast.pipeline.settings import Experiment
     from holdfast.pipeline.space import Space
     from holdfast.pipeline.stages import Pipeline
+
+#: How many files of a format, marked sentences and characters of one are shown.
+_FILES, _SENTENCES, _LONG = 4, 20, 300
 
 
 def opening(keeper: Keeper, experiment: Experiment, narration: Narration) -> None:
@@ -137,3 +143,48 @@ def entities(found: Sequence[Entity], *, as_json: bool) -> None:
         out(f"{e.label:12} {' '.join(e.text.split())}  [{e.start}:{e.end}]  {e.score:.3f}")
     if not found:
         out("no entities")
+
+
+def data(found: Looked, *, as_json: bool) -> None:
+    """What data files hold: what they are, labels, marked sentences, what was noteworthy, and all problems."""
+    if as_json:
+        out(json.dumps(found.as_json(), ensure_ascii=False, indent=2))
+        return
+    from holdfast.pipeline.data.looking import marked
+
+    same: dict[str, list[str]] = {}
+    for file, name in found.formats:
+        same.setdefault(name, []).append(file)
+    for name, files in same.items():
+        more = f" and {len(files) - _FILES:,} more" if len(files) > _FILES else ""
+        out(f"{printable(', '.join(files[:_FILES]))}{more}: {printable(name)}")
+    if found.splits:
+        out(printable(f"as data.folder: {found.splits}"))
+    counts = found.labels()
+    characters = sum(len(d.text) for d in found.documents)
+    out(f"{len(found.documents):,} documents, {characters:,} characters, {counts.total():,} entities")
+    width = max((len(printable(label)) for label in counts), default=0)
+    for label, count in sorted(counts.items()):
+        out(f"  {printable(label):{width}}  {count:,}")
+    shown = [d for d in found.documents if d.spans][:_SENTENCES]
+    if shown:
+        out(f"the first {len(shown)} with entities:" if len(shown) > 1 else "the first with entities:")
+    for document in shown:
+        line = marked(document)
+        out(f"  | {printable(line if len(line) <= _LONG else line[: _LONG - 3] + '...')}")
+    for file, noted in found.gathered():
+        out(printable(f"note: {file}: {noted}"))
+    for problem in found.problems:
+        out(f"problem: {problem}")
+    if found.problems:
+        one = len(found.problems) == 1
+        told = "1 problem: a run is refused until it is mended"
+        out(told if one else f"{len(found.problems):,} problems: a run is refused until they are mended")
+
+
+def written(file: str, found: Looked) -> None:
+    """What became of the file that was to be written."""
+    if found.problems:
+        out(printable(f"nothing was written to {file}, because of the problems above"))
+    else:
+        out(printable(f"{len(found.documents):,} documents are in {file}"))

@@ -83,18 +83,39 @@ class Backbone(Section):
         return {"name": last, "model": value}
 
 
+class DataColumns(Section):
+    """Which column of the data files is which, counted from 1, where the files do not prove it."""
+
+    token: Annotated[Count, Field(ge=1)] = Field(description="the column of the token")
+    tag: Annotated[Count, Field(ge=1)] = Field(description="the column of the tag")
+
+
+class DataOffsets(Section):
+    """How the data files count characters, where the files do not prove it."""
+
+    unit: Literal["code_points", "utf16", "utf8", "graphemes"] = Field("code_points", description="what is counted")
+    end: Literal["exclusive", "inclusive"] = Field("exclusive", description="whether the end belongs to the span")
+    first: Annotated[Count, Field(ge=0, le=1)] = Field(0, description="the number of the first character")
+
+
 class Data(Section):
-    """Where the documents are. Either `folder`, or `train` and `test`, or the built-in sample."""
+    """Where the documents are. Either `folder`, or `train` and what else there is, or the built-in sample."""
 
     sample: bool = Field(False, description="use the built-in résumés")
-    folder: str | None = Field(None, description="folder with `train`, `validation` (or `dev`) and `test` files")
-    train: str | None = Field(None, description="training file, `.json`, `.jsonl` or CoNLL columns")
-    validation: str | None = Field(None, description="validation file; without one a share of training is split off")
-    test: str | None = Field(None, description="test file")
+    folder: str | None = Field(
+        None, description="folder with `train`, `validation` (or `dev`) and `test` files, or folders of files"
+    )
+    train: str | None = Field(None, description="training file, or a folder of which every file is read")
+    validation: str | None = Field(None, description="the same for validation; without it a share of training is split off")
+    test: str | None = Field(None, description="the same for test; without it a share of training is split off")
     labels: tuple[str, ...] | None = Field(
         None, min_length=1, description="entity types that may occur; default: those in the data"
     )
+    columns: DataColumns | None = Field(None, description="which column is the token and which the tag; default: proved by content")
+    offsets: DataOffsets | None = Field(None, description="how spans count; default: as the tool does, or proved by content")
+    annotator: str | None = Field(None, description="whose annotations hold where several people marked one text")
     validation_share: Annotated[Number, Field(gt=0, lt=1)] = Field(0.1, description="share of training that is split off")
+    test_share: Annotated[Number, Field(gt=0, lt=1)] = Field(0.1, description="the same, where there is no test data")
     max_length: Annotated[Count, Field(ge=8)] = Field(256, description="longest window, in word pieces")
     stride: Annotated[Count, Field(ge=0)] = Field(64, description="overlap of two windows of a long document, in word pieces")
 
@@ -102,11 +123,11 @@ class Data(Section):
     def _one_source(self) -> Data:
         ways = [self.sample, self.folder is not None, self.train is not None or self.test is not None]
         if sum(ways) != 1:
-            raise ValueError("give one of: sample: true; folder: DIR; train: FILE and test: FILE")
-        if (self.train is None) != (self.test is None):
-            raise ValueError("give both train and test")
-        if self.validation is not None and self.train is None:
-            raise ValueError("validation goes with train and test")
+            raise ValueError("give one of: sample: true; folder: DIR; train: FILE, and test: FILE where there is one")
+        if (self.test is not None or self.validation is not None) and self.train is None:
+            raise ValueError("validation and test go with train")
+        if self.train is not None and self.validation is self.test is None and self.validation_share + self.test_share >= 1:
+            raise ValueError("validation_share and test_share should leave something to learn from")
         if self.stride >= self.max_length - 2:
             raise ValueError("stride should be smaller than max_length less two")
         return self

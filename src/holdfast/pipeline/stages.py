@@ -17,7 +17,7 @@ from holdfast.integrations.watching import Copies
 from holdfast.pipeline import copies, failing, layout, sameness
 from holdfast.pipeline.benchmark import BENCHMARK_FILENAME, read_benchmark_record
 from holdfast.pipeline.copies import PatientCopies
-from holdfast.pipeline.data.sources import describe_source
+from holdfast.pipeline.data.sources import describe_asked, describe_draw, describe_source
 from holdfast.pipeline.identity import backbone_identity, settings_identity, study_made_from, training_identity
 from holdfast.pipeline.layout import Layout, trial_folder
 from holdfast.pipeline.settings import TINY, Backbone, Experiment
@@ -104,9 +104,6 @@ class Pipeline(Flow):
     def _data(self, done: Mapping[str, Finished], _: Backbone | None, fork: str) -> Stage:
         data = self.experiment.data
         folder = self.layout.folder("data", fork=fork)
-        split = (
-            {} if data.sample or "validation" in self.sources else {"share": data.validation_share, "seed": self.experiment.seed}
-        )
         files = ["train.jsonl", "validation.jsonl", "test.jsonl", layout.DATASET, f"{TINY}/config.json"]
         return Stage(
             name="data",
@@ -117,7 +114,8 @@ class Pipeline(Flow):
             made_from={
                 "source": describe_source(data, self.sources),
                 "labels": data.labels,
-                "validation": split,
+                **describe_draw(data, self.sources, self.experiment.seed),
+                **describe_asked(data),
             },
             work="holdfast.pipeline.steps.data:make_data",
         )

@@ -12,10 +12,15 @@ from blake3 import blake3
 
 def write_text(place: Path, text: str) -> None:
     """Write text to a temporary beside the file, then move it in place. Missing folders are made."""
+    write_bytes(place, text.encode())
+
+
+def write_bytes(place: Path, data: bytes) -> None:
+    """The same of bytes."""
     place.parent.mkdir(parents=True, exist_ok=True)
     temporary = place.with_name(f".{place.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
+    with temporary.open("wb") as file:
+        file.write(data)
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, place)

@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 
 from holdfast.errors import BadData, LocalError, UsageError
-from holdfast.pipeline.data.dataset import Splits, bring_here, find_splits, load_dataset, summary, validation_indices
+from holdfast.pipeline.data.dataset import load_dataset, summary
+from holdfast.pipeline.data.drawing import draw
+from holdfast.pipeline.data.files import bring_here
+from holdfast.pipeline.data.splits import Splits, find_splits
 
 
 def put(path: Path, *sentences: Sequence[str]) -> Path:
@@ -55,7 +58,8 @@ def test_a_validation_file_may_be_missing(tmp_path: Path) -> None:
     [
         ((), "no train data; looked for train.*"),
         (("test.json",), "no train data; looked for train.*"),
-        (("train.json", "train.csv"), "no test data; looked for test.*"),
+        (("train.json", "testing.json"), "no test data; looked for test.*"),
+        (("one.json", "two.json"), "no train data; looked for train.*"),
         (("train.json", "train.conll", "test.json"), "train.conll, train.json could each be the train data"),
         (("train.json", "dev.json", "val.json", "test.json"), "dev.json, val.json could each be the validation data"),
     ],
@@ -109,29 +113,35 @@ def test_validation_is_taken_out_of_training_and_every_document_is_in_one_of_the
     whole = load_dataset(splits_in(tmp_path)).train
     dataset = load_dataset(splits_in(tmp_path, validation=False), validation_share=0.2, seed=3)
     assert (len(dataset.train), len(dataset.validation)) == (24, 6)
-    chosen = validation_indices(tmp_path, 30, 0.2, 3)
+    chosen = draw(alone(30), 30, 0.2, 3)
     assert dataset.validation == tuple(d for n, d in enumerate(whole) if n in chosen)
     assert dataset.train == tuple(d for n, d in enumerate(whole) if n not in chosen)
     assert any("6 of 30 training documents" in note and "seed 3" in note for note in dataset.notes)
 
 
 def test_the_same_seed_takes_the_same_documents_everywhere_and_another_takes_others() -> None:
-    assert sorted(validation_indices(Path("x"), 20, 0.2, 0)) == EXPECTED
-    assert validation_indices(Path("x"), 20, 0.2, 1) != frozenset(EXPECTED)
+    assert sorted(draw(alone(20), 20, 0.2, 0)) == EXPECTED
+    assert draw(alone(20), 20, 0.2, 1) != frozenset(EXPECTED)
 
 
 #: Written down: a study that goes on elsewhere must not learn from what it is measured by.
 EXPECTED = [10, 13, 16, 18]
 
 
-def test_at_least_one_document_is_taken_and_one_is_left() -> None:
-    assert len(validation_indices(Path("x"), 2, 0.01, 0)) == 1
-    assert len(validation_indices(Path("x"), 2, 0.99, 0)) == 1
-    with pytest.raises(BadData, match="too few"):
-        validation_indices(Path("x"), 1, 0.1, 0)
+def alone(count: int) -> list[tuple[int, ...]]:
+    return [(n,) for n in range(count)]
+
+
+def test_at_least_one_document_is_taken_and_one_is_left(tmp_path: Path) -> None:
+    assert len(draw(alone(2), 2, 0.01, 0)) == 1
+    assert len(draw(alone(2), 2, 0.99, 0)) == 1
+    splits = splits_in(tmp_path, validation=False)
     for share in (0, 1, -0.1, float("nan")):
         with pytest.raises(UsageError, match="validation_share"):
-            validation_indices(Path("x"), 5, share, 0)
+            load_dataset(splits, validation_share=share)
+    put(splits.train, *many(1))
+    with pytest.raises(BadData, match="too few"):
+        load_dataset(splits)
 
 
 def test_texts_that_training_shares_with_test_and_validation_are_told(tmp_path: Path) -> None:
@@ -195,6 +205,7 @@ def test_the_summary_shows_sizes_labels_and_notes(tmp_path: Path) -> None:
     lines = summary(load_dataset(splits_in(tmp_path)))
     shown = "\n".join(lines)
     assert "train       30 documents, 60 words, 30 entities" in lines
+    assert "train       train.conll: 2 columns, token in 1, tag in 2 (tags of the scheme IOB)" in lines
     assert "test        2 documents, 5 words, 2 entities" in lines
     assert "LOC            30           3           1" in lines
     assert "PER             0           0           1" in lines

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from holdfast.pipeline.data.documents import Document, Span
+from holdfast.pipeline.data.entities import spans_of, word_tags
 
 _NUMBER = r"(?:\d+(?:\.\d)?\+?|one|two|three|four|five|six|seven|eight|nine|ten|\w+teen|eleven|twelve|twenty)"
 _PATTERNS = (
@@ -29,7 +30,7 @@ class DictionaryBaseline:
     def __init__(self, documents: Sequence[Document]) -> None:
         counts: dict[tuple[str, ...], Counter[str]] = {}
         for document in documents:
-            for span in document.spans:
+            for span in _tagged(document):
                 counts.setdefault(_words(document, span.start, span.end), Counter())[span.label] += 1
         labels = {label for found in counts.values() for label in found}
         self._patterns = tuple((label, pattern) for label, pattern in _PATTERNS if label in labels)
@@ -70,14 +71,19 @@ def _strings(document: Document) -> list[str]:
     return [document.text[a:b].casefold() for a, b in document.words]
 
 
+def _tagged(document: Document) -> tuple[Span, ...]:
+    """The entities as a model is trained and measured on them: of whole words."""
+    return spans_of(document, word_tags(document))
+
+
 def _words(document: Document, start: int, end: int) -> tuple[str, ...]:
     return tuple(document.text[a:b].casefold() for a, b in document.words if start <= a and b <= end)
 
 
 def micro_f1(documents: Iterable[Document], predicted: Iterable[Iterable[Span]]) -> float:
-    """F1 over all entities: one counts as found where its characters and its label are exactly right."""
+    """F1 over all entities, of whole words as tags say them: one is found where its characters and its label are exactly right."""
     hit = true = found = 0
     for document, spans in zip(documents, predicted, strict=True):
-        gold, guess = set(document.spans), set(spans)
+        gold, guess = set(_tagged(document)), set(spans)
         hit, true, found = hit + len(gold & guess), true + len(gold), found + len(guess)
     return 2 * hit / max(1, true + found)

@@ -6,8 +6,10 @@ import shutil
 
 from holdfast.flow.stage import Made
 from holdfast.pipeline.data.baseline import DictionaryBaseline, micro_f1
-from holdfast.pipeline.data.dataset import Dataset, Splits, load_dataset, summary
+from holdfast.pipeline.data.dataset import Dataset, load_dataset, summary
 from holdfast.pipeline.data.reading import write_documents
+from holdfast.pipeline.data.sources import asked_of
+from holdfast.pipeline.data.splits import Splits
 from holdfast.pipeline.layout import DATASET
 from holdfast.pipeline.settings import TINY
 from holdfast.pipeline.stages import Workbench
@@ -50,5 +52,11 @@ def _read(bench: Workbench) -> Dataset:
             return load_dataset(splits, labels=data.labels)
         finally:
             shutil.rmtree(folder)
-    splits = Splits(sources["train"], sources.get("validation"), sources["test"])
-    return load_dataset(splits, labels=data.labels, validation_share=data.validation_share, seed=bench.experiment.seed)
+    return load_dataset(
+        Splits(sources["train"], sources.get("validation"), sources.get("test")),
+        labels=data.labels,
+        validation_share=data.validation_share,
+        test_share=data.test_share,
+        seed=bench.experiment.seed,
+        asked=asked_of(data),
+    )

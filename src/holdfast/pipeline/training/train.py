@@ -82,7 +82,7 @@ class Job:
         return made_from == self._fingerprint(settings)
 
     def _fingerprint(self, settings: Mapping[str, Any]) -> str:
-        documents = [[d.text, d.words, [(s.start, s.end, s.label) for s in d.spans]] for d in (*self.train, *self.validation)]
+        documents = [[d.text, list(d.words), [(s.start, s.end, s.label) for s in d.spans]] for d in (*self.train, *self.validation)]
         return fingerprint(
             {
                 "backbone": backbone_identity(self.model),
