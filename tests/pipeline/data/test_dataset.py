@@ -205,6 +205,7 @@ def test_the_summary_shows_sizes_labels_and_notes(tmp_path: Path) -> None:
     lines = summary(load_dataset(splits_in(tmp_path)))
     shown = "\n".join(lines)
     assert "train       30 documents, 60 words, 30 entities" in lines
+    assert "train       train.conll: 2 columns, token in 1, tag in 2 (tags of the scheme IOB)" in lines
     assert "test        2 documents, 5 words, 2 entities" in lines
     assert "LOC            30           3           1" in lines
     assert "PER             0           0           1" in lines

@@ -20,6 +20,7 @@ from holdfast.pipeline.data.html import page
 from holdfast.pipeline.data.reading import examine, refuse_all
 from holdfast.pipeline.data.splits import Splits, find_splits
 from holdfast.pipeline.layout import DATASET
+from holdfast.session.progress import Bar
 from holdfast.store.format.keys import printable
 
 
@@ -34,6 +35,7 @@ class Dataset:
         labels: The entity types, sorted.
         identity: BLAKE3 of all documents and labels, in hex.
         notes: What was noteworthy, a line for a person each.
+        formats: What the files of each split are, a line each.
     """
 
     train: tuple[Document, ...]
@@ -42,6 +44,7 @@ class Dataset:
     labels: tuple[str, ...]
     identity: str
     notes: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
         """What a notebook shows: counts by label, notes, and twenty training documents with their entities coloured."""
@@ -104,16 +107,18 @@ def load_dataset(
         notes += _shared_texts(documents)
     train, validation, test = (documents[split] for split in given)
     notes = [printable(note) for note in notes]
-    return Dataset(train, validation, test, known, _identity(documents, given, known), tuple(notes))
+    formats = tuple(printable(f"{name:10}  {line}") for name, found in read.items() for line in found.formats)
+    return Dataset(train, validation, test, known, _identity(documents, given, known), tuple(notes), formats)
 
 
 @dataclass(frozen=True)
 class _Split:
-    """What the files of a split hold: documents, of each the source that its file names, and what was noteworthy."""
+    """What the files of a split hold: documents, of each the source that its file names, what was noteworthy, what they are."""
 
     documents: tuple[Document, ...]
     sources: tuple[str | None, ...]
     notes: tuple[str, ...]
+    formats: tuple[str, ...]
 
 
 def _read(path: Path, asked: Asked, labels: Sequence[str] | None, told: set[str], problems: list[str]) -> _Split:
@@ -123,6 +128,7 @@ def _read(path: Path, asked: Asked, labels: Sequence[str] | None, told: set[str]
     sources: list[str | None] = []
     notes: list[str] = []
     noted: list[tuple[str, Noted]] = []
+    formats: dict[str, list[str]] = {}
     for file in files:
         try:
             examined = examine(file, asked)
@@ -132,6 +138,7 @@ def _read(path: Path, asked: Asked, labels: Sequence[str] | None, told: set[str]
             problems.append(str(error))
             continue
         reading = examined.reading
+        formats.setdefault(reading.format, []).append(file.name)
         problems += examined.problems
         if labels is not None:
             problems += _unknown_labels(file, reading.documents, labels, told)
@@ -143,7 +150,8 @@ def _read(path: Path, asked: Asked, labels: Sequence[str] | None, told: set[str]
         noted += [(file.name if file == path else str(file.relative_to(path)), n) for n in reading.noted]
     if len(files) > 1:
         notes = [f"{path}/{file}: {note}" for file, note in gathered(noted)]
-    return _Split(tuple(documents), tuple(sources), tuple(notes))
+    described = (f"{names[0] if len(names) == 1 else f'{len(names):,} files'}: {name}" for name, names in formats.items())
+    return _Split(tuple(documents), tuple(sources), tuple(notes), tuple(described))
 
 
 def _drawn(path: Path, read: _Split, shares: Mapping[str, float], seed: int) -> tuple[dict[str, tuple[Document, ...]], list[str]]:
@@ -157,7 +165,7 @@ def _drawn(path: Path, read: _Split, shares: Mapping[str, float], seed: int) -> 
     if len(whole) <= len(shares):
         names = " and ".join(sorted(shares, reverse=True))
         raise BadData(printable(f"{path}: too few documents ({len(whole)}) to take any for {names}; add a file of {names}"))
-    units = units_of(read.sources, near_duplicates(whole), len(shares) + 1)
+    units = units_of(read.sources, near_duplicates(whole, Bar()), len(shares) + 1)
     left = list(units.members)
     documents: dict[str, tuple[Document, ...]] = {}
     notes = []
@@ -200,10 +208,10 @@ def open_dataset(folder: str | Path) -> Dataset:
 
 
 def summary(dataset: Dataset) -> list[str]:
-    """A few lines for a person: the size of each split, examples of each label, and the notes."""
+    """A few lines for a person: what the files are, the size of each split, examples of each label, and the notes."""
     splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     width = max(len(label) for label in ("label", *dataset.labels))
-    lines = [f"dataset {dataset.identity[:12]}, {len(dataset.labels)} labels"]
+    lines = [f"dataset {dataset.identity[:12]}, {len(dataset.labels)} labels", *dataset.formats]
     for split, documents in splits.items():
         words, entities = sum(len(d.words) for d in documents), sum(len(d.spans) for d in documents)
         lines.append(f"{split:10}  {len(documents):,} documents, {words:,} words, {entities:,} entities")
@@ -242,7 +250,7 @@ def _shared_texts(documents: Mapping[str, Sequence[Document]]) -> Iterator[str]:
         of = f"of {len(documents[split])} {split} documents"
         if shared := len(documents[split]) - len(others):
             yield f"{shared} {of} are also in the training data, so its scores come out too high"
-        if near := sum(near_to(train, others)):
+        if near := sum(near_to(train, others, Bar())):
             yield f"{near} {of} are near-duplicates of training documents, so its scores come out too high"
 
 

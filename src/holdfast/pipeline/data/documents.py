@@ -30,10 +30,11 @@ class Words(Sequence[tuple[int, int]]):
         places: Each word's start and end.
     """
 
-    __slots__ = ("_edges", "_text")
+    __slots__ = ("_blanks", "_edges", "_text")
 
     def __init__(self, places: Iterable[tuple[int, int]] = ()) -> None:
         self._text: str | None = None
+        self._blanks = False
         self._edges: array[int] | None = array("I")
         for place in places:
             self._edges.extend(place)
@@ -42,26 +43,23 @@ class Words(Sequence[tuple[int, int]]):
     def plain(cls, text: str) -> Words:
         """The words that `split_words` finds in a text."""
         made = cls.__new__(cls)
-        made._text, made._edges = text, None
+        made._text, made._blanks, made._edges = text, False, None
         return made
 
     @classmethod
     def between_blanks(cls, tokens: Sequence[str]) -> Words:
         """Where tokens stand that are joined by one blank each."""
-        made = cls()
-        edges = made._found()
-        at = 0
-        for token in tokens:
-            edges.append(at)
-            at += len(token)
-            edges.append(at)
-            at += 1
+        made = cls.__new__(cls)
+        text = " ".join(tokens)
+        made._text, made._blanks, made._edges = text, True, None
+        if not all(tokens) or text.count(" ") >= len(tokens):  # a token with a blank in it cannot be told from two later
+            made._text, made._edges = None, _edges_between(tokens)
         return made
 
     @property
     def are_plain(self) -> bool:
         """True where they were not given, but are those of the text."""
-        return self._text is not None
+        return self._text is not None and not self._blanks
 
     def hold(self, spans: Iterable[Span]) -> bool:
         """True where each span begins where a word begins, and ends where one ends."""
@@ -75,7 +73,8 @@ class Words(Sequence[tuple[int, int]]):
 
     def _found(self) -> array[int]:
         if self._edges is None:
-            self._edges = _edges_of(self._text or "")
+            text = self._text or ""
+            self._edges = _edges_between(text.split(" ")) if self._blanks else _edges_of(text)
         return self._edges
 
     def __len__(self) -> int:
@@ -101,7 +100,8 @@ class Words(Sequence[tuple[int, int]]):
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Words):
-            return (self._text is not None and self._text == other._text) or self._found() == other._found()
+            same = self._text is not None and self._text == other._text and self._blanks == other._blanks
+            return same or self._found() == other._found()
         return isinstance(other, tuple) and tuple(self) == other
 
     def __hash__(self) -> int:
@@ -141,6 +141,17 @@ def split_words(text: str) -> Words:
     with its marks, is a word.
     """
     return Words.plain(text)
+
+
+def _edges_between(tokens: Iterable[str]) -> array[int]:
+    edges = array("I")
+    at = 0
+    for token in tokens:
+        edges.append(at)
+        at += len(token)
+        edges.append(at)
+        at += 1
+    return edges
 
 
 def _edges_of(text: str) -> array[int]:

@@ -17,6 +17,7 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from holdfast.pipeline.data.documents import Document
+from holdfast.store.transfer.progress import Progress, Silent
 
 #: Of how many words a run is, and in percent from which similarity on two documents are near-duplicates.
 RUN, ALIKE = 5, 80
@@ -45,16 +46,22 @@ class Runs:
 
     Args:
         documents: Of which.
+        progress: Follows the characters as they are hashed, which is what takes long.
     """
 
-    def __init__(self, documents: Sequence[Document]) -> None:
+    def __init__(self, documents: Sequence[Document], progress: Progress | None = None) -> None:
         self.documents = documents
+        self._progress = progress or Silent()
         self._words: dict[str, int] = {}
         self._remembered: dict[int, Numbers] = {}
 
     def bands(self) -> Numbers:
         """A row for each document: the number of the bucket that it falls into, for each band."""
-        found = [_bands(*batch) for batch in self._batches()]
+        self._progress.begin("comparing", "documents", 1, sum(len(d.text) for d in self.documents))
+        try:
+            found = [_bands(*batch) for batch in self._batches()]
+        finally:
+            self._progress.end()
         return np.concatenate(found) if found else np.empty((0, _BANDS), dtype=np.uint64)
 
     def of(self, number: int) -> Numbers:
@@ -83,23 +90,26 @@ class Runs:
     def _batches(self) -> Iterator[tuple[Numbers, NDArray[np.int64]]]:
         numbers: list[int] = []
         lengths: list[int] = []
+        characters = 0
         for document in self.documents:
             words = self._of_words(document)
             numbers += words
             lengths.append(len(words))
+            characters += len(document.text)
             if len(numbers) >= _BATCH:
                 yield _runs(np.array(numbers, dtype=np.uint64), np.array(lengths))
-                numbers, lengths = [], []
+                self._progress.advance(characters)
+                numbers, lengths, characters = [], [], 0
         if lengths:
             yield _runs(np.array(numbers, dtype=np.uint64), np.array(lengths))
 
 
-def near_duplicates(documents: Sequence[Document]) -> list[int]:
+def near_duplicates(documents: Sequence[Document], progress: Progress | None = None) -> list[int]:
     """For each document the first one, by its number, that it is a near-duplicate of, over others between or not; else itself.
 
     Near-duplicates of near-duplicates count as such, so that what this says divides the documents into sets.
     """
-    runs = Runs(documents)
+    runs = Runs(documents, progress)
     bands = runs.bands()
     first = list(range(len(documents)))
     for band in range(bands.shape[1]):
@@ -118,9 +128,9 @@ def near_duplicates(documents: Sequence[Document]) -> list[int]:
     return [_root(first, number) for number in range(len(documents))]
 
 
-def near_to(learnt: Sequence[Document], others: Sequence[Document]) -> list[bool]:
+def near_to(learnt: Sequence[Document], others: Sequence[Document], progress: Progress | None = None) -> list[bool]:
     """Of each of the others, whether it is a near-duplicate of one of the documents that are learnt from."""
-    here, there = Runs(learnt), Runs(others)
+    here, there = Runs(learnt, progress), Runs(others, progress)
     known, asked = here.bands(), there.bands()
     found = [False] * len(others)
     for band in range(known.shape[1]):

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from holdfast.pipeline.data.formats.layout import SETTING, Layout, Row, decide, parted, unlike_columns, without_header
+from holdfast.pipeline.data.formats.layout import LONG, SETTING, Layout, Row, decide, parted, unlike_columns, without_header
 from holdfast.pipeline.data.formats.objects import short
-from holdfast.pipeline.data.formats.sentences import cells_of, item_of, lines_of, sentences_of
+from holdfast.pipeline.data.formats.sentences import Regular, Sentences, cells_of, item_of, item_of_regular, lines_of, sentences_of
 from holdfast.pipeline.data.formats.shape import Columns, Format, Item, Problems
 from holdfast.pipeline.data.formats.source import Source
 from holdfast.pipeline.data.formats.tags import is_tag, scheme_of
@@ -98,7 +98,15 @@ def _sampled(source: Source, problems: Problems) -> list[list[Row]]:
 def read_columns(source: Source, file: ColumnFile, problems: Problems) -> Iterator[Item]:
     """The sentences of a file of columns, each an item. A row that is not as the file's others is a problem."""
     noted, first = file.noted, True
-    for sentence in sentences_of(lines_of(source.blocks(), problems), file.width):
+    layout = file.layout
+    plain = not (file.misc or file.empty or layout.ids is not None or layout.ends is not None or layout.inner is not None)
+    for sentence in Sentences(file.width).of_blocks(source.blocks(), problems):
+        if isinstance(sentence, Regular):
+            if plain and not first and not noted and len(sentence.cells) <= LONG:
+                if item := item_of_regular(sentence, layout.token, layout.tag, problems):
+                    yield item
+                continue
+            sentence = sentence.rows  # noqa: PLW2901 - the same
         rows: Sequence[Row] = sentence
         if first:
             rows = next(iter(without_header([sentence], problems)), ())
@@ -106,12 +114,12 @@ def read_columns(source: Source, file: ColumnFile, problems: Problems) -> Iterat
         rows = level_rows(rows, file.width, problems)
         if file.misc:
             rows = [r._replace(cells=(*r.cells[:9], _misc_tag(r) or "O")) for r in rows if r.cells[0].isdigit()]
-        for part in parted([rows], file.layout, problems):
+        for part in parted([rows], layout, problems):
             if noted:
                 problems.note(noted, f"line {part[0].number}")
                 noted = ""
             _look_beside(part, file, problems)
-            if item := item_of(part, file.layout.token, file.layout.tag, problems):
+            if item := item_of(part, layout.token, layout.tag, problems):
                 yield item
 
 

@@ -21,7 +21,7 @@ SETTING = "say which it is, counted from 1, for example data.columns: {token: 1,
 #: Fewer rows than this prove nothing by being alike, numbers, or looking like parts of speech.
 _PROOF = 4
 #: Longer sentences are hardly one.
-_LONG = 500
+LONG = 500
 _CHUNKS = frozenset(["NP", "VP", "PP", "ADJP", "ADVP", "SBAR", "PRT", "CONJP", "INTJ", "LST", "UCP", "NC", "VC", "PC"])
 _POS = re.compile(r"[A-Z]{1,8}\d{0,2}[$*]?(?:[-.:|][A-Z]+)*|[^\w\s]+|_|-LRB-|-RRB-|\$[(,.\[]?")
 _FILLERS = frozenset(["-X-", "_", "-", "*", ""])
@@ -153,8 +153,8 @@ def parted(sentences: Iterable[Sequence[Row]], layout: Layout, problems: Problem
                     rows = []
                 before = cell or before
             rows.append(row)
-        if len(rows) > _LONG:
-            problems.note(f"sentences of more than {_LONG} words, with no blank line between", f"line {rows[0].number}")
+        if len(rows) > LONG:
+            problems.note(f"sentences of more than {LONG} words, with no blank line between", f"line {rows[0].number}")
         if rows:
             yield rows
 

@@ -20,7 +20,7 @@ _SETTING = "say how they count, for example data.offsets: {unit: utf16, end: exc
 #: How many spans are looked at of each kind of text (see `kind_of_text`), evenly over the file.
 _MOST = 1000
 #: And in texts of so many characters together.
-_CHARACTERS = 4_000_000
+_CHARACTERS = 1_000_000
 _LOOSE = "spans behind characters that other units count otherwise, and nothing in the file proves the unit"
 _ENDLESS = "spans in a script without blanks, where nothing in the file proves which letter is the last"
 _DOUBTED = "spans of texts in which some cut words, and would not in another unit"

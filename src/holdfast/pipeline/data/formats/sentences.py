@@ -7,6 +7,7 @@ import string
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from typing import NamedTuple
 
 from holdfast.pipeline.data.formats.json_tokens import joined
 from holdfast.pipeline.data.formats.layout import Row
@@ -26,6 +27,9 @@ _BLANKS = re.compile("[ \t\r\n]")
 _LETTERS = frozenset(string.ascii_letters)
 _SOURCE = re.compile(r"# ?newdoc\b(?:\s+id\s*=\s*(.+))?|#begin document \((.*)\)|#\t(.+?)\s*\[[^\]]*\]\s*$")
 _ENDS = ("\r", "\u2028", "\u2029", "\u0085")
+#: What a sentence may begin with that is looked at line by line.
+_ODD = ("#", "\n")
+_MARKED = re.compile(rf"\n#[ \t]|{DIVIDER}")
 _LONE = re.compile("\r(?!\r?\n)")
 
 
@@ -33,19 +37,22 @@ def lines_of(blocks: Iterable[tuple[int, str]], problems: Problems) -> Iterator[
     """The lines with their numbers, whatever ends them. Where a carriage return alone does, it counts as a line."""
     more = 0  # lines that no line feed ended
     for begin, block in blocks:
-        first = begin + more
-        lines = block.removesuffix("\n").split("\n")
-        if not block.isascii() or "\r" in block:
-            if "\r" in block and (lone := _LONE.search(block)):
-                at = first + block.count("\n", 0, lone.start())
-                problems.note("carriage returns alone, read as ends of lines", f"line {at}")
-            if any(end in block for end in _ENDS):
-                feeds = len(lines)
-                lines = _BREAKS.split(block.removesuffix("\n").removesuffix("\r"))
-                more += len(lines) - feeds
-            if "\ufeff" in block:
-                lines = [_without_mark(line, number, problems) for number, line in enumerate(lines, start=first)]
-        yield from enumerate(lines, start=first)
+        lines = _lines_in(block, begin + more, problems)
+        yield from enumerate(lines, start=begin + more)
+        more += len(lines) - block.removesuffix("\n").count("\n") - 1
+
+
+def _lines_in(block: str, first: int, problems: Problems) -> list[str]:
+    lines = block.removesuffix("\n").split("\n")
+    if not block.isascii() or "\r" in block:
+        if "\r" in block and (lone := _LONE.search(block)):
+            at = first + block.count("\n", 0, lone.start())
+            problems.note("carriage returns alone, read as ends of lines", f"line {at}")
+        if any(end in block for end in _ENDS):
+            lines = _BREAKS.split(block.removesuffix("\n").removesuffix("\r"))
+        if "\ufeff" in block:
+            lines = [_without_mark(line, number, problems) for number, line in enumerate(lines, start=first)]
+    return lines
 
 
 def _without_mark(line: str, number: int, problems: Problems) -> str:
@@ -66,30 +73,94 @@ def cells_of(line: str) -> tuple[str, ...]:
     return tuple([cell for cell in line.split(" ") if cell])
 
 
-def sentences_of(lines: Iterable[tuple[int, str]], width: int) -> Iterator[list[Row]]:
-    """The sentences of a file as rows, comments and dividers left out.
+class Regular(NamedTuple):
+    """A sentence in which every row has as many cells: the number of its first line, the rows, and the source."""
+
+    number: int
+    cells: list[list[str]]
+    source: str | None
+
+    @property
+    def rows(self) -> list[Row]:
+        """The same as rows."""
+        return [Row(n, tuple(cells), "\t".join(cells), self.source) for n, cells in enumerate(self.cells, start=self.number)]
+
+
+class Sentences:
+    """Makes sentences of lines that come piece by piece, comments and dividers left out.
 
     Args:
-        lines: With their numbers.
         width: How many columns most have; a line that begins with `# ` and is as wide, with a tag, is no comment.
     """
-    rows: list[Row] = []
-    source: str | None = None
-    for number, line in lines:
-        begun = line[:1]
-        if begun in _LETTERS:
-            rows.append(Row(number, cells_of(line), line, source))
-        elif not line or line.isspace() or _divides(line):
-            source = source_named(line, number, source)
-            if rows:
-                yield rows
-                rows = []
-        elif line.startswith(("# ", "#\t", "#begin")) and _is_comment(cells_of(line), width):
-            source = source_named(line, number, source)
-        else:
-            rows.append(Row(number, cells_of(line), line, source))
-    if rows:
-        yield rows
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._rows: list[Row] = []
+        self._source: str | None = None
+
+    def of_lines(self, lines: Iterable[tuple[int, str]]) -> Iterator[list[Row]]:
+        """The sentences that end in these lines."""
+        for number, line in lines:
+            begun = line[:1]
+            if begun in _LETTERS:
+                self._rows.append(Row(number, cells_of(line), line, self._source))
+            elif not line or line.isspace() or _divides(line):
+                self._source = source_named(line, number, self._source)
+                if self._rows:
+                    yield self._rows
+                    self._rows = []
+            elif line.startswith(("# ", "#\t", "#begin")) and _is_comment(cells_of(line), self._width):
+                self._source = source_named(line, number, self._source)
+            else:
+                self._rows.append(Row(number, cells_of(line), line, self._source))
+
+    def end(self) -> Iterator[list[Row]]:
+        """The last one, which nothing ends."""
+        if self._rows:
+            yield self._rows
+
+    def of_blocks(self, blocks: Iterable[tuple[int, str]], problems: Problems) -> Iterator[list[Row] | Regular]:
+        """All sentences of a file. Where a block has nothing odd in it, whole sentences are split at once."""
+        more = 0
+        for begin, block in blocks:
+            first = begin + more
+            divider = _divider(block)
+            head, tail = block.find("\n\n") + 2, block.rfind("\n\n")
+            if divider is None or tail < head:
+                lines = _lines_in(block, first, problems)
+                more += len(lines) - block.removesuffix("\n").count("\n") - 1
+                yield from self.of_lines(enumerate(lines, start=first))
+                continue
+            yield from self._of_part(first, block[:head])
+            number = first + block.count("\n", 0, head)
+            for part in block[head:tail].split("\n\n"):
+                cells = [line.split(divider) for line in part.split("\n")]
+                if part.startswith(_ODD) or _MARKED.search(part) or any(len(row) != self._width for row in cells):
+                    yield from self._of_part(number, part + "\n\n")
+                else:
+                    yield Regular(number, cells, self._source)
+                number += len(cells) + 1
+            yield from self._of_part(number, block[tail + 2 :])
+        yield from self.end()
+
+    def _of_part(self, number: int, part: str) -> Iterator[list[Row]]:
+        return self.of_lines(enumerate(part.removesuffix("\n").split("\n") if part else (), start=number))
+
+
+def _divider(block: str) -> str | None:
+    """What divides the cells of a block with nothing odd in it; None where its lines are looked at one by one."""
+    if any(odd in block for odd in (*_ENDS, "\ufeff", "\n\t", "\n ")):
+        return None
+    if "\t" in block:
+        return None if " " in block else "\t"
+    return None if "  " in block or " \n" in block else " "
+
+
+def sentences_of(lines: Iterable[tuple[int, str]], width: int) -> Iterator[list[Row]]:
+    """The sentences of lines that are all there is."""
+    made = Sentences(width)
+    yield from made.of_lines(lines)
+    yield from made.end()
 
 
 def _divides(line: str) -> bool:
@@ -114,49 +185,59 @@ def _is_comment(cells: tuple[str, ...], width: int) -> bool:
 
 def item_of(rows: Sequence[Row], token: int, tag: int, problems: Problems) -> Item | None:
     """The item of a sentence; what is no tag and no token is added to the problems. None where no token is left."""
-    tags = [row.cells[tag] for row in rows]
-    tokens = [row.cells[token] for row in rows]
-    if tags.count("O") == len(tags) and all(tokens) and all(map(str.isascii, tokens)):  # most sentences of most files
-        text, places = joined(tokens)
-        return Item(f"line {rows[0].number}", text, (), places, source=rows[0].source)
+    tokens, tags = [row.cells[token] for row in rows], [row.cells[tag] for row in rows]
+    return _item(tokens, tags, [row.number for row in rows], rows[0].source, problems)
+
+
+def item_of_regular(sentence: Regular, token: int, tag: int, problems: Problems) -> Item | None:
+    """The same of a sentence of which nothing is to be said but its tags and tokens."""
+    tokens, tags = [row[token] for row in sentence.cells], [row[tag] for row in sentence.cells]
+    return _item(tokens, tags, range(sentence.number, sentence.number + len(tags)), sentence.source, problems)
+
+
+def _item(
+    tokens: Sequence[str], tags: Sequence[str], numbers: Sequence[int], source: str | None, problems: Problems
+) -> Item | None:
+    place = f"line {numbers[0]}"
+    text, words = joined(tokens)
+    plain = all(tokens) and '""""' not in tokens and (text.isascii() or not _ZERO_WIDTH.search(text))
+    if plain and tags.count("O") == len(tags):  # most sentences of most files
+        return Item(place, text, (), words, source=source)
     spans, wrong = spans_of_tags(tags)
     for n, what in wrong:
-        problems.add(f"line {rows[n].number}", what, "a tag is O, B-LABEL or I-LABEL, in the last column")
+        problems.add(f"line {numbers[n]}", what, "a tag is O, B-LABEL or I-LABEL, in the last column")
     for first, _, _ in spans:
         if tags[first][0] == "I":
-            problems.note(IOB1, f"line {rows[first].number}")
-    for n, cell in enumerate(tokens) if '""""' in tokens else ():
-        if cell == '""""':
-            problems.note("tokens in quotes as a table writes them, kept as they stand", f"line {rows[n].number}")
-    place = f"line {rows[0].number}"
-    text, words = joined(tokens)
-    if all(tokens) and (text.isascii() or not _ZERO_WIDTH.search(text)):
-        marks = [Mark(words[a][0], words[b][1], label, f"line {rows[a].number}") for a, b, label in spans]
-        return Item(place, text, tuple(marks), words, source=rows[0].source)
+            problems.note(IOB1, f"line {numbers[first]}")
+    if plain:
+        marks = [Mark(words[a][0], words[b][1], label, f"line {numbers[a]}") for a, b, label in spans]
+        return Item(place, text, tuple(marks), words, source=source)
     kept: dict[int, int] = {}
-    for n, (row, cell) in enumerate(zip(rows, tokens, strict=True)):
+    for n, cell in enumerate(tokens):
         if not cell:
-            problems.add(f"line {row.number}", "the token is empty", "give the token, or take the line out")
+            problems.add(f"line {numbers[n]}", "the token is empty", "give the token, or take the line out")
         elif _ZERO_WIDTH.fullmatch(cell):
-            problems.note("tokens that have no width, dropped", f"line {row.number}")
+            problems.note("tokens that have no width, dropped", f"line {numbers[n]}")
         else:
+            if cell == '""""':
+                problems.note("tokens in quotes as a table writes them, kept as they stand", f"line {numbers[n]}")
             kept[n] = len(kept)
     if not kept:
         return None
     text, words = joined([tokens[n] for n in kept])
-    return Item(place, text, tuple(_marks(spans, kept, words, rows, problems)), words, source=rows[0].source)
+    return Item(place, text, tuple(_marks(spans, kept, words, numbers, problems)), words, source=source)
 
 
 def _marks(
     spans: Sequence[tuple[int, int, str]],
     kept: dict[int, int],
     words: Sequence[tuple[int, int]],
-    rows: Sequence[Row],
+    numbers: Sequence[int],
     problems: Problems,
 ) -> Iterator[Mark]:
     for first, last, label in spans:
         inside = [kept[n] for n in range(first, last + 1) if n in kept]
-        place = f"line {rows[first].number}"
+        place = f"line {numbers[first]}"
         if inside:
             yield Mark(words[inside[0]][0], words[inside[-1]][1], label, place)
         else:

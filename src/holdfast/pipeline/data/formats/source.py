@@ -19,8 +19,8 @@ _HEAD = 100_000
 #: A first line of more is no line of a file of lines.
 _LONGEST = 1 << 26
 #: Of a larger file a sample is looked at: its beginning, and pieces spread evenly over the rest.
-_WHOLE = 8 << 20
-_PIECES, _SAMPLED = 28, 1 << 18
+_WHOLE = 2 << 20
+_PIECES, _SAMPLED = 28, 1 << 16
 
 
 def line_of(path: Path, where: str, what: str, mend: str) -> str:
