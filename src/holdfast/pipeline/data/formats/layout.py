@@ -36,6 +36,8 @@ _HEADER = frozenset(
     ["token", "tokens", "word", "words", "form", "text", "tag", "tags", "label", "labels", "ner", "ner_tag", "ner_tags"]
 )
 _ASIDE = frozenset(["pos", "id", "sentence", "lemma", "chunk"])
+#: What some write in place of `O`.
+_OUTSIDE = frozenset({"OTHER", "Other", "other", "OUT", "OUTSIDE", "None", "none", "NONE", "null", "NULL", "-", "_", "0", "*", "."})
 _PREFIXED = re.compile(r"(?:[BILUESM]_\S+|\S+[-_:][BILUESM]|[BILUESM]:\S+)")
 _NUMBER = re.compile(r"\d+([-.:]\d+)?")
 _BRACKETS = re.compile(r"[\w()*-]*[(*)][\w()*-]*")
@@ -334,7 +336,7 @@ def _mend_of(values: Sequence[str]) -> str:
         return "write O and the prefixes in capital letters"
     if all(v == "O" or _PREFIXED.fullmatch(v) for v in values) and "O" in values:
         return "write tags as B-LABEL, the prefix first and a dash between"
-    if len(values) > 1 and len(others) == 1 and len(set(values)) > 1 and "O" not in values:
+    if len(values) > 1 and len(others) == 1 and "O" not in values and others <= _OUTSIDE:
         return f"write O where {short(next(iter(others)))} stands, if it means that a word is no entity"
     if len(values) > 1 and "O" in values and all(re.fullmatch(r"[^\W\d][\w./&-]*", v) for v in values):
         return "labels alone do not tell neighbours apart: write B-LABEL for the first word and I-LABEL for the others"
