@@ -102,7 +102,7 @@ from holdfast.pipeline.conversion.convert import convert
 from tests.pipeline.conversion.test_convert import unpacked
 convert(Path(sys.argv[1]), Path(sys.argv[2]), unpacked(sys.argv[3]))
 """
-    packed = json.dumps([[d.text, d.words, [[s.start, s.end, s.label] for s in d.spans]] for d in documents])
+    packed = json.dumps([[d.text, list(d.words), [[s.start, s.end, s.label] for s in d.spans]] for d in documents])
     output = tmp_path / "a folder of another name"
     environment = {**os.environ, "PYTHONHASHSEED": "12345"}
     done = subprocess.run(
