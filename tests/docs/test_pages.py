@@ -31,7 +31,7 @@ def test_every_page_is_listed_in_the_index_and_the_index_in_the_readme() -> None
     assert "docs/README.md" in links("README.md")
 
 
-def test_every_promise_is_held_by_a_test_that_is_there_and_runs_with_make_test() -> None:
+def test_every_promise_is_held_by_a_test_that_is_there_and_runs_with_make_check() -> None:
     rows = [line for line in (REPOSITORY / "GUARANTEES.md").read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
     promises = [line for line in rows if not line.startswith("| promise")]
     assert len(promises) > 30
@@ -39,10 +39,10 @@ def test_every_promise_is_held_by_a_test_that_is_there_and_runs_with_make_test()
         named = re.findall(r"`(tests/[^`]+)`", line)
         assert named, line
         assert all((REPOSITORY / path).exists() for path in named), line
-        assert all(_runs_with_make_test(REPOSITORY / path) for path in named), line
+        assert all(_runs_with_make_check(REPOSITORY / path) for path in named), line
 
 
-def _runs_with_make_test(place: Path) -> bool:
+def _runs_with_make_check(place: Path) -> bool:
     """Whether a file or folder of tests has one that is not left to `make torture` or `make colab-lane`."""
     for file in [place] if place.is_file() else sorted(place.rglob("test_*.py")):
         for test in ast.parse(file.read_text(encoding="utf-8")).body:

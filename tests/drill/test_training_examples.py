@@ -10,6 +10,8 @@ from holdfast.drill.report import Report, lines
 from tests.docs.pages import REPOSITORY
 from tests.drill.conftest import Project
 
+pytestmark = pytest.mark.long
+
 #: Each with the files that hold times and random states, so that no two runs write the same.
 VARYING = {
     "hf_trainer.py": "outputs/run/*",

@@ -9,6 +9,8 @@ import pytest
 
 from tests.properties.account import Account
 
+pytestmark = pytest.mark.long
+
 #: Each block is one account, with one machine after the other on it: 2 blocks of 50 are 100 disconnects, 20 of 500 are 10,000.
 BLOCKS = 1
 DISCONNECTS = 50

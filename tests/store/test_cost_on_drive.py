@@ -15,6 +15,8 @@ from holdfast.store.reporting.outcomes import Outcome
 from tests.account import Account, Site
 from tests.support import age, make_database, rows_in
 
+pytestmark = pytest.mark.long
+
 #: What is written once in the life of a store.
 FIRST_DAY = ("holdfast.json", "holdfast-probe-")
 

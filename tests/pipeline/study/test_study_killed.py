@@ -14,6 +14,8 @@ from holdfast.store.backends.wrappers import Faulty
 from tests.pipeline.cheap import STUDY, killed, run, trials_of, uninterrupted
 from tests.support import Rig
 
+pytestmark = pytest.mark.long
+
 TRIALS = 20
 
 

@@ -28,6 +28,8 @@ from holdfast.simulator import Death, Hang, Listings, SimulatedDrive, Spared, Tr
 from holdfast.store.reporting.outcomes import Outcome
 from tests.account import PATIENT_SECONDS, PROJECT, Account, Operations, Site, wait_for_what_hung
 
+pytestmark = pytest.mark.long
+
 HANGS_AFTER = 0.3
 #: No command here needs half as many.
 MOST_OPERATIONS = 80
