@@ -30,7 +30,7 @@ from holdfast.store.committing.interrupted import settle_intent
 from holdfast.store.copies.overtaken import in_order
 from holdfast.store.copies.settling import settle
 from holdfast.store.copies.snapshot import Known, Snapshot
-from holdfast.store.copies.taking import take
+from holdfast.store.copies.taking import take, take_still
 from holdfast.store.deciding.content import plan_content
 from holdfast.store.deciding.hard_links import sound_groups
 from holdfast.store.deciding.line import Line, ancestors_of, plan_drop, plan_line
@@ -40,7 +40,8 @@ from holdfast.store.format.keys import Key, printable, within
 from holdfast.store.format.manifest import Kind, Manifest
 from holdfast.store.format.names import CommitId, ManifestName, key_code
 from holdfast.store.local.disk import lstat_or_none
-from holdfast.store.local.records import Intent, Record
+from holdfast.store.local.records import Here, Intent, Record
+from holdfast.store.local.still import Expected
 from holdfast.store.local.workspace import Workspace
 from holdfast.store.looking.view import View
 from holdfast.store.reporting.outcomes import BackedUp
@@ -94,14 +95,18 @@ def commit(
         examined = Examined(store, found, record)
         lost = examined.lost_payloads
         # 2. A stable snapshot of what changed. From here on the caller may go on writing.
-        held = record.base.files.values() if record.base else ()
+        held = record.base.files.values() if record.base and lost else ()
         force = frozenset(r.path for r in held if not request.drop and not lost.isdisjoint((*r.places, r.tar or "")))
         hash_all = record.base is None and bool(found)
         left = None if taken is None else in_order(taken, record)
         if taken is not None and left is not None and left is not taken:
             record = drop_copies(workspace, key, record, [s for p, s in taken.staged.items() if p not in left.staged])
         earlier = None if left is None else settle(left, record, force, hash_all=hash_all)
-        snapshot = earlier or _take_anew(workspace, request, record, force, outdated, hash_all=hash_all)
+        snapshot = (
+            earlier
+            or _take_still(workspace, request, record, examined, outdated)
+            or _take_anew(workspace, request, record, force, outdated, hash_all=hash_all)
+        )
         taken, outdated = None, snapshot  # once is all: a round that starts over needs what is here now
         looked = last_looks(before, snapshot, record, now)
         stamps = last_stamps(record, snapshot)
@@ -115,19 +120,19 @@ def commit(
                 record, examined.heads, found, snapshot, failed=failed, broken=bool(broken), lost=examined.not_whole, older=older
             )
         )
-        here = {} if line.adopted else record.here
-        links_here, folders_here = (frozenset(), frozenset()) if line.adopted else (record.links, record.folders)
+        if snapshot.still:
+            return _unchanged(store, workspace, key, record, line, snapshot, looked, stamps)
+        known = Record() if line.adopted else record
         content = plan_content(
             snapshot,
             line,
-            here,
+            known.here,
             owned=request.settled,
             lost_payloads=lost,
-            links_here=links_here,
-            folders_here=folders_here,
+            links_here=known.links,
+            folders_here=known.folders,
         )
         if content.unchanged and line.parent is not None and examined.stands(line.parent):
-            workspace.end(key)
             return _unchanged(store, workspace, key, record, line, snapshot, looked, stamps)
         _say_fork(key, line, broken)
         # 4. Record the intent: a kill between manifest and base makes no fork with itself.
@@ -249,6 +254,17 @@ def _take_anew(
     return snapshot
 
 
+def _take_still(
+    workspace: Workspace, request: Request, record: Record, examined: Examined, outdated: Snapshot | None
+) -> Snapshot | None:
+    """The snapshot that says that all is as the base has it, where the store still has that and a glance tells."""
+    if record.base is None or examined.lost_payloads or not examined.stands(record.base):
+        return None
+    if outdated is not None or request.drop or request.scope != ("",):
+        return None
+    return take_still(workspace, request.artifact, record, request.inner)
+
+
 def _take_back(store: Store, sending: Sending, key: Key, rewritten: list[str]) -> None:
     give_back(store, sending)
     log.warning("%s: %s changed while it was sent; sending a copy of it instead", key, printable(rewritten[0]))
@@ -299,7 +315,11 @@ def _unchanged(
     """Nothing to send: remember what was learned on the way (signatures, an adopted base)."""
     parent = line.parent
     assert parent is not None
-    here = {**({} if line.adopted else record.here), **learn(workspace, key, snapshot, parent.files, record)}
+    workspace.end(key)
+    here: Mapping[str, Here] = {} if line.adopted else record.here
+    learned = {} if snapshot.still else learn(workspace, key, snapshot, parent.files, record)
+    if any(here.get(path) != now for path, now in learned.items()):  # else it stays the object that `Expected` was made of
+        here = {**here, **learned}
     updated = Record(
         parent,
         here,
@@ -308,12 +328,17 @@ def _unchanged(
         chosen=record.chosen or (line.adopted and bool(line.others)),
         damaged=record.damaged,
         looked=of_what_is_held(looked, parent.files),
-        links=held_links(Record() if line.adopted else record, snapshot, parent.links),
+        links=record.links if snapshot.still else held_links(Record() if line.adopted else record, snapshot, parent.links),
         passed=record.passed,
         stamps=stamps,
     )
-    if updated != record:
+    if replace(updated, looked=record.looked, stamps=record.stamps) != record:
         workspace.save(key, updated)
+    elif updated != record:
+        workspace.found_again(key, updated)
+    expected = workspace.expected.get(key)
+    if expected is None or not expected.is_of(updated):
+        workspace.expected[key] = Expected.of(updated)
     return BackedUp(
         key,
         store.durability(parent),

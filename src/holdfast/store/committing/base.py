@@ -42,8 +42,11 @@ def last_looks(before: Mapping[str, float], snapshot: Snapshot, record: Record, 
 
 def last_stamps(record: Record, snapshot: Snapshot) -> dict[str, Stamp | None]:
     """In which order what is here was looked at, once this is committed."""
-    base = () if record.base is None else record.base.files
-    held = {*base, *folders_above(base), *snapshot.found, *snapshot.folders}
+
+    def held() -> set[str]:
+        base = () if record.base is None else record.base.files
+        return {*base, *folders_above(base), *snapshot.found, *snapshot.folders}
+
     return advanced(snapshot.stamps, record.stamps, snapshot.refused, held)
 
 

@@ -105,6 +105,7 @@ class Snapshot:
         merged: Made of several, so that its tars may hold more than is staged.
         stamps: By path prefix, when what is there was looked at.
         later: Those of what was committed since, of which this is only what nobody has looked at later.
+        still: All is as the base and what is remembered have it, and of that nothing is repeated here.
     """
 
     key: Key
@@ -121,6 +122,7 @@ class Snapshot:
     merged: bool = False
     stamps: Stamps = field(default_factory=dict)
     later: Stamps = field(default_factory=dict)
+    still: bool = False
 
     @property
     def not_kept(self) -> tuple[str, ...]:

@@ -23,8 +23,9 @@ from holdfast.store.deciding.together import Together, together, with_logs
 from holdfast.store.format.keys import Key, printable, within
 from holdfast.store.format.manifest import Kind
 from holdfast.store.local.disk import is_file, lstat_or_none
-from holdfast.store.local.records import Here, Signature
+from holdfast.store.local.records import Here, Record, Signature
 from holdfast.store.local.scan import Found, Scan, walk
+from holdfast.store.local.still import is_still
 from holdfast.store.local.workspace import Workspace
 
 #: So often files that belong together are looked at again, and what moved is taken again.
@@ -86,6 +87,21 @@ def take(
         raise
     except OSError as error:
         raise LocalError(error.errno, f"{error.strerror} (while the local copy was taken)", error.filename) from error
+
+
+def take_still(workspace: Workspace, key: Key, record: Record, owned: tuple[str, ...] = ()) -> Snapshot | None:
+    """The snapshot that says that all is as it is remembered; None where that has to be looked into.
+
+    Quick only from the second time on, in one process, that all of an artifact is unchanged.
+    """
+    expected = workspace.expected.get(key)
+    if expected is None or not expected.is_of(record) or workspace.keeping.follow:
+        return None
+    count, begun = workspace.turn()
+    if not is_still(str(workspace.local(key)), key, workspace.places, expected, owned):
+        return None
+    stamp = Stamp(count, begun, workspace.turn()[1])
+    return Snapshot(key, Kind.DIRECTORY, ("",), owned, stamps={"": stamp}, still=True)
 
 
 def _torn_and_gone(workspace: Workspace, key: Key, known: Known, scope: tuple[str, ...]) -> list[str]:

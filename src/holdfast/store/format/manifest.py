@@ -143,6 +143,10 @@ class Manifest:
 
     def payloads(self) -> dict[str, int]:
         """Every payload path that this generation needs, tars included, with its length in bytes."""
+        return dict(self._payloads)
+
+    @functools.cached_property
+    def _payloads(self) -> dict[str, int]:
         needed = {tar.payload: tar.size for tar in self.tars.values()}
         for record in self.files.values():
             needed.update(record.places)

@@ -36,7 +36,7 @@ class Remembered(StateFolder):
         accept: tuple[str, ...] = (),
     ) -> None:
         super().__init__(root, outputs, lock_seconds=lock_seconds, ignore=ignore, follow=follow, accept=accept)
-        self._records: dict[Key, tuple[Signature, Record]] = {}
+        self._records: dict[Key, tuple[Signature, Signature | None, Record]] = {}
 
     # -- the store that this workspace knows -------------------------------------------------------------------------
 
@@ -110,16 +110,22 @@ class Remembered(StateFolder):
         found = lstat_or_none(place)
         if found is None:
             return Record()
+        seen = Signature.of(found), _signature_or_none(self._place("looks", key))
         known = self._records.get(key)
-        if known is not None and known[0] == Signature.of(found):
-            return known[1]
+        if known is not None and known[:2] == seen:
+            return known[2]
+        record = known[2] if known is not None and known[0] == seen[0] else None
         try:
-            body = self._read("records", key)
-            record = Record() if body is None else records.record_from_json(body)
+            if record is None:
+                body = self._read("records", key)
+                record = Record() if body is None else records.record_from_json(body)
         except (Corrupt, KeyError, TypeError, ValueError) as error:
             log.warning("%s: what was remembered of it is damaged and is ignored (%s)", key, error)
             return Record()
-        self._records[key] = (Signature.of(found), record)
+        with contextlib.suppress(Corrupt, KeyError, TypeError, ValueError, AttributeError):  # then the record's own are older
+            looks = None if seen[1] is None else records.read_sealed(self._place("looks", key))
+            record = record if looks is None else records.with_looks(record, records.seal_of(place), looks)
+        self._records[key] = (*seen, record)
         return record
 
     def record_in(self, key: Key, view: View) -> Record:
@@ -148,7 +154,17 @@ class Remembered(StateFolder):
         """Remember. Raises LocalError where the disk is full."""
         place = self._place("records", key)
         records.write_sealed(place, {"key": key.value, **records.record_to_json(record)})
-        self._records[key] = (Signature.of(os.lstat(place)), record)
+        self._records[key] = (Signature.of(os.lstat(place)), _signature_or_none(self._place("looks", key)), record)
+
+    def found_again(self, key: Key, record: Record) -> None:
+        """Remember when all was found to be as a record says; but for that, it is what is remembered already.
+
+        Nothing hangs on it once the machine has lost its power: who looked before whom matters to processes that live.
+        """
+        place, looks = self._place("records", key), self._place("looks", key)
+        looks.parent.mkdir(exist_ok=True)
+        records.write_sealed(looks, records.looks_to_json(records.seal_of(place), record.looked, record.stamps), lasting=False)
+        self._records[key] = (Signature.of(os.lstat(place)), _signature_or_none(looks), record)
 
     def looked(self, key: Key, record: Record) -> Mapping[str, float]:
         """`Record.looked`; for a record that an older version wrote, when it wrote it. For people."""
@@ -232,3 +248,8 @@ class Remembered(StateFolder):
             return False
         record, prefix = self.record(owner), owner.relative(key)
         return any(within(p, prefix) for p in (*record.here, *record.links, *record.folders)) or (not prefix and record.was_here)
+
+
+def _signature_or_none(place: Path) -> Signature | None:
+    found = lstat_or_none(place)
+    return None if found is None else Signature.of(found)

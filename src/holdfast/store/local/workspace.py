@@ -19,6 +19,7 @@ from holdfast.store.format.keys import Key
 from holdfast.store.local.disk import local_errors
 from holdfast.store.local.records import Here
 from holdfast.store.local.remembered import Remembered
+from holdfast.store.local.still import Expected
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,8 @@ class Workspace(Remembered):
         self.proofs = Proofs(self.read)
         #: What was found out of files whose signature proved nothing when they were last taken, for as long as this lives.
         self.proven: dict[tuple[Key, str], Here] = {}
+        #: Of artifacts that were found to be unchanged: what a walk finds where they still are.
+        self.expected: dict[Key, Expected | None] = {}
 
     def read(self, function: Callable[..., T], *args: object, size: int = 0) -> T:
         """Run a function that opens files of outputs, where that costs no program its locks.
