@@ -65,7 +65,7 @@ def learn(workspace: Workspace, key: Key, snapshot: Snapshot, files: Mapping[str
     snapshot.unlink()
     moved = {s.linked.inode for s in snapshot.staged.values() if s.linked is not None}
     # So did copies of earlier snapshots that went since. Nobody can tell that from a write any more.
-    seen = {p for p, h in snapshot.kept.items() if p in record.here and record.here[p].signature != h.signature}
+    seen = {p for p, h in snapshot.kept.items() if (k := record.here.get(p, h)) is not h and k.signature != h.signature}
     for path, here in learned.items():
         if here.signature.inode in moved:
             learned[path] = _moved(workspace, key.join(path), here)

@@ -85,7 +85,7 @@ def plan_content(
             kept = None if path in displaced or path in snapshot.links else _taken_over(path, record, snapshot, here, owned)
             if kept is None and path not in snapshot.staged:
                 gone.append(path)
-            elif kept is not None and lost_payloads.isdisjoint((*kept.places, kept.tar or "")):
+            elif kept is not None and (not lost_payloads or lost_payloads.isdisjoint((*kept.places, kept.tar or ""))):
                 inherit[path] = kept
     elif base is not None:
         gone = list(base.files)

@@ -10,6 +10,7 @@ import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any
 
 from blake3 import blake3
@@ -100,7 +101,10 @@ class Manifest:
     @functools.cached_property
     def encoded(self) -> bytes:
         """The canonical bytes: compact JSON with sorted keys, led by its digest."""
-        text = json.dumps(_body(self), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        body = _body(self)
+        rows = ",".join(body.pop("files"))
+        before, files, after = _json({**body, "files": []}).partition('"files":[]')  # in no text, where quotes are escaped
+        text = f"{before}{files[:-1]}{rows}]{after}"
         digest = blake3(text.encode()).hexdigest()
         return f'{{"digest":"{digest}","manifest":{text}}}\n'.encode()
 
@@ -174,7 +178,7 @@ def _body(manifest: Manifest) -> dict[str, Any]:
         "time": manifest.time,
         "writer": manifest.writer,
         "progress": manifest.progress,
-        "files": [_file_row(manifest.files[path], index) for path in sorted(manifest.files)],
+        "files": [_file_row(manifest.files[path], index) for path in sorted(manifest.files)],  # texts, because they are many
         "tars": [{"payload": p, "size": manifest.tars[p].size, "blake3": manifest.tars[p].blake3} for p in tars],
         "folders": sorted(manifest.folders),
     }
@@ -187,7 +191,24 @@ def _body(manifest: Manifest) -> dict[str, Any]:
     return body
 
 
-def _file_row(record: FileRecord, index: Mapping[str, int]) -> dict[str, Any]:
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def _file_row(record: FileRecord, index: Mapping[str, int]) -> str:
+    """The row of a file as JSON. That of a small file in a tar, of which there may be many, is put together here: it is quicker."""
+    tar, mtime = record.tar, record.mtime_ns
+    if tar is None or mtime is None or record.payload is not None or record.named is not None or record.sqlite or record.torn:
+        return _json(_file_fields(record, index))
+    if record.pieces or record.sparse is not None:
+        return _json(_file_fields(record, index))
+    return (
+        f'{{"blake3":{_quoted(record.blake3)},"mode":"{record.mode:o}","mtime":"{time_text(mtime)}",'
+        f'"path":{_quoted(record.path)},"size":{record.size:d},"tar":{index[tar]}}}'
+    )
+
+
+def _file_fields(record: FileRecord, index: Mapping[str, int]) -> dict[str, Any]:
     row: dict[str, Any] = {"path": record.path, "size": record.size, "blake3": record.blake3, "mode": f"{record.mode:o}"}
     if record.payload is not None:
         row["payload"] = record.payload

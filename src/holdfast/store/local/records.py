@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from blake3 import blake3
 
@@ -30,9 +30,8 @@ RACY_NS = 2_000_000_000
 _SEAL_BYTES = 65
 
 
-@dataclass(frozen=True)
-class Signature:
-    """What a local file looked like: size in bytes, times in nanoseconds, inode."""
+class Signature(NamedTuple):
+    """What a local file looked like: size in bytes, times in nanoseconds, inode. A tuple, because there are many."""
 
     size: int
     mtime_ns: int
@@ -298,7 +297,7 @@ def _stamps_from_json(body: Mapping[str, Any]) -> Stamps:
 
 
 def _signature_to_json(signature: Signature) -> list[int]:
-    return [signature.size, signature.mtime_ns, signature.ctime_ns, signature.inode]
+    return list(signature)
 
 
 def _signature_from_json(row: list[int]) -> Signature:
