@@ -162,7 +162,6 @@ class Remembered(StateFolder):
         Nothing hangs on it once the machine has lost its power: who looked before whom matters to processes that live.
         """
         place, looks = self._place("records", key), self._place("looks", key)
-        looks.parent.mkdir(exist_ok=True)
         records.write_sealed(looks, records.looks_to_json(records.seal_of(place), record.looked, record.stamps), lasting=False)
         self._records[key] = (Signature.of(os.lstat(place)), _signature_or_none(looks), record)
 
