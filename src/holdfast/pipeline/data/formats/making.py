@@ -133,6 +133,8 @@ def _marked(
     text: str, words: Sequence[tuple[int, int]], spans: tuple[Span, ...], where: str, problems: Problems
 ) -> tuple[Span, ...]:
     """The spans that tags of words can say; a second one in the same word cannot be, and is dropped."""
+    if not spans:
+        return spans
     if isinstance(words, Words) and words.are_plain:
         whole = all(is_edge(text, s.start) and is_edge(text, s.end) for s in spans)  # without all the words of the text
     else:
