@@ -9,6 +9,9 @@ from functools import lru_cache
 #: What stands for "nobody has looked at this word".
 UNKNOWN = frozenset({"-", "?", "-100"})
 
+#: What is said where it is so.
+IOB1 = "entities that begin with I- and not B-, read as beginning there"
+
 _TAG = re.compile(r"O|([BIESLUMW])-\S.*")
 _TWO = re.compile(r"[BIESLUMW]-\S*[|,;/+# ](?:O$|O[|,;/+# ]|[BIESLUMW]-\S).*")
 _BEGIN, _SINGLE, _END = frozenset("BSUW"), frozenset("SUW"), frozenset("EL")
