@@ -163,6 +163,8 @@ def data(found: Looked, *, as_json: bool) -> None:
     counts = found.labels()
     characters = sum(len(d.text) for d in found.documents)
     out(f"{len(found.documents):,} documents, {characters:,} characters, {counts.total():,} entities")
+    if found.documents and (without := sum(not d.spans for d in found.documents)):
+        out(f"{without:,} of them without entities: there are none, or nobody has marked them yet")
     width = max((len(printable(label)) for label in counts), default=0)
     for label, count in sorted(counts.items()):
         out(f"  {printable(label):{width}}  {count:,}")

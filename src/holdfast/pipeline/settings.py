@@ -119,6 +119,12 @@ class Data(Section):
     max_length: Annotated[Count, Field(ge=8)] = Field(256, description="longest window, in word pieces")
     stride: Annotated[Count, Field(ge=0)] = Field(64, description="overlap of two windows of a long document, in word pieces")
 
+    @field_validator("annotator", mode="before")
+    @classmethod
+    def _a_name(cls, value: Any) -> Any:
+        """Label Studio numbers people: YAML reads `1` as a number, and here it is a name."""
+        return str(value) if type(value) is int else value
+
     @model_validator(mode="after")
     def _one_source(self) -> Data:
         ways = [self.sample, self.folder is not None, self.train is not None or self.test is not None]

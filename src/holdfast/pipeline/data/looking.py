@@ -6,7 +6,6 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -153,8 +152,10 @@ def look(path: str | Path, asked: Asked = Asked()) -> Looked:  # noqa: B008 - it
         problems += examined.problems
     splits = ""
     if path.is_dir():
-        with suppress(BadData):
+        try:
             splits = str(find_splits(path))
+        except BadData as error:
+            splits = f"refused: {error}"
     return Looked(tuple(formats), tuple(documents), tuple(ids), tuple(noted), tuple(problems), splits)
 
 

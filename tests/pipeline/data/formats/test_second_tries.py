@@ -147,7 +147,7 @@ TRIES: dict[str, tuple[Callable[[], Try], str]] = {
     "a list renamed to lines": (lambda: ("a.jsonl", sample("label-studio.json")), "texts"),
     "lines renamed to a list": (lambda: ("a.json", sample("doccano.jsonl")), "texts"),
     "lines renamed to text": (lambda: ("a.txt", sample("doccano.jsonl")), "texts"),
-    "columns renamed to a table": (lambda: ("a.csv", sample("conll2003.conll")), "unknown suffix '.csv'"),
+    "columns renamed to a table": (lambda: ("a.csv", sample("conll2003.conll")), "no header of a table that is read"),
     "a table renamed to columns": (lambda: ("a.tsv", sample("kaggle-ner.csv")), "sentences"),
     "Python renamed to text": (lambda: ("a.txt", sample("spacy2-train_data.py")), "texts"),
     "the tuples of Python written as JSON": (
@@ -225,7 +225,7 @@ TRIES: dict[str, tuple[Callable[[], Try], str]] = {
     "the names written in place of the numbers of tags": (_datasets, "sentences"),
     "DataTurks as it is": (lambda: _dataturks(0), "texts"),
     "DataTurks with 1 added to the ends": (lambda: _dataturks(1), "texts"),
-    "GLiNER's tokens taken for characters": (_gliner_as_characters, "data.offsets"),
+    "GLiNER's tokens taken for characters": (_gliner_as_characters, "mend the offsets"),
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from holdfast.pipeline.data.documents import Words
 from holdfast.pipeline.data.formats.objects import short
 from holdfast.pipeline.data.formats.shape import Format, Item, Mark, ObjectFormat, Problems
-from holdfast.pipeline.data.formats.tags import UNKNOWN, spans_of_tags
+from holdfast.pipeline.data.formats.tags import IOB1, UNKNOWN, spans_of_tags
 from holdfast.pipeline.data.formats.words import fitting
 
 
@@ -33,6 +33,9 @@ def tagged(tokens: Sequence[str], tags: Sequence[str], place: str, problems: Pro
     spans, wrong = spans_of_tags(tags)
     for n, what in wrong:
         problems.add(f"{place}, token {n + 1}", what, "a tag is O, or a prefix and a label")
+    for first, _, _ in spans:
+        if tags[first][0] == "I":
+            problems.note(IOB1, f"{place}, token {first + 1}")
     marks = tuple(Mark(words[a][0], words[b][1], label, f"{place}, token {a + 1}") for a, b, label in spans)
     return Item(place, text, marks, words)
 

@@ -91,7 +91,7 @@ def _label_studio(given: dict[str, Any], place: str, problems: Problems) -> Iter
     for n, annotation in enumerate(annotations, start=1):
         at = place if len(annotations) == 1 else f"{place}, annotation {n}"
         gone = annotation.get("was_cancelled") is True or annotation.get("skipped") is True
-        marks = tuple(_label_studio_marks(annotation.get("result"), at, problems, counted=not gone))
+        marks = tuple(_label_studio_marks(annotation.get("result"), at, problems, others=texts.keys() - {key}, counted=not gone))
         by = annotation.get("completed_by")
         who = by.get("email", by.get("id")) if isinstance(by, dict) else by
         name = None if who is None else str(who)
@@ -99,7 +99,7 @@ def _label_studio(given: dict[str, Any], place: str, problems: Problems) -> Iter
         yield Item(at, texts[key], marks, words, _REJECTED if gone else None, name, f"{place}")
 
 
-def _label_studio_marks(result: Any, place: str, problems: Problems, *, counted: bool) -> Iterator[Mark]:
+def _label_studio_marks(result: Any, place: str, problems: Problems, *, others: set[str], counted: bool) -> Iterator[Mark]:
     for n, region in enumerate(_dicts(result), start=1):
         at = f"{place}, result {n}"
         value = region.get("value")
@@ -107,6 +107,10 @@ def _label_studio_marks(result: Any, place: str, problems: Problems, *, counted:
         if not isinstance(value, dict) or not (isinstance(kind_of, str) and kind_of.endswith("labels")):
             if counted:
                 problems.note(_RELATION, at)
+            continue
+        if isinstance(field := region.get("to_name"), str) and field.lstrip("$") in others:
+            if counted:
+                problems.note(f"annotations of another field than the text that is read, {short(field)}, dropped", at)
             continue
         if isinstance(value.get("start"), str) or isinstance(value.get("globalOffsets"), dict):
             what = "its offsets count in HTML, not in a text"
@@ -164,6 +168,12 @@ def _doccano(given: dict[str, Any], place: str, problems: Problems) -> Iterator[
     text = _text(given, "text" if "text" in given else "data", place, problems)
     rows = given["label"] if "label" in given else given.get("labels")
     if text is None:
+        return
+    if given.get("label") and given.get("labels"):
+        problems.add(place, "it has both 'label' and 'labels'", "leave the one that holds")
+        return
+    if rows is None and "annotations" in given:
+        problems.add(place, "it has 'annotations' where others have 'label' or 'labels'", "give it the same key as the others")
         return
     if not isinstance(rows, list):
         problems.add(place, f"'label' should be a list, got {kind(rows)}", "give [] where there are none")

@@ -80,7 +80,14 @@ class Making:
         names = ", ".join(str(i.annotator) for i in same)
         if not wanted and len(read) > 1:
             what = f"{len(same)} people marked this text, and not alike: {names}"
-            mend = "say whose holds, for example data.annotator: " + short(same[0].annotator)
+            known = [i.annotator for i in same if i.annotator is not None]
+            mend = "say whose holds, for example data.annotator: " + short(next(iter(known), ""))
+            if len(set(known)) < 2:  # nobody, or one person twice: no setting can choose
+                by = f"{known[0]} alone" if known else "nobody knows whom"
+                what = f"it stands {len(same)} times, marked differently, and by {by}"
+                mend = "leave the one that holds; of Prodigy, export after `review`"
+            elif self._annotator is not None:
+                what += f"; none is {short(self._annotator)}"
             self._problems.add(same[1].place, what, mend)
         self._problems.note("texts marked by several people, read once", same[1].place)
         return wanted[0] if wanted else same[0]
@@ -133,6 +140,8 @@ def _marked(
     text: str, words: Sequence[tuple[int, int]], spans: tuple[Span, ...], where: str, problems: Problems
 ) -> tuple[Span, ...]:
     """The spans that tags of words can say; a second one in the same word cannot be, and is dropped."""
+    if not spans:
+        return spans
     if isinstance(words, Words) and words.are_plain:
         whole = all(is_edge(text, s.start) and is_edge(text, s.end) for s in spans)  # without all the words of the text
     else:

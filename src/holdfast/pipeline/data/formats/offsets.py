@@ -231,7 +231,9 @@ def _ask(counted: _Spans, problems: Problems) -> bool:
         mark = rows[moving[0]][1]
         start, end = mark.start, mark.end
         what = f"characters {start} to {end} cut words, as {len(moving)} of {len(rows)} spans do that would not in another unit"
-        problems.add(mark.place, what, _SETTING)
+        unit = max(doubted, key=lambda n: len(doubted[n]))
+        mend = f"say how they count, for example data.offsets: {counted.candidates[unit]}"
+        problems.add(mark.place, what, mend)
         return True
     texts = {rows[k][0].text for k in moving}
     for k in sorted({k for found in moved.values() for k in found if rows[k][0].text in texts}):
@@ -240,9 +242,18 @@ def _ask(counted: _Spans, problems: Problems) -> bool:
     if len(cut) >= 5 and len(cut) * 3 >= len(rows):
         mark = rows[cut[0]][1]
         what = f"characters {mark.start} to {mark.end} cut words, as {len(cut)} of {len(rows)} spans do"
-        problems.add(mark.place, what, _SETTING + "; or mend the offsets")
+        problems.add(mark.place, what, _setting_for(counted))
         return True
     return False
+
+
+def _setting_for(counted: _Spans) -> str:
+    """What to do with spans that cut words: name the way of counting in which far fewer do, if there is one."""
+    cutting = [sum(row[n] > 0 for row in counted.cuts) for n in range(len(counted.candidates))]
+    best = min(range(len(cutting)), key=cutting.__getitem__)
+    if cutting[best] * 2 > cutting[0]:
+        return "mend the offsets: in no way of counting do they fit the words"
+    return f"mend the offsets; or, if all of them count so, set data.offsets: {counted.candidates[best]}"
 
 
 def _shifted(counted: _Spans, uncounted: Callable[[str, int], int], which: str, mend: str, problems: Problems) -> bool:

@@ -69,7 +69,7 @@ def _holds_spans(value: Any) -> bool:
 def left_out(given: dict[str, Any]) -> str | None:
     """Why a tool's own fields say that this is not to be learnt; None where they say nothing of the kind."""
     answer = given.get("answer")
-    if answer in {"reject", "ignore"}:
+    if answer in ("reject", "ignore"):  # not a set: it may be a list
         return f"documents whose answer is {answer}, left out"
     if given.get("was_cancelled") is True or given.get("skipped") is True:
         return "documents that were cancelled or skipped, left out"

@@ -23,6 +23,7 @@ from holdfast.pipeline.data.formats.tables import header_of, is_words, read_word
 COLUMNS = (".conll", ".bio", ".iob", ".iob2", ".tsv", ".txt", ".ner", ".conllu", ".gold_conll")
 OBJECTS = (".json", ".jsonl", ".ndjson", ".manifest")
 SUFFIXES = (*OBJECTS, *COLUMNS, ".csv", ".py", ".ann", ".xmi", ".xml", ".spacy", ".parquet", ".arrow")
+_TABLE = "a table to read has columns Word and Tag, with 'Sentence #'; else write a token and its tag a line as .tsv"
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,11 @@ def _of_text(source: Source, asked: Asked, problems: Problems) -> Content | None
             return Content(cells, lambda p: read_cells(rows_of_table(source.text(), header, p), p))
         if suffix == ".csv":
             what = f"unknown suffix '.csv' for columns {', '.join(header.names)[:60]}"
-            mend = "a table to read has columns Word and Tag, with 'Sentence #'; else write a token and its tag a line as .tsv"
-            problems.add("", what, mend)
+            problems.add("", what, _TABLE)
             return None
+    if suffix == ".csv":
+        problems.add("", "it has no header of a table that is read", _TABLE)
+        return None
     if looks_like_bars(begun):
         return Content(Format("a sentence a line", "words with a tag behind a bar"), lambda p: read_bars(source, p))
     if suffix not in COLUMNS:
@@ -138,7 +141,7 @@ def _objects(source: Source, suffix: str, problems: Problems) -> Content | None:
 def _read(chosen: ObjectFormat, given: Any, place: str, problems: Problems) -> Iterable[Item]:
     if chosen is own.OWN or not isinstance(given, dict):
         return own.read(given, place, problems)
-    if not chosen.fits(given):
+    if not _fits(chosen, given):
         other = _format_of([given])
         name = other.name if isinstance(other, Foreign) else other.format.name
         if name != chosen.format.name and other is not own.OWN:
@@ -146,7 +149,24 @@ def _read(chosen: ObjectFormat, given: Any, place: str, problems: Problems) -> I
                 place, f"this is {name}, and what stands before it is {chosen.format.name}", "put them into files of their own"
             )
             return ()
-    return chosen.read(given, place, problems)
+    return _as_written(chosen, given, place, problems)
+
+
+def _as_written(chosen: ObjectFormat, given: dict[str, Any], place: str, problems: Problems) -> Iterator[Item]:
+    """The items of an object. Where something in it is of another kind than its tool writes, that is a problem."""
+    try:
+        yield from chosen.read(given, place, problems)
+    except (AttributeError, TypeError, KeyError, IndexError, ValueError):
+        problems.add(
+            place, f"it is not as {chosen.format.name} has it", "compare it with those that are read, and mend or leave it out"
+        )
+
+
+def _fits(known: ObjectFormat, given: dict[str, Any]) -> bool:
+    try:
+        return known.fits(given)
+    except (AttributeError, TypeError, KeyError, IndexError):
+        return False
 
 
 def _format_of(objects: list[dict[str, Any]]) -> ObjectFormat | Foreign:
@@ -155,7 +175,7 @@ def _format_of(objects: list[dict[str, Any]]) -> ObjectFormat | Foreign:
         if own.fits(given) and "_task_hash" not in given and "annotation_approver" not in given:
             return own.OWN
         for known in (*TOOLS, *TOKENS):
-            if known.fits(given) and not foreign_object(given):
+            if _fits(known, given) and not foreign_object(given):
                 return known
         if found := foreign_object(given):
             return found
@@ -169,16 +189,24 @@ def _python(text: str, problems: Problems) -> Content | None:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         problems.add("", f"not Python ({error})", "it should be a list of (text, {'entities': [...]}) with a name")
         return None
+    found: list[tuple[ast.List, list[Any]]] = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.List):
+        if isinstance(node, ast.List) and node.elts:
             try:
-                rows = ast.literal_eval(node.value)
+                rows = ast.literal_eval(node)
             except (ValueError, TypeError, MemoryError, RecursionError):
                 continue
-            if rows and all(is_pair(row) for row in rows):
-                pairs = [(f"line {element.lineno}", row) for element, row in zip(node.value.elts, rows, strict=True)]
-                python = replace(PAIRS, why="a list of tuples in Python, read and not run")
-                return Content(python, _reader_of(pairs))
+            if all(is_pair(row) for row in rows):
+                found.append((node, rows))
+    if len(found) > 1:
+        lines = sorted(node.lineno for node, _ in found)
+        what = f"it holds {len(found)} lists of (text, {{'entities': [...]}}), on lines {', '.join(map(str, lines))}"
+        problems.add("", what, "leave one list, whole: training and test into files of their own")
+        return None
+    for node, rows in found:
+        pairs = [(f"line {element.lineno}", row) for element, row in zip(node.elts, rows, strict=True)]
+        python = replace(PAIRS, why="a list of tuples in Python, read and not run")
+        return Content(python, _reader_of(pairs))
     problems.add("", "no list of (text, {'entities': [...]}) stands in it as plain values", "write it as JSON lines")
     return None
 

@@ -14,12 +14,11 @@ from holdfast.pipeline.data.formats.layout import Row
 from holdfast.pipeline.data.formats.objects import short
 from holdfast.pipeline.data.formats.shape import Format, Item, Mark, Problems
 from holdfast.pipeline.data.formats.source import Source
-from holdfast.pipeline.data.formats.tags import is_tag, spans_of_tags
+from holdfast.pipeline.data.formats.tags import IOB1, is_tag, spans_of_tags
 
 DIVIDER = "-DOCSTART-"
 #: What JNLPBA puts before each abstract.
 MEDLINE = "###MEDLINE:"
-IOB1 = "entities that begin with I- and not B-, read as beginning there"
 CONLL2012 = Format("CoNLL-2012", "lines that begin with '#begin document'")
 _ZERO_WIDTH = re.compile("[\x00\u200b-\u200f\u2060-\u2064\ufeff\u00ad]+")
 _BREAKS = re.compile("\r\n|\r\r\n|[\r\n\u2028\u2029\u0085]")

@@ -174,7 +174,9 @@ class Source:
         except UnicodeDecodeError as error:
             line = lines + data.count(b"\n", 0, error.start) + 1
             what = f"not UTF-8 (0x{data[error.start]:02x}, on line {line})"
-            refuse(self.path, f"byte {offset + error.start}", what, "save the file as UTF-8", error)
+            written = "UTF-16" if self.head.startswith((b"\xff\xfe", b"\xfe\xff")) else "WINDOWS-1252"
+            mend = f"save the file as UTF-8, for example with iconv -f {written} -t UTF-8"
+            refuse(self.path, f"byte {offset + error.start}", what, mend, error)
 
 
 def _behind_blank(data: bytes, *, first: bool) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from holdfast.pipeline.data.formats.json_tokens import tagged
+from holdfast.pipeline.data.formats.objects import short
 from holdfast.pipeline.data.formats.shape import Item, Problems
 
 _WORD, _TAG = ("word", "token", "words", "tokens"), ("tag", "ner_tag", "label", "tags", "labels", "ner_tags", "ner")
@@ -74,6 +75,7 @@ def read_words(text: str, header: Header, problems: Problems) -> Iterator[Item]:
         problems.add("line 1", "no column tells where a sentence ends", "keep the column 'Sentence #', or write CoNLL columns")
         return
     at, current = 0, ""
+    ended: set[str] = set()
     tokens: list[str] = []
     tags: list[str] = []
     for line, cells in _body(text, header, problems):
@@ -84,6 +86,11 @@ def read_words(text: str, header: Header, problems: Problems) -> Iterator[Item]:
         if begins and begins != current:
             if tokens and (item := tagged(tokens, tags, f"line {at}", problems)):
                 yield item
+            if begins in ended:
+                problems.add(
+                    f"line {line}", f"sentence {short(begins)} goes on after others", "put the rows of a sentence together"
+                )
+            ended.add(current)
             tokens, tags, current = [], [], begins
         at = at if tokens else line
         tokens.append(cells[word])

@@ -9,6 +9,9 @@ from functools import lru_cache
 #: What stands for "nobody has looked at this word".
 UNKNOWN = frozenset({"-", "?", "-100"})
 
+#: What is said where it is so.
+IOB1 = "entities that begin with I- and not B-, read as beginning there"
+
 _TAG = re.compile(r"O|([BIESLUMW])-\S.*")
 _TWO = re.compile(r"[BIESLUMW]-\S*[|,;/+# ](?:O$|O[|,;/+# ]|[BIESLUMW]-\S).*")
 _BEGIN, _SINGLE, _END = frozenset("BSUW"), frozenset("SUW"), frozenset("EL")
@@ -33,11 +36,16 @@ def spans_of_tags(tags: Sequence[str]) -> tuple[list[tuple[int, int, str]], list
     Lenient as seqeval's default mode is: what goes on with nothing begins there, and so does a change of label.
     """
     spans: list[tuple[int, int, str]] = []
-    wrong = [(n, f"{tag!r} is not a tag") for n, tag in enumerate(tags) if not is_tag(tag)]
-    wrong += [(n, f"{tag!r} holds two tags") for n, tag in enumerate(tags) if _TWO.fullmatch(tag)]
+    wrong: list[tuple[int, str]] = []
+    for odd in {tag for tag in set(tags) if not is_tag(tag) or _TWO.fullmatch(tag)}:
+        what = f"{odd!r} is not a tag" if not is_tag(odd) else f"{odd!r} holds two tags"
+        wrong += [(n, what) for n, tag in enumerate(tags) if tag == odd]
+    wrong.sort()
     begun: int | None = None
     label = ""
     for n, tag in enumerate([*tags, "O"]):
+        if tag == "O" and begun is None:
+            continue
         inside = is_tag(tag) and tag != "O"
         goes_on = inside and begun is not None and tag[2:] == label and tag[0] not in _BEGIN
         if begun is not None and not goes_on:
