@@ -17,7 +17,7 @@ from holdfast.pipeline.data.drawing import draw, units_of
 from holdfast.pipeline.data.files import data_files, is_document
 from holdfast.pipeline.data.formats.shape import Asked, Noted, gathered
 from holdfast.pipeline.data.html import page
-from holdfast.pipeline.data.reading import examine, refuse_all
+from holdfast.pipeline.data.reading import examined_files, refuse_all
 from holdfast.pipeline.data.splits import Splits, find_splits
 from holdfast.pipeline.layout import DATASET
 from holdfast.session.progress import Bar
@@ -129,14 +129,7 @@ def _read(path: Path, asked: Asked, labels: Sequence[str] | None, told: set[str]
     notes: list[str] = []
     noted: list[tuple[str, Noted]] = []
     formats: dict[str, list[str]] = {}
-    for file in files:
-        try:
-            examined = examine(file, asked)
-        except BadData as error:
-            if len(files) == 1:
-                raise
-            problems.append(str(error))
-            continue
+    for file, examined in examined_files(files, asked, problems):
         reading = examined.reading
         formats.setdefault(reading.format, []).append(file.name)
         problems += examined.problems

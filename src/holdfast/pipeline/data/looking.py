@@ -19,7 +19,7 @@ from holdfast.pipeline.data.entities import word_tags
 from holdfast.pipeline.data.files import data_files
 from holdfast.pipeline.data.formats.shape import Asked, Noted, gathered
 from holdfast.pipeline.data.html import page
-from holdfast.pipeline.data.reading import examine, write_documents
+from holdfast.pipeline.data.reading import examined_files, write_documents
 from holdfast.pipeline.data.sources import asked_of
 from holdfast.pipeline.data.splits import find_splits
 from holdfast.pipeline.settings import Data
@@ -135,14 +135,7 @@ def look(path: str | Path, asked: Asked = Asked()) -> Looked:  # noqa: B008 - it
     ids: list[str] = []
     noted: list[tuple[str, Noted]] = []
     problems: list[str] = []
-    for file in files:
-        try:
-            examined = examine(file, asked)
-        except BadData as error:
-            if len(files) == 1:
-                raise
-            problems.append(str(error))
-            continue
+    for file, examined in examined_files(files, asked, problems):
         reading = examined.reading
         name = file.name if file == path else str(file.relative_to(path))
         formats.append((name, reading.format or "not read"))

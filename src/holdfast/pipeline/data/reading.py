@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,17 @@ from holdfast.session.progress import Bar
 from holdfast.store.format.keys import printable
 from holdfast.store.transfer.progress import Progress
 
-__all__ = ["COLUMNS", "SUFFIXES", "Examined", "Reading", "examine", "read_documents", "refuse_all", "write_documents"]
+__all__ = [
+    "COLUMNS",
+    "SUFFIXES",
+    "Examined",
+    "Reading",
+    "examine",
+    "examined_files",
+    "read_documents",
+    "refuse_all",
+    "write_documents",
+]
 
 #: How many problems are shown before the rest is counted.
 _SHOWN = 200
@@ -137,6 +147,21 @@ def examine(path: Path, asked: Asked = Asked(), progress: Progress | None = None
     described = f"{content.format.name} ({content.format.why})"
     places, documents, sources = zip(*read.documents, strict=True) if read.documents else ((), (), ())
     return Examined(Reading(documents, notes, described, places, noted, sources), _told(path, problems))
+
+
+def examined_files(files: Sequence[Path], asked: Asked, problems: list[str]) -> Iterator[tuple[Path, Examined]]:
+    """What each of the files would give. One that cannot be read at all is added to the problems, where there are others.
+
+    Raises:
+        BadData: there is one file, and it is not there or cannot be read.
+    """
+    for file in files:
+        try:
+            yield file, examine(file, asked)
+        except BadData as error:
+            if len(files) == 1:
+                raise
+            problems.append(str(error))
 
 
 @dataclass(frozen=True)

@@ -133,3 +133,12 @@ def test_an_object_that_is_not_as_its_tool_writes_it_is_a_problem_or_read(rows: 
 def test_a_table_without_a_header_is_told_what_a_table_needs(tmp_path: Path) -> None:
     (problem,) = read(tmp_path, "a.csv", "Jon;B-PER\nsat;O\n").problems
     assert "it has no header of a table that is read; a table to read has columns Word and Tag" in problem
+
+
+@pytest.mark.parametrize(
+    "text", ["Ann Lee lives in Bonn.\nShe works there for a small firm.\n", "A note: batch 3 was marked by Bo.\n"]
+)
+def test_prose_is_called_prose_and_not_columns(text: str, tmp_path: Path) -> None:
+    (problem,) = read(tmp_path, "notes.txt", text).problems
+    assert "this is plain text without annotations" in problem
+    assert ".ann" in problem

@@ -158,7 +158,7 @@ TRIES: dict[str, tuple[Callable[[], Try], str]] = {
         lambda: ("a.jsonl", "\ufeff" + sample("doccano.jsonl").replace("\n", "\r\n")),
         "texts",
     ),
-    "brat's text without its annotations": (lambda: ("d1.txt", sample("brat/d1.txt")), "one column"),
+    "brat's text without its annotations": (lambda: ("d1.txt", sample("brat/d1.txt")), "plain text without annotations"),
     # headers and comments cut
     "the header of Kaggle's table cut": (lambda: edited("kaggle-ner.csv", lambda rows: rows[1:], "a.csv"), "unknown suffix '.csv'"),
     "the same, with tabs in place of commas": (

@@ -76,4 +76,7 @@ def foreign_bytes(head: bytes) -> Foreign | None:
 
 HTML = Foreign("HTML", "data needs a text and its annotations; export JSON from the annotation tool")
 XML = Foreign("XML that is not a UIMA CAS", "export UIMA CAS XMI, WebAnno TSV or JSONL from the tool that wrote it")
-NO_TEXT = Foreign("plain text without annotations", "if brat marked it, name the .ann file beside it")
+NO_TEXT = Foreign(
+    "plain text without annotations",
+    "if brat marked it, put its .ann file beside it; an empty one says that nothing is marked; else move it out",
+)

@@ -14,7 +14,7 @@ from holdfast.pipeline.data.formats.foreign import foreign_bytes, foreign_object
 from holdfast.pipeline.data.formats.json_tokens import TOKENS
 from holdfast.pipeline.data.formats.json_tools import PAIRS, TOOLS, is_pair, read_cells, read_pair
 from holdfast.pipeline.data.formats.objects import kind, values_of
-from holdfast.pipeline.data.formats.sentences import CONLL2012, looks_like_bars, read_bars, read_conll2012
+from holdfast.pipeline.data.formats.sentences import CONLL2012, looks_like_bars, looks_like_prose, read_bars, read_conll2012
 from holdfast.pipeline.data.formats.shape import Asked, Foreign, Format, Item, ObjectFormat, Problems
 from holdfast.pipeline.data.formats.source import Source
 from holdfast.pipeline.data.formats.tables import header_of, is_words, read_words, rows_of_table
@@ -104,6 +104,9 @@ def _of_text(source: Source, asked: Asked, problems: Problems) -> Content | None
         return Content(Format("a sentence a line", "words with a tag behind a bar"), lambda p: read_bars(source, p))
     if suffix not in COLUMNS:
         problems.add("", f"unknown suffix {source.path.suffix!r}", f"a file to read ends in one of {' '.join(SUFFIXES)}")
+        return None
+    if looks_like_prose(begun):
+        _refused(foreign.NO_TEXT, problems)
         return None
     file = look_at_columns(source, asked.columns, problems)
     return None if file is None else Content(file.format, lambda p: read_columns(source, file, p))

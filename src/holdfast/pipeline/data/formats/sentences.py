@@ -276,6 +276,14 @@ def _between_blanks(line: str) -> list[str]:
     return [cell for cell in _BLANKS.split(line) if cell]
 
 
+def looks_like_prose(begun: str) -> bool:
+    """True where lines are of many words, of any number, and not one cell is a tag."""
+    lines = [line.split() for line in begun.splitlines() if line.strip() and not line.startswith("#")]
+    widths = {len(words) for words in lines}
+    plain = "\t" not in begun and not any(is_tag(word) for words in lines for word in words)
+    return plain and max(widths, default=0) >= 6 and (len(widths) > 1 or len(lines) == 1)
+
+
 def read_conll2012(source: Source, problems: Problems) -> Iterator[Item]:
     """CoNLL-2012: the word in column 4, names as brackets in column 11."""
     rows: list[Row] = []
