@@ -30,7 +30,7 @@ from holdfast.store.committing.interrupted import settle_intent
 from holdfast.store.copies.overtaken import in_order
 from holdfast.store.copies.settling import settle
 from holdfast.store.copies.snapshot import Known, Snapshot
-from holdfast.store.copies.taking import take, take_still
+from holdfast.store.copies.taking import take, take_differing
 from holdfast.store.deciding.content import plan_content
 from holdfast.store.deciding.hard_links import sound_groups
 from holdfast.store.deciding.line import Line, ancestors_of, plan_drop, plan_line
@@ -41,7 +41,6 @@ from holdfast.store.format.manifest import Kind, Manifest
 from holdfast.store.format.names import CommitId, ManifestName, key_code
 from holdfast.store.local.disk import lstat_or_none
 from holdfast.store.local.records import Here, Intent, Record
-from holdfast.store.local.still import Expected
 from holdfast.store.local.workspace import Workspace
 from holdfast.store.looking.view import View
 from holdfast.store.reporting.outcomes import BackedUp
@@ -104,7 +103,7 @@ def commit(
         earlier = None if left is None else settle(left, record, force, hash_all=hash_all)
         snapshot = (
             earlier
-            or _take_still(workspace, request, record, examined, outdated)
+            or _take_differing(workspace, request, record, examined, outdated)
             or _take_anew(workspace, request, record, force, outdated, hash_all=hash_all)
         )
         taken, outdated = None, snapshot  # once is all: a round that starts over needs what is here now
@@ -186,9 +185,9 @@ def commit(
             hard_links=sound_groups(content.hard_links, files),
             drops=line.drops,
         )
-        data = manifest.encoded
+        data = manifest.encoded_after(line.content)
         with giving_back(store, sending, manifest.name.path):
-            prove_readable(manifest)
+            prove_readable(manifest, line.content)
             store.backend.check()
             store.backend.create(manifest.name.path, lambda: (data,))  # noqa: B023 - called before the loop goes on
         store.backend.flush()
@@ -254,15 +253,15 @@ def _take_anew(
     return snapshot
 
 
-def _take_still(
+def _take_differing(
     workspace: Workspace, request: Request, record: Record, examined: Examined, outdated: Snapshot | None
 ) -> Snapshot | None:
-    """The snapshot that says that all is as the base has it, where the store still has that and a glance tells."""
+    """A snapshot of what differs from the base, where the store still has that and a glance tells."""
     if record.base is None or examined.lost_payloads or not examined.stands(record.base):
         return None
     if outdated is not None or request.drop or request.scope != ("",):
         return None
-    return take_still(workspace, request.artifact, record, request.inner)
+    return take_differing(workspace, request.artifact, record, workspace.temporary(), request.inner)
 
 
 def _take_back(store: Store, sending: Sending, key: Key, rewritten: list[str]) -> None:
@@ -336,9 +335,7 @@ def _unchanged(
         workspace.save(key, updated)
     elif updated != record:
         workspace.found_again(key, updated)
-    expected = workspace.expected.get(key)
-    if expected is None or not expected.is_of(updated):
-        workspace.expected[key] = Expected.of(updated)
+    workspace.expects(key, updated, snapshot.scope if snapshot.beyond else None)
     return BackedUp(
         key,
         store.durability(parent),

@@ -105,7 +105,7 @@ class Snapshot:
         merged: Made of several, so that its tars may hold more than is staged.
         stamps: By path prefix, when what is there was looked at.
         later: Those of what was committed since, of which this is only what nobody has looked at later.
-        still: All is as the base and what is remembered have it, and of that nothing is repeated here.
+        beyond: A glance told that outside of scope all is as the base and what is remembered have it.
     """
 
     key: Key
@@ -122,7 +122,17 @@ class Snapshot:
     merged: bool = False
     stamps: Stamps = field(default_factory=dict)
     later: Stamps = field(default_factory=dict)
-    still: bool = False
+    beyond: bool = False
+
+    @property
+    def still(self) -> bool:
+        """True where nothing differs from the base, and nothing had to be looked into."""
+        return self.beyond and not self.scope
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """The relative paths of which it says something."""
+        return ("",) if self.beyond else self.scope
 
     @property
     def not_kept(self) -> tuple[str, ...]:

@@ -90,6 +90,19 @@ def together(paths: Collection[str]) -> list[Together]:
     return found
 
 
+def roots_of_groups(paths: Collection[str]) -> tuple[str, ...]:
+    """The folders of what belongs together among the files of one artifact."""
+    return tuple(root for group in together(paths) if not group.kinds for root in group.scope)
+
+
+def begins_group(path: str) -> bool:
+    """True where what lies around a new file or folder may belong together from then on."""
+    name = _name(path)
+    if name in (*_ZARR, "CURRENT", "_versions") or _LEVEL_MANIFEST.fullmatch(name):
+        return True
+    return name.endswith(".manifest") and _name(_folder(path)) == "_versions"
+
+
 def with_logs(scope: Collection[str]) -> tuple[str, ...]:
     """A scope such that no file of a database is taken without its log, nor the other way round."""
     also = [p.removesuffix(_LOG) if p.endswith(_LOG) else p + _LOG for p in scope if p]

@@ -17,7 +17,7 @@ from holdfast.store.apart.reading import InProcess, Reader
 from holdfast.store.copies.proofs import Proof, Proofs
 from holdfast.store.format.keys import Key
 from holdfast.store.local.disk import local_errors
-from holdfast.store.local.records import Here
+from holdfast.store.local.records import Here, Record
 from holdfast.store.local.remembered import Remembered
 from holdfast.store.local.still import Expected
 
@@ -64,6 +64,20 @@ class Workspace(Remembered):
         self.proven: dict[tuple[Key, str], Here] = {}
         #: Of artifacts that were found to be unchanged: what a walk finds where they still are.
         self.expected: dict[Key, Expected | None] = {}
+
+    def expects(self, key: Key, record: Record, looked_into: tuple[str, ...] | None) -> None:
+        """All of an artifact was found to be as a record says, which is remembered now.
+
+        Args:
+            key: The artifact.
+            record: The record.
+            looked_into: Where what is remembered may be other than what was expected until now; None: everywhere.
+        """
+        expected = self.expected.get(key)
+        if expected is None or looked_into is None:
+            self.expected[key] = Expected.of(record)
+        elif not expected.is_of(record):
+            self.expected[key] = expected.after(record, looked_into)
 
     def read(self, function: Callable[..., T], *args: object, size: int = 0) -> T:
         """Run a function that opens files of outputs, where that costs no program its locks.
