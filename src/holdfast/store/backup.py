@@ -100,12 +100,9 @@ def commit(
         left = None if taken is None else in_order(taken, record)
         if taken is not None and left is not None and left is not taken:
             record = drop_copies(workspace, key, record, [s for p, s in taken.staged.items() if p not in left.staged])
-        earlier = None if left is None else settle(left, record, force, hash_all=hash_all)
-        snapshot = (
-            earlier
-            or _take_differing(workspace, request, record, examined, outdated)
-            or _take_anew(workspace, request, record, force, outdated, hash_all=hash_all)
-        )
+        rest = record.base is not None and not lost and examined.stands(record.base)  # what nobody looks into is in the store
+        earlier = None if left is None or (left.beyond and not rest) else settle(left, record, force, hash_all=hash_all)
+        snapshot = earlier or _take_anew(workspace, request, record, force, outdated, hash_all=hash_all, rest=rest)
         taken, outdated = None, snapshot  # once is all: a round that starts over needs what is here now
         looked = last_looks(before, snapshot, record, now)
         stamps = last_stamps(record, snapshot)
@@ -232,36 +229,29 @@ def _counted(counts: float | None, record: Record, line: Line, snapshot: Snapsho
 
 
 def _take_anew(
-    workspace: Workspace, request: Request, record: Record, force: frozenset[str], outdated: Snapshot | None, *, hash_all: bool
+    workspace: Workspace,
+    request: Request,
+    record: Record,
+    force: frozenset[str],
+    outdated: Snapshot | None,
+    *,
+    hash_all: bool,
+    rest: bool,
 ) -> Snapshot:
-    """A snapshot of what is here now, in place of one that does not stand."""
+    """A snapshot of what is here now, in place of one that does not stand. Of what differs only, where the store has the rest."""
     if outdated is not None:
         outdated.unlink()  # a link that goes later would move a ctime that is remembered by then
     key = request.artifact
-    snapshot = take(
-        workspace,
-        key,
-        Known.of(record),
-        workspace.temporary(),
-        scope=_widened(workspace, key, request.scope, force),
-        owned=request.inner,
-        force=force,
-        hash_all=hash_all,
-    )
+
+    def taking(scope: tuple[str, ...]) -> Snapshot:
+        folder = workspace.temporary()
+        return take(workspace, key, Known.of(record), folder, scope=scope, owned=request.inner, force=force, hash_all=hash_all)
+
+    snapshot = take_differing(workspace, key, record, request.inner, taking) if rest and request.scope == ("",) else None
+    snapshot = snapshot or taking(_widened(workspace, key, request.scope, force))
     if "" in snapshot.refused:
         raise Refused(errno.EINVAL, f"{snapshot.refused['']}; nothing was backed up", str(key))
     return snapshot
-
-
-def _take_differing(
-    workspace: Workspace, request: Request, record: Record, examined: Examined, outdated: Snapshot | None
-) -> Snapshot | None:
-    """A snapshot of what differs from the base, where the store still has that and a glance tells."""
-    if record.base is None or examined.lost_payloads or not examined.stands(record.base):
-        return None
-    if outdated is not None or request.drop or request.scope != ("",):
-        return None
-    return take_differing(workspace, request.artifact, record, workspace.temporary(), request.inner)
 
 
 def _take_back(store: Store, sending: Sending, key: Key, rewritten: list[str]) -> None:
@@ -335,7 +325,7 @@ def _unchanged(
         workspace.save(key, updated)
     elif updated != record:
         workspace.found_again(key, updated)
-    workspace.expects(key, updated, snapshot.scope if snapshot.beyond else None)
+    workspace.looked_into(key, record, updated, snapshot.scope)
     return BackedUp(
         key,
         store.durability(parent),

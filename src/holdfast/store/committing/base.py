@@ -117,8 +117,7 @@ def remember_commit(
     damaged = record.damaged
     updated = Record(manifest, here, record.copied, damaged=damaged, looked=held, links=links, stamps=stamps)
     workspace.save(key, updated)
-    if snapshot.beyond:
-        workspace.expects(key, updated, snapshot.scope)
+    workspace.looked_into(key, record, updated, snapshot.scope)
 
 
 def held_links(record: Record, snapshot: Snapshot, held: Iterable[str]) -> frozenset[str]:

@@ -93,7 +93,7 @@ def merge(older: Queued, newer: Queued, new_folder: Callable[[], Path]) -> Queue
     merged = Snapshot(
         key=new.key,
         kind=new.kind,
-        scope=("",) if "" in (*old.scope, *new.scope) else tuple(sorted({*old.scope, *new.scope})),
+        scope=("",) if "" in (*old.scope, *new.scope) else tuple(sorted({*old.scope, *new.scope})),  # what was looked into
         owned=owned,
         found={**_beside(old.found, new), **new.found},
         folders={**_beside(old.folders, new), **new.folders},
@@ -104,6 +104,7 @@ def merge(older: Queued, newer: Queued, new_folder: Callable[[], Path]) -> Queue
         left_out=tuple(sorted({*(p for p in old.left_out if not new.covers(p)), *new.left_out})),
         merged=True,
         stamps={**_beside(old.stamps, new), **new.stamps},
+        beyond="" if "" in new.scope else old.beyond,
     )
     folders = (*older.folders, *newer.folders)
     if len(merged.spools) > _MOST_SPOOLS:

@@ -105,7 +105,7 @@ class Snapshot:
         merged: Made of several, so that its tars may hold more than is staged.
         stamps: By path prefix, when what is there was looked at.
         later: Those of what was committed since, of which this is only what nobody has looked at later.
-        beyond: A glance told that outside of scope all is as the base and what is remembered have it.
+        beyond: The id of the generation that a glance found everything outside of scope to be as; empty where nobody looked there.
     """
 
     key: Key
@@ -122,12 +122,12 @@ class Snapshot:
     merged: bool = False
     stamps: Stamps = field(default_factory=dict)
     later: Stamps = field(default_factory=dict)
-    beyond: bool = False
+    beyond: str = ""
 
     @property
     def still(self) -> bool:
         """True where nothing differs from the base, and nothing had to be looked into."""
-        return self.beyond and not self.scope
+        return bool(self.beyond) and not self.scope
 
     @property
     def seen(self) -> tuple[str, ...]:

@@ -89,32 +89,34 @@ def take(
         raise LocalError(error.errno, f"{error.strerror} (while the local copy was taken)", error.filename) from error
 
 
-def take_differing(workspace: Workspace, key: Key, record: Record, folder: Path, owned: tuple[str, ...] = ()) -> Snapshot | None:
+def take_differing(
+    workspace: Workspace, key: Key, record: Record, owned: tuple[str, ...], taking: Callable[[tuple[str, ...]], Snapshot]
+) -> Snapshot | None:
     """The stable copy of what a glance finds to be other than it is remembered; None where all has to be looked into.
 
     Args:
         workspace: Where from.
         key: The artifact.
-        record: What is remembered of it. It has been found so once by this process.
-        folder: As for `take`.
+        record: What is remembered of it.
         owned: As for `take`.
+        taking: Takes the stable copy of a scope against what is remembered.
 
     Raises:
         LocalError, Refused: as `take`.
     """
-    expected = workspace.expected.get(key)
-    if expected is None or not expected.is_of(record) or workspace.keeping.follow:
+    if workspace.keeping.follow or record.base is None or (expected := workspace.expected(key, record)) is None:
         return None
     count, begun = workspace.turn()
     differing = glance(str(workspace.local(key)), key, workspace.places, expected, owned)
     if differing is None:
         return None
-    if differing.scope:
-        snapshot = take(workspace, key, Known.of(record), folder, scope=differing.scope, owned=owned)
-        snapshot = replace(snapshot, folders={**differing.folders, **snapshot.folders}, beyond=True)
-    else:
-        snapshot = Snapshot(key, Kind.DIRECTORY, (), owned, folders=differing.folders, beyond=True)
-    return replace(snapshot, stamps={"": Stamp(count, begun, workspace.turn()[1])})
+    snapshot = taking(differing.scope) if differing.scope else Snapshot(key, Kind.DIRECTORY, (), owned)
+    return replace(
+        snapshot,
+        folders={**differing.folders, **snapshot.folders},
+        stamps={"": Stamp(count, begun, workspace.turn()[1])},
+        beyond=record.base.commit.id,
+    )
 
 
 def _torn_and_gone(workspace: Workspace, key: Key, known: Known, scope: tuple[str, ...]) -> list[str]:

@@ -71,7 +71,9 @@ def prove(manifest: Manifest, base: Manifest) -> None:
         Corrupt: it would not.
     """
     new = {path: record for path, record in manifest.files.items() if base.files.get(path) is not record}
-    if manifest.kind is not Kind.DIRECTORY or any(p not in manifest.tars for p in {r.tar for r in manifest.files.values()} - {None}):
+    if manifest.kind is not Kind.DIRECTORY or any(
+        p not in manifest.tars for p in {r.tar for r in manifest.files.values()} - {None}
+    ):
         parse(manifest.encoded, manifest.name)
         return
     apart = replace(manifest, files=new, hard_links=())

@@ -16,7 +16,7 @@ from holdfast.store.local.records import Record, digest_of, record_from_json, re
 T = TypeVar("T")
 
 #: A record of fewer files is written whole.
-_LARGE = 500
+_LARGE = 100
 #: And so is one of which more than one of so many files is told otherwise.
 _SHARE = 8
 

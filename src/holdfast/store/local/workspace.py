@@ -62,22 +62,27 @@ class Workspace(Remembered):
         self.proofs = Proofs(self.read)
         #: What was found out of files whose signature proved nothing when they were last taken, for as long as this lives.
         self.proven: dict[tuple[Key, str], Here] = {}
-        #: Of artifacts that were found to be unchanged: what a walk finds where they still are.
-        self.expected: dict[Key, Expected | None] = {}
+        self._expected: dict[Key, Expected] = {}
 
-    def expects(self, key: Key, record: Record, looked_into: tuple[str, ...] | None) -> None:
-        """All of an artifact was found to be as a record says, which is remembered now.
+    def expected(self, key: Key, record: Record) -> Expected | None:
+        """What a walk of an artifact finds where all is as a record says; None where that cannot be said name by name."""
+        expected = self._expected.get(key)
+        if expected is None or not expected.is_of(record):
+            expected = Expected.of(record)
+            self._expects(key, expected)
+        return expected
 
-        Args:
-            key: The artifact.
-            record: The record.
-            looked_into: Where what is remembered may be other than what was expected until now; None: everywhere.
-        """
-        expected = self.expected.get(key)
-        if expected is None or looked_into is None:
-            self.expected[key] = Expected.of(record)
-        elif not expected.is_of(record):
-            self.expected[key] = expected.after(record, looked_into)
+    def looked_into(self, key: Key, before: Record, after: Record, scope: tuple[str, ...]) -> None:
+        """What is remembered of an artifact is another record now, which differs only in a scope: what is expected there is known."""
+        expected = self._expected.get(key)
+        if expected is not None and expected.is_of(before) and not expected.is_of(after):
+            self._expects(key, None if "" in scope else expected.after(after, scope))
+
+    def _expects(self, key: Key, expected: Expected | None) -> None:
+        if expected is None:
+            self._expected.pop(key, None)
+        else:
+            self._expected[key] = expected
 
     def read(self, function: Callable[..., T], *args: object, size: int = 0) -> T:
         """Run a function that opens files of outputs, where that costs no program its locks.
