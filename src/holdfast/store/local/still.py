@@ -117,7 +117,7 @@ def _file(path: str, file: FileRecord, known: Here) -> _Entry:
     signature = known.signature
     if not known.trusted or file.sqlite or file.torn or file.mtime_ns != signature.mtime_ns:
         return None
-    if path.endswith(SIDE_NAMES) or path.endswith(LOCK_NAMES):
+    if path.endswith((*SIDE_NAMES, *LOCK_NAMES)):
         return None
     return (signature.size, signature.mtime_ns, signature.ctime_ns, signature.inode, stat.S_IFREG | file.mode)
 

@@ -73,7 +73,7 @@ class Workspace(Remembered):
         return expected
 
     def looked_into(self, key: Key, before: Record, after: Record, scope: tuple[str, ...]) -> None:
-        """What is remembered of an artifact is another record now, which differs only in a scope: what is expected there is known."""
+        """What is remembered of an artifact is another record now, which differs from the one before in a scope only."""
         expected = self._expected.get(key)
         if expected is not None and expected.is_of(before) and not expected.is_of(after):
             self._expects(key, None if "" in scope else expected.after(after, scope))
