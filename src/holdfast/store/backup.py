@@ -94,14 +94,13 @@ def commit(
         examined = Examined(store, found, record)
         lost = examined.lost_payloads
         # 2. A stable snapshot of what changed. From here on the caller may go on writing.
-        held = record.base.files.values() if record.base and lost else ()
-        force = frozenset(r.path for r in held if not request.drop and not lost.isdisjoint((*r.places, r.tar or "")))
+        force = frozenset[str]() if request.drop else _files_in(record, lost)
         hash_all = record.base is None and bool(found)
-        left = None if taken is None else in_order(taken, record)
+        rest = record.base is not None and not lost and examined.stands(record.base)  # what nobody looks into is in the store
+        left = None if taken is None else in_order(_as_told(taken, record, rest=rest), record)
         if taken is not None and left is not None and left is not taken:
             record = drop_copies(workspace, key, record, [s for p, s in taken.staged.items() if p not in left.staged])
-        rest = record.base is not None and not lost and examined.stands(record.base)  # what nobody looks into is in the store
-        earlier = None if left is None or (left.beyond and not rest) else settle(left, record, force, hash_all=hash_all)
+        earlier = None if left is None else settle(left, record, force, hash_all=hash_all)
         snapshot = earlier or _take_anew(workspace, request, record, force, outdated, hash_all=hash_all, rest=rest)
         taken, outdated = None, snapshot  # once is all: a round that starts over needs what is here now
         looked = last_looks(before, snapshot, record, now)
@@ -226,6 +225,19 @@ def _counted(counts: float | None, record: Record, line: Line, snapshot: Snapsho
     if newest_is_theirs(snapshot.stamps, record.stamps) and record.base is not None and record.base.progress is not None:
         counts = None  # who looked last has counted
     return counts if counts is not None or line.parent is None else line.parent.progress
+
+
+def _files_in(record: Record, lost: frozenset[str]) -> frozenset[str]:
+    """Files of the base whose payload is lost."""
+    held = record.base.files.values() if record.base is not None and lost else ()
+    return frozenset(r.path for r in held if not lost.isdisjoint((*r.places, r.tar or "")))
+
+
+def _as_told(taken: Snapshot, record: Record, *, rest: bool) -> Snapshot:
+    """A snapshot that waited. What a glance told beyond it is told against what was remembered then."""
+    if taken.beyond is None or (rest and taken.beyond.base is record.base):
+        return taken
+    return taken.spelled_out()
 
 
 def _take_anew(

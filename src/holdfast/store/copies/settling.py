@@ -18,8 +18,6 @@ def settle(snapshot: Snapshot, record: Record, force: frozenset[str], *, hash_al
         force: Paths that have to be sent, because the store lost them.
         hash_all: Every hash has to be known.
     """
-    if snapshot.beyond and (record.base is None or record.base.commit.id != snapshot.beyond):
-        return None
     if not force <= snapshot.staged.keys() or any(s.same_as in force for s in snapshot.staged.values()):
         return None
     for one in snapshot.staged.values() if hash_all else ():

@@ -104,7 +104,7 @@ def take_differing(
     Raises:
         LocalError, Refused: as `take`.
     """
-    if workspace.keeping.follow or record.base is None or (expected := workspace.expected(key, record)) is None:
+    if workspace.keeping.follow or (expected := workspace.expected(key, record)) is None:
         return None
     count, begun = workspace.turn()
     differing = glance(str(workspace.local(key)), key, workspace.places, expected, owned)
@@ -115,7 +115,7 @@ def take_differing(
         snapshot,
         folders={**differing.folders, **snapshot.folders},
         stamps={"": Stamp(count, begun, workspace.turn()[1])},
-        beyond=record.base.commit.id,
+        beyond=record,
     )
 
 
