@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from holdfast.store.format.keys import within
+from holdfast.store.format.keys import check_component, within
 from holdfast.store.local.records import Signature
 
 _ZARR = ("zarr.json", ".zgroup", ".zarray", ".zmetadata")
@@ -106,7 +106,12 @@ def begins_group(path: str) -> bool:
 def with_logs(scope: Collection[str]) -> tuple[str, ...]:
     """A scope such that no file of a database is taken without its log, nor the other way round."""
     also = [p.removesuffix(_LOG) if p.endswith(_LOG) else p + _LOG for p in scope if p]
-    return (*scope, *(p for p in also if p and p not in scope and not any(within(p, s) for s in scope)))
+    return (*scope, *(p for p in also if _can_be(p) and p not in scope and not any(within(p, s) for s in scope)))
+
+
+def _can_be(path: str) -> bool:
+    """False where no file can have such a name: that of a log is longer than its database's."""
+    return bool(path) and check_component(_name(path)) is None
 
 
 def _is_as_it_was(path: str, before: Signature, now: Signature) -> bool:
