@@ -81,8 +81,8 @@ def plan_content(
     gone: list[str] = []
     displaced = conflicts(base.files, (*snapshot.found, *snapshot.links)) if base is not None else set()
     if base is not None and (base.kind is Kind.DIRECTORY) != single:
-        inherit, concerned = dict(base.files), _concerned(base, snapshot)
-        for path in concerned:
+        inherit = dict(base.files)
+        for path in base.files if lost_payloads else _concerned(base, snapshot, owned, displaced):
             record = inherit.pop(path)
             kept = None if path in displaced or path in snapshot.links else _taken_over(path, record, snapshot, here, owned)
             if kept is None and path not in snapshot.staged:
@@ -119,9 +119,12 @@ def plan_content(
     return Content(inherit, alone, packed, merged, tars, same, tuple(gone), folders, links, hard_links, unchanged)
 
 
-def _concerned(base: Manifest, snapshot: Snapshot) -> Collection[str]:
-    """The base's files of which there is something to decide. Of the others a glance told that they are as base has them."""
-    return all_within(base.files, snapshot.scope, base.folders) if snapshot.beyond else base.files
+def _concerned(base: Manifest, snapshot: Snapshot, owned: Collection[str], displaced: Set[str]) -> Iterable[str]:
+    """The base's files of which there is something to decide. The others were not looked into, or a glance told that they are."""
+    if "" in snapshot.scope:
+        return base.files
+    inside = all_within(base.files, (*snapshot.scope, *owned, *snapshot.owned), base.folders)
+    return dict.fromkeys((*inside, *displaced, *(p for p in snapshot.links if p in base.files)))
 
 
 def is_small(snapshot: Snapshot, path: str) -> bool:
