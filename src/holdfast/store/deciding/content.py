@@ -123,7 +123,7 @@ def _concerned(base: Manifest, snapshot: Snapshot, owned: Collection[str], displ
     """The base's files of which there is something to decide. The others were not looked into, or a glance told that they are."""
     if "" in snapshot.scope:
         return base.files
-    inside = all_within(base.files, (*snapshot.scope, *owned, *snapshot.owned), base.folders)
+    inside = all_within(base.files, (*snapshot.scope, *owned), base.folders)
     return dict.fromkeys((*inside, *displaced, *(p for p in snapshot.links if p in base.files)))
 
 
@@ -209,7 +209,6 @@ def _folders(snapshot: Snapshot, base: Manifest | None, here: frozenset[str], he
     if snapshot.kind is not Kind.DIRECTORY:
         return {}
     before = {} if base is None else base.folders
-    kept = {
-        f: r for f, r in before.items() if not (snapshot.covers(f) and f in here) or any(within(f, n) for n in snapshot.not_kept)
-    }
+    looked_into = {f for f in all_within(before, snapshot.scope, before) if f in here and snapshot.covers(f)}
+    kept = {f: r for f, r in before.items() if f not in looked_into or any(within(f, n) for n in snapshot.not_kept)}
     return {f: r for f, r in {**kept, **snapshot.folders}.items() if held.isdisjoint({f, *folders_above([f])})}

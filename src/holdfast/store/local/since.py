@@ -36,7 +36,8 @@ def changes_to_json(record: Record, whole: Record, seal: str) -> dict[str, Any] 
     gone, gone_here = [p for p in before.files if p not in base.files], [p for p in whole.here if p not in record.here]
     if (len(files) + len(here) + len(gone) + len(gone_here)) * _SHARE > len(whole.here):
         return None
-    apart = replace(record, base=replace(base, files=files, hard_links=()), here=here)
+    folders = {path: folder for path, folder in base.folders.items() if before.folders.get(path) != folder}
+    apart = replace(record, base=replace(base, files=files, folders=folders, hard_links=()), here=here)
     return {
         "whole": seal,
         "digest": digest_of(base),
@@ -44,6 +45,7 @@ def changes_to_json(record: Record, whole: Record, seal: str) -> dict[str, Any] 
         "hard_links": [list(group) for group in base.hard_links],
         "gone": gone,
         "gone_here": gone_here,
+        "gone_folders": [path for path in before.folders if path not in base.folders],
     }
 
 
@@ -59,7 +61,9 @@ def with_changes(whole: Record, seal: str, body: Mapping[str, Any]) -> Record | 
     if apart.base is None or before is None:
         raise Corrupt("a record that names changes names no generation")
     groups = tuple(tuple(group) for group in body["hard_links"])
-    base = replace(apart.base, files=_with(before.files, apart.base.files, body["gone"]), hard_links=groups)
+    files = _with(before.files, apart.base.files, body["gone"])
+    folders = _with(before.folders, apart.base.folders, body["gone_folders"])
+    base = replace(apart.base, files=files, folders=folders, hard_links=groups)
     base.encoded_after(before)
     if digest_of(base) != body["digest"]:
         raise Corrupt("a record and what changed in it do not fit together")

@@ -144,52 +144,82 @@ def glance(root: str, key: Key, outputs: Outputs, expected: Expected, owned: Col
     Returns:
         None where all of it has to be looked into: much differs, or it cannot be said name by name what does.
     """
-    differing, moved = _Differing(expected, len(key.parts)), dict[str, FolderRecord]()
-    entries, seen = expected.entries, {""}
+    look, base = _Look(root, key, outputs, expected, owned), expected.base
     try:
         top = os.lstat(root)
-        if not _is_folder(top, expected.base.folders[""]):
+        if not _is_folder(top, base.folders[""]):
             return None
-        _note(moved, expected.base.folders[""], top)
-        for folder in sorted(expected.base.folders):
-            if differing.holds(folder):
-                continue
-            above = f"{folder}/" if folder else ""
-            with _listed(f"{root}/{folder}" if folder else root) as listed:
-                for entry in listed:
-                    path = above + entry.name
-                    known, found = entries.get(path), entry.stat(follow_symlinks=False)
-                    seen.add(path)
-                    if known == _look(found) or path in owned:
-                        continue
-                    if isinstance(known, FolderRecord) and _is_folder(found, known):
-                        _note(moved, known, found)
-                    elif not isinstance(known, str) or kept_target(f"{root}/{path}", key.join(path), outputs) != (known, ""):
-                        differing.add(path, entry.name)
-        for path in sorted(entries.keys() - seen) if not entries.keys() <= seen else ():
-            differing.add(path, path.rpartition("/")[2])
+        look.note(base.folders[""], top)
+        for folder in sorted(base.folders):
+            look.at(folder)
+        for path in sorted(expected.entries.keys() - look.seen) if not expected.entries.keys() <= look.seen else ():
+            look.differs(path)
     except (OSError, _AllDiffers):  # whoever walks with care says what is wrong
         return None
-    return Glance(tuple(differing.scope), {p: f for p, f in moved.items() if not differing.holds(p)})
+    return Glance(tuple(look.scope), {p: f for p, f in look.moved.items() if not look.holds(p)})
 
 
 class _AllDiffers(Exception):
     """All of a folder has to be looked into."""
 
 
-class _Differing:
-    """Which paths are to be looked into, of those that differ."""
+class _Look:
+    """One glance under way: what was seen, and what of it differs."""
 
-    def __init__(self, expected: Expected, depth: int) -> None:
+    def __init__(self, root: str, key: Key, outputs: Outputs, expected: Expected, owned: Collection[str]) -> None:
+        self._root = root
+        self._key = key
+        self._outputs = outputs
         self._expected = expected
-        self._depth = depth
+        self._owned = owned
+        self._depth = len(key.parts)
+        self.seen = {""}
         self.scope: list[str] = []
+        self.moved: dict[str, FolderRecord] = {}
+
+    def at(self, folder: str) -> None:
+        """Look at what lies in a folder.
+
+        Raises:
+            _AllDiffers: it cannot be said name by name what differs.
+            OSError: it cannot be looked at.
+        """
+        if self.holds(folder):
+            return
+        above, entries, seen = f"{folder}/" if folder else "", self._expected.entries, self.seen
+        try:
+            with _listed(f"{self._root}/{folder}" if folder else self._root) as listed:
+                for entry in listed:
+                    path = above + entry.name
+                    known, found = entries.get(path), entry.stat(follow_symlinks=False)
+                    seen.add(path)
+                    if known != _look(found):
+                        self._compare(path, known, found)
+        except FileNotFoundError:  # it went, or something in it did meanwhile
+            self.differs(folder)
+
+    def _compare(self, path: str, known: _Entry, found: os.stat_result) -> None:
+        """See whether what is no file that looks as expected is what is expected."""
+        if path in self._owned:
+            return
+        if isinstance(known, FolderRecord) and _is_folder(found, known):
+            self.note(known, found)
+        elif not isinstance(known, str) or not self._leads_to(path, known):
+            self.differs(path)
+
+    def _leads_to(self, path: str, target: str) -> bool:
+        return kept_target(f"{self._root}/{path}", self._key.join(path), self._outputs) == (target, "")
+
+    def note(self, known: FolderRecord, found: os.stat_result) -> None:
+        """See whether a folder has another time."""
+        if known.mtime_ns != found.st_mtime_ns:
+            self.moved[known.path] = replace(known, mtime_ns=found.st_mtime_ns)
 
     def holds(self, path: str) -> bool:
         """True where a path lies in what is to be looked into anyway."""
         return any(within(path, prefix) for prefix in self.scope)
 
-    def add(self, path: str, name: str) -> None:
+    def differs(self, path: str) -> None:
         """Have a path looked into, with what it is to be looked at together with.
 
         Raises:
@@ -197,6 +227,7 @@ class _Differing:
         """
         if self.holds(path):
             return
+        name = path.rpartition("/")[2]
         if check_component(name) is not None or self._depth + path.count("/") >= MAX_DEPTH or begins_group(path):
             raise _AllDiffers
         group = next((root for root in self._expected.groups if within(path, root)), None)
@@ -219,11 +250,6 @@ class _Differing:
 
 def _is_folder(found: os.stat_result, known: FolderRecord) -> bool:
     return stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) & 0o777 == known.mode
-
-
-def _note(moved: dict[str, FolderRecord], known: FolderRecord, found: os.stat_result) -> None:
-    if known.mtime_ns != found.st_mtime_ns:
-        moved[known.path] = replace(known, mtime_ns=found.st_mtime_ns)
 
 
 @contextlib.contextmanager
