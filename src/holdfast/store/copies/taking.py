@@ -140,6 +140,7 @@ class _Taking:
         self._known = known
         self._found = found
         self._folder = folder
+        self._root = str(workspace.local(key))
         self._guard = guard
         self._waits = waits
         self._waiting = waiting
@@ -181,6 +182,10 @@ class _Taking:
             found.left_out,
             merged=self._taken_twice,
         )
+
+    def _place(self, path: str) -> str:
+        """Where a path of the artifact lies."""
+        return f"{self._root}/{path}" if path else self._root
 
     def _kind(self) -> Kind:
         if "" in self._found.links:
@@ -237,9 +242,11 @@ class _Taking:
         for path, staged in self._staged.items():
             if path in inside or staged.torn or staged.sqlite or self._files[path].links > 1:  # other names share its copy
                 continue
-            found = lstat_or_none(self._workspace.local(self._key.join(path)))
-            now = None if found is None or not is_file(found) else Found.of(found)
-            if now is None or now.signature.same_content(staged.here) or self._kinds.get(path) in _OWN_COPY:
+            found = lstat_or_none(self._place(path))
+            if found is None or (found.st_size, found.st_mtime_ns, found.st_ino) == staged.here.of_content:
+                continue
+            now = Found.of(found) if is_file(found) else None
+            if now is None or self._kinds.get(path) in _OWN_COPY:
                 continue
             same_file = now.signature.inode == staged.here.inode
             if not same_file or (staged.linked is None and now.signature.size <= staged.here.size):
@@ -294,18 +301,18 @@ class _Taking:
         wanted = tuple(self._wanted(path, forced=path in force) for path in paths)
         large = any(one.signature.size > SMALL_FILE for one in wanted)
         terms = Terms(str(folder), {device: proof}, links, self._waiting() if large else 0)
-        again = []
+        again, spool = [], folder / SPOOL
         for one, captured in zip(wanted, self._captured(wanted, terms), strict=True):
-            source = Path(captured.source)
-            if captured.linked and self._waits and not self._is_held(captured, source):
+            if captured.linked and self._waits and not self._is_held(captured, source := Path(captured.source)):
                 source.unlink(missing_ok=True)  # nobody would see it change
                 again.append(replace(one, copied=True))
             else:
-                self._take(one, captured, terms)
+                self._take(one, captured, spool)
         if again:
-            terms = replace(terms, folder=str(self._workspace.new_folder(self._folder)), links=False)
+            folder = self._workspace.new_folder(self._folder)
+            terms = replace(terms, folder=str(folder), links=False)
             for one, captured in zip(again, self._captured(tuple(again), terms), strict=True):
-                self._take(one, captured, terms)
+                self._take(one, captured, folder / SPOOL)
 
     def _is_held(self, captured: Captured, source: Path) -> bool:
         """Whether a hard link is guarded, and was still what was described when that began."""
@@ -328,7 +335,7 @@ class _Taking:
         same_size = base is not None and base.size == file.signature.size
         return Wanted(
             path,
-            str(self._workspace.local(self._key.join(path))),
+            self._place(path),
             file.signature,
             base=base.blake3 if comparable and base is not None and (same_size or base.sqlite or base.size <= SMALL_FILE) else "",
             base_sparse=base is not None and base.sparse is not None,
@@ -336,13 +343,16 @@ class _Taking:
             hashed=self._hash_all or (base is not None and same_size),
             alone=self._alone,
             copied=path in self._known.copied,
-            followed=self._key.join(path) in self._follow,
+            followed=bool(self._follow) and self._key.join(path) in self._follow,
             unknown=self._hash_all,
         )
 
-    def _take(self, wanted: Wanted, captured: Captured, terms: Terms) -> None:
+    def _take(self, wanted: Wanted, captured: Captured, spool: Path) -> None:
         path, base = wanted.path, self._known.files.get(wanted.path)
-        self._kinds[path] = captured.kind
+        if captured.kind:
+            self._kinds[path] = captured.kind
+        else:
+            self._kinds.pop(path, None)
         if captured.refused:
             self._staged.pop(path, None)
             self._refused[path] = captured.refused
@@ -363,7 +373,7 @@ class _Taking:
                 captured.here if captured.linked else None,
                 captured.here,
                 captured.taken_ns,
-                None if source is not None else Path(terms.folder) / SPOOL,
+                None if source is not None else spool,
                 torn=captured.torn,
                 proven=captured.proven,
                 sparse=captured.sparse,

@@ -23,7 +23,7 @@ def local_errors() -> Iterator[None]:
         raise LocalError(error.errno, error.strerror, error.filename or "the local disk") from error
 
 
-def lstat_or_none(path: Path) -> os.stat_result | None:
+def lstat_or_none(path: Path | str) -> os.stat_result | None:
     """What is at a path, not following a link, or None where nothing is."""
     try:
         return os.lstat(path)

@@ -43,12 +43,17 @@ class Signature(NamedTuple):
         """The signature that a stat shows."""
         return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
+    @property
+    def of_content(self) -> tuple[int, int, int]:
+        """What changes with the content: size, mtime and inode. The ctime changes as well when a hard link comes or goes."""
+        return self.size, self.mtime_ns, self.inode
+
     def same_content(self, other: Signature) -> bool:
-        """True where size, mtime and inode agree; ctime changes when a hard link comes or goes."""
-        return (self.size, self.mtime_ns, self.inode) == (other.size, other.mtime_ns, other.inode)
+        """True where what changes with the content agrees."""
+        return self.of_content == other.of_content
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Here:
     """A file of the base that was restored to, or committed from, this workspace.
 
