@@ -24,7 +24,7 @@ from holdfast.store.local.disk import is_file, is_link, lstat_or_none
 from holdfast.store.local.here import is_complete
 from holdfast.store.local.links import MOST_LINKS
 from holdfast.store.local.needed import asked_for, in_places, join_here, links_out, missing_above, needed, say_torn, written_to
-from holdfast.store.local.placing import inodes, settle_folders
+from holdfast.store.local.placing import settle_folders
 from holdfast.store.local.plain import plain_outcome, restore_plain
 from holdfast.store.local.records import Publication
 from holdfast.store.local.workspace import Workspace
@@ -40,7 +40,7 @@ from holdfast.store.restoring.base import (
     anything_here,
     exclude,
     files_in_use,
-    here_of,
+    landed,
     record_after,
     refreshed_here,
     refuse_mixture,
@@ -348,10 +348,11 @@ def restore_artifact(
             fell_back = True
             continue
         # 4. Published without replacing anything that appeared meanwhile. Links come last: nothing is written through one.
-        new = {**here_of(workspace, fetched, manifest.files), **{p: here.equal[first] for p, first in joined.items()}}
-        fetched |= {path: folder / path for path in joined}
+        fetched |= {path: f"{folder}/{path}" for path in joined}
+        arrived, targets = landed(workspace, fetched, manifest.files)
+        new = {**arrived, **{p: here.equal[first] for p, first in joined.items()}}
         after = record_after(record, manifest, {**here.equal, **new}, here.same_links | need.links.keys(), wish, prefix, now)
-        workspace.publishing(key, Publication(after, inodes(fetched)))
+        workspace.publishing(key, Publication(after, targets))
         missing = in_places(workspace, key, {**missing_above(workspace, key, prefix, manifest.folders), **need.folders})
         appeared = publish(workspace, key, prefix, manifest, folder, fetched, need, wish)
         if appeared is None:

@@ -30,7 +30,7 @@ def publish(
     prefix: str,
     manifest: Manifest,
     folder: Path,
-    fetched: Mapping[str, Path],
+    fetched: Mapping[str, str],
     need: Needed,
     wish: Wish,
 ) -> tuple[str, ...] | None:
