@@ -49,6 +49,7 @@ from holdfast.store.live.pinned import begins_database, hash_raw, is_database, i
 from holdfast.store.live.side_files import promises_database, side_files
 from holdfast.store.live.sqlite import snapshot as copy_database
 from holdfast.store.live.torn import torn, whole_prefix
+from holdfast.store.local.collecting import uncollected
 from holdfast.store.local.records import RACY_NS, Signature
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,9 @@ def capture(wanted: tuple[Wanted, ...], terms: Terms) -> list[Captured]:
     """
     capturing = _Capturing(terms)
     try:
-        return capturing.settled([capturing.take(one) for one in wanted])
+        with uncollected():
+            captured = [capturing.take(one) for one in wanted]
+        return capturing.settled(captured)
     finally:
         capturing.close()
 

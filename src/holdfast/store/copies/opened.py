@@ -105,8 +105,7 @@ def begin(wanted: Wanted, descriptor: int, terms: Terms, mappings: Mappings) -> 
 
 
 def look(wanted: Wanted, descriptor: int, found: os.stat_result, terms: Terms, mappings: Mappings) -> Seen:
-    """The same of a file that was just asked for what it looks like, and whose kind has still to be told, by what is read from now
-    on."""
+    """The same of a file that was just asked for what it looks like. Its kind is still to be told, by what is read from now on."""
     proof = terms.proofs.get(found.st_dev, NOTHING)
     unmapped = mappings.exclude(wanted.place, found)
     taken, before = mappings.at_ns if unmapped else time.time_ns(), Signature.of(found)

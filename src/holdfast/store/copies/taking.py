@@ -22,6 +22,7 @@ from holdfast.store.deciding.looked_last import Stamp
 from holdfast.store.deciding.together import Together, together, with_logs
 from holdfast.store.format.keys import Key, printable, within
 from holdfast.store.format.manifest import Kind
+from holdfast.store.local.collecting import uncollected
 from holdfast.store.local.disk import is_file, lstat_or_none
 from holdfast.store.local.records import Here, Record, Signature
 from holdfast.store.local.scan import Found, Scan, walk
@@ -73,13 +74,15 @@ def take(
     if known.was_here and "" in scope and lstat_or_none(root) is None and workspace.has_outputs:
         return nothing_left(workspace, key, scope, owned)
     count, begun = workspace.turn()
-    found = walk(workspace, key, scope, owned)
+    with uncollected():
+        found = walk(workspace, key, scope, owned)
     if "" in found.refused:
         raise Refused(errno.EINVAL, f"it {found.refused['']}; nothing was backed up", printable(str(root)))
     try:
         os.stat(root) if "" not in found.links else os.lstat(root)  # what is not there is no empty folder
         taking = _Taking(workspace, key, known, found, folder, guard, waits=waits, waiting=waiting, hash_all=hash_all)
-        snapshot = taking.run(scope, owned, force)
+        with uncollected():
+            snapshot = taking.run(scope, owned, force)
         return replace(snapshot, stamps=dict.fromkeys(scope, Stamp(count, begun, workspace.turn()[1])))
     except FileNotFoundError as error:
         raise LocalError(errno.ENOENT, "it vanished while it was read", printable(str(root))) from error
@@ -362,16 +365,17 @@ class _Taking:
             self._staged.pop(path, None)
             self._kept[path] = Here(base.blake3, captured.here, captured.proven)
         elif not captured.gone:  # gone between the walk and the look: the same as if it had gone just before
-            source = Path(captured.source) if captured.source else None
+            source, file = Path(captured.source) if captured.source else None, self._files[path]
+            here = file.signature if file.signature == captured.here else captured.here  # one of the two, as they are many
             self._staged[path] = Staged(
                 path,
                 captured.size,
-                self._files[path].mode,
+                file.mode,
                 captured.blake3 or None,
                 captured.sqlite,
                 source,
-                captured.here if captured.linked else None,
-                captured.here,
+                here if captured.linked else None,
+                here,
                 captured.taken_ns,
                 None if source is not None else spool,
                 torn=captured.torn,

@@ -15,11 +15,11 @@ from holdfast.errors import Corrupt
 from holdfast.store.format.keys import printable
 from holdfast.store.format.manifest import MAX_TAR_MEMBER
 
-
 #: Where the fields of a header lie (POSIX.1-2017, pax, "ustar Interchange Format"), and how that of a plain file looks behind its
 #: numbers: it is no link, and has no owner, no device and no longer name.
 _NAME, _NUMBERS, _SUM = 100, 148, 156
-_PLAIN = b"0" + bytes(100) + b"ustar\00000" + bytes(247)
+_NUMBERED = b"%07o\x000000000\x000000000\x00%011o\x00%011o\x00"
+_PLAIN = b"0" + bytes(100) + b"ustar\x0000" + bytes(247)
 _SUM_OF_PLAIN = sum(_PLAIN) + 8 * 0x20
 #: The largest number that eleven octal digits hold.
 _MOST_OCTAL = 8**11 - 1
@@ -62,8 +62,7 @@ def _header(name: str, size: int, mode: int, mtime: int) -> bytes:
         member = tarfile.TarInfo(name)
         member.size, member.mode, member.mtime = size, mode, mtime
         return member.tobuf(tarfile.PAX_FORMAT)
-    text = f"{mode & 0o7777:07o}\0" "0000000\0" "0000000\0" f"{size:011o}\0{mtime:011o}\0"
-    head = name.encode().ljust(_NAME, b"\0") + text.encode()
+    head = name.encode().ljust(_NAME, b"\0") + _NUMBERED % (mode & 0o7777, size, mtime)
     return b"%b%06o\0 %b" % (head, sum(head) + _SUM_OF_PLAIN, _PLAIN)
 
 

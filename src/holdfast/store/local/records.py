@@ -315,4 +315,4 @@ def refreshed(here: Here, found: os.stat_result) -> Here:
     Another size, mtime or inode is another file: then the old signature stays, which the file no longer has.
     """
     now = Signature.of(found)
-    return Here(here.blake3, now, here.trusted) if here.signature.same_content(now) else here
+    return Here(here.blake3, now, here.trusted) if now != here.signature and here.signature.same_content(now) else here
