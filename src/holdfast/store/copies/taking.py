@@ -23,7 +23,7 @@ from holdfast.store.deciding.together import Together, together, with_logs
 from holdfast.store.format.keys import Key, printable, within
 from holdfast.store.format.manifest import Kind
 from holdfast.store.local.collecting import uncollected
-from holdfast.store.local.disk import is_file, lstat_or_none
+from holdfast.store.local.disk import below, is_file, lstat_or_none
 from holdfast.store.local.records import Here, Record, Signature
 from holdfast.store.local.scan import Found, Scan, walk
 from holdfast.store.local.still import is_still
@@ -188,7 +188,7 @@ class _Taking:
 
     def _place(self, path: str) -> str:
         """Where a path of the artifact lies."""
-        return f"{self._root}/{path}" if path else self._root
+        return below(self._root, path)
 
     def _kind(self) -> Kind:
         if "" in self._found.links:

@@ -17,7 +17,7 @@ _blocks, _was_on = 0, True
 def uncollected() -> Iterator[None]:
     """Have the collector rest. Only around what makes no cycles and waits for no store.
 
-    A fifth of the time of a backup of 100,000 files went there. It rests for all threads; whoever turned it off before finds it off.
+    A fifth of a backup of 100,000 files went there. It rests for all threads; whoever turned it off before finds it off.
     """
     global _blocks, _was_on  # noqa: PLW0603 - as the collector is the process's
     with _lock:

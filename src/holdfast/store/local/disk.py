@@ -35,6 +35,11 @@ def lstat_or_none(path: Path | str) -> os.stat_result | None:
         raise LocalError(error.errno, error.strerror, str(path)) from error
 
 
+def below(root: str, path: str) -> str:
+    """Where a relative path lies; the empty one is the root itself. As text: quick, where there are many."""
+    return f"{root}/{path}" if path else root
+
+
 def is_folder(found: os.stat_result | None) -> bool:
     """True for a folder, not for a link to one."""
     return found is not None and stat.S_ISDIR(found.st_mode)

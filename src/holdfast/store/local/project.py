@@ -168,11 +168,6 @@ class Project:
         relative = self.outputs.relative(key)
         return self._outputs / relative if relative else self._outputs
 
-    def place(self, key: Key, path: str) -> str:
-        """The same of a path below a key, as text: quick, where there are many."""
-        above = str(self._outputs) if key == self.outputs else f"{self._outputs}/{self.outputs.relative(key)}"
-        return f"{above}/{path}" if path else above
-
     def names(self) -> Names:
         """A fresh look at the names in outputs, by paths below them."""
         return Names(str(self._outputs))

@@ -13,7 +13,8 @@ from holdfast.store.deciding.choose import Wish
 from holdfast.store.format.entries import FileRecord
 from holdfast.store.format.keys import Key, printable, within
 from holdfast.store.format.manifest import Manifest
-from holdfast.store.local.disk import lstat_or_none
+from holdfast.store.local.collecting import uncollected
+from holdfast.store.local.disk import below, lstat_or_none
 from holdfast.store.local.records import Here, Record, Signature, refreshed
 from holdfast.store.local.workspace import Workspace
 
@@ -33,7 +34,7 @@ def anything_here(workspace: Workspace, record: Record) -> bool:
     if record.base is None:
         return False
     root = str(workspace.local(record.base.key))
-    return any(lstat_or_none(f"{root}/{p}" if p else root) is not None for p in record.here)
+    return any(lstat_or_none(below(root, p)) is not None for p in record.here)
 
 
 def exclude(
@@ -83,11 +84,12 @@ def landed(
     """
     proven = workspace.times_prove
     here, inodes = {}, {}
-    for path, temporary in fetched.items():
-        found, file = os.lstat(temporary), files[path]
-        assert stat.S_ISREG(found.st_mode)
-        here[path] = Here(file.blake3, Signature.of(found), proven and not file.sqlite)
-        inodes[path] = found.st_ino
+    with uncollected():
+        for path, temporary in fetched.items():
+            found, file = os.lstat(temporary), files[path]
+            assert stat.S_ISREG(found.st_mode)
+            here[path] = Here(file.blake3, Signature.of(found), proven and not file.sqlite)
+            inodes[path] = found.st_ino
     return here, inodes
 
 
@@ -95,7 +97,7 @@ def refreshed_here(workspace: Workspace, key: Key, kept: Mapping[str, Here], mov
     """Publishing moves ctimes, so the signatures of what was published are taken once more."""
     result, root = dict(kept), str(workspace.local(key))
     for path in moved & kept.keys():
-        found = lstat_or_none(f"{root}/{path}" if path else root)
+        found = lstat_or_none(below(root, path))
         if found is not None:
             result[path] = refreshed(kept[path], found)
     return result
@@ -151,4 +153,4 @@ def remember_if_changed(workspace: Workspace, key: Key, after: Record, before: R
 def files_in_use(workspace: Workspace, key: Key, record: Record) -> dict[str, str]:
     """Files of the base that are on this machine, with their hashes in the base."""
     root = str(workspace.local(key))
-    return {p: h.blake3 for p, h in record.here.items() if lstat_or_none(f"{root}/{p}" if p else root) is not None}
+    return {p: h.blake3 for p, h in record.here.items() if lstat_or_none(below(root, p)) is not None}

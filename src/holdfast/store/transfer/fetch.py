@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
@@ -73,9 +74,10 @@ def fetch(
         if isinstance(item, Tar):
             scratch = scratches / str(tars.index(item))
             scratch.mkdir(parents=True)
-            unpacking, members = Unpacking(lasting=not at_once), by_tar[item.payload]
-            for path, data in fetch_tar_members(store, item, members, scratch, told, str(manifest.key)):
-                unpacking.put(places[path], data, members[path])
+            members = by_tar[item.payload]
+            with contextlib.closing(Unpacking(folder, lasting=not at_once)) as unpacking:
+                for path, data in fetch_tar_members(store, item, members, scratch, told, str(manifest.key)):
+                    unpacking.put(places[path], data, members[path])
         else:
             fetch_payload(store, item, _parent_made(Path(places[item.path])), scratches, told, str(manifest.key))
         told.file_done()

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import os
 import stat
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
-from holdfast.platform import BINARY, NO_FOLLOW
+from holdfast.platform import BINARY, NO_FOLLOW, sync_all
 from holdfast.store.format.entries import FileRecord
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW | BINARY
 _BY_DESCRIPTOR = os.utime in os.supports_fd and hasattr(os, "fchmod")
 
 
+#: After so many files the disk begins to write while more are made.
+_EARLY = 10_000
+
+
 class Unpacking:
-    """Makes files, and the folders above them as they come.
+    """Makes files, and the folders above them as they come. `close` waits for what the disk does meanwhile.
 
     Args:
+        folder: Where the files are made.
         lasting: Each is synced. Otherwise whoever asked for them has all of them synced at once.
     """
 
-    def __init__(self, *, lasting: bool) -> None:
+    def __init__(self, folder: Path, *, lasting: bool) -> None:
+        self._folder = folder
         self._lasting = lasting
         self._made: set[str] = set()
+        self._files = 0
+        self._syncing: Future[None] | None = None
 
     def put(self, place: str, data: bytes, record: FileRecord) -> None:
         """Make one file with the mode and the time of its record.
@@ -48,3 +58,24 @@ class Unpacking:
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        self._files += 1
+        if self._files % _EARLY == 0 and not self._lasting:
+            self._begin_to_sync()
+
+    def close(self) -> None:
+        """All files are made.
+
+        Raises:
+            OSError: the disk failed.
+        """
+        if self._syncing is not None:
+            self._syncing.result()
+
+    def _begin_to_sync(self) -> None:
+        """Have the disk write what there is, unless it still does. An error that it tells of then, it tells nobody again."""
+        if self._syncing is not None and not self._syncing.done():
+            return
+        self.close()
+        thread = ThreadPoolExecutor(1, "holdfast: writing back")
+        self._syncing = thread.submit(sync_all, self._folder)
+        thread.shutdown(wait=False)
