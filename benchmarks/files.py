@@ -184,7 +184,7 @@ def calls(work: Path) -> dict[str, dict[str, float]]:
             subprocess.run(["strace", "-f", "-c", "-o", told, *command], check=True, stdout=subprocess.DEVNULL)
             counted.setdefault(side, []).append(_told(told.read_text()))
     for side, (few, many) in counted.items():
-        each = {name: (many[name] - few.get(name, 0)) / 1000 for name in many}
+        each = {name: (number - few.get(name, 0)) / 1000 for name, number in many.items()}
         found[side] = {name: number for name, number in sorted(each.items(), key=lambda item: -item[1]) if number >= 0.05}
     return found
 
@@ -234,7 +234,7 @@ def page(rows: list[Row], counted: dict[str, dict[str, float]], work: Path) -> s
     for what in ("backup", "restore"):
         peak = pairs(rows, what, most, "MiB")["holdfast"]
         met = "met" if max(peak) <= TARGETS["MiB"] else "missed"
-        lines.append(f"| {what}, {most:,} files, peak memory (MiB) | – | – | {max(peak):.0f} | – | ≤ {TARGETS['MiB']} | {met} |")
+        lines.append(f"| {what}, {most:,} files, peak memory (MiB) | | | {max(peak):.0f} | | ≤ {TARGETS['MiB']} | {met} |")
     lines += ["", "### Growth", "", "![seconds over the number of files](files.svg)", ""]
     lines += ["| files | backup (s) | peer (s) | restore (s) | peer (s) | unchanged (s) | rsync -a (s) |", f"|{' ---: |' * 7}"]
     for count in counts:

@@ -14,7 +14,7 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW | BINARY
 _BY_DESCRIPTOR = os.utime in os.supports_fd and hasattr(os, "fchmod")
 
 
-#: After so many files the disk begins to write while more are made.
+#: So many files are written by the disk while more are made.
 _EARLY = 10_000
 
 
@@ -24,11 +24,13 @@ class Unpacking:
     Args:
         folder: Where the files are made.
         lasting: Each is synced. Otherwise whoever asked for them has all of them synced at once.
+        early: After so many files the disk begins to write.
     """
 
-    def __init__(self, folder: Path, *, lasting: bool) -> None:
+    def __init__(self, folder: Path, *, lasting: bool, early: int = _EARLY) -> None:
         self._folder = folder
         self._lasting = lasting
+        self._early = early
         self._made: set[str] = set()
         self._files = 0
         self._syncing: Future[None] | None = None
@@ -59,7 +61,7 @@ class Unpacking:
         finally:
             os.close(descriptor)
         self._files += 1
-        if self._files % _EARLY == 0 and not self._lasting:
+        if self._files % self._early == 0 and not self._lasting:
             self._begin_to_sync()
 
     def close(self) -> None:
