@@ -15,8 +15,7 @@ from holdfast.session.commits import Commits
 from holdfast.session.config import Config
 from holdfast.session.keeper import Keeper
 from holdfast.store.backends.directory import DirectoryBackend
-from holdfast.store.copies.queued import Queued, expected, merge
-from holdfast.store.copies.taking import take
+from holdfast.store.copies.queued import Queued, merge, take_behind
 from holdfast.store.deciding.looked_last import Stamp, Standing, advanced, newest_is_theirs, standing, standings
 from holdfast.store.local.turns import next_turn
 from holdfast.store.local.workspace import Workspace
@@ -44,9 +43,7 @@ class Sibling:
         for request in self.commits.requests(keys, self.commits.first_look(), progress, [q.request.artifact for q in self.queue]):
             waiting = [q for q in self.queue if q.request.artifact == request.artifact]
             queued = Queued.about(request, self.workspace.new_folder(self.workspace.queue_folder()))
-            known = expected(self.workspace.record(request.artifact), waiting)
-            scope, owned = request.scope, request.inner
-            snapshot = take(self.workspace, request.artifact, known, queued.folders[0], scope=scope, owned=owned, waits=True)
+            snapshot = take_behind(self.workspace, request, waiting, queued.folders[0])
             queued = queued.holding(snapshot)
             for older in waiting:
                 self.queue.remove(older)

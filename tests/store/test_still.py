@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from holdfast.store.format.keys import Key
-from holdfast.store.local.still import Expected, is_still
+from holdfast.store.format.manifest_reading import parse
+from holdfast.store.local import since
+from holdfast.store.local.still import Expected, Glance, glance
 from holdfast.store.local.workspace import Workspace
 from holdfast.store.reporting.outcomes import BackedUp
 from tests.support import Machine, Rig, make_database
@@ -110,12 +115,42 @@ def outcome(machine: Machine) -> BackedUp:
     return result
 
 
+@contextlib.contextmanager
+def in_whole() -> Iterator[None]:
+    """Backups look at everything, file by file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("holdfast.store.backup.take_differing", lambda *_: None)
+        yield
+
+
+def glanced(workspace: Workspace) -> Glance | None:
+    """What one look at each file says."""
+    expected = workspace.expected(KEY, workspace.record(KEY))
+    assert expected is not None
+    return glance(str(workspace.local(KEY)), KEY, workspace.places, expected)
+
+
 def looks(workspace: Workspace) -> bool:
     """Whether one look at each file says that nothing has changed."""
-    expected = workspace.expected[KEY]
-    assert expected is not None
-    assert expected.is_of(workspace.record(KEY))
-    return is_still(str(workspace.local(KEY)), KEY, workspace.places, expected)
+    found = glanced(workspace)
+    return found is not None and not found.scope
+
+
+def tells_the_truth(machine: Machine) -> None:
+    """What is expected is what is remembered, and a look at everything finds nothing to add to the generation."""
+    workspace = machine.keep.workspace
+    record, expected = workspace.record(KEY), workspace._expected.get(KEY)
+    assert record.base is not None
+    assert Workspace(machine.root).record(KEY) == record
+    parse(record.base.encoded, record.base.name)
+    assert record.base.encoded == replace(record.base).encoded
+    if expected is not None and expected.is_of(record):
+        assert expected == Expected.of(record)
+    result = outcome(machine)
+    with in_whole():
+        again = outcome(machine)
+    assert again.unchanged
+    assert again.refused == result.refused
 
 
 @pytest.mark.parametrize("what", CHANGES)
@@ -126,8 +161,8 @@ def test_what_changed_is_seen_and_said_as_without_the_glance(rig: Rig, what: str
     assert looks(machine.keep.workspace) == (not says_something and "replaced" not in what)
     result = outcome(machine)
     assert (not result.unchanged or bool(result.refused)) == says_something
-    machine.keep.workspace.expected.clear()
-    again = outcome(machine)  # looked at file by file: nothing was missed
+    with in_whole():
+        again = outcome(machine)  # nothing was missed
     assert again.unchanged
     assert again.refused == result.refused
 
@@ -143,25 +178,29 @@ def test_a_folder_of_another_artifact_is_passed_over(rig: Rig) -> None:
     workspace = machine.keep.workspace
     place = str(workspace.local(KEY))
     assert expected is not None
-    assert is_still(place, KEY, workspace.places, expected, ("inner",))
-    assert not is_still(place, KEY, workspace.places, expected)
+    assert glance(place, KEY, workspace.places, expected, ("inner",)) == Glance((), {})
+    assert glance(place, KEY, workspace.places, expected) == Glance(("inner",), {})
 
 
 @pytest.mark.parametrize("name", ["study.db-wal", "study.db-lock", "LOCK", "db/lock.mdb"])
-def test_where_a_look_proves_nothing_none_is_taken(rig: Rig, name: str) -> None:
+def test_where_a_look_proves_nothing_the_file_is_looked_into(rig: Rig, name: str) -> None:
     machine = known(rig)
     record = machine.keep.workspace.record(KEY)
     assert record.base is not None
-    assert Expected.of(record) is not None
+    assert all(Expected.of(record).entries.values())  # type: ignore[union-attr]
     file, here = record.base.files["a/1"], record.here["a/1"]
     for other in (replace(file, sqlite=True), replace(file, torn="cut"), replace(file, mtime_ns=5)):
         base = replace(record.base, files={**record.base.files, "a/1": other})
-        assert Expected.of(replace(record, base=base)) is None
-    assert Expected.of(replace(record, here={**record.here, "a/1": replace(here, trusted=False)})) is None
+        assert Expected.of(replace(record, base=base)).entries["a/1"] is None  # type: ignore[union-attr]
+    untrusted = {**record.here, "a/1": replace(here, trusted=False)}
+    assert Expected.of(replace(record, here=untrusted)).entries["a/1"] is None  # type: ignore[union-attr]
     assert Expected.of(replace(record, here={p: h for p, h in record.here.items() if p != "a/1"})) is None
     assert Expected.of(replace(record, links=frozenset())) is None
-    base = replace(record.base, files={**record.base.files, name: replace(file, path=name)})
-    assert Expected.of(replace(record, base=base, here={**record.here, name: here})) is None
+    base = replace(record.base, files={**record.base.files, name: replace(file, path=name)}, hard_links=())
+    lone = replace(here, signature=here.signature._replace(inode=1))
+    here_too = {p: h for p, h in record.here.items() if p not in ("one", "b/two")}
+    base = replace(base, files={p: f for p, f in base.files.items() if p not in ("one", "b/two")})
+    assert Expected.of(replace(record, base=base, here={**here_too, name: lone})).entries[name] is None  # type: ignore[union-attr]
 
 
 def test_when_it_was_last_found_so_is_remembered_beside_the_record(rig: Rig) -> None:
@@ -197,6 +236,70 @@ def test_what_was_remembered_beside_an_older_record_is_not_taken_for_the_new_one
     saved = machine.keep.workspace.record(KEY)
     (machine.root / ".holdfast/looks" / NAME).write_bytes(older)
     assert Workspace(machine.root).record(KEY) == saved
+
+
+SHAPES: dict[str, Change] = {
+    **{what: change for what, (change, _) in CHANGES.items() if "all of it" not in what},
+    "a database is written to": lambda d: grow_database(d / "study.db"),
+    "a file is written to a second time": lambda d: (d / "a/2").write_bytes(os.urandom(8)),
+    "a folder is filled": lambda d: [(d / "b" / f"{n}").write_bytes(b"%d" % n) for n in range(40)],
+    "a folder is emptied": lambda d: [p.unlink() for p in (d / "b").iterdir() if p.is_file() or p.is_symlink()],
+    "a folder has another name": lambda d: (d / "b").rename(d / "renamed"),
+    "a folder had a file for a moment": lambda d: ((d / "a/brief").write_bytes(b""), (d / "a/brief").unlink()),
+    "an array is written": lambda d: write_array(d / "array"),
+    "a log is beside a database": lambda d: write_ahead(d / "ahead.db"),
+    "a large file is new": lambda d: (d / "a/large").write_bytes(os.urandom(2 << 20)),
+    "two names are one file": lambda d: os.link(d / "a/2", d / f"link-{len(os.listdir(d))}"),
+    "a name is hidden": lambda d: (d / "a/.hidden").write_bytes(b"."),
+}
+
+
+def grow_database(place: Path) -> None:
+    if not place.exists():
+        make_database(place)
+    with contextlib.closing(sqlite3.connect(place)) as database, database:
+        database.execute("CREATE TABLE IF NOT EXISTS more (x)")
+        database.execute("INSERT INTO more VALUES (1)")
+
+
+def write_ahead(place: Path) -> None:
+    """A database in the mode that leaves a log beside it, as a program leaves it that was killed."""
+    code = f"import os, sqlite3; d = sqlite3.connect({str(place)!r}); d.execute('PRAGMA journal_mode=WAL'); "
+    code += "d.execute('CREATE TABLE IF NOT EXISTS t (x)'); d.execute('INSERT INTO t VALUES (1)'); d.commit(); os._exit(0)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def write_array(place: Path) -> None:
+    place.mkdir(exist_ok=True)
+    (place / "zarr.json").write_bytes(b"{}")
+    (place / "c0").write_bytes(os.urandom(8))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_changes_in_whatever_order_the_generation_holds_it(rig: Rig, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(since, "_LARGE", 1)  # so that records are told by what changed, as those of large folders are
+    monkeypatch.setattr(since, "_SHARE", 1)
+    machine, chance = known(rig), random.Random(seed)
+    workspace, folder = machine.keep.workspace, machine.root / "outputs/d"
+    glances = 0
+    for _ in range(25):
+        for change in chance.sample(list(SHAPES.values()), chance.choice((1, 1, 2, 4))):
+            with contextlib.suppress(OSError):  # what it changes may be gone by now
+                change(folder)
+        if workspace.expected(KEY, workspace.record(KEY)) is not None:
+            glances += glanced(workspace) is not None
+        result = outcome(machine)
+        if not result.unchanged and result.manifest is not None:  # SQLite makes files beside a database that it only reads
+            times = {p: f.mtime_ns for p, f in result.manifest.folders.items() if p}
+            assert times == {p: (folder / p).stat().st_mtime_ns for p in times}
+        if chance.random() < 0.5:
+            tells_the_truth(machine)
+        if chance.random() < 0.3:
+            record = workspace.record(KEY)
+            workspace.save(KEY, replace(record, here={p: replace(h, trusted=True) for p, h in record.here.items()}))
+            outcome(machine)
+    tells_the_truth(machine)
+    assert glances > 8
 
 
 PROGRAM = """

@@ -35,9 +35,9 @@ def last_looks(before: Mapping[str, float], snapshot: Snapshot, record: Record, 
     kept = {
         path: at
         for path, at in before.items()
-        if any(within(path, r) for r in refused) or not any(within(path, s) for s in snapshot.scope) or snapshot.is_overtaken(path)
+        if any(within(path, r) for r in refused) or not any(within(path, s) for s in snapshot.seen) or snapshot.is_overtaken(path)
     }
-    return {**kept, **dict.fromkeys((s for s in snapshot.scope if not snapshot.is_overtaken(s)), now), **refused}
+    return {**kept, **dict.fromkeys((s for s in snapshot.seen if not snapshot.is_overtaken(s)), now), **refused}
 
 
 def last_stamps(record: Record, snapshot: Snapshot) -> dict[str, Stamp | None]:
@@ -117,7 +117,9 @@ def remember_commit(
     held = of_what_is_held(looked, manifest.files)
     links = held_links(Record() if line.adopted else record, snapshot, manifest.links)
     damaged = record.damaged
-    workspace.save(key, Record(manifest, here, record.copied, damaged=damaged, looked=held, links=links, stamps=stamps))
+    updated = Record(manifest, here, record.copied, damaged=damaged, looked=held, links=links, stamps=stamps)
+    workspace.save(key, updated)
+    workspace.looked_into(key, record, updated, snapshot.scope)
 
 
 def held_links(record: Record, snapshot: Snapshot, held: Iterable[str]) -> frozenset[str]:

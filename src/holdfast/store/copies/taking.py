@@ -26,7 +26,7 @@ from holdfast.store.local.collecting import uncollected
 from holdfast.store.local.disk import below, is_file, lstat_or_none
 from holdfast.store.local.records import Here, Record, Signature
 from holdfast.store.local.scan import Found, Scan, walk
-from holdfast.store.local.still import is_still
+from holdfast.store.local.still import glance
 from holdfast.store.local.workspace import Workspace
 
 #: So often files that belong together are looked at again, and what moved is taken again.
@@ -92,19 +92,34 @@ def take(
         raise LocalError(error.errno, f"{error.strerror} (while the local copy was taken)", error.filename) from error
 
 
-def take_still(workspace: Workspace, key: Key, record: Record, owned: tuple[str, ...] = ()) -> Snapshot | None:
-    """The snapshot that says that all is as it is remembered; None where that has to be looked into.
+def take_differing(
+    workspace: Workspace, key: Key, record: Record, owned: tuple[str, ...], taking: Callable[[tuple[str, ...]], Snapshot]
+) -> Snapshot | None:
+    """The stable copy of what a glance finds to be other than it is remembered; None where all has to be looked into.
 
-    Quick only from the second time on, in one process, that all of an artifact is unchanged.
+    Args:
+        workspace: Where from.
+        key: The artifact.
+        record: What is remembered of it.
+        owned: As for `take`.
+        taking: Takes the stable copy of a scope against what is remembered.
+
+    Raises:
+        LocalError, Refused: as `take`.
     """
-    expected = workspace.expected.get(key)
-    if expected is None or not expected.is_of(record) or workspace.keeping.follow:
+    if workspace.keeping.follow or (expected := workspace.expected(key, record)) is None:
         return None
     count, begun = workspace.turn()
-    if not is_still(str(workspace.local(key)), key, workspace.places, expected, owned):
+    differing = glance(str(workspace.local(key)), key, workspace.places, expected, owned)
+    if differing is None:
         return None
-    stamp = Stamp(count, begun, workspace.turn()[1])
-    return Snapshot(key, Kind.DIRECTORY, ("",), owned, stamps={"": stamp}, still=True)
+    snapshot = taking(differing.scope) if differing.scope else Snapshot(key, Kind.DIRECTORY, (), owned)
+    return replace(
+        snapshot,
+        folders={**differing.folders, **snapshot.folders},
+        stamps={"": Stamp(count, begun, workspace.turn()[1])},
+        beyond=record,
+    )
 
 
 def _torn_and_gone(workspace: Workspace, key: Key, known: Known, scope: tuple[str, ...]) -> list[str]:

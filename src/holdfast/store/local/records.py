@@ -216,6 +216,11 @@ def seal_of(path: Path) -> str:
         return ""
 
 
+def digest_of(manifest: Manifest) -> str:
+    """The digest that stands in a manifest."""
+    return manifest.encoded[len(b'{"digest":"') :][:64].decode()
+
+
 def record_to_json(record: Record) -> dict[str, Any]:
     """The record as plain data."""
     base = record.base

@@ -1,7 +1,7 @@
-"""Whether a folder is still all that is remembered of it: one walk that asks the system once for each file and keeps nothing.
+"""What of a folder is not as it is remembered: one walk that asks the system once for each file and keeps nothing else.
 
-It only ever says yes where `scan`, and what `copies/taking` and `deciding/content` make of that, would come to "unchanged".
-Whatever it does not understand is a no, and is then looked at by those.
+What it does not name is so that `scan`, and what `copies/taking` and `deciding/content` make of that, would come to "unchanged".
+What it names is looked into by those, and so is the whole folder where it cannot say name by name what differs.
 """
 
 from __future__ import annotations
@@ -9,23 +9,41 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from holdfast.platform import NO_FOLLOW
-from holdfast.store.format.entries import FileRecord
-from holdfast.store.format.keys import Key
+from holdfast.store.deciding.together import begins_group, roots_of_groups
+from holdfast.store.format.entries import FileRecord, FolderRecord
+from holdfast.store.format.keys import MAX_DEPTH, Key, all_within, check_component, within
 from holdfast.store.format.manifest import FORMAT, Kind, Manifest
-from holdfast.store.live.side_files import LOCK_NAMES, SIDE_NAMES
+from holdfast.store.live.side_files import LOCK_NAMES, SIDE_NAMES, SIDE_SUFFIXES
 from holdfast.store.local.links import Outputs, kept_target
 from holdfast.store.local.records import Here, Record
+
+#: Where more names than that differ, a whole walk is as quick.
+_MOST = 256
 
 #: What a file has to look like: a `Signature`, and the kind and the mode, which two changes in one grain of the clock can hide.
 _look = attrgetter("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino", "st_mode")
 
-#: A file by what it looks like, a folder by its permission bits, a link by its target as it is kept.
-_Entry = tuple[int, int, int, int, int] | int | str
+#: A file by what it looks like, a folder by its record, a link by its target as it is kept. None is a file whose looks prove
+#: nothing, so that it is always looked into.
+_Entry = tuple[int, int, int, int, int] | FolderRecord | str | None
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What differs from what is expected.
+
+    Args:
+        scope: Paths that are to be looked into, with all that lies below them.
+        folders: Folders that have another time, and nothing else.
+    """
+
+    scope: tuple[str, ...]
+    folders: Mapping[str, FolderRecord]
 
 
 @dataclass(frozen=True)
@@ -35,14 +53,14 @@ class Expected:
     Args:
         base: The generation that holds all of it.
         here: What is remembered of its files.
-        mode: Permission bits of the folder itself.
-        names: For the path of every folder, what lies in it.
+        entries: By path, what lies there; the folder itself under the empty one.
+        groups: Folders in which files are worth something only as they were at one moment.
     """
 
     base: Manifest
     here: Mapping[str, Here]
-    mode: int
-    names: Mapping[str, Mapping[str, _Entry]]
+    entries: Mapping[str, _Entry]
+    groups: tuple[str, ...]
 
     def is_of(self, record: Record) -> bool:
         """True where it was made of what this record says of the files."""
@@ -50,39 +68,58 @@ class Expected:
 
     @classmethod
     def of(cls, record: Record) -> Expected | None:
-        """What is remembered, as a walk finds it; None where the looks of some of it prove nothing."""
+        """What is remembered, as a walk finds it; None where that cannot be said name by name."""
         base = record.base
-        if base is None or base.kind is not Kind.DIRECTORY or base.format != FORMAT or "" not in base.folders:
+        if base is None or not _is_told(base) or record.here.keys() != base.files.keys() or record.links != base.links.keys():
             return None
-        if record.here.keys() != base.files.keys() or record.links != base.links.keys() or not _are_linked_as_in(record, base):
+        if not _are_linked_as_in(record, base):
             return None
-        names: dict[str, dict[str, _Entry]] = {folder: {} for folder in base.folders}
-        entries: dict[str, _Entry] = {**base.links}
-        for path, folder in base.folders.items():
-            if folder.mode is None:
-                return None
-            if path:
-                entries[path] = folder.mode
-        for path, file in base.files.items():
-            known = record.here[path]
-            if not _is_proven(path, file, known):
-                return None
-            signature = known.signature
-            mode = stat.S_IFREG | file.mode
-            entries[path] = (signature.size, signature.mtime_ns, signature.ctime_ns, signature.inode, mode)
-        for path, entry in entries.items():
-            above, _, name = path.rpartition("/")
-            if above not in names:
-                return None
-            names[above][name] = entry
-        return cls(base, record.here, base.folders[""].mode or 0, names)
+        entries = {**base.folders, **base.links, **{p: _file(p, file, record.here[p]) for p, file in base.files.items()}}
+        return cls(base, record.here, entries, roots_of_groups(base.files))
+
+    def after(self, record: Record, scope: Collection[str]) -> Expected | None:
+        """The same once something was looked into and what was found there is remembered.
+
+        Args:
+            record: What is remembered now.
+            scope: What was looked into. Elsewhere nothing is remembered otherwise than before, but for the times of folders.
+        """
+        base = record.base
+        if base is None or not _is_told(base) or base.hard_links != self.base.hard_links:
+            return Expected.of(record)
+        entries = dict(self.entries)
+        for path in all_within(entries, scope, {*self.base.folders, *base.folders}):
+            del entries[path]
+        entries.update(base.folders)
+        folders = base.folders.keys()
+        entries.update({p: base.links[p] for p in all_within(base.links, scope, folders) if p in record.links})
+        inodes = set()
+        files = [p for p in all_within(base.files, scope, folders) if p in record.here]
+        for path in files:
+            entries[path] = _file(path, base.files[path], record.here[path])
+            inodes.add(record.here[path].signature.inode)
+        if len(entries) != len(base.files) + len(base.links) + len(base.folders) or len(inodes) != len(files):
+            return Expected.of(record)
+        touched = any(map(begins_group, files)) or bool(all_within(self.groups, scope, self.groups))
+        groups = roots_of_groups(base.files) if touched else self.groups
+        return Expected(base, record.here, entries, groups)
 
 
-def _is_proven(path: str, file: FileRecord, known: Here) -> bool:
-    """Whether the signature is all that has to be looked at. A database, a torn file and what may be a side file take more."""
-    if not known.trusted or file.sqlite or file.torn or file.mtime_ns != known.signature.mtime_ns:
+def _is_told(base: Manifest) -> bool:
+    """Whether a generation tells of all its folders what they look like."""
+    if base.kind is not Kind.DIRECTORY or base.format != FORMAT or "" not in base.folders:
         return False
-    return not path.endswith(SIDE_NAMES) and not path.endswith(LOCK_NAMES)
+    return all(folder.mode is not None and folder.mtime_ns is not None for folder in base.folders.values())
+
+
+def _file(path: str, file: FileRecord, known: Here) -> _Entry:
+    """What a file has to look like. Of a database, a torn file and what may be a side file, looks prove nothing."""
+    signature = known.signature
+    if not known.trusted or file.sqlite or file.torn or file.mtime_ns != signature.mtime_ns:
+        return None
+    if path.endswith((*SIDE_NAMES, *LOCK_NAMES)):
+        return None
+    return (signature.size, signature.mtime_ns, signature.ctime_ns, signature.inode, stat.S_IFREG | file.mode)
 
 
 def _are_linked_as_in(record: Record, base: Manifest) -> bool:
@@ -94,8 +131,8 @@ def _are_linked_as_in(record: Record, base: Manifest) -> bool:
     return tuple(sorted(tuple(sorted(group)) for group in shown)) == base.hard_links
 
 
-def is_still(root: str, key: Key, outputs: Outputs, expected: Expected, owned: Collection[str] = ()) -> bool:
-    """Whether a folder holds all that is expected and nothing else. Opens folders, and no file.
+def glance(root: str, key: Key, outputs: Outputs, expected: Expected, owned: Collection[str] = ()) -> Glance | None:
+    """Find what differs in a folder. Opens folders, and no file.
 
     Args:
         root: The folder.
@@ -103,41 +140,94 @@ def is_still(root: str, key: Key, outputs: Outputs, expected: Expected, owned: C
         outputs: All that is kept.
         expected: What is remembered.
         owned: Relative paths that belong to inner artifacts, which are passed over.
+
+    Returns:
+        None where all of it has to be looked into: much differs, or it cannot be said name by name what does.
     """
+    differing, moved = _Differing(expected, len(key.parts)), dict[str, FolderRecord]()
+    entries, seen = expected.entries, {""}
     try:
-        if not _is_folder(os.lstat(root), expected.mode):
-            return False
-        return all(_holds(root, key, outputs, folder, names, owned) for folder, names in expected.names.items())
-    except OSError:  # whoever walks with care says what is wrong
-        return False
-
-
-def _holds(root: str, key: Key, outputs: Outputs, folder: str, names: Mapping[str, _Entry], owned: Collection[str]) -> bool:
-    place, found = f"{root}/{folder}" if folder else root, 0
-    with _listed(place) as entries:
-        for entry in entries:
-            expected, seen = names.get(entry.name), entry.stat(follow_symlinks=False)
-            if expected == _look(seen):
-                found += 1
+        top = os.lstat(root)
+        if not _is_folder(top, expected.base.folders[""]):
+            return None
+        _note(moved, expected.base.folders[""], top)
+        for folder in sorted(expected.base.folders):
+            if differing.holds(folder):
                 continue
-            path = f"{folder}/{entry.name}" if folder else entry.name
-            if path in owned:
-                continue
-            if isinstance(expected, int):
-                if not _is_folder(seen, expected):
-                    return False
-            elif not isinstance(expected, str) or kept_target(f"{root}/{path}", key.join(path), outputs) != (expected, ""):
-                return False
-            found += 1
-    return found == len(names)
+            above = f"{folder}/" if folder else ""
+            with _listed(f"{root}/{folder}" if folder else root) as listed:
+                for entry in listed:
+                    path = above + entry.name
+                    known, found = entries.get(path), entry.stat(follow_symlinks=False)
+                    seen.add(path)
+                    if known == _look(found) or path in owned:
+                        continue
+                    if isinstance(known, FolderRecord) and _is_folder(found, known):
+                        _note(moved, known, found)
+                    elif not isinstance(known, str) or kept_target(f"{root}/{path}", key.join(path), outputs) != (known, ""):
+                        differing.add(path, entry.name)
+        for path in sorted(entries.keys() - seen) if not entries.keys() <= seen else ():
+            differing.add(path, path.rpartition("/")[2])
+    except (OSError, _AllDiffers):  # whoever walks with care says what is wrong
+        return None
+    return Glance(tuple(differing.scope), {p: f for p, f in moved.items() if not differing.holds(p)})
 
 
-def _is_folder(found: os.stat_result, mode: int) -> bool:
-    return stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) & 0o777 == mode
+class _AllDiffers(Exception):
+    """All of a folder has to be looked into."""
+
+
+class _Differing:
+    """Which paths are to be looked into, of those that differ."""
+
+    def __init__(self, expected: Expected, depth: int) -> None:
+        self._expected = expected
+        self._depth = depth
+        self.scope: list[str] = []
+
+    def holds(self, path: str) -> bool:
+        """True where a path lies in what is to be looked into anyway."""
+        return any(within(path, prefix) for prefix in self.scope)
+
+    def add(self, path: str, name: str) -> None:
+        """Have a path looked into, with what it is to be looked at together with.
+
+        Raises:
+            _AllDiffers: that is everything.
+        """
+        if self.holds(path):
+            return
+        if check_component(name) is not None or self._depth + path.count("/") >= MAX_DEPTH or begins_group(path):
+            raise _AllDiffers
+        group = next((root for root in self._expected.groups if within(path, root)), None)
+        path = self._main_of(path) if group is None else group
+        if not path or len(self.scope) >= _MOST:
+            raise _AllDiffers
+        self.scope = [p for p in self.scope if not within(p, path)]
+        self.scope.append(path)
+
+    def _main_of(self, path: str) -> str:
+        """Itself; of a side file the database beside it, or else its folder, where it turns out what it is."""
+        if not path.endswith((*SIDE_NAMES, *LOCK_NAMES)):
+            return path
+        for suffix in SIDE_SUFFIXES:
+            known = self._expected.base.files.get(path.removesuffix(suffix))
+            if path.endswith(suffix) and known is not None and known.sqlite:
+                return known.path
+        return path.rpartition("/")[0]
+
+
+def _is_folder(found: os.stat_result, known: FolderRecord) -> bool:
+    return stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) & 0o777 == known.mode
+
+
+def _note(moved: dict[str, FolderRecord], known: FolderRecord, found: os.stat_result) -> None:
+    if known.mtime_ns != found.st_mtime_ns:
+        moved[known.path] = replace(known, mtime_ns=found.st_mtime_ns)
 
 
 @contextlib.contextmanager
-def _listed(place: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+def _listed(place: str) -> Iterator[Iterable[os.DirEntry[str]]]:
     """The entries of a folder. By its descriptor where that goes: the system then looks each name up from there."""
     if os.scandir not in os.supports_fd or not hasattr(os, "O_DIRECTORY"):
         with os.scandir(place) as entries:
