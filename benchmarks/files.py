@@ -245,9 +245,9 @@ def page(rows: list[Row], counted: dict[str, dict[str, float]], work: Path) -> s
         lines.append(f"| {' | '.join(cells)} |")
     if len(counts) > 1:
         lines += ["", "Microseconds for each file more, between the two largest numbers:", ""]
-        for what in PEERS:
+        for what, peer in PEERS.items():
             mine, theirs = (_slope(rows, what, counts[-2:], side) for side in ("holdfast", "peer"))
-            lines.append(f"- {what}: {mine:.0f}, {PEERS[what]}: {theirs:.0f}")
+            lines.append(f"- {what}: {mine:.0f}, {peer}: {theirs:.0f}")
     lines += ["", "### What bounds it", "", *bounds(rows, most, counted)]
     return "\n".join([*surroundings(rows, work), "", *lines, ""])
 

@@ -47,7 +47,7 @@ from holdfast.store.restoring.base import (
     remember_failure,
     remember_if_changed,
 )
-from holdfast.store.restoring.publishing import publish
+from holdfast.store.restoring.publishing import comes_as_folder, publish
 from holdfast.store.store import Store
 from holdfast.store.transfer.fetch import fetch
 from holdfast.store.transfer.progress import Progress
@@ -361,9 +361,8 @@ def restore_artifact(
         say_torn(key, manifest, need.files, warnings)
         # 5. The base: this workspace now stands on that generation.
         kept = {p: h for p, h in after.here.items() if p not in appeared}
-        after = replace(
-            after, here=refreshed_here(workspace, key, kept, {*new, *joined.values()}), links=after.links - set(appeared)
-        )
+        moved = set() if comes_as_folder(manifest, prefix, need) else {*new, *joined.values()}
+        after = replace(after, here=refreshed_here(workspace, key, kept, moved), links=after.links - set(appeared))
         workspace.published(key, after)
         size = sum(r.size for r in need.files)
         log.info("%s: restored from generation %s (%d files, %d bytes)", key.join(prefix), manifest.commit, len(need.files), size)
