@@ -157,9 +157,12 @@ def _gather(
             continue
         say_torn(key, manifest, wanted.values(), warnings)
         tree = scratch / "tree"
+        made = set[str]()
         for path, file in fetched.items():
-            place = tree / key.join(path).value
-            place.parent.mkdir(parents=True, exist_ok=True)
+            place = f"{tree}/{key.join(path).value}"
+            if (above := os.path.dirname(place)) not in made:
+                os.makedirs(above, exist_ok=True)
+                made.add(above)
             os.rename(file, place)
         for path in folders:
             (tree / key.join(path).value).mkdir(parents=True, exist_ok=True)

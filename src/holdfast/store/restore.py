@@ -24,7 +24,7 @@ from holdfast.store.local.disk import is_file, is_link, lstat_or_none
 from holdfast.store.local.here import is_complete
 from holdfast.store.local.links import MOST_LINKS
 from holdfast.store.local.needed import asked_for, in_places, join_here, links_out, missing_above, needed, say_torn, written_to
-from holdfast.store.local.placing import inodes, settle_folders
+from holdfast.store.local.placing import settle_folders
 from holdfast.store.local.plain import plain_outcome, restore_plain
 from holdfast.store.local.records import Publication
 from holdfast.store.local.workspace import Workspace
@@ -40,14 +40,14 @@ from holdfast.store.restoring.base import (
     anything_here,
     exclude,
     files_in_use,
-    here_of,
+    landed,
     record_after,
     refreshed_here,
     refuse_mixture,
     remember_failure,
     remember_if_changed,
 )
-from holdfast.store.restoring.publishing import publish
+from holdfast.store.restoring.publishing import comes_as_folder, publish
 from holdfast.store.store import Store
 from holdfast.store.transfer.fetch import fetch
 from holdfast.store.transfer.progress import Progress
@@ -348,10 +348,11 @@ def restore_artifact(
             fell_back = True
             continue
         # 4. Published without replacing anything that appeared meanwhile. Links come last: nothing is written through one.
-        new = {**here_of(workspace, fetched, manifest.files), **{p: here.equal[first] for p, first in joined.items()}}
-        fetched |= {path: folder / path for path in joined}
+        fetched |= {path: f"{folder}/{path}" for path in joined}
+        arrived, targets = landed(workspace, fetched, manifest.files)
+        new = {**arrived, **{p: here.equal[first] for p, first in joined.items()}}
         after = record_after(record, manifest, {**here.equal, **new}, here.same_links | need.links.keys(), wish, prefix, now)
-        workspace.publishing(key, Publication(after, inodes(fetched)))
+        workspace.publishing(key, Publication(after, targets))
         missing = in_places(workspace, key, {**missing_above(workspace, key, prefix, manifest.folders), **need.folders})
         appeared = publish(workspace, key, prefix, manifest, folder, fetched, need, wish)
         if appeared is None:
@@ -360,9 +361,8 @@ def restore_artifact(
         say_torn(key, manifest, need.files, warnings)
         # 5. The base: this workspace now stands on that generation.
         kept = {p: h for p, h in after.here.items() if p not in appeared}
-        after = replace(
-            after, here=refreshed_here(workspace, key, kept, {*new, *joined.values()}), links=after.links - set(appeared)
-        )
+        moved = set() if comes_as_folder(manifest, prefix, need) else {*new, *joined.values()}
+        after = replace(after, here=refreshed_here(workspace, key, kept, moved), links=after.links - set(appeared))
         workspace.published(key, after)
         size = sum(r.size for r in need.files)
         log.info("%s: restored from generation %s (%d files, %d bytes)", key.join(prefix), manifest.commit, len(need.files), size)

@@ -11,7 +11,7 @@ from holdfast.store.deciding.looked_last import Stamp, Stamps, advanced
 from holdfast.store.format.entries import FileRecord
 from holdfast.store.format.keys import Key, folders_above, within
 from holdfast.store.format.manifest import Manifest
-from holdfast.store.local.disk import lstat_or_none
+from holdfast.store.local.disk import below, lstat_or_none
 from holdfast.store.local.records import Here, Record, Signature, looked_at, refreshed
 from holdfast.store.local.workspace import Workspace
 
@@ -66,11 +66,12 @@ def learn(workspace: Workspace, key: Key, snapshot: Snapshot, files: Mapping[str
     moved = {s.linked.inode for s in snapshot.staged.values() if s.linked is not None}
     # So did copies of earlier snapshots that went since. Nobody can tell that from a write any more.
     seen = {p for p, h in snapshot.kept.items() if (k := record.here.get(p, h)) is not h and k.signature != h.signature}
+    root = str(workspace.local(key))
     for path, here in learned.items():
         if here.signature.inode in moved:
-            learned[path] = _moved(workspace, key.join(path), here)
+            learned[path] = _moved(below(root, path), here)
         elif path in seen or (path in snapshot.staged and not snapshot.staged[path].sqlite):
-            learned[path] = _unproven(workspace, key.join(path), here)
+            learned[path] = _unproven(below(root, path), here)
     return learned
 
 
@@ -80,22 +81,23 @@ def drop_copies(workspace: Workspace, key: Key, record: Record, staged: Iterable
     for link, _ in links:
         link.unlink(missing_ok=True)
     moved = {inode for _, inode in links}
-    here = {p: _unproven(workspace, key.join(p), h) for p, h in record.here.items() if h.signature.inode in moved}
+    root = str(workspace.local(key))
+    here = {p: _unproven(below(root, p), h) for p, h in record.here.items() if h.signature.inode in moved}
     if here:
         record = replace(record, here={**record.here, **here})
         workspace.save(key, record)
     return record
 
 
-def _moved(workspace: Workspace, key: Key, here: Here) -> Here:
+def _moved(place: str, here: Here) -> Here:
     """What is known of a file of which only the ctime was moved, by us."""
-    found = lstat_or_none(workspace.local(key))
+    found = lstat_or_none(place)
     return here if found is None else refreshed(here, found)
 
 
-def _unproven(workspace: Workspace, key: Key, here: Here) -> Here:
+def _unproven(place: str, here: Here) -> Here:
     """The same where that may have been somebody else: its content is read again before anybody calls it safe."""
-    now = _moved(workspace, key, here)
+    now = _moved(place, here)
     return here if now == here else replace(now, trusted=False)
 
 

@@ -23,6 +23,7 @@ from holdfast.store.copies.inspecting import hash_content
 from holdfast.store.copies.mappings import shared_mappings
 from holdfast.store.copies.opened import (
     READ,
+    Bytes,
     Mappings,
     OpenFile,
     Seen,
@@ -31,6 +32,7 @@ from holdfast.store.copies.opened import (
     hash_first,
     hashes_as,
     is_mapped,
+    look,
     read_first,
 )
 from holdfast.store.copies.space import refuse_copy
@@ -42,10 +44,12 @@ from holdfast.store.format.tars import TarWriter
 from holdfast.store.live import libraries
 from holdfast.store.live.entries.databases import DUCKDB
 from holdfast.store.live.kind import FileKind, Treatment
-from holdfast.store.live.pinned import hash_raw, is_database
+from holdfast.store.live.kinds import recognise
+from holdfast.store.live.pinned import begins_database, hash_raw, is_database, is_pinned, pin
 from holdfast.store.live.side_files import promises_database, side_files
 from holdfast.store.live.sqlite import snapshot as copy_database
 from holdfast.store.live.torn import torn, whole_prefix
+from holdfast.store.local.collecting import uncollected
 from holdfast.store.local.records import RACY_NS, Signature
 
 log = logging.getLogger(__name__)
@@ -71,7 +75,9 @@ def capture(wanted: tuple[Wanted, ...], terms: Terms) -> list[Captured]:
     """
     capturing = _Capturing(terms)
     try:
-        return capturing.settled([capturing.take(one) for one in wanted])
+        with uncollected():
+            captured = [capturing.take(one) for one in wanted]
+        return capturing.settled(captured)
     finally:
         capturing.close()
 
@@ -113,9 +119,11 @@ class _Capturing:
 
     def take(self, wanted: Wanted) -> Captured:
         """Take one file. It is gone only where its name is: one that is replaced all the time is there all the time."""
+        small = 0 < wanted.signature.size <= SMALL_FILE and not wanted.was_database
         for _ in range(_TRIES):
             try:
-                return self._take(wanted, Path(wanted.place))
+                captured = self._take_small(wanted) if small else None
+                return captured or self._take(wanted, Path(wanted.place))
             except FileNotFoundError:
                 if not os.path.lexists(wanted.place):
                     return Captured(wanted.path, gone=True)
@@ -143,6 +151,31 @@ class _Capturing:
         finally:
             os.close(descriptor)
 
+    def _take_small(self, wanted: Wanted) -> Captured | None:
+        """A small plain file, opened once and read once where nobody writes to it; None where it turns out to be something else.
+
+        A database is opened past SQLite once at the most, and stays open then.
+        """
+        if is_pinned(wanted.place):
+            return None
+        descriptor = os.open(wanted.place, READ if wanted.followed else READ | NO_FOLLOW)
+        stays_open = False
+        try:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or not 0 < found.st_size <= SMALL_FILE:
+                return None
+            seen = look(wanted, descriptor, found, self._terms, self._mappings)
+            data = read_first(descriptor, found.st_size + 1)
+            stays_open = begins_database(data)
+            if stays_open:
+                pin(descriptor)
+                return None
+            kind = recognise(wanted.place, Bytes(data))
+            return self._treated(seen if kind is None else replace(seen, kind=kind), Path(wanted.place), data)
+        finally:
+            if not stays_open:
+                os.close(descriptor)
+
     def _database(self, wanted: Wanted, place: Path) -> Captured:
         target, taken = self._new(), time.time_ns()
         found = os.stat(place)
@@ -160,13 +193,16 @@ class _Capturing:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             return Captured(wanted.path, gone=True)
-        seen = begin(wanted, descriptor, self._terms, self._mappings)
-        kind = seen.kind
+        return self._treated(begin(wanted, descriptor, self._terms, self._mappings), place)
+
+    def _treated(self, seen: Seen, place: Path, data: bytes | None = None) -> Captured:
+        """What a file came to that is open. `data` is what lay in a small one after the look began, where somebody has read it."""
+        wanted, kind, size = seen.wanted, seen.kind, seen.found.st_size
         if kind is not None and kind.treatment is Treatment.LIBRARY and seen.writing is not False:
             return self._by_library(seen, place)
-        if seen.writing and found.st_size > 0 and (kind is None or kind.treatment is Treatment.REST):
-            self._open[wanted.path] = (wanted, found)
-        captured = self._small(seen) if found.st_size <= SMALL_FILE else self._large(seen, place)
+        if seen.writing and size > 0 and (kind is None or kind.treatment is Treatment.REST):
+            self._open[wanted.path] = (wanted, seen.found)
+        captured = self._small(seen, data) if size <= SMALL_FILE else self._large(seen, place)
         if kind is None:
             return captured
         why = captured.torn or _unfinished(seen, kind, place)
@@ -174,26 +210,27 @@ class _Capturing:
 
     # -- small files: in memory ------------------------------------------------------------------------------------------
 
-    def _small(self, seen: Seen) -> Captured:
+    def _small(self, seen: Seen, data: bytes | None) -> Captured:
         wanted, why = seen.wanted, ""
         for _ in range(_TRIES):
-            data = read_first(seen.descriptor, SMALL_FILE + 1)
+            if data is None:
+                data = read_first(seen.descriptor, seen.before.size + 1)
             after = seen.now()
-            if len(data) > SMALL_FILE:
+            if after.size > SMALL_FILE:
                 found = os.fstat(seen.descriptor)
                 return self._large(replace(seen, found=found, before=Signature.of(found)), Path(wanted.place))
             rests = len(data) == after.size and after.same_content(seen.before)
-            if rests and (seen.quiet or read_first(seen.descriptor, SMALL_FILE + 1) == data):
+            if rests and (seen.quiet or read_first(seen.descriptor, after.size + 1) == data):
                 if seen.writing is not False:
                     data = data[: self._prefix(seen, len(data))]
                 break
             if _only_grows(seen, data):
-                data = data[: self._prefix(seen, len(data))]
+                data = data[: self._prefix(seen, seen.before.size)]
                 break
-            seen = replace(seen, before=after, taken_ns=time.time_ns())
+            seen, data = replace(seen, before=after, taken_ns=time.time_ns()), None
         else:
-            why = WRITTEN_TO
-        why = why or _torn(seen.kind, _Bytes(data))
+            data, why = read_first(seen.descriptor, SMALL_FILE), WRITTEN_TO
+        why = why or _torn(seen.kind, Bytes(data))
         hashed = blake3(data).hexdigest()
         captured = Captured(
             wanted.path,
@@ -201,7 +238,7 @@ class _Capturing:
             blake3=hashed,
             here=seen.before,
             taken_ns=seen.taken_ns,
-            proven=not why and len(data) == seen.before.size and seen.proven(seen.now()),
+            proven=not why and len(data) == seen.before.size and seen.proven(after),
             torn=why,
         )
         if wanted.base == hashed:
@@ -321,18 +358,7 @@ class _Capturing:
         refuse_copy(self._folder, taken, printable(wanted.place), waiting=self._taken)
 
 
-class _Bytes:
-    """Bytes in memory as `Content`."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.size = len(data)
-
-    def read(self, offset: int, length: int) -> bytes:
-        return self._data[offset : offset + length]
-
-
-def _torn(kind: FileKind | None, content: OpenFile | _Bytes) -> str:
+def _torn(kind: FileKind | None, content: OpenFile | Bytes) -> str:
     return "" if kind is None else torn(kind, content)
 
 

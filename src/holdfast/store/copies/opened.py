@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from blake3 import blake3
@@ -41,7 +41,21 @@ class OpenFile:
         return os.pread(self._descriptor, length, offset)
 
 
-@dataclass(frozen=True)
+class Bytes:
+    """Bytes in memory as `Content`."""
+
+    __slots__ = ("_data", "size")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """At most so many bytes from there."""
+        return self._data[offset : offset + length]
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """A file that is open, as it was when the look began."""
 
@@ -86,15 +100,19 @@ class Mappings:
 
 def begin(wanted: Wanted, descriptor: int, terms: Terms, mappings: Mappings) -> Seen:
     """Signature, then lease or arming: the order in which a look proves something (`proofs`)."""
-    found = os.fstat(descriptor)
+    seen = look(wanted, descriptor, os.fstat(descriptor), terms, mappings)
+    return replace(seen, kind=recognise(os.path.basename(wanted.place), OpenFile(descriptor, seen.found.st_size)))
+
+
+def look(wanted: Wanted, descriptor: int, found: os.stat_result, terms: Terms, mappings: Mappings) -> Seen:
+    """The same of a file that was just asked for what it looks like. Its kind is still to be told, by what is read from now on."""
     proof = terms.proofs.get(found.st_dev, NOTHING)
     unmapped = mappings.exclude(wanted.place, found)
     taken, before = mappings.at_ns if unmapped else time.time_ns(), Signature.of(found)
     writing = somebody_writes(descriptor)
     worth = found.st_size > SMALL_FILE and worth_arming(proof, age(before, taken), writing=writing, unmapped=unmapped)
     armed = worth and arm(descriptor)
-    kind = recognise(os.path.basename(wanted.place), OpenFile(descriptor, found.st_size))
-    return Seen(wanted, descriptor, before, found, kind, writing, proof, unmapped, taken, armed)
+    return Seen(wanted, descriptor, before, found, None, writing, proof, unmapped, taken, armed)
 
 
 def database_rests(place: Path, before: Signature, taken_ns: int) -> bool:

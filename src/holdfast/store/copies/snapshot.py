@@ -14,7 +14,7 @@ from holdfast.store.local.records import Here, Record, Signature
 from holdfast.store.local.scan import Found, Scan
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Staged:
     """One changed file, stable.
 

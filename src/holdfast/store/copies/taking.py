@@ -22,7 +22,8 @@ from holdfast.store.deciding.looked_last import Stamp
 from holdfast.store.deciding.together import Together, together, with_logs
 from holdfast.store.format.keys import Key, printable, within
 from holdfast.store.format.manifest import Kind
-from holdfast.store.local.disk import is_file, lstat_or_none
+from holdfast.store.local.collecting import uncollected
+from holdfast.store.local.disk import below, is_file, lstat_or_none
 from holdfast.store.local.records import Here, Record, Signature
 from holdfast.store.local.scan import Found, Scan, walk
 from holdfast.store.local.still import glance
@@ -73,13 +74,15 @@ def take(
     if known.was_here and "" in scope and lstat_or_none(root) is None and workspace.has_outputs:
         return nothing_left(workspace, key, scope, owned)
     count, begun = workspace.turn()
-    found = walk(workspace, key, scope, owned)
+    with uncollected():
+        found = walk(workspace, key, scope, owned)
     if "" in found.refused:
         raise Refused(errno.EINVAL, f"it {found.refused['']}; nothing was backed up", printable(str(root)))
     try:
         os.stat(root) if "" not in found.links else os.lstat(root)  # what is not there is no empty folder
         taking = _Taking(workspace, key, known, found, folder, guard, waits=waits, waiting=waiting, hash_all=hash_all)
-        snapshot = taking.run(scope, owned, force)
+        with uncollected():
+            snapshot = taking.run(scope, owned, force)
         return replace(snapshot, stamps=dict.fromkeys(scope, Stamp(count, begun, workspace.turn()[1])))
     except FileNotFoundError as error:
         raise LocalError(errno.ENOENT, "it vanished while it was read", printable(str(root))) from error
@@ -155,6 +158,7 @@ class _Taking:
         self._known = known
         self._found = found
         self._folder = folder
+        self._root = str(workspace.local(key))
         self._guard = guard
         self._waits = waits
         self._waiting = waiting
@@ -196,6 +200,10 @@ class _Taking:
             found.left_out,
             merged=self._taken_twice,
         )
+
+    def _place(self, path: str) -> str:
+        """Where a path of the artifact lies."""
+        return below(self._root, path)
 
     def _kind(self) -> Kind:
         if "" in self._found.links:
@@ -252,9 +260,11 @@ class _Taking:
         for path, staged in self._staged.items():
             if path in inside or staged.torn or staged.sqlite or self._files[path].links > 1:  # other names share its copy
                 continue
-            found = lstat_or_none(self._workspace.local(self._key.join(path)))
-            now = None if found is None or not is_file(found) else Found.of(found)
-            if now is None or now.signature.same_content(staged.here) or self._kinds.get(path) in _OWN_COPY:
+            found = lstat_or_none(self._place(path))
+            if found is None or (found.st_size, found.st_mtime_ns, found.st_ino) == staged.here.of_content:
+                continue
+            now = Found.of(found) if is_file(found) else None
+            if now is None or self._kinds.get(path) in _OWN_COPY:
                 continue
             same_file = now.signature.inode == staged.here.inode
             if not same_file or (staged.linked is None and now.signature.size <= staged.here.size):
@@ -309,18 +319,18 @@ class _Taking:
         wanted = tuple(self._wanted(path, forced=path in force) for path in paths)
         large = any(one.signature.size > SMALL_FILE for one in wanted)
         terms = Terms(str(folder), {device: proof}, links, self._waiting() if large else 0)
-        again = []
+        again, spool = [], folder / SPOOL
         for one, captured in zip(wanted, self._captured(wanted, terms), strict=True):
-            source = Path(captured.source)
-            if captured.linked and self._waits and not self._is_held(captured, source):
+            if captured.linked and self._waits and not self._is_held(captured, source := Path(captured.source)):
                 source.unlink(missing_ok=True)  # nobody would see it change
                 again.append(replace(one, copied=True))
             else:
-                self._take(one, captured, terms)
+                self._take(one, captured, spool)
         if again:
-            terms = replace(terms, folder=str(self._workspace.new_folder(self._folder)), links=False)
+            folder = self._workspace.new_folder(self._folder)
+            terms = replace(terms, folder=str(folder), links=False)
             for one, captured in zip(again, self._captured(tuple(again), terms), strict=True):
-                self._take(one, captured, terms)
+                self._take(one, captured, folder / SPOOL)
 
     def _is_held(self, captured: Captured, source: Path) -> bool:
         """Whether a hard link is guarded, and was still what was described when that began."""
@@ -343,7 +353,7 @@ class _Taking:
         same_size = base is not None and base.size == file.signature.size
         return Wanted(
             path,
-            str(self._workspace.local(self._key.join(path))),
+            self._place(path),
             file.signature,
             base=base.blake3 if comparable and base is not None and (same_size or base.sqlite or base.size <= SMALL_FILE) else "",
             base_sparse=base is not None and base.sparse is not None,
@@ -351,13 +361,16 @@ class _Taking:
             hashed=self._hash_all or (base is not None and same_size),
             alone=self._alone,
             copied=path in self._known.copied,
-            followed=self._key.join(path) in self._follow,
+            followed=bool(self._follow) and self._key.join(path) in self._follow,
             unknown=self._hash_all,
         )
 
-    def _take(self, wanted: Wanted, captured: Captured, terms: Terms) -> None:
+    def _take(self, wanted: Wanted, captured: Captured, spool: Path) -> None:
         path, base = wanted.path, self._known.files.get(wanted.path)
-        self._kinds[path] = captured.kind
+        if captured.kind:
+            self._kinds[path] = captured.kind
+        else:
+            self._kinds.pop(path, None)
         if captured.refused:
             self._staged.pop(path, None)
             self._refused[path] = captured.refused
@@ -367,18 +380,19 @@ class _Taking:
             self._staged.pop(path, None)
             self._kept[path] = Here(base.blake3, captured.here, captured.proven)
         elif not captured.gone:  # gone between the walk and the look: the same as if it had gone just before
-            source = Path(captured.source) if captured.source else None
+            source, file = Path(captured.source) if captured.source else None, self._files[path]
+            here = file.signature if file.signature == captured.here else captured.here  # one of the two, as they are many
             self._staged[path] = Staged(
                 path,
                 captured.size,
-                self._files[path].mode,
+                file.mode,
                 captured.blake3 or None,
                 captured.sqlite,
                 source,
-                captured.here if captured.linked else None,
-                captured.here,
+                here if captured.linked else None,
+                here,
                 captured.taken_ns,
-                None if source is not None else Path(terms.folder) / SPOOL,
+                None if source is not None else spool,
                 torn=captured.torn,
                 proven=captured.proven,
                 sparse=captured.sparse,

@@ -16,7 +16,7 @@ SMALL_FILE = MAX_TAR_MEMBER
 SPOOL = "spool.tar"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """A file to look into.
 
@@ -47,7 +47,7 @@ class Wanted:
     unknown: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Captured:
     """What was found in a file, and its copy.
 
@@ -86,7 +86,7 @@ class Captured:
     kind: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Terms:
     """How files are looked into.
 
@@ -103,7 +103,7 @@ class Terms:
     waiting: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Looked:
     """What a look at a file came to whose signature is unchanged and proves nothing.
 

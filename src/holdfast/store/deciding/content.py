@@ -114,7 +114,8 @@ def plan_content(
         and base.links == links
         and _are_as_in(base, inherit, folders, sound_groups(hard_links, inherit))
     )
-    alone = tuple(p for p in send if p not in packed)
+    in_tar = frozenset(packed)
+    alone = tuple(p for p in send if p not in in_tar)
     tars = {} if base is None else base.tars
     return Content(inherit, alone, packed, merged, tars, same, tuple(gone), folders, links, hard_links, unchanged)
 

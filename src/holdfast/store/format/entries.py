@@ -18,7 +18,7 @@ _MAX_TARGET_BYTES = 4095
 MAX_REASON = 200
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sparse:
     """The payload of a file with holes: a tar of one member in GNU's sparse form. `size` in bytes, `blake3` of the whole tar."""
 
@@ -26,7 +26,7 @@ class Sparse:
     blake3: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Piece:
     """A part of a file: `length` bytes from `offset` of a payload of `size` bytes. A file is its pieces one after the other."""
 
@@ -36,7 +36,7 @@ class Piece:
     length: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileRecord:
     """One file of a generation.
 
@@ -83,7 +83,7 @@ class FileRecord:
         return {piece.payload: piece.size for piece in self.pieces}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FolderRecord:
     """One folder of a generation; mode and time are None in generations of format 1, which name only folders without a file.
 

@@ -34,8 +34,7 @@ def parquet_torn(content: Content) -> str:
 
 def begins_stream(head: bytes) -> bool:
     """True where a file begins with an Arrow stream's schema."""
-    length = little(head[4:8])
-    if head[:4] != _CONTINUES or not 0 < length <= _MOST_METADATA:
+    if head[:4] != _CONTINUES or not 0 < (length := little(head[4:8])) <= _MOST_METADATA:
         return False
     described = _message(head[8 : 8 + length])
     return described is not None and described[0] == _SCHEMA

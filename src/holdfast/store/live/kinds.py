@@ -74,6 +74,9 @@ _STARTS: tuple[tuple[bytes, FileKind], ...] = (
 )
 
 
+_MARKS = tuple(mark for mark, _ in _STARTS)
+
+
 def recognise(name: str, content: Content) -> FileKind | None:
     """The kind of a file, or nothing where it has no mark that is known.
 
@@ -87,11 +90,11 @@ def recognise(name: str, content: Content) -> FileKind | None:
     if content.size == 0:
         return _promised(name)
     head = content.read(0, HEAD)
-    for mark, kind in _STARTS:
-        if head.startswith(mark):
-            return kind
-    for belongs, kind in _MARKED:
-        if belongs(head):
+    if head.startswith(_MARKS):
+        return next(kind for mark, kind in _STARTS if head.startswith(mark))
+    first = head[0]
+    for begins, belongs, kind in _MARKED:
+        if (begins is None or first in begins) and belongs(head):
             return kind
     for named, kind in _NAMED:
         if named(name, head):
@@ -114,6 +117,8 @@ def hdf5_start(head: bytes) -> int:
 
     Source: HDF5 File Format Specification 3.0, II.A: at 0, 512, and then doubling. Looked for up to 4,096.
     """
+    if HDF5_MARK not in head:
+        return -1
     return next((at for at in (0, 512, 1024, 2048, 4096) if head[at : at + 8] == HDF5_MARK), -1)
 
 
@@ -152,7 +157,8 @@ def _is_ubjson(head: bytes) -> bool:
 
 
 def _is_tfrecord(head: bytes) -> bool:
-    return len(head) >= 12 and masked_crc(head[:8]) == little(head[8:12])
+    """Its first record is shorter than a TiB, and the length of that has the right sum."""
+    return len(head) >= 12 and head[5:8] == b"\0\0\0" and masked_crc(head[:8]) == little(head[8:12])
 
 
 def _is_gzip(head: bytes) -> bool:
@@ -190,22 +196,23 @@ def _is_pdf(head: bytes) -> bool:
     return re.match(rb"%PDF-[12]\.\d\s", head) is not None
 
 
-_MARKED: tuple[tuple[Callable[[bytes], bool], FileKind], ...] = (
-    (_is_lmdb, LMDB),
-    (_is_duckdb, DUCKDB),
-    (_is_hdf5, HDF5),
-    (_is_tfrecord, TFRECORD),
-    (begins_stream, ARROW_STREAM),
-    (_is_safetensors, SAFETENSORS),
-    (_is_parquet, PARQUET),
-    (_is_ubjson, UBJSON),
-    (_is_gzip, GZIP),
-    (_is_bzip2, BZIP2),
-    (_is_tar, TAR),
-    (_is_jpeg, JPEG),
-    (_is_pdf, PDF),
-    (_is_pickle, PICKLE),
-    (_is_zlib_pickle, ZLIB),
+#: What it may begin with, where that is one byte of a few; whether it is one; and which.
+_MARKED: tuple[tuple[bytes | None, Callable[[bytes], bool], FileKind], ...] = (
+    (b"\0", _is_lmdb, LMDB),
+    (None, _is_duckdb, DUCKDB),
+    (None, _is_hdf5, HDF5),
+    (None, _is_tfrecord, TFRECORD),
+    (None, begins_stream, ARROW_STREAM),
+    (None, _is_safetensors, SAFETENSORS),
+    (b"P", _is_parquet, PARQUET),
+    (b"{", _is_ubjson, UBJSON),
+    (b"\x1f", _is_gzip, GZIP),
+    (b"B", _is_bzip2, BZIP2),
+    (None, _is_tar, TAR),
+    (b"\xff", _is_jpeg, JPEG),
+    (b"%", _is_pdf, PDF),
+    (b"\x80", _is_pickle, PICKLE),
+    (b"x", _is_zlib_pickle, ZLIB),
 )
 
 

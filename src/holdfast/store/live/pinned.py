@@ -57,6 +57,27 @@ def is_database(path: Path) -> bool:
         return False
 
 
+def is_pinned(place: str) -> bool:
+    """True where the file is a database that stays open here already. Opens nothing."""
+    if not _PINNED:
+        return False
+    found = os.stat(place)
+    return (found.st_dev, found.st_ino) in _PINNED
+
+
+def begins_database(head: bytes) -> bool:
+    """True where these are the first bytes of a SQLite database."""
+    return head.startswith(MAGIC)
+
+
+def pin(descriptor: int) -> None:
+    """Keep a descriptor open that turned out to be of a database."""
+    opened = os.fstat(descriptor)
+    with _PIN_LOCK:
+        if _PINNED.setdefault((opened.st_dev, opened.st_ino), descriptor) != descriptor:
+            os.close(descriptor)
+
+
 def hash_raw(path: Path) -> str:
     """BLAKE3 of a file as it lies there, without costing anybody a lock.
 

@@ -23,7 +23,7 @@ def local_errors() -> Iterator[None]:
         raise LocalError(error.errno, error.strerror, error.filename or "the local disk") from error
 
 
-def lstat_or_none(path: Path) -> os.stat_result | None:
+def lstat_or_none(path: Path | str) -> os.stat_result | None:
     """What is at a path, not following a link, or None where nothing is."""
     try:
         return os.lstat(path)
@@ -33,6 +33,11 @@ def lstat_or_none(path: Path) -> os.stat_result | None:
         if error.errno == errno.ENAMETOOLONG:
             return None
         raise LocalError(error.errno, error.strerror, str(path)) from error
+
+
+def below(root: str, path: str) -> str:
+    """Where a relative path lies; the empty one is the root itself. As text: quick, where there are many."""
+    return f"{root}/{path}" if path else root
 
 
 def is_folder(found: os.stat_result | None) -> bool:

@@ -170,11 +170,9 @@ def say_torn(key: Key, manifest: Manifest, files: Iterable[FileRecord], warnings
 
 def written_to(key: Key, need: Needed) -> set[Key]:
     """The folders that something is put into. What is moved aside first is in nobody's way."""
-    found: set[Key] = set()
-    for path in need.paths:
-        aside = next((b for b in need.here.broken if within(path, b)), path)
-        found.update(key.join(aside).parents()[:1])
-    return found
+    put = need.paths if not need.here.broken else [next((b for b in need.here.broken if within(p, b)), p) for p in need.paths]
+    below = {path.rpartition("/")[0] for path in put if path}
+    return {key.join(folder) for folder in below} | {folder for folder in key.parents()[:1] if "" in put}
 
 
 def join_here(workspace: Workspace, key: Key, manifest: Manifest, need: Needed, folder: Path) -> dict[str, str]:

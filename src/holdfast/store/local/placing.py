@@ -35,7 +35,7 @@ def publish_tree(temporary: Path, target: Path) -> bool:
     return True
 
 
-def publish_files(temporaries: Mapping[str, Path], root: Path) -> tuple[str, ...]:
+def publish_files(temporaries: Mapping[str, Path | str], root: Path) -> tuple[str, ...]:
     """Link files into a folder that is there. Gives the paths at which something had appeared; those are left alone.
 
     Args:
@@ -46,22 +46,24 @@ def publish_files(temporaries: Mapping[str, Path], root: Path) -> tuple[str, ...
         LocalError: the disk refuses.
     """
     appeared = []
-    folders = set()
+    folders = set[str]()
     for path, temporary in sorted(temporaries.items()):
-        target = root / path if path else root
+        target = f"{root}/{path}" if path else str(root)
+        folder = os.path.dirname(target)
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            if folder not in folders:
+                os.makedirs(folder, exist_ok=True)
+                folders.add(folder)
             if not _place(temporary, target):
                 appeared.append(path)
         except OSError as error:
-            raise LocalError(error.errno, error.strerror, str(target)) from error
-        folders.add(target.parent)
+            raise LocalError(error.errno, error.strerror, target) from error
     for folder in sorted(folders):
         fsync_folder(folder)
     return tuple(appeared)
 
 
-def _place(temporary: Path, target: Path) -> bool:
+def _place(temporary: Path | str, target: str) -> bool:
     try:
         os.link(temporary, target)
     except FileExistsError:
@@ -78,7 +80,7 @@ def _place(temporary: Path, target: Path) -> bool:
     return True
 
 
-def _exists(target: Path) -> bool:
+def _exists(target: str) -> bool:
     try:
         os.lstat(target)
     except FileNotFoundError:
@@ -135,13 +137,3 @@ def settle_folders(folders: Mapping[Path, FolderRecord]) -> None:
             continue  # removed meanwhile, by whoever works here
         except OSError as error:
             raise LocalError(error.errno, error.strerror, str(place)) from error
-
-
-def inodes(temporaries: Mapping[str, Path]) -> dict[str, int]:
-    """Path to the inode of its temporary: rename and link keep it, so it tells later whether the file was published."""
-    found = {}
-    for path, temporary in temporaries.items():
-        status = os.lstat(temporary)
-        assert stat.S_ISREG(status.st_mode)
-        found[path] = status.st_ino
-    return found

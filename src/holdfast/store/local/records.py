@@ -43,12 +43,17 @@ class Signature(NamedTuple):
         """The signature that a stat shows."""
         return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
+    @property
+    def of_content(self) -> tuple[int, int, int]:
+        """What changes with the content: size, mtime and inode. The ctime changes as well when a hard link comes or goes."""
+        return self.size, self.mtime_ns, self.inode
+
     def same_content(self, other: Signature) -> bool:
-        """True where size, mtime and inode agree; ctime changes when a hard link comes or goes."""
-        return (self.size, self.mtime_ns, self.inode) == (other.size, other.mtime_ns, other.inode)
+        """True where what changes with the content agrees."""
+        return self.of_content == other.of_content
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Here:
     """A file of the base that was restored to, or committed from, this workspace.
 
@@ -315,4 +320,4 @@ def refreshed(here: Here, found: os.stat_result) -> Here:
     Another size, mtime or inode is another file: then the old signature stays, which the file no longer has.
     """
     now = Signature.of(found)
-    return Here(here.blake3, now, here.trusted) if here.signature.same_content(now) else here
+    return Here(here.blake3, now, here.trusted) if now != here.signature and here.signature.same_content(now) else here

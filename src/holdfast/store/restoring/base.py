@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
-from pathlib import Path
 
 from holdfast.errors import Corrupt, HoldfastError
 from holdfast.store.deciding.choose import Wish
 from holdfast.store.format.entries import FileRecord
 from holdfast.store.format.keys import Key, printable, within
 from holdfast.store.format.manifest import Manifest
-from holdfast.store.local.disk import lstat_or_none
+from holdfast.store.local.collecting import uncollected
+from holdfast.store.local.disk import below, lstat_or_none
 from holdfast.store.local.records import Here, Record, Signature, refreshed
 from holdfast.store.local.workspace import Workspace
 
@@ -30,8 +31,10 @@ def remember_failure(workspace: Workspace, key: Key) -> None:
 
 def anything_here(workspace: Workspace, record: Record) -> bool:
     """True where any file of the base is on this machine."""
-    base = record.base
-    return base is not None and any(lstat_or_none(workspace.local(base.key.join(p))) is not None for p in record.here)
+    if record.base is None:
+        return False
+    root = str(workspace.local(record.base.key))
+    return any(lstat_or_none(below(root, p)) is not None for p in record.here)
 
 
 def exclude(
@@ -72,17 +75,29 @@ def refuse_mixture(
         )
 
 
-def here_of(workspace: Workspace, fetched: Mapping[str, Path], files: Mapping[str, FileRecord]) -> dict[str, Here]:
-    """What is known of files that were fetched, by their temporaries."""
+def landed(
+    workspace: Workspace, fetched: Mapping[str, str], files: Mapping[str, FileRecord]
+) -> tuple[dict[str, Here], dict[str, int]]:
+    """What is known of files that were fetched, by their temporaries, and the inode of each.
+
+    Rename and link keep the inode, so it tells later whether the file was published.
+    """
     proven = workspace.times_prove
-    return {p: Here(files[p].blake3, Signature.of(os.lstat(t)), proven and not files[p].sqlite) for p, t in fetched.items()}
+    here, inodes = {}, {}
+    with uncollected():
+        for path, temporary in fetched.items():
+            found, file = os.lstat(temporary), files[path]
+            assert stat.S_ISREG(found.st_mode)
+            here[path] = Here(file.blake3, Signature.of(found), proven and not file.sqlite)
+            inodes[path] = found.st_ino
+    return here, inodes
 
 
 def refreshed_here(workspace: Workspace, key: Key, kept: Mapping[str, Here], moved: Set[str]) -> dict[str, Here]:
     """Publishing moves ctimes, so the signatures of what was published are taken once more."""
-    result = dict(kept)
+    result, root = dict(kept), str(workspace.local(key))
     for path in moved & kept.keys():
-        found = lstat_or_none(workspace.local(key.join(path)))
+        found = lstat_or_none(below(root, path))
         if found is not None:
             result[path] = refreshed(kept[path], found)
     return result
@@ -137,4 +152,5 @@ def remember_if_changed(workspace: Workspace, key: Key, after: Record, before: R
 
 def files_in_use(workspace: Workspace, key: Key, record: Record) -> dict[str, str]:
     """Files of the base that are on this machine, with their hashes in the base."""
-    return {p: h.blake3 for p, h in record.here.items() if lstat_or_none(workspace.local(key.join(p))) is not None}
+    root = str(workspace.local(key))
+    return {p: h.blake3 for p, h in record.here.items() if lstat_or_none(below(root, p)) is not None}

@@ -24,13 +24,19 @@ def _at_first(folder: FolderRecord) -> FolderRecord:
     return replace(folder, mode=None) if bars else folder
 
 
+def comes_as_folder(manifest: Manifest, prefix: str, need: Needed) -> bool:
+    """True where all of it is put in place as one folder, which moves no time of what lies in it."""
+    is_folder = manifest.kind is Kind.DIRECTORY and prefix not in manifest.files and prefix not in manifest.links
+    return is_folder and not need.here.exists
+
+
 def publish(
     workspace: Workspace,
     key: Key,
     prefix: str,
     manifest: Manifest,
     folder: Path,
-    fetched: Mapping[str, Path],
+    fetched: Mapping[str, str],
     need: Needed,
     wish: Wish,
 ) -> tuple[str, ...] | None:
@@ -39,14 +45,13 @@ def publish(
     Gives the paths at which something had appeared, or None where a whole folder had.
     """
     place = workspace.local(key.join(prefix))
-    tree = manifest.kind is Kind.DIRECTORY and prefix not in manifest.files and prefix not in manifest.links
     if wish.replace_here and lstat_or_none(place) is not None:
         is_database = prefix in manifest.files and manifest.files[prefix].sqlite
         workspace.set_aside(place, *(side_files(place) if is_database else ()))
     for path in need.here.broken:
         broken = workspace.local(key.join(path))
         workspace.set_aside(broken, *side_files(broken))
-    if tree and not need.here.exists:
+    if comes_as_folder(manifest, prefix, need):
         with local_errors():
             for path in need.folders:
                 (folder / path).mkdir(parents=True, exist_ok=True)

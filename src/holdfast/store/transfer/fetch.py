@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
@@ -13,7 +14,7 @@ from typing import IO
 from blake3 import blake3
 
 from holdfast.errors import Corrupt, HoldfastError, LocalError, StoreUnreadable
-from holdfast.platform import sync_all
+from holdfast.platform import CAN_SYNC_ALL, sync_all
 from holdfast.store.backends.backend import CHUNK_BYTES
 from holdfast.store.format.entries import FileRecord, Piece
 from holdfast.store.format.keys import printable
@@ -22,6 +23,7 @@ from holdfast.store.format.sparse_reading import unpack
 from holdfast.store.format.tars import read_members
 from holdfast.store.store import Store
 from holdfast.store.transfer.progress import Progress, Silent
+from holdfast.store.transfer.unpacking import Unpacking
 
 #: A wrong hash is read once more before it counts as damage: a network mount may hand out a short or stale read.
 _READS = 2
@@ -31,7 +33,7 @@ _SYNC_ALL = 16
 
 def fetch(
     store: Store, manifest: Manifest, wanted: Iterable[FileRecord], folder: Path, progress: Progress | None = None
-) -> dict[str, Path]:
+) -> dict[str, str]:
     """Fetch files of one generation.
 
     Args:
@@ -62,7 +64,8 @@ def fetch(
     tars = [manifest.tars[payload] for payload in sorted(by_tar)]
     sizes = {r.path: r.size if r.sparse is None else r.sparse.size for r in records}
     _check_space(folder, sum(sizes.values()) + sum(t.size for t in tars))
-    places = {path: folder / (path or "file") for path in asked}
+    places = {path: f"{folder}/{path or 'file'}" for path in asked}
+    at_once = len(records) > _SYNC_ALL and CAN_SYNC_ALL
     size = sum(sizes[r.path] for r in alone) + sum(t.size for t in tars)
     scratches = folder.with_name(f"{folder.name}-tars")
     told.begin("restoring", str(manifest.key), len(alone) + len(tars), size)
@@ -71,23 +74,28 @@ def fetch(
         if isinstance(item, Tar):
             scratch = scratches / str(tars.index(item))
             scratch.mkdir(parents=True)
-            for path, data in fetch_tar_members(store, item, by_tar[item.payload], scratch, told, str(manifest.key)):
-                _put(places[path], data)
+            members = by_tar[item.payload]
+            with contextlib.closing(Unpacking(folder, lasting=not at_once)) as unpacking:
+                for path, data in fetch_tar_members(store, item, members, scratch, told, str(manifest.key)):
+                    unpacking.put(places[path], data, members[path])
         else:
-            fetch_payload(store, item, _parent_made(places[item.path]), scratches, told, str(manifest.key))
+            fetch_payload(store, item, _parent_made(Path(places[item.path])), scratches, told, str(manifest.key))
         told.file_done()
 
     try:
         items: list[FileRecord | Tar] = [*alone, *tars]
         for _ in store.parallel_map(one, items):
             pass
-        _make_durable([places[r.path] for r in records])
-        for record in records:
+        if at_once:
+            sync_all(folder)
+        else:
+            _make_durable(places[r.path] for r in alone)
+        for record in alone:
             os.chmod(places[record.path], record.mode)
             if record.mtime_ns is not None:
                 os.utime(places[record.path], ns=(record.mtime_ns, record.mtime_ns))
         for path, first in same.items():
-            link_or_copy(places[first], _parent_made(places[path]))
+            link_or_copy(Path(places[first]), _parent_made(Path(places[path])))
     except HoldfastError:
         raise
     except FileExistsError as error:
@@ -261,15 +269,8 @@ def _stream(store: Store, payload: str, size: int, digest: str, target: Path, pr
     raise Corrupt(f"{key}: {printable(where)} is damaged: expected BLAKE3 {digest[:16]}..., got {found[:16]}...")
 
 
-def _put(place: Path, data: bytes) -> None:
-    with open(_parent_made(place), "xb") as handle:
-        handle.write(data)
-
-
-def _make_durable(places: list[Path]) -> None:
+def _make_durable(places: Iterable[str]) -> None:
     """Have the content on the disk before a name points to it, or a power cut would leave empty files that look restored."""
-    if len(places) > _SYNC_ALL and sync_all():
-        return
     for place in places:
         with open(place, "r+b") as handle:
             os.fsync(handle.fileno())
