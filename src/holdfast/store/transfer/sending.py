@@ -13,8 +13,8 @@ from pathlib import Path
 from blake3 import blake3
 
 from holdfast.errors import LocalError, StoreError, StoreExists, StoreUnreadable
-from holdfast.platform import BINARY
-from holdfast.store.backends.backend import CHUNK_BYTES
+from holdfast.platform import BINARY, clone_into
+from holdfast.store.backends.backend import CHUNK_BYTES, LocalFile
 from holdfast.store.backends.backoff import can_pass
 from holdfast.store.copies.inspecting import read_small
 from holdfast.store.copies.snapshot import Snapshot, Staged
@@ -246,8 +246,8 @@ def _record(staged: Staged) -> FileRecord:
 _left_open: list[int] = []
 
 
-class _Reading:
-    """A source for `create`: the chunks of a local file, hashed and counted as they go.
+class _Reading(LocalFile):
+    """A source for `create`: the chunks of a local file, or the blocks of it, hashed and counted as they go.
 
     `size` is how much was sent, `content_size` how large the file is for whoever gets it back, `digest` the hash of its content
     and `whole` that of what was sent.
@@ -270,6 +270,22 @@ class _Reading:
         self.whole = hasher.hexdigest()
         self.finish()
 
+    def clone_into(self, descriptor: int) -> bool:
+        """What lies in the clone is what is hashed: of the original nobody needs to know any more."""
+        with contextlib.ExitStack() as stack:
+            with local_errors():
+                original = stack.enter_context(_opened(self._path))
+            if os.fstat(original).st_size < CHUNK_BYTES or not clone_into(original, descriptor):
+                return False
+            hasher, self.size = blake3(), 0
+            while chunk := os.pread(descriptor, CHUNK_BYTES, self.size):
+                hasher.update(chunk)
+                self.size += len(chunk)
+                self._progress.advance(len(chunk))
+        self.whole = hasher.hexdigest()
+        self.finish()
+        return True
+
     def chunks(self, descriptor: int) -> Iterator[bytes]:
         """What is sent, piece by piece."""
         while chunk := os.read(descriptor, CHUNK_BYTES):
@@ -289,6 +305,10 @@ class _SparseReading(_Reading):
         self._mode = mode
         self._mtime_ns = mtime_ns
         self._stored = blake3()
+
+    def clone_into(self, descriptor: int) -> bool:
+        """A tar is no clone of the file in it."""
+        return False
 
     def chunks(self, descriptor: int) -> Iterator[bytes]:
         self._stored = blake3()
