@@ -322,6 +322,7 @@ class _Taking:
             copied=path in self._known.copied,
             followed=self._key.join(path) in self._follow,
             unknown=self._hash_all,
+            later=self._waits and not self._hash_all,
         )
 
     def _take(self, wanted: Wanted, captured: Captured, terms: Terms) -> None:
