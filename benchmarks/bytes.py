@@ -396,7 +396,7 @@ def _step_seconds() -> float:
 
 
 def training(rounds: int, quick: bool, work: Path, found: Found) -> None:
-    every, saves = (1.0, 2) if quick else (10.0, 2)
+    every, saves = (1.0, 2) if quick else (6.0, 2)
     for turn in range(rounds):
         for name in ("none", "holdfast")[:: 1 if turn % 2 else -1]:
             with folder(work) as place:
