@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,11 @@ def taken(place: Path) -> int:
     return (found.f_blocks - found.f_bfree) * found.f_frsize
 
 
+def copy_whole(place: Path, target: Path) -> None:
+    run("cp", "--reflink=never", place, target)
+    run("sync", "-f", target)
+
+
 def clones(rounds: int, quick: bool, work: Path, found: Found) -> None:
     for kind in ("btrfs", "xfs", "ext4"):
         with loop_mount(kind, 3 * SIZES[quick] + GIB, work) as point:
@@ -229,11 +235,11 @@ def clones(rounds: int, quick: bool, work: Path, found: Found) -> None:
                 drive.mkdir()
                 shutil.rmtree(root / ".holdfast", ignore_errors=True)
                 before, at = taken(point), written_bytes()
-                seconds = timed(lambda d=drive: back_up(root, d))  # type: ignore[misc]
+                seconds = timed(partial(back_up, root, drive))
                 found.setdefault(f"clone {kind} seconds", []).append(seconds)
                 found.setdefault(f"clone {kind} written", []).append(written_bytes() - at)
                 found.setdefault(f"clone {kind} taken", []).append(taken(point) - before)
-                copied = timed(lambda d=drive: (run("cp", "--reflink=never", root / DATA / "file.bin", d / "cp"), run("sync", "-f", d)))  # type: ignore[misc]
+                copied = timed(partial(copy_whole, root / DATA / "file.bin", drive / "cp"))
                 found.setdefault(f"clone {kind} cp", []).append(copied)
                 shutil.rmtree(drive)
         print(f"clones: {kind}", file=sys.stderr, flush=True)
@@ -253,15 +259,15 @@ class Drive:
             raise StoreUnreadable(errno.ENOTCONN, "the drive is away", path)
 
 
-def renamed_in(keeper: Keeper, size: int, saves: int) -> list[float]:
-    """Seconds that `backup()` holds the caller, for a file that is written beside and renamed in, as safetensors are."""
+def held_by(keeper: Keeper, size: int, saves: int, *, renamed: bool) -> list[float]:
+    """Seconds that `backup()` holds the caller, for a file that is written beside and renamed in, or rewritten under its name."""
     place, holds = keeper.root / "outputs" / "run" / "model.bin", []
+    beside = place.with_name(".tmp-model.bin") if renamed else place
     block = random.Random(2).randbytes(4 * MIB)
     for number in range(saves):
-        beside = place.with_name(".tmp-model.bin")
         with beside.open("wb") as handle:
             handle.write(number.to_bytes(8, "big"))
-            handle.writelines(block[: min(len(block), size)] for _ in range(max(size // len(block), 1)))
+            handle.writelines(block for _ in range(size // len(block)))
         beside.rename(place)
         begin = time.perf_counter()
         done = keeper.backup("outputs/run", progress=number)
@@ -271,30 +277,14 @@ def renamed_in(keeper: Keeper, size: int, saves: int) -> list[float]:
     return holds[1:]  # the first starts the processes that read and guard
 
 
-def in_place(keeper: Keeper, size: int, saves: int) -> list[float]:
-    """The same for a file that is rewritten under its name."""
-    place, holds = keeper.root / "outputs" / "run" / "model.bin", []
-    block = random.Random(2).randbytes(4 * MIB)
-    for number in range(saves):
-        with place.open("wb") as handle:
-            handle.write(number.to_bytes(8, "big"))
-            handle.writelines(block[: min(len(block), size)] for _ in range(max(size // len(block), 1)))
-        begin = time.perf_counter()
-        done = keeper.backup("outputs/run", progress=number)
-        holds.append(time.perf_counter() - begin)
-        assert done, done.results
-        keeper.flush()
-    return holds[1:]
-
-
 def held(rounds: int, quick: bool, work: Path, found: Found) -> None:
     size, saves = (4 * MIB, 10) if quick else (64 * MIB, 60)
     with folder(work) as place:
         (place / "drive").mkdir()
         (place / "project" / "outputs" / "run").mkdir(parents=True)
         keeper = open_keeper(place / "project", place / "drive", mount=False, background=True)
-        found.setdefault("held renamed", []).extend(renamed_in(keeper, size, saves))
-        found.setdefault("held renamed large", []).extend(renamed_in(keeper, SIZES[quick], 3))
+        found.setdefault("held renamed", []).extend(held_by(keeper, size, saves, renamed=True))
+        found.setdefault("held renamed large", []).extend(held_by(keeper, SIZES[quick], 6, renamed=True))
         keeper.flush()
     for kind in ("btrfs", "xfs"):
         with loop_mount(kind, 40 * size + GIB, work) as point:
@@ -303,7 +293,7 @@ def held(rounds: int, quick: bool, work: Path, found: Found) -> None:
             (point / "drive").mkdir()
             (point / "project" / "outputs" / "run").mkdir(parents=True)
             keeper = open_keeper(point / "project", point / "drive", mount=False, background=True)
-            found.setdefault(f"held in place {kind}", []).extend(in_place(keeper, size, saves))
+            found.setdefault(f"held in place {kind}", []).extend(held_by(keeper, size, saves, renamed=False))
             keeper.flush()
             _let_go(keeper)
     print("held", file=sys.stderr, flush=True)
@@ -402,7 +392,9 @@ def training(rounds: int, quick: bool, work: Path, found: Found) -> None:
             with folder(work) as place:
                 (place / "drive").mkdir()
                 (place / "project" / "outputs" / "run").mkdir(parents=True)
-                keeper = open_keeper(place / "project", place / "drive", mount=False, background=True) if name == "holdfast" else None
+                keeper = (
+                    open_keeper(place / "project", place / "drive", mount=False, background=True) if name == "holdfast" else None
+                )
                 os.sync()
                 seconds = train(keeper, place / "project" / "outputs" / "run", SIZES[quick], every, saves)
                 found.setdefault(f"training {name}", []).append(seconds)
@@ -498,12 +490,247 @@ PARTS: dict[str, Callable[[int, bool, Path, Found], None]] = {
 }
 
 
+# -- the page --------------------------------------------------------------------------------------------------------------
+
+
+def ratios(own: list[float], other: list[float]) -> list[float]:
+    """Of the same round each."""
+    return [a / b for a, b in zip(own, other, strict=False)]
+
+
+def spread(values: list[float], digits: int = 2, factor: float = 1.0) -> str:
+    shown = [v * factor for v in values]
+    return f"{statistics.median(shown):.{digits}f} ({min(shown):.{digits}f} to {max(shown):.{digits}f})"
+
+
+def held_to(values: list[float], target: float) -> str:
+    median = statistics.median(values)
+    return f"| {spread(values)} | ≤ {target:g} | {'yes' if median <= target else 'no'} |"
+
+
+def quantile(values: list[float], part: float) -> float:
+    return sorted(values)[min(int(part * len(values)), len(values) - 1)]
+
+
+def ratio_table(found: Found) -> list[str]:
+    lines = ["| work | Holdfast over | ratio, median (least to most) | target | met |", "| --- | --- | ---: | ---: | --- |"]
+    size = "1 GiB"
+    for files, shape in ((1, f"{size} in one file"), (8, f"{size} in 8 files")):
+        for what, peers in (
+            ("backup", (("cp", 1.0), ("dd", 1.15), ("rclone", 0.7), ("rsync", 0.95), ("restic", 0.25))),
+            ("restore", (("cp", 1.0), ("restic", 0.8))),
+        ):
+            own = found.get(f"{what} {files} holdfast", [])
+            for peer, target in peers:
+                other = found.get(f"{what} {files} {peer}", [])
+                if own and other:
+                    lines.append(f"| {what} of {shape} | {NAMED[peer]} {held_to(ratios(own, other), target)}")
+    return [*lines, ""]
+
+
+NAMED = {
+    "cp": "`cp -a`, then `sync -f`",
+    "dd": "`dd bs=1M conv=fsync`",
+    "rsync": "`rsync -a`, then `sync -f`",
+    "rclone": "`rclone copy`, then `sync -f`",
+    "restic": "`restic`, then `sync -f`",
+    "holdfast": "Holdfast",
+}
+
+
+def seconds_table(found: Found) -> list[str]:
+    lines = ["| tool | backup, one file | restore | backup, 8 files | restore |", "| --- | ---: | ---: | ---: | ---: |"]
+    for name, named in NAMED.items():
+        cells = [found.get(f"{what} {files} {name}") for files in (1, 8) for what in ("backup", "restore")]
+        lines.append(f"| {named} | {' | '.join(spread(c) if c else '-' for c in cells)} |")
+    rounds = len(found.get("backup 1 holdfast", []))
+    return [f"Seconds, median (least to most) of {rounds} rounds:", "", *lines, ""]
+
+
+def clone_table(found: Found) -> list[str]:
+    kinds = [k for k in ("btrfs", "xfs", "ext4") if found.get(f"clone {k} seconds")]
+    lines = [
+        "| file system of both | backup (s) | written by the process (MiB) | blocks that are taken anew (MiB) | `cp --reflink=never` and `sync -f` (s) |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for kind in kinds:
+        written, blocks = found[f"clone {kind} written"], found[f"clone {kind} taken"]
+        lines.append(
+            f"| {kind}, loop mount | {spread(found[f'clone {kind} seconds'])} | {statistics.median(written) / MIB:.1f} | "
+            f"{max(statistics.median(blocks), 0) / MIB:.1f} | {spread(found[f'clone {kind} cp'])} |"
+        )
+    return [*lines, ""]
+
+
+def held_table(found: Found) -> list[str]:
+    lines = ["| the file | calls | median (ms) | p99 (ms) | target | met |", "| --- | ---: | ---: | ---: | ---: | --- |"]
+    for name, shown in (
+        ("held renamed", "64 MiB, renamed in, ext4"),
+        ("held renamed large", "1 GiB, renamed in, ext4"),
+        ("held in place btrfs", "64 MiB, rewritten in place, btrfs"),
+        ("held in place xfs", "64 MiB, rewritten in place, xfs"),
+    ):
+        if values := found.get(name):
+            p99 = 1000 * quantile(values, 0.99)
+            lines.append(
+                f"| {shown} | {len(values)} | {1000 * statistics.median(values):.1f} | {p99:.1f} | ≤ 25 | {'yes' if p99 <= 25 else 'no'} |"
+            )
+    if found.get("rewritten cp"):
+        caller, opened, cp = (found[f"rewritten {n}"] for n in ("caller", "open", "cp"))
+        both = [a + b for a, b in zip(caller, opened, strict=False)]
+        lines += [
+            "",
+            "A file of 1 GiB that is rewritten in place on ext4 while its backup waits (the drive is away), beside one `cp` of it:",
+            "",
+            "| `backup()` holds the caller (s) | the writer's next `open` (s) | `cp` (s) | both over `cp` | target | met |",
+            "| ---: | ---: | ---: | ---: | ---: | --- |",
+            f"| {spread(caller, 3)} | {spread(opened, 3)} | {spread(cp, 3)} {held_to(ratios(both, cp), 1.1)}",
+        ]
+    return [*lines, ""]
+
+
+def training_table(found: Found) -> list[str]:
+    if not found.get("training none"):
+        return []
+    every, saves = found["training every"][0], found["training saves"][0]
+    pairs = list(zip(found["training holdfast"], found["training none"], strict=False))
+    over = [a / b for a, b in pairs]
+    a_save = [(a - b) / saves for a, b in pairs]
+    a_minute = [1 + s / 60 for s in a_save]
+    return [
+        f"Steps of hashing in one thread; {saves} saves of 1 GiB in new folders, the older one removed, {every:g} s of steps before and after each. Both sides save; one also calls `backup()`.",
+        "",
+        "| | ratio, median (least to most) | target | met |",
+        "| --- | ---: | ---: | --- |",
+        f"| a save every {every:g} s, as measured | {spread(over, 3)} | | |",
+        f"| what a save costs (s) | {spread(a_save, 3)} | | |",
+        f"| so with a save every minute {held_to(a_minute, 1.02)}",
+        "",
+    ]
+
+
+def memory_table(found: Found) -> list[str]:
+    lines = [
+        "| | file | peak above idle (MiB) | idle (MiB) | target | met | seconds |",
+        "| --- | ---: | ---: | ---: | ---: | --- | ---: |",
+    ]
+    for what in ("backup", "restore"):
+        for size, peak, seconds, idle in found.get(f"memory {what}", []):
+            met = "yes" if peak <= 64 * MIB else "no"
+            lines.append(f"| {what} | {size / GIB:g} GiB | {peak / MIB:.1f} | {idle / MIB:.0f} | ≤ 64 | {met} | {seconds:.1f} |")
+    return [*lines, ""]
+
+
+def shown_size(size: int) -> str:
+    return f"{size // GIB} GiB" if size >= GIB else f"{size // MIB} MiB" if size >= MIB else f"{size // KIB} KiB"
+
+
+def growth_table(found: Found) -> list[str]:
+    lines = [
+        "| one file of | backup (s) | `cp`, `sync -f` (s) | restore (s) | `cp` back, `sync -f` (s) |",
+        "| ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for size in GROWTH:
+        own, cp = (found.get(f"growth {size} {n}", []) for n in ("holdfast", "cp"))
+        if own and cp:
+            cells = [statistics.median(r[n] for r in rows) for n in (0, 1) for rows in (own, cp)]
+            lines.append(f"| {shown_size(size)} | {' | '.join(f'{c:.3f}' for c in cells)} |")
+    for size, _, seconds, _ in found.get("memory backup", []):
+        back = found["memory restore"][0][2]
+        lines.append(f"| {shown_size(size)} | {seconds:.3f} | - | {back:.3f} | - |")
+    return [*lines, ""]
+
+
+def plot(found: Found, place: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams.update({"svg.hashsalt": "bytes", "svg.fonttype": "none"})
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 4.2))
+    for name, column, label, style in (
+        ("cp", 0, "cp, then sync -f", "s--"),
+        ("holdfast", 0, "Holdfast, backup", "o-"),
+        ("holdfast", 1, "Holdfast, restore", "^-"),
+    ):
+        sizes = [s for s in GROWTH if found.get(f"growth {s} {name}")]
+        points = [(s, statistics.median(r[column] for r in found[f"growth {s} {name}"])) for s in sizes]
+        if name == "holdfast":
+            points += [(s, seconds) for s, _, seconds, _ in found.get(f"memory {('backup', 'restore')[column]}", [])]
+        axes.plot([s for s, _ in points], [t for _, t in points], style, label=label)
+    axes.set(xlabel="one file of so many bytes", ylabel="seconds", xscale="log", yscale="log")
+    ticks = [*GROWTH, 8 * GIB]
+    axes.set_xticks(ticks, [shown_size(s) for s in ticks], rotation=45, fontsize=8)
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper left")
+    figure.tight_layout()
+    figure.savefig(place, metadata={"Date": None})
+
+
+def version(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0].strip()
+
+
+def page(found: Found, work: Path) -> str:
+    versions = [f"holdfast {holdfast.__version__}", f"Python {platform.python_version()}", version("cp", "--version")]
+    versions += [
+        version(t, w) for t, w in (("rsync", "--version"), ("rclone", "version"), ("restic", "version")) if shutil.which(t)
+    ]
+    return (
+        "\n".join(
+            [
+                "# The bytes of large files",
+                "",
+                "`.venv/bin/python benchmarks/bytes.py --write` made this (many minutes, 20 GB of disk; clones need root).",
+                "",
+                f"- Machine: {os.cpu_count()} CPUs, {platform.system()} {platform.release()}, file system {file_system(work)}. {'; '.join(versions)}.",
+                "- The tools took turns in every round; a ratio is the median of the ratios of the rounds. Every peer was flushed (`sync -f`)",
+                "  before it counted as done, as Holdfast is. The files are random bytes and lay in the page cache for every tool alike. Every",
+                "  restore was compared with the original.",
+                "- The others were started as commands. Holdfast was called as a notebook calls it: attaching and making the store are timed.",
+                "- This machine is a virtual one that gives free memory back to its host, and gets it again page by page: the same copy takes",
+                "  0.2 or 1.2 s of CPU by chance, for every tool. Hence the spread.",
+                "",
+                "## Backup and restore",
+                "",
+                *ratio_table(found),
+                *seconds_table(found),
+                "## A disk that clones",
+                "",
+                "Outputs and store on one file system, 1 GiB in one file. The copy that is taken and the payload share the blocks of the file; what is",
+                "hashed is read from the payload. What is written is manifest, records and the file system's own. ext4 cannot, and is for comparison.",
+                "",
+                *clone_table(found),
+                "## What the caller of `backup()` waits for, in the background",
+                "",
+                *held_table(found),
+                "## Training",
+                "",
+                *training_table(found),
+                "## Memory",
+                "",
+                "Of all processes, by the kernel's own peak (VmHWM), above what they had before.",
+                "",
+                *memory_table(found),
+                "## Growth",
+                "",
+                "![seconds over the size of one file](bytes.svg)",
+                "",
+                *growth_table(found),
+            ]
+        ).rstrip()
+        + "\n"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", choices=PARTS, action="append", help="only this part; may be given several times")
     parser.add_argument("--rounds", type=int, help="default 7, with --quick 2")
     parser.add_argument("--quick", action="store_true", help="small files")
-    parser.add_argument("--gather", type=Path, help="add what is measured to this file, and show what it holds")
+    parser.add_argument("--gather", type=Path, help="add what is measured to this file, and show all that it holds")
     parser.add_argument("--only-show", action="store_true", help="measure nothing: show what was gathered")
     parser.add_argument("--write", action="store_true", help="also write benchmarks/bytes.md and bytes.svg (needs matplotlib)")
     parser.add_argument("--dir", type=Path, default=Path(tempfile.gettempdir()), help="where to work; a disk, not a tmpfs")
@@ -517,8 +744,11 @@ def main() -> None:
                 PARTS[part](rounds, given.quick, Path(name).resolve(), found)
                 if given.gather:
                     given.gather.write_text(json.dumps(found))
-    for name, values in found.items():
-        print(name, [round(v, 3) if isinstance(v, float) else v for v in values])
+    text = page(found, given.dir)
+    print(text, end="")
+    if given.write:
+        (HERE / "bytes.md").write_text(text, encoding="utf-8")
+        plot(found, HERE / "bytes.svg")
 
 
 if __name__ == "__main__":
