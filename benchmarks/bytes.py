@@ -169,7 +169,7 @@ def copies(rounds: int, quick: bool, work: Path, found: Found) -> None:
                 make_file(tools.data / f"part-{number}.bin", SIZES[quick] // files, number)
             original = digests(tools.data)
             for turn in range(rounds):
-                for name in names[turn % len(names) :] + names[: turn % len(names)]:
+                for name in random.Random(f"{files} {turn} {len(found.get('backup 1 cp', ()))}").sample(names, len(names)):
                     with folder(place) as mine:
                         (mine / "drive").mkdir()
                         found.setdefault(f"backup {files} {name}", []).append(getattr(tools, name)(mine / "drive"))
@@ -686,12 +686,12 @@ def page(found: Found, work: Path) -> str:
                 "`.venv/bin/python benchmarks/bytes.py --write` made this (many minutes, 20 GB of disk; clones need root).",
                 "",
                 f"- Machine: {os.cpu_count()} CPUs, {platform.system()} {platform.release()}, file system {file_system(work)}. {'; '.join(versions)}.",
-                "- The tools took turns in every round; a ratio is the median of the ratios of the rounds. Every peer was flushed (`sync -f`)",
+                "- The tools took turns in every round, in an order by chance; a ratio is the median of the ratios of the rounds. Every peer was flushed (`sync -f`)",
                 "  before it counted as done, as Holdfast is. The files are random bytes and lay in the page cache for every tool alike. Every",
                 "  restore was compared with the original.",
                 "- The others were started as commands. Holdfast was called as a notebook calls it: attaching and making the store are timed.",
-                "- This machine is a virtual one that gives free memory back to its host, and gets it again page by page: the same copy takes",
-                "  0.2 or 1.2 s of CPU by chance, for every tool. Hence the spread.",
+                "- This machine is a virtual one that gives free memory back to its host, and gets it again piece by piece, at a price that falls",
+                "  on whoever comes first. Hence some of the spread.",
                 "",
                 "## Backup and restore",
                 "",

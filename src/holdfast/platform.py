@@ -110,6 +110,10 @@ def sync_all() -> bool:
 
 #: So much at a time: measured, from 4 to 32 MiB it makes no difference.
 WRITE_BACK_BYTES = 8 << 20
+#: What is written to a local disk in one call. What comes in one call of 1 MiB ext4 keeps in one piece of memory (Linux 6.18), and
+#: a virtual machine that gives free memory back to its host gets such pieces from it each time: 1.7 s of CPU for 1 GiB instead of
+#: 0.45, measured; from 128 to 512 KiB it makes no difference.
+WRITE_BYTES = 128 << 10
 #: SYNC_FILE_RANGE_WRITE (sync_file_range(2)).
 _BEGIN_WRITING = 2
 

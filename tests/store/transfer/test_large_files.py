@@ -19,7 +19,7 @@ from holdfast.store.backends import directory
 from holdfast.store.backends.backend import CHUNK_BYTES, LocalFile
 from holdfast.store.backends.directory import DirectoryBackend
 from holdfast.store.backends.drive import DriveBackend
-from holdfast.store.backends.mounts import DISK, kind_of
+from holdfast.store.backends.mounts import DISK, OTHER, kind_of
 from holdfast.store.backends.wrappers import Bounded
 from holdfast.store.reporting.outcomes import Outcome
 from holdfast.store.transfer import fetch
@@ -155,6 +155,27 @@ def test_a_disk_begins_with_the_first_bytes_and_fsync_still_comes_last(tmp_path:
     DirectoryBackend(tmp_path, PROJECT).create("a/file", lambda: (bytes(CHUNK_BYTES) for _ in range(35)))
     assert begun == [(n * 8 * MIB, 8 * MIB) for n in range(4)]
     assert synced == [4]
+
+
+def test_a_disk_is_given_little_at_a_time_and_a_mount_every_chunk_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large pieces of memory are dear on a virtual machine; a mount is asked as often as it always was."""
+    sizes: list[int] = []
+    write = os.write
+
+    def record(descriptor: int, data: memoryview) -> int:
+        sizes.append(len(data))
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", record)
+    for kind, most, calls in ((DISK, platform.WRITE_BYTES, 26), (OTHER, CHUNK_BYTES, 4)):
+        sizes.clear()
+        monkeypatch.setattr(directory, "kind_of", lambda folder, kind=kind: kind)
+        content = Random(7).randbytes(3 * CHUNK_BYTES + platform.WRITE_BYTES + 1)
+        backend = DirectoryBackend(tmp_path / kind.name, PROJECT)
+        (tmp_path / kind.name).mkdir()
+        backend.create("a/file", lambda: (content[at : at + CHUNK_BYTES] for at in range(0, len(content), CHUNK_BYTES)))  # noqa: B023
+        assert (max(sizes), len(sizes)) == (most, calls)
+        assert b"".join(backend.read("a/file")) == content
 
 
 def test_what_is_restored_is_on_its_way_to_the_disk_while_it_comes(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

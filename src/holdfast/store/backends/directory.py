@@ -22,7 +22,17 @@ from holdfast.errors import (
     StoreUnreachable,
     StoreUnreadable,
 )
-from holdfast.platform import BINARY, NO_BLOCK, NO_FOLLOW, WRITE_BACK_BYTES, begin_write_back, fsync_folder, mount_table, real_path
+from holdfast.platform import (
+    BINARY,
+    NO_BLOCK,
+    NO_FOLLOW,
+    WRITE_BACK_BYTES,
+    WRITE_BYTES,
+    begin_write_back,
+    fsync_folder,
+    mount_table,
+    real_path,
+)
 from holdfast.store.backends.backend import CHUNK_BYTES, Entry, LocalFile, Source, Space, Stat
 from holdfast.store.backends.mounts import DISK, DRIVE_FILE_SYSTEM, keeps, kind_of, told_space
 from holdfast.store.format.keys import printable
@@ -219,8 +229,9 @@ class DirectoryBackend:
         written = begun = 0
         for chunk in source():
             rest = memoryview(chunk)
+            most = WRITE_BYTES if len(rest) > WRITE_BYTES and self._is_disk() else len(rest)
             while rest:
-                rest = rest[self._write(path, handle, rest) :]
+                rest = rest[self._write(path, handle, rest[:most]) :]
             written += len(chunk)
             if written - begun >= WRITE_BACK_BYTES and self._is_disk():
                 begin_write_back(handle, begun, written - begun)

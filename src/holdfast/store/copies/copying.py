@@ -11,7 +11,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from holdfast.platform import BINARY, CANNOT_CLONE, clone_into
+from holdfast.platform import BINARY, CANNOT_CLONE, WRITE_BYTES, clone_into
 
 #: What is in memory at one time, bytes.
 PIECE_BYTES = 1 << 20
@@ -121,7 +121,7 @@ def _copy_data(source: int, target: int, begin: int, end: int, update: Update | 
             update(piece[:got])
         written = 0
         while written < got:
-            written += os.pwrite(target, piece[written:got], at + written)
+            written += os.pwrite(target, piece[written : min(written + WRITE_BYTES, got)], at + written)
         at += got
         tick(at)
     return at

@@ -13,7 +13,7 @@ from typing import IO
 from blake3 import blake3
 
 from holdfast.errors import Corrupt, HoldfastError, LocalError, StoreUnreadable
-from holdfast.platform import WRITE_BACK_BYTES, begin_write_back, sync_all
+from holdfast.platform import WRITE_BACK_BYTES, WRITE_BYTES, begin_write_back, sync_all
 from holdfast.store.backends.backend import CHUNK_BYTES
 from holdfast.store.format.entries import FileRecord, Piece
 from holdfast.store.format.keys import printable
@@ -268,7 +268,7 @@ def _stream(store: Store, payload: str, size: int, digest: str, target: Path, pr
 def _write_all(handle: IO[bytes], data: bytes) -> None:
     rest = memoryview(data)
     while rest:
-        rest = rest[handle.write(rest) :]
+        rest = rest[handle.write(rest[:WRITE_BYTES]) :]
 
 
 def _put(place: Path, data: bytes) -> None:
