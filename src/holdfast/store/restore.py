@@ -46,7 +46,6 @@ from holdfast.store.restoring.base import (
     refuse_mixture,
     remember_failure,
     remember_if_changed,
-    trying_times,
 )
 from holdfast.store.restoring.publishing import publish
 from holdfast.store.store import Store
@@ -343,8 +342,7 @@ def restore_artifact(
         folder.mkdir()
         try:
             joined = join_here(workspace, key, manifest, need, folder)
-            with trying_times(workspace):
-                fetched = fetch(store, manifest, [r for r in need.files if r.path not in joined], folder, progress)
+            fetched = fetch(store, manifest, [r for r in need.files if r.path not in joined], folder, progress)
         except Corrupt as damage:
             record = exclude(workspace, key, record, manifest, damage, wish, excluded, warnings)
             fell_back = True

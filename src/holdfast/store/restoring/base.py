@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,26 +70,6 @@ def refuse_mixture(
             f"{key}: {why}, and {printable((other or list(differing))[0])} here is of another generation than {manifest.commit}; "
             f"`holdfast restore {base.key}` brings that back whole and moves what is here aside"
         )
-
-
-@contextlib.contextmanager
-def trying_times(workspace: Workspace) -> Iterator[None]:
-    """Find out meanwhile what times prove here, which a process of our own does that has to start; `here_of` wants to know."""
-
-    def find_out() -> None:
-        with contextlib.suppress(HoldfastError, OSError):
-            _ = workspace.times_prove
-
-    thread = threading.Thread(target=find_out, name="holdfast: times", daemon=True)
-    try:
-        thread.start()
-    except RuntimeError:  # the interpreter ends, and begins no thread any more
-        yield
-        return
-    try:
-        yield
-    finally:
-        thread.join()
 
 
 def here_of(workspace: Workspace, fetched: Mapping[str, Path], files: Mapping[str, FileRecord]) -> dict[str, Here]:
