@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import re
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 POSIX = os.name == "posix"
 
@@ -124,6 +125,74 @@ def sync_all(folder: Path | str) -> None:
         if number != errno.ENOSYS:
             raise OSError(number, os.strerror(number), str(folder))
     os.sync()
+
+
+#: So much at a time: measured, from 4 to 32 MiB it makes no difference.
+WRITE_BACK_BYTES = 8 << 20
+#: What is written to a local disk in one call. What comes in one call of 1 MiB ext4 keeps in one piece of memory (Linux 6.18), and
+#: a virtual machine that gives free memory back to its host gets such pieces from it each time: 1.7 s of CPU for 1 GiB instead of
+#: 0.45, measured; from 128 to 512 KiB it makes no difference.
+WRITE_BYTES = 128 << 10
+#: SYNC_FILE_RANGE_WRITE (sync_file_range(2)).
+_BEGIN_WRITING = 2
+
+
+@functools.cache
+def _sync_file_range() -> Callable[[int, int, int, int], int] | None:
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    call = getattr(ctypes.CDLL(None), "sync_file_range", None)
+    if call is None:
+        return None
+    call.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
+    return cast("Callable[[int, int, int, int], int]", call)
+
+
+def begin_write_back(descriptor: int, start: int, length: int) -> None:
+    """Have the system begin to write a stretch of a file to its disk, so that an `fsync` later finds less to wait for.
+
+    Nothing elsewhere than on Linux. It promises nothing, and takes no error away from that `fsync`: without a flag that waits the
+    kernel does not look at the errors of earlier writes.
+
+    Args:
+        descriptor: Open for writing.
+        start: In bytes.
+        length: In bytes.
+    """
+    call = _sync_file_range()
+    if call is not None:
+        call(descriptor, start, length, _BEGIN_WRITING)
+
+
+def clone_into(source: int, target: int) -> bool:
+    """Have an empty file share the blocks of another (btrfs, xfs; ioctl_ficlone(2)): its content at one instant, no byte copied.
+
+    Args:
+        source: Descriptor of the original, opened for reading.
+        target: Descriptor of the empty file, opened for writing.
+
+    Returns:
+        False where the file system cannot, or where they lie on two; the file is still empty then.
+
+    Raises:
+        OSError: the disk is full, or failed.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+    except OSError as error:
+        if error.errno not in CANNOT_CLONE:
+            raise
+        return False
+    return True
+
+
+_FICLONE = 0x40049409
+#: So a file system, or a pair of them, says that it cannot, and not that something went wrong.
+CANNOT_CLONE = frozenset({errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.EPERM})
 
 
 def get_attribute(path: Path, name: str) -> bytes:

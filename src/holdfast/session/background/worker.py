@@ -135,8 +135,9 @@ class Worker:
             with self._standing.changed:
                 self._standing.line.add(queued, self.copies.merged)
                 self._standing.done.pop(key, None)
-                self._standing.changed.notify_all()
             self.copies.let_go()
+            with self._standing.changed:  # only now: whoever is woken takes turns with this thread, which its caller waits for
+                self._standing.changed.notify_all()
         except BaseException:
             queued.discard()
             raise

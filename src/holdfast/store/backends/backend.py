@@ -7,6 +7,7 @@ bounded waits are wrappers of this same shape (`wrappers.py`), so the code above
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,6 +18,29 @@ from holdfast.store.reporting.durability import Durability
 Source = Callable[[], Iterable[bytes]]
 
 CHUNK_BYTES = 1 << 20
+
+
+class LocalFile(ABC):
+    """A `Source` that is a file of this machine. A backend may take its chunks, as of any source, or its blocks where it can."""
+
+    @abstractmethod
+    def __call__(self) -> Iterable[bytes]:
+        """The bytes in chunks, hashed as they go."""
+
+    @abstractmethod
+    def clone_into(self, descriptor: int) -> bool:
+        """Have a new, empty file share the blocks of this one, and hash what lies there then.
+
+        Args:
+            descriptor: The new file, open for reading and writing.
+
+        Returns:
+            False where that cannot be; the file is still empty then, and the chunks are to be written.
+
+        Raises:
+            LocalError: the original cannot be opened.
+            OSError: the disk, which is that of both, is full, or fails.
+        """
 
 
 @dataclass(frozen=True, order=True)

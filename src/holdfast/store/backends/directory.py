@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ParamSpec, Self, TypeVar
 
 from holdfast.errors import (
+    HoldfastError,
     StoreDenied,
     StoreError,
     StoreExists,
@@ -21,9 +22,19 @@ from holdfast.errors import (
     StoreUnreachable,
     StoreUnreadable,
 )
-from holdfast.platform import BINARY, NO_BLOCK, NO_FOLLOW, fsync_folder, mount_table, real_path
-from holdfast.store.backends.backend import CHUNK_BYTES, Entry, Source, Space, Stat
-from holdfast.store.backends.mounts import DRIVE_FILE_SYSTEM, keeps, kind_of, told_space
+from holdfast.platform import (
+    BINARY,
+    NO_BLOCK,
+    NO_FOLLOW,
+    WRITE_BACK_BYTES,
+    WRITE_BYTES,
+    begin_write_back,
+    fsync_folder,
+    mount_table,
+    real_path,
+)
+from holdfast.store.backends.backend import CHUNK_BYTES, Entry, LocalFile, Source, Space, Stat
+from holdfast.store.backends.mounts import DISK, DRIVE_FILE_SYSTEM, keeps, kind_of, told_space
 from holdfast.store.format.keys import printable
 from holdfast.store.reporting.durability import Durability
 
@@ -187,7 +198,8 @@ class DirectoryBackend:
     def create(self, path: str, source: Source) -> None:
         target = self._path(path)
         self._make_folder(target.parent)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW | BINARY
+        may_clone = isinstance(source, LocalFile) and self._is_disk()
+        flags = (os.O_RDWR if may_clone else os.O_WRONLY) | os.O_CREAT | os.O_EXCL | NO_FOLLOW | BINARY
         try:
             handle = self._call(path, lambda: os.open(target, flags, 0o600))
         except StoreNotFound:  # a folder that was there a moment ago has gone
@@ -196,15 +208,37 @@ class DirectoryBackend:
             handle = self._call(path, lambda: os.open(target, flags, 0o600))
         self._dirty.add(target.parent)
         try:
-            for chunk in source():
-                rest = memoryview(chunk)
-                while rest:
-                    rest = rest[self._write(path, handle, rest) :]
+            if not (may_clone and isinstance(source, LocalFile) and self._clone(path, handle, source)):
+                self._fill(path, handle, source)
             self._call(path, lambda: os.fsync(handle))
         except BaseException:
             _close_quietly(handle)
             raise
         self._call(path, lambda: os.close(handle))  # on a network file system this is where a write may still fail
+
+    def _clone(self, path: str, handle: int, source: LocalFile) -> bool:
+        try:
+            return source.clone_into(handle)
+        except HoldfastError:
+            raise
+        except OSError as error:
+            raise as_store_error(error, self._shown(path)) from error
+
+    def _fill(self, path: str, handle: int, source: Source) -> None:
+        """Write what a source gives. A disk of this machine begins with the first bytes, so that little is left for `fsync`."""
+        written = begun = 0
+        for chunk in source():
+            rest = memoryview(chunk)
+            most = WRITE_BYTES if len(rest) > WRITE_BYTES and self._is_disk() else len(rest)
+            while rest:
+                rest = rest[self._write(path, handle, rest[:most]) :]
+            written += len(chunk)
+            if written - begun >= WRITE_BACK_BYTES and self._is_disk():
+                begin_write_back(handle, begun, written - begun)
+                begun = written
+
+    def _is_disk(self) -> bool:
+        return kind_of(self._folder) is DISK
 
     def _write(self, path: str, handle: int, data: memoryview) -> int:
         return self._call(path, lambda: os.write(handle, data))

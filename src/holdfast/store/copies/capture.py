@@ -10,6 +10,7 @@ import errno
 import logging
 import os
 import stat
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -54,8 +55,10 @@ from holdfast.store.local.records import RACY_NS, Signature
 
 log = logging.getLogger(__name__)
 
-#: Two writes closer than the kernel's clock tick (at most 10 ms on Linux) can leave one mtime.
+#: Two writes closer than the kernel's clock tick (at most 10 ms on Linux, if it comes in time) can leave one mtime.
 _TICK_NS = 50_000_000
+#: The clock that files are stamped by, which moves at each tick (clock_gettime(2), CLOCK_REALTIME_COARSE).
+_STAMPING_CLOCK = 5
 _TRIES = 3
 #: A mapped file is at rest if nothing is written to it for so long. A program that fills one is held up by the disk now and then,
 #: and what lies there until it goes on is the same at two looks, and half of one state.
@@ -256,7 +259,7 @@ class _Capturing:
 
     def _large(self, seen: Seen, place: Path) -> Captured:
         wanted = seen.wanted
-        if wanted.base and not wanted.hashed and seen.quiet and hashes_as(seen, wanted):
+        if wanted.base and not (wanted.hashed or wanted.later) and seen.quiet and hashes_as(seen, wanted):
             captured = Captured(wanted.path, size=seen.before.size, blake3=wanted.base, here=seen.before, taken_ns=seen.taken_ns)
             return replace(captured, proven=seen.proven(seen.now()), same=True, sparse=wanted.base_sparse)
         target = self._new()
@@ -305,7 +308,7 @@ class _Capturing:
             regions = _regions(descriptor, found) if is_sparse(found) or wanted.base_sparse else None
             if regions is not None:
                 hashed = digest(descriptor, found.st_size, regions)
-            elif not hashed and (wanted.base or wanted.hashed):
+            elif not hashed and (wanted.base or wanted.hashed) and not wanted.later:
                 hashed = hash_first(descriptor, found.st_size)
         finally:
             os.close(descriptor)
@@ -385,14 +388,23 @@ def _only_grows(seen: Seen, data: bytes) -> bool:
     return seen.now().size > seen.before.size <= len(data) and read_first(seen.descriptor, len(data)) == data
 
 
+def _wait_for_tick(mtime_ns: int) -> None:
+    """Return once a rewrite would get another mtime than this one, where it is not in the future."""
+    while 0 <= (since := time.time_ns() - mtime_ns) < _TICK_NS:
+        if sys.platform != "linux":
+            time.sleep((_TICK_NS - since) / 1e9)
+        elif time.clock_gettime_ns(_STAMPING_CLOCK) > mtime_ns:
+            return
+        else:
+            time.sleep(0.0005)
+
+
 def _link(place: Path, target: Path, seen: Seen) -> Signature | None:
     """Hard-link a large file; None where the file system cannot, or where its clock is too coarse to show a change."""
     before = os.stat(place)
-    since = time.time_ns() - before.st_mtime_ns
-    if before.st_mtime_ns % 1_000_000_000 == 0 and since < RACY_NS:
+    if before.st_mtime_ns % 1_000_000_000 == 0 and time.time_ns() - before.st_mtime_ns < RACY_NS:
         return None  # whole seconds: a rewrite within the same second would not show
-    if 0 <= since < _TICK_NS:
-        time.sleep((_TICK_NS - since) / 1e9)  # from here on a rewrite gets another mtime
+    _wait_for_tick(before.st_mtime_ns)
     try:
         os.link(place, target, follow_symlinks=True)
     except OSError as error:

@@ -5,26 +5,18 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from blake3 import blake3
 
-from holdfast.platform import BINARY
-
-if sys.platform != "win32":
-    import fcntl
+from holdfast.platform import BINARY, CANNOT_CLONE, WRITE_BYTES, clone_into
 
 #: What is in memory at one time, bytes.
 PIECE_BYTES = 1 << 20
 #: What the kernel is asked to copy at one time: little enough to look at the clock in between.
 _KERNEL_BYTES = 16 << 20
-#: ioctl_ficlone(2).
-_FICLONE = 0x40049409
-#: So a file system, or a pair of them, says that it cannot, and not that something went wrong.
-_CANNOT = frozenset({errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.EPERM})
 _ZEROS = memoryview(bytes(PIECE_BYTES))
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY
 
@@ -62,15 +54,8 @@ def clone(source: int, target: Path) -> bool:
     Raises:
         OSError: the target exists, the disk is full, or failed.
     """
-    if sys.platform != "linux":
-        return False
     with _new(target) as descriptor:
-        try:
-            fcntl.ioctl(descriptor, _FICLONE, source)
-        except OSError as error:
-            if error.errno not in _CANNOT:
-                raise
-        else:
+        if clone_into(source, descriptor):
             return True
         os.unlink(target)
     return False
@@ -136,7 +121,7 @@ def _copy_data(source: int, target: int, begin: int, end: int, update: Update | 
             update(piece[:got])
         written = 0
         while written < got:
-            written += os.pwrite(target, piece[written:got], at + written)
+            written += os.pwrite(target, piece[written : min(written + WRITE_BYTES, got)], at + written)
         at += got
         tick(at)
     return at
@@ -149,7 +134,7 @@ def _copy_in_kernel(source: int, target: int, begin: int, end: int, tick: Tick) 
         try:
             got = os.copy_file_range(source, target, min(_KERNEL_BYTES, end - at), at, at)
         except OSError as error:
-            if error.errno not in _CANNOT:
+            if error.errno not in CANNOT_CLONE:
                 raise
             break
         if not got:  # the end, or a file system that says so

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from holdfast.store.copies.snapshot import Known, Snapshot
+from holdfast.store.copies.reading import hash_copy
+from holdfast.store.copies.snapshot import Known, Snapshot, Staged
 from holdfast.store.live.side_files import promises_database
+from holdfast.store.local.disk import local_errors
 from holdfast.store.local.records import Record
 
 
@@ -17,6 +19,9 @@ def settle(snapshot: Snapshot, record: Record, force: frozenset[str], *, hash_al
         record: What is remembered now.
         force: Paths that have to be sent, because the store lost them.
         hash_all: Every hash has to be known.
+
+    Raises:
+        LocalError: a copy cannot be read.
     """
     if not force <= snapshot.staged.keys() or any(s.same_as in force for s in snapshot.staged.values()):
         return None
@@ -42,4 +47,13 @@ def settle(snapshot: Snapshot, record: Record, force: frozenset[str], *, hash_al
             base = Known.of(record).files.get(staged.same_as)
             if base is None or base.blake3 != staged.blake3:
                 return None
-    return replace(snapshot, kept=kept)
+    return replace(snapshot, kept=kept, staged={path: _compared(s, record) for path, s in snapshot.staged.items()})
+
+
+def _compared(staged: Staged, record: Record) -> Staged:
+    """The same with its hash, where the base may hold just that: nobody wanted to wait for it when the copy was taken."""
+    base = Known.of(record).files.get(staged.path)
+    if staged.blake3 is not None or staged.source is None or base is None or base.size != staged.size or base.torn:
+        return staged
+    with local_errors():
+        return replace(staged, blake3=hash_copy(staged.source))

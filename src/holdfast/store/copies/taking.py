@@ -363,6 +363,7 @@ class _Taking:
             copied=path in self._known.copied,
             followed=bool(self._follow) and self._key.join(path) in self._follow,
             unknown=self._hash_all,
+            later=self._waits and not self._hash_all,
         )
 
     def _take(self, wanted: Wanted, captured: Captured, spool: Path) -> None:

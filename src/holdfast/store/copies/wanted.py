@@ -32,6 +32,7 @@ class Wanted:
         copied: A hard link of it did not hold.
         followed: The place is a symbolic link that is to be followed.
         unknown: The store has generations of the artifact, and nothing is remembered of them.
+        later: The hash of a large file may be left to whoever sends it, where that is not the one who waits for the look.
     """
 
     path: str
@@ -45,6 +46,7 @@ class Wanted:
     copied: bool = False
     followed: bool = False
     unknown: bool = False
+    later: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import IO
 from blake3 import blake3
 
 from holdfast.errors import Corrupt, HoldfastError, LocalError, StoreUnreadable
-from holdfast.platform import CAN_SYNC_ALL, sync_all
+from holdfast.platform import CAN_SYNC_ALL, WRITE_BACK_BYTES, WRITE_BYTES, begin_write_back, sync_all
 from holdfast.store.backends.backend import CHUNK_BYTES
 from holdfast.store.format.entries import FileRecord, Piece
 from holdfast.store.format.keys import printable
@@ -247,18 +247,22 @@ def _stream(store: Store, payload: str, size: int, digest: str, target: Path, pr
     if where is None:
         store.confirm_healthy()
         raise Corrupt(f"{key}: the payload {printable(payload)} is missing or short (expected {size} bytes)")
-    with open(target, "xb") as handle:
+    with open(target, "xb", buffering=0) as handle:
         for _ in range(_READS):
-            hasher, length = blake3(), 0
-            handle.seek(0)
-            handle.truncate()
+            hasher, length, begun = blake3(), 0, 0
+            if handle.tell():
+                handle.seek(0)
+                handle.truncate()
             for chunk in store.backend.read(where):
                 length += len(chunk)
                 if length > size:
                     break
                 hasher.update(chunk)
-                handle.write(chunk)
+                _write_all(handle, chunk)
                 progress.advance(len(chunk))
+                if length - begun >= WRITE_BACK_BYTES:
+                    begin_write_back(handle.fileno(), begun, length - begun)
+                    begun = length
             found = hasher.hexdigest()
             if found == digest and length == size:
                 return
@@ -267,6 +271,12 @@ def _stream(store: Store, payload: str, size: int, digest: str, target: Path, pr
     if length < size:
         raise StoreUnreadable(errno.EIO, f"only {length} of {size} bytes can be read", printable(where))
     raise Corrupt(f"{key}: {printable(where)} is damaged: expected BLAKE3 {digest[:16]}..., got {found[:16]}...")
+
+
+def _write_all(handle: IO[bytes], data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[handle.write(rest[:WRITE_BYTES]) :]
 
 
 def _make_durable(places: Iterable[str]) -> None:

@@ -13,10 +13,11 @@ from pathlib import Path
 from blake3 import blake3
 
 from holdfast.errors import LocalError, StoreError, StoreExists, StoreUnreadable
-from holdfast.platform import BINARY
-from holdfast.store.backends.backend import CHUNK_BYTES
+from holdfast.platform import clone_into
+from holdfast.store.backends.backend import CHUNK_BYTES, LocalFile
 from holdfast.store.backends.backoff import can_pass
 from holdfast.store.copies.inspecting import read_small
+from holdfast.store.copies.reading import open_copy
 from holdfast.store.copies.snapshot import Snapshot, Staged
 from holdfast.store.copies.spools import spooled
 from holdfast.store.deciding.content import Content
@@ -241,13 +242,8 @@ def _record(staged: Staged) -> FileRecord:
     )
 
 
-#: Descriptors of hard links whose original somebody opened for writing meanwhile. That may be a library in this process, and
-#: closing one would drop its locks, so they stay open for as long as it may be so.
-_left_open: list[int] = []
-
-
-class _Reading:
-    """A source for `create`: the chunks of a local file, hashed and counted as they go.
+class _Reading(LocalFile):
+    """A source for `create`: the chunks of a local file, or the blocks of it, hashed and counted as they go.
 
     `size` is how much was sent, `content_size` how large the file is for whoever gets it back, `digest` the hash of its content
     and `whole` that of what was sent.
@@ -261,7 +257,7 @@ class _Reading:
 
     def __call__(self) -> Iterable[bytes]:
         hasher, self.size = blake3(), 0
-        with local_errors(), _opened(self._path) as descriptor:
+        with local_errors(), open_copy(self._path) as descriptor:
             for chunk in self.chunks(descriptor):
                 hasher.update(chunk)
                 self.size += len(chunk)
@@ -269,6 +265,22 @@ class _Reading:
                 yield chunk
         self.whole = hasher.hexdigest()
         self.finish()
+
+    def clone_into(self, descriptor: int) -> bool:
+        """What lies in the clone is what is hashed: of the original nobody needs to know any more."""
+        with contextlib.ExitStack() as stack:
+            with local_errors():
+                original = stack.enter_context(open_copy(self._path))
+            if os.fstat(original).st_size < CHUNK_BYTES or not clone_into(original, descriptor):
+                return False
+            hasher, self.size = blake3(), 0
+            while chunk := os.pread(descriptor, CHUNK_BYTES, self.size):
+                hasher.update(chunk)
+                self.size += len(chunk)
+                self._progress.advance(len(chunk))
+        self.whole = hasher.hexdigest()
+        self.finish()
+        return True
 
     def chunks(self, descriptor: int) -> Iterator[bytes]:
         """What is sent, piece by piece."""
@@ -290,6 +302,10 @@ class _SparseReading(_Reading):
         self._mtime_ns = mtime_ns
         self._stored = blake3()
 
+    def clone_into(self, descriptor: int) -> bool:
+        """A tar is no clone of the file in it."""
+        return False
+
     def chunks(self, descriptor: int) -> Iterator[bytes]:
         self._stored = blake3()
         self.content_size = os.fstat(descriptor).st_size
@@ -300,20 +316,3 @@ class _SparseReading(_Reading):
 
     def finish(self) -> None:
         self.digest = self._stored.hexdigest()
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDONLY | BINARY)
-    try:
-        yield descriptor
-    finally:
-        found = os.fstat(descriptor)
-        now = lstat_or_none(path)
-        if found.st_nlink > 0 and (now is None or now.st_ino != found.st_ino):
-            _left_open.append(descriptor)
-        else:
-            os.close(descriptor)
-        for left in [d for d in _left_open if os.fstat(d).st_nlink == 0]:
-            _left_open.remove(left)
-            os.close(left)
