@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.cli.app import main
+from holdfast.cli.entry import main
 from tests.bad_input.support import Done, everything_in, refused
 from tests.pipeline.project import make_project, write_settings
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +19,7 @@ from holdfast.errors import (
     StoreUnreachable,
     StoreUnreadable,
 )
+from holdfast.platform import random_hex
 from holdfast.store.backends.backend import Backend, Entry
 from holdfast.store.format import names
 from holdfast.store.format.keys import printable
@@ -55,7 +55,7 @@ class StoreFolder:
         backend: Backend,
         *,
         expected_id: str | None = None,
-        new_id: Callable[[int], str] = secrets.token_hex,
+        new_id: Callable[[int], str] = random_hex,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.backend = backend
