@@ -67,7 +67,7 @@ def test_run_ends_with_what_was_made_where_and_that_it_is_backed_up(kept: tuple[
         str(drive),
     ):
         assert part in end
-    assert "NO GPU" in out
+    assert "as there is no GPU here" in out
 
 
 def test_run_again_says_that_nothing_is_to_be_done(box: Box) -> None:

@@ -12,7 +12,7 @@ from holdfast.errors import BadData, HoldfastError, MadeOtherwise, NotRestored, 
 
 
 class _Lines(logging.Handler):
-    """Warnings as one line each on standard error. What a command did is printed with its results; `run` does many things.
+    """Warnings, and what is worth a note, as one line each on standard error. What a command did is printed with its results; `run` does many things.
 
     What a drill meets is in its report.
     """
@@ -21,7 +21,8 @@ class _Lines(logging.Handler):
         if _command() == "drill":
             return
         if not record.name.startswith("holdfast.session") or _command() == "run":
-            show.say(f"{record.levelname.lower()}: {record.getMessage()}")
+            word = "note" if getattr(record, "news", False) else record.levelname.lower()
+            show.say(f"{word}: {record.getMessage()}")
 
 
 def main() -> None:

@@ -10,6 +10,9 @@ from typing import Any
 
 from holdfast.errors import ConfigurationError
 
+#: On a CPU, work that is estimated to take longer is worth a second look for a GPU.
+LONG_SECONDS = 1800.0
+
 
 def resolve_device(wanted: str) -> str:
     """`cuda` or `cpu`.
