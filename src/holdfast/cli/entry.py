@@ -12,9 +12,9 @@ from holdfast.errors import BadData, HoldfastError, MadeOtherwise, NotRestored, 
 
 
 class _Lines(logging.Handler):
-    """Warnings, and what is worth a note, as one line each on standard error. What a command did is printed with its results; `run` does many things.
+    """Warnings, and what is worth a note, as one line each on standard error.
 
-    What a drill meets is in its report.
+    What a command did is printed with its results; `run` does many things. What a drill meets is in its report.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
