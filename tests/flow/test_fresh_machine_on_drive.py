@@ -11,6 +11,7 @@ from holdfast.errors import StoreUnreadable
 from holdfast.flow.examination import Examiner
 from holdfast.flow.found import State
 from holdfast.flow.runner import Runner
+from holdfast.store.backends.wrappers import Faulty
 from holdfast.store.reporting.outcomes import Outcome
 from tests.account import Account
 from tests.flow.toy import Sums
@@ -135,3 +136,27 @@ def test_a_backup_is_seen_by_whoever_looks_after_it(rig: Rig) -> None:
         machine.write("outputs/d/b.txt", "b")
         assert keeper.backup("outputs/d")
         assert set(keeper.held("outputs/d")[0].files) == {"outputs/d/a.txt", "outputs/d/b.txt"}
+
+
+def test_a_look_that_a_backup_overtook_serves_nobody_else(rig: Rig) -> None:
+    """While one thread lists, another writes a generation: the listing lacks it, and what is asked afterwards must not."""
+    machine = rig.machine()
+    machine.write("outputs/d/a.txt", "a")
+    assert machine.keep.backup("outputs/d")
+    writer = machine.keep.store
+
+    def overtake(operation: str, path: str) -> None:
+        if operation == "list" and path == "generations" and late:
+            manifest = writer.heads(writer.look().of(machine.keep.workspace.key("outputs/d")))[0]
+            late.pop()
+            keeper.store.remember(manifest)
+
+    late: list[bool] = []
+    keeper = rig.machine(lambda backend: Faulty(backend, overtake)).keeper()
+    with keeper.one_look():
+        late.append(True)
+        assert keeper.held("outputs/d")[0]
+        assert not late
+        assert keeper.store.shared is None
+        assert keeper.held("outputs/d")[0]
+        assert keeper.store.shared is not None

@@ -60,8 +60,9 @@ class Store(StoreFolder):
         self.memory = memory or Memory()
         self._has_twins = has_twins
         self._reference: str | None = None
-        #: Whether a look serves others too, and the last one where it does (`looking/same_store`).
+        #: Whether a look serves others (`looking/same_store`), how many manifests were written, and the last look where it serves.
         self.shares = False
+        self.written = 0
         self.shared: View | None = None
         #: Ids of generations of which was said aloud that they never arrived.
         self.told: set[str] = set()
@@ -114,8 +115,10 @@ class Store(StoreFolder):
         return self.backend.durability((SENTINEL,), self._reference) is Durability.WRITTEN
 
     def remember(self, manifest: Manifest) -> None:
-        """A manifest that was just written and checked needs no reading."""
+        """A manifest that was just written and checked needs no reading, and no look from before it serves any more."""
         self._manifests.remember(manifest)
+        self.written += 1
+        self.shared = None
 
     def known_ancestors(self, name: ManifestName) -> tuple[str, ...]:
         """The ancestors of a generation as far as they were read already."""

@@ -49,6 +49,7 @@ def look(store: Store, workspace: Workspace, *, create: bool = False, only_shown
     """
     if not fresh and store.shared is not None:
         return store.shared
+    written = store.written
     known = workspace.known_store(store.backend.location)  # first: a backup of this session may make the store meanwhile
     view = store.look(tell=create or not only_shown)
     if known is not None and known != view.store_id and not _made_at_once(store, workspace, view, known):
@@ -77,7 +78,8 @@ def look(store: Store, workspace: Workspace, *, create: bool = False, only_shown
             workspace.meet(location, view.store_id, safe=arrived)
         except LocalError as error:  # looking needs no memory; whatever is about to write will say what is wrong
             log.debug("the store could not be remembered (%s)", error)
-    store.shared = view if store.shares and not create else None
+    # Another thread may have written a manifest meanwhile, which this look does not show.
+    store.shared = view if store.shares and not create and store.written == written else None
     return view
 
 
