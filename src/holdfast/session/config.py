@@ -110,15 +110,22 @@ def load_config(root: Path) -> Config:
 
 def _document(place: Path) -> Any:
     """What the file says. The library loads where there is one: it takes as long as Python itself to start."""
-    if not place.is_file():
+    try:
+        text = place.read_text(encoding="utf-8") if place.is_file() else ""
+    except (ValueError, OSError) as error:
+        raise _unreadable(place, error) from error
+    if not text:
         return {}
     import yaml
 
     try:
-        return yaml.safe_load(place.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
-        detail = " ".join(str(error).split())
-        raise ConfigurationError(f"{place}: cannot be read as YAML: {detail}") from error
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise _unreadable(place, error) from error
+
+
+def _unreadable(place: Path, error: Exception) -> ConfigurationError:
+    return ConfigurationError(f"{place}: cannot be read as YAML: {' '.join(str(error).split())}")
 
 
 def _default_project(root: Path) -> str:
