@@ -177,7 +177,7 @@ def main() -> None:
     rclone = subprocess.run(["rclone", "version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
     with tempfile.TemporaryDirectory(prefix="holdfast-on-drive-", dir=given.dir) as name:
         work = Path(name).resolve()
-        each = dict(zip(PACES, (seeds, min(seeds, 3)), strict=True))  # with the longer lag, little more than the lag is measured
+        each = dict(zip(PACES, (seeds, min(seeds, 2)), strict=True))  # with the longer lag, little more than the lag is measured
         tables = [line for lag, pace in PACES.items() for line in table(lag, pace, files, each[lag], work)]
     page = "\n".join(
         [
