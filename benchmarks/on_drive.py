@@ -49,8 +49,8 @@ COPIES = {
 #: How many waits of each pass at once, at the best.
 AT_ONCE = {"cp -r": 1, f"rclone copy --transfers {TRANSFERS}": TRANSFERS}
 PARALLEL = 8
-#: Seeds for the peers. Theirs is a sum of thousands of waits, which hardly varies, and costs minutes of this world.
-PEERS = 2
+#: Seeds for the peers: theirs is a sum of thousands of waits, which hardly varies, and costs minutes of this world.
+PEERS = 1
 DATA = "outputs/data"
 
 
