@@ -12,6 +12,8 @@ RUN := $(VENV)/bin/python -m
 # A virtual environment names its own folder inside. In a copied checkout it would test the original, so it is made anew.
 PLACE := $(shell pwd -P | cksum | cut -d ' ' -f 1)
 READY := $(VENV)/ready-$(PLACE)
+# What `make run` needs is a third of what developing needs, and is installed first.
+RUNS := $(VENV)/runs-$(PLACE)
 # What `make check` runs; `make test` leaves out what takes longest. A worker that has nothing left takes from one that has.
 TESTS := pytest -n auto --dist worksteal -m
 COLAB := .venv-colab
@@ -27,16 +29,21 @@ SITE := import sysconfig; print(sysconfig.get_path("purelib"))
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{ printf "  %-12s %s\n", $$1, $$2 }'
 
-$(READY): pyproject.toml constraints/dev.txt
+$(RUNS): pyproject.toml constraints/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo 'make: Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' \
 		|| { echo 'make: this Python cannot make a virtual environment; on Debian: apt-get install python3-venv' >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
+	$(RUN) pip install -q --disable-pip-version-check -c constraints/dev.txt -e '.[pipeline]'
+	@touch $@
+
+$(READY): pyproject.toml constraints/dev.txt
+	@$(MAKE) --no-print-directory $(RUNS)
 	$(RUN) pip install -q --disable-pip-version-check -c constraints/dev.txt -e '.[dev,pipeline,simulator]'
 	@touch $@
 
-run: $(READY) ## Run the whole pipeline on the built-in sample, with the folder drive/ as the Drive
+run: $(if $(wildcard $(READY)),$(READY),$(RUNS)) ## Run the whole pipeline on the built-in sample, with the folder drive/ as the Drive
 	@mkdir -p drive
 	$(VENV)/bin/holdfast run sample --root . --drive drive
 

@@ -217,6 +217,20 @@ _PR_SET_PDEATHSIG = 1
 _MOST_LINKS = 40
 
 
+def random_hex(size: int) -> str:
+    """So many random bytes as text, as `secrets.token_hex` gives them, which loads OpenSSL."""
+    return os.urandom(size).hex()
+
+
+def host_name() -> str:
+    """The name of this machine, as `socket.gethostname` gives it, which loads a library of sockets."""
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    import socket
+
+    return socket.gethostname()
+
+
 def mount_table() -> dict[str, str]:
     """Mount point to file-system type, from /proc/mounts; empty where there is none (macOS, Windows)."""
     try:

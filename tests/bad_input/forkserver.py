@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
 import io
 import json
 import os
@@ -32,9 +33,19 @@ def serve() -> None:
 
 def _warm_up() -> None:
     """Load once, for every command, what commands load when they run."""
-    import holdfast.session.doctor  # noqa: F401
     from holdfast.cli.app import app
 
+    for verb in (
+        "session.doctor",
+        "session.answers",
+        "session.backing_up",
+        "session.commits",
+        "session.restoring",
+        "session.upkeep",
+    ):
+        importlib.import_module(f"holdfast.{verb}")
+    for name in ("store.restore", "store.copies.unproven", "store.extract", "session.finding.history", "session.seeing.terminal"):
+        importlib.import_module(f"holdfast.{name}")
     for words in (["ensure", "--root", "/nowhere", "--drive", "/nowhere", "x"], ["ensure", "--unknown"], ["--help"]):
         nothing = io.StringIO()
         with contextlib.redirect_stdout(nothing), contextlib.redirect_stderr(nothing), contextlib.suppress(Exception, SystemExit):

@@ -39,7 +39,7 @@ class Done:
     @property
     def errors(self) -> list[str]:
         """The lines on standard error that are not warnings."""
-        return [line for line in self.lines if not line.startswith("holdfast: warning: ")]
+        return [line for line in self.lines if not line.startswith(("holdfast: warning: ", "holdfast: note: "))]
 
     @property
     def lines(self) -> list[str]:

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from holdfast.store.deciding.choose import Prefer
+from holdfast.store.ensure import ensure
 from holdfast.store.format.keys import Key
 from holdfast.store.local.folding import HOW_NAMES_FOLD, Names, how_names_fold, twins
 from holdfast.store.reporting.outcomes import Outcome
-from holdfast.store.restore import ensure
 from tests.bad_input.support import Box, Site, refused
 from tests.folding import folding
 from tests.support import Machine, Rig, read_tree

@@ -67,7 +67,7 @@ def test_run_ends_with_what_was_made_where_and_that_it_is_backed_up(kept: tuple[
         str(drive),
     ):
         assert part in end
-    assert "NO GPU" in out
+    assert "as there is no GPU here" in out
 
 
 def test_run_again_says_that_nothing_is_to_be_done(box: Box) -> None:
@@ -163,7 +163,7 @@ def test_plan_says_where_a_study_goes_on(box: Box) -> None:
 @pytest.mark.parametrize("words", [("plan", CONFIG), ("status",), ("--version",)])
 def test_what_trains_nothing_loads_no_torch(box: Box, words: tuple[str, ...]) -> None:
     code = (
-        "import sys; from holdfast.cli.app import main\n"
+        "import sys; from holdfast.cli.entry import main\n"
         "try: main()\n"
         "finally: print('LOADED', *sorted({m.split('.')[0] for m in sys.modules} & {'torch', 'transformers', 'optuna', 'onnx'}))"
     )
@@ -197,7 +197,7 @@ def test_what_to_try_is_a_command_that_works_from_here(tmp_path: Path, monkeypat
 def test_predict_prints_entities_with_onnxruntime_alone(kept: tuple[Path, Path, str]) -> None:
     root, _, _ = kept
     code = (
-        "import sys; from holdfast.cli.app import main\n"
+        "import sys; from holdfast.cli.entry import main\n"
         "try: main()\n"
         "finally: print('LOADED', *sorted({m.split('.')[0] for m in sys.modules} & {'torch', 'transformers', 'optuna'}))"
     )
@@ -237,7 +237,7 @@ def test_predict_says_in_one_line_where_bytes_are_no_utf_8(kept: tuple[Path, Pat
         (b"-", "Ann".encode("utf-16"), 0),
         (b"-", b"Ann \xed\xa0\x80", 4),  # half a character, as UTF-8 would have it
     ]
-    code = "import io, os, sys\nfrom holdfast.cli.app import _run\n"
+    code = "import io, os, sys\nfrom holdfast.cli.entry import _run\n"
     for text, given, _ in asked:
         code += (
             f"sys.stdin = io.TextIOWrapper(io.BytesIO({given!r}), encoding='ascii')\n"

@@ -25,7 +25,7 @@ P = ParamSpec("P")
 #: by thread, so here a thread runs where it is started: the calls are the same, in the same order.
 _IN_ONE_THREAD = (
     "import sys, threading; threading.Thread.start = threading.Thread.run; "
-    "from holdfast.cli.app import _run; sys.exit(_run())"  # without stepping aside into a child, as it would on a FUSE mount
+    "from holdfast.cli.entry import _run; sys.exit(_run())"  # without stepping aside into a child, as it would on a FUSE mount
 )
 #: Virtual seconds from a kill to a disconnect: nothing, some or most of the command has been uploaded by then.
 _LATER = (0.0, 5.0, 15.0, 40.0)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.cli.app import main
+from holdfast.cli.entry import main
 from tests.bad_input.support import Done, everything_in, refused
 from tests.pipeline.project import make_project, write_settings
 
@@ -393,7 +393,7 @@ def test_what_is_mended_goes_on_as_if_it_had_never_been_wrong(desk: Desk, templa
     write_settings(desk.root)
     done = desk.run("run", EXPERIMENT, "--only", "data" if what in DATA else "hpo")
     # What was wrong was found before anything was made: the data's store is only made now, and that is said.
-    said_of_store = ("no store here; a new one will be created at", "a new store was created at")
+    said_of_store = ("nothing was backed up here yet; the first backup makes a new store", "a new store was created at")
     assert (done.code, [line for line in done.lines if not any(text in line for text in said_of_store)]) == (0, [])
 
 

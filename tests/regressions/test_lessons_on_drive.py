@@ -174,7 +174,7 @@ def test_lesson_14_a_renamed_folder_on_drive_is_said_and_found(colab: Colab, cap
         assert colab.keeper(root).ensure("outputs/e").outcome is Outcome.FAILED, "this workspace knew a store here"
         fresh = colab.keeper(colab.machine())
         assert fresh.ensure("outputs/d").outcome is Outcome.ABSENT
-        assert "no store here; a new one will be created at" in caplog.text
+        assert "nothing was backed up here yet; the first backup makes a new store" in caplog.text
         report = {f.topic: f for f in examine(fresh)}
         assert "thesis" in report["stores near by"].text
 

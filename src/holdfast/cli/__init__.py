@@ -1,5 +1,5 @@
 """The command line: words to calls. Nothing is decided here."""
 
-from holdfast.cli.app import main
+from holdfast.cli.entry import main
 
 __all__ = ["main"]

@@ -1,8 +1,7 @@
-"""The `holdfast` command. Exit codes are a contract (docs/command.md, "Exit codes")."""
+"""The commands as typer has them: their words, options and help. `entry` is where a process begins."""
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,25 +9,11 @@ from typing import Annotated
 import typer
 
 from holdfast._version import __version__
-from holdfast.cli import drill, pipeline, show
-from holdfast.cli.apart import APART
-from holdfast.cli.options import (
-    ABSENT,
-    FAILED,
-    MADE_OTHERWISE,
-    NOT_CONFIRMED,
-    NOT_RESTORED,
-    OK,
-    USAGE,
-    Drive,
-    Json,
-    Root,
-    open_from,
-)
-from holdfast.errors import BadData, HoldfastError, MadeOtherwise, NotRestored, UsageError
-from holdfast.session.numbers import countable
-from holdfast.store.reporting.durability import Durability
-from holdfast.store.reporting.outcomes import Outcome, Restored
+from holdfast.cli import drill, often, pipeline, show
+from holdfast.cli.codes import ABSENT, FAILED, NOT_CONFIRMED, OK
+from holdfast.cli.opening import open_from
+from holdfast.cli.options import Drive, Json, Root
+from holdfast.errors import UsageError
 
 app = typer.Typer(
     name="holdfast",
@@ -66,6 +51,9 @@ def backup(
     as_json: Json = False,
 ) -> None:
     """Back up files or directories as a new generation each. Nothing in the store is ever overwritten."""
+    from holdfast.session.numbers import countable
+    from holdfast.store.reporting.durability import Durability
+
     if progress is not None:
         try:
             countable(progress)
@@ -91,13 +79,7 @@ def ensure(
     as_json: Json = False,
 ) -> None:
     """Make paths present: they are here, come back from the store, are proven absent, differ, or fail."""
-    if prefer is not None and prefer not in ("store", "local"):
-        raise UsageError(f"--prefer: {prefer!r} is neither store nor local")
-    keeper = open_from(root, drive)
-    keys = [keeper.workspace.key(p) for p in paths]
-    results = [keeper.ensure(k.value, prefer) for k in keys]
-    show.restores(results, as_json=as_json)
-    raise typer.Exit(_restored_code(results))
+    raise typer.Exit(often.ensure(paths, prefer, root, drive, as_json=as_json))
 
 
 @app.command()
@@ -118,12 +100,7 @@ def restore(
     place = None if to is None else Path(to)
     results = [keeper.restore(k.value, generation=generation, to=place, unverified=unverified) for k in keys]
     show.restores(results, as_json=as_json)
-    raise typer.Exit(_restored_code(results))
-
-
-def _restored_code(results: list[Restored]) -> int:
-    outcomes = {r.outcome for r in results}
-    return NOT_RESTORED if outcomes & {Outcome.FAILED, Outcome.DIFFERS} else ABSENT if Outcome.ABSENT in outcomes else OK
+    raise typer.Exit(often.restored_code(results))
 
 
 @app.command()
@@ -150,8 +127,7 @@ def history(
 @app.command()
 def status(root: Root = None, drive: Drive = None, as_json: Json = False) -> None:
     """Tell what is here, what is in the store, and what would be lost if this machine vanished now."""
-    keeper = open_from(root, drive)
-    show.status(keeper.status(), as_json=as_json)
+    raise typer.Exit(often.status(root, drive, as_json=as_json))
 
 
 @app.command()
@@ -215,56 +191,3 @@ def doctor(
 
 pipeline.register(app)
 drill.register(app)
-
-
-class _Lines(logging.Handler):
-    """Warnings as one line each on standard error. What a command did is printed with its results; `run` does many things.
-
-    What a drill meets is in its report.
-    """
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if _command() == "drill":
-            return
-        if not record.name.startswith("holdfast.session") or _command() == "run":
-            show.say(f"{record.levelname.lower()}: {record.getMessage()}")
-
-
-def main() -> None:
-    """Run the command. Every expected error is one line; a traceback is a bug."""
-    logger = logging.getLogger("holdfast")
-    if not any(isinstance(h, _Lines) for h in logger.handlers):
-        logger.addHandler(_Lines(logging.WARNING))
-    logger.propagate = False
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    APART.run(_run)
-
-
-def _run() -> int:
-    try:
-        app()
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except MadeOtherwise as error:
-        show.say(str(error))
-        return MADE_OTHERWISE
-    except UsageError as error:
-        for line in str(error).split("\n") if isinstance(error, BadData) else [str(error)]:
-            show.say(line)
-        return USAGE
-    except HoldfastError as error:
-        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
-        show.say(f"{place}{text}")
-        restoring = _command() in ("ensure", "restore", "plan") or isinstance(error, NotRestored)
-        return NOT_RESTORED if restoring else FAILED
-    except KeyboardInterrupt:
-        show.say("interrupted; what was backed up before is safe")
-        return 130
-    return OK
-
-
-def _command() -> str:
-    return sys.argv[1] if len(sys.argv) > 1 else ""

@@ -10,10 +10,11 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.options import FAILED, OK, Drive, Json, Root, refuse_no_folder
+from holdfast.cli.codes import FAILED, OK
+from holdfast.cli.opening import refuse_no_folder
+from holdfast.cli.options import Drive, Json, Root
 from holdfast.cli.show import out, print_json
 from holdfast.errors import ConfigurationError
-from holdfast.session.config import find_root, load_config
 
 
 def drill(
@@ -47,6 +48,7 @@ def drill(
     from holdfast.drill.report import as_json as report_as_json
     from holdfast.drill.report import lines
     from holdfast.drill.telling import telling
+    from holdfast.session.config import find_root, load_config
 
     refuse_no_folder(root, drive)
     at = Path.cwd()

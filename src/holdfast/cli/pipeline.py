@@ -9,11 +9,10 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import show_pipeline
-from holdfast.cli.options import FAILED, OK, USAGE, Drive, Json, Root, open_from
+from holdfast.cli.codes import FAILED, OK, USAGE
+from holdfast.cli.opening import open_from
+from holdfast.cli.options import Drive, Json, Root
 from holdfast.errors import UsageError
-from holdfast.pipeline.libraries import WORKING, need
-from holdfast.session.background.exit import EXIT_SECONDS
 
 Config = Annotated[str, typer.Argument(metavar="CONFIG", help="An experiment file, or the name of a built-in one: sample.")]
 Overrides = Annotated[
@@ -39,10 +38,14 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run a whole pipeline: what is done is recognised, what is missing comes back, what is left is made and backed up."""
+    from holdfast.cli import show_pipeline
+    from holdfast.pipeline.libraries import WORKING, need
+
     need("pydantic", *WORKING)
     from holdfast.flow.narration import Quiet, Screen
     from holdfast.pipeline.experiment import load_experiment
     from holdfast.pipeline.runner import Runner
+    from holdfast.session.background.exit import EXIT_SECONDS
 
     seconds = None if stop_after is None else _seconds(stop_after)
     keeper = open_from(root, drive, background=True, force=force)
@@ -64,6 +67,9 @@ def plan(config: Config, overrides: Overrides = None, root: Root = None, drive: 
 
     Data that is still to be read is read, so that all that is wrong with it is told before anything is spent.
     """
+    from holdfast.cli import show_pipeline
+    from holdfast.pipeline.libraries import need
+
     need("pydantic")
     from holdfast.flow.examination import Examiner
     from holdfast.flow.found import State
@@ -92,6 +98,7 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Print the entities of a text, found by a converted model. Needs onnxruntime, and no torch."""
+    from holdfast.cli import show_pipeline
     from holdfast.pipeline.conversion.predict import Predictor
 
     place = Path(model)
@@ -119,6 +126,9 @@ def data(
     as_json: Json = False,
 ) -> None:
     """Show what would be read of data files: what they are, labels, marked sentences, and all problems."""
+    from holdfast.cli import show_pipeline
+    from holdfast.pipeline.libraries import need
+
     need("pydantic")
     from holdfast.pipeline.data.looking import asked_in, check_kind, look, write_as
 

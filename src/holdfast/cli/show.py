@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from holdfast.session.backing_up import Backup
-from holdfast.session.doctor import Finding
-from holdfast.session.finding.history import HistoryEntry
-from holdfast.session.seeing import terminal
-from holdfast.session.seeing.status import Status
-from holdfast.session.seeing.verdict import state
-from holdfast.store.cleanup import Pruned
-from holdfast.store.format.keys import printable
 from holdfast.store.reporting.amounts import size
-from holdfast.store.reporting.outcomes import Outcome, Restored
-from holdfast.store.verify import Damage
+
+if TYPE_CHECKING:
+    from holdfast.session.backing_up import Backup
+    from holdfast.session.doctor import Finding
+    from holdfast.session.finding.history import HistoryEntry
+    from holdfast.session.seeing.status import Status
+    from holdfast.store.cleanup import Pruned
+    from holdfast.store.reporting.outcomes import Restored
+    from holdfast.store.verify import Damage
+
+#: With one of these rich shows colours where nobody is seen to look, too.
+_COLOURED = ("FORCE_COLOR", "TTY_COMPATIBLE")
 
 
 def say(text: str) -> None:
@@ -94,6 +97,8 @@ def restores(results: Sequence[Restored], *, as_json: bool) -> None:
             ]
         )
         return
+    from holdfast.store.reporting.outcomes import Outcome
+
     for r in results:
         text = {
             Outcome.LOCAL: "here",
@@ -157,6 +162,8 @@ def history(entries: Sequence[HistoryEntry], *, as_json: bool) -> None:
             ]
         )
         return
+    from holdfast.store.format.keys import printable
+
     forked = {e.key for e in entries if e.head and not e.default}
     for e in entries:
         marks = [("default" if e.default else "fork") if e.head else "", "this workspace stands here" if e.base else ""]
@@ -176,6 +183,9 @@ def history(entries: Sequence[HistoryEntry], *, as_json: bool) -> None:
 
 def status(found: Status, *, as_json: bool) -> None:
     """What is here, in the store, and safe."""
+    from holdfast.session.seeing import terminal
+    from holdfast.session.seeing.verdict import state
+
     if as_json:
         print_json(
             [
@@ -207,6 +217,9 @@ def status(found: Status, *, as_json: bool) -> None:
             ]
         )
         return
+    if not sys.stdout.isatty() and os.environ.keys().isdisjoint(_COLOURED):
+        out(terminal.text(found.sight, encoding=sys.stdout.encoding or "utf-8"))
+        return
     from rich.console import Console
 
     terminal.show(found.sight, Console(highlight=False))
@@ -219,6 +232,8 @@ def pruned(result: Pruned, *, as_json: bool, would: bool, to: TextIO | None = No
         outcome = "WOULD REMOVE" if would else "REMOVED"
         print_json([{"path": p, "outcome": outcome, "generation": None, "kind": k, "error": None} for k, p in rows])
         return
+    from holdfast.store.format.keys import printable
+
     verb = "would remove" if would else "removed"
     out(f"{verb} {len(result.generations)} generation(s) and {len(result.payloads)} payload file(s)", to)
     for path in (*result.generations, *result.payloads):
@@ -244,6 +259,8 @@ def report(findings: Sequence[Finding], *, as_json: bool) -> None:
             ]
         )
         return
+    from holdfast.store.format.keys import printable
+
     out("holdfast doctor: paste all of this into a report")
     for f in findings:
         out(f"  {({'good': 'ok  ', 'note': 'note', 'bad': 'BAD '})[f.level]}  {f.topic:22} {printable(f.text)}")

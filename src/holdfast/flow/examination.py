@@ -80,11 +80,13 @@ class Examiner:
         """Every stage, as far as it can be known now."""
         done: dict[str, Finished] = {}
         found = []
-        for name in self.flow.names():
-            one = self.find(name, done)
-            found.append(one)
-            if one.state is State.DONE and one.stage is not None and one.record is not None:
-                done[name] = Finished(one.stage, one.record)
+        with self.keeper.one_look():
+            self.keeper.read_ahead()
+            for name in self.flow.names():
+                one = self.find(name, done)
+                found.append(one)
+                if one.state is State.DONE and one.stage is not None and one.record is not None:
+                    done[name] = Finished(one.stage, one.record)
         return found
 
     def find(self, name: str, done: Mapping[str, Finished]) -> Found:

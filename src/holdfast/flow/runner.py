@@ -104,14 +104,14 @@ class Runner:
     def run(self) -> Summary:
         """Bring every stage to its end, or stop as asked. Errors as in `advance`."""
         done = self._done
-        if not self.advance():
-            self.narration.end()
-            return Summary(finished=False, stopped=True, ran=tuple(self._ran), done=done, safe=self._safety(done))
-        complete = len(done) == len(self.flow.names())
-        if complete:
-            for key in self.flow.products(done):
+        with contextlib.ExitStack() as looking:
+            if not self._advance(self.flow.names(), looking):
+                self.narration.end()
+                return Summary(finished=False, stopped=True, ran=tuple(self._ran), done=done, safe=self._safety(done))
+            complete = len(done) == len(self.flow.names())
+            for key in self.flow.products(done) if complete else ():
                 self.examiner.require(key)
-        return Summary(complete, stopped=False, ran=tuple(self._ran), done=done, safe=self._safety(done))
+            return Summary(complete, stopped=False, ran=tuple(self._ran), done=done, safe=self._safety(done))
 
     def advance(self, through: str | None = None) -> bool:
         """Bring stages to their end. What an earlier call brought to its end is not looked at again.
@@ -129,8 +129,15 @@ class Runner:
             AnotherSession: a live one works on the same stage, on this machine or elsewhere.
         HoldfastError: see its type.
         """
+        with contextlib.ExitStack() as looking:
+            return self._advance(self._up_to(through), looking)
+
+    def _advance(self, names: Sequence[str], looking: contextlib.ExitStack) -> bool:
+        """As `advance`. One look at the store is held in `looking` however many stages are done, and none while work is done."""
         done = self._done
-        for name in self._up_to(through):
+        looking.enter_context(self.keeper.one_look())
+        self.keeper.read_ahead()
+        for name in names:
             if name in done:
                 continue
             found = self.examiner.find(name, done)
@@ -149,11 +156,13 @@ class Runner:
             elif self._time_is_over():
                 return False
             else:
+                looking.close()
                 with self.keeper.claim(*found.stage.artifacts):
                     finished = self._work(found.stage, found.record, done)
                 if finished is None:
                     return False
                 done[name] = finished
+                looking.enter_context(self.keeper.one_look())
         return True
 
     def _up_to(self, through: str | None) -> list[str]:
@@ -329,7 +338,7 @@ class Runner:
             return "NO STORE"
         try:
             self.keeper.flush()
-            rows = self.keeper.status()
+            rows = self.keeper.standing()
         except NotBackedUp as error:
             self.narration.warn(error.line)
             return "NOT BACKED UP"

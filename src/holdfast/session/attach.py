@@ -5,27 +5,27 @@ from __future__ import annotations
 import functools
 import logging
 import os
-import socket
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 from holdfast.errors import ConfigurationError
-from holdfast.platform import file_system, real_path
-from holdfast.session.colab import is_mounted, mount_drive
+from holdfast.platform import file_system, host_name, real_path
 from holdfast.session.config import MY_DRIVE, Config, find_root, load_config
 from holdfast.session.environment import Environment, detect
 from holdfast.session.keeper import Keeper
 from holdfast.session.progress import Bar
 from holdfast.session.which_backend import backend_at
-from holdfast.store.apart.job import Apart
 from holdfast.store.apart.reading import Reader
 from holdfast.store.backends.backend import Backend
 from holdfast.store.backends.backoff import ONCE, Backoff
 from holdfast.store.backends.mounts import DISK, DRIVE, contradiction, kind_of
-from holdfast.store.backends.wrappers import Bounded, Retrying
 from holdfast.store.local.workspace import Workspace
 from holdfast.store.looking.memory import Memory
 from holdfast.store.store import Store, wrote
 from holdfast.store.transfer.progress import Progress
+
+if TYPE_CHECKING:
+    from holdfast.store.apart.job import Apart
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +80,8 @@ def open_keeper(
     workspace = open_workspace(config, reader=_apart() if background else None)
     folder = _drive_folder(config, environment, drive)
     if mount and environment is Environment.COLAB and folder is not None and folder.is_relative_to(config.mount_point):
+        from holdfast.session.colab import mount_drive
+
         at_stake = before.awaited if before is not None and before.root == place else functools.partial(_backed_up, workspace)
         if mount_drive(config.mount_point, seconds=config.timeout, at_stake=at_stake):
             workspace.forget_unsafe_stores()
@@ -107,6 +109,8 @@ def open_keeper(
 @functools.cache
 def _apart() -> Apart:
     """A job may have files of outputs open, and locked; a command has nothing of them."""
+    from holdfast.store.apart.job import Apart
+
     return Apart()
 
 
@@ -131,6 +135,8 @@ def _drive_folder(config: Config, environment: Environment, given: str | PurePat
             return Path(text).expanduser().absolute()
         except RuntimeError as error:
             raise ConfigurationError(f"{text}: {error}") from error
+    from holdfast.session.colab import is_mounted
+
     on_drive = environment is Environment.COLAB or is_mounted(config.mount_point)
     return config.mount_point / MY_DRIVE if on_drive else None
 
@@ -138,7 +144,7 @@ def _drive_folder(config: Config, environment: Environment, given: str | PurePat
 def _backed_up(workspace: Workspace) -> list[str]:
     """Every artifact whose newest generation this machine wrote itself, in whatever process: it may be on its way still."""
     bases = {k.value: workspace.record(k).base for k in workspace.known_keys()}
-    return sorted(k for k, base in bases.items() if base is not None and wrote(base, socket.gethostname()))
+    return sorted(k for k, base in bases.items() if base is not None and wrote(base, host_name()))
 
 
 def _open_store(config: Config, folder: Path) -> Store:
@@ -178,4 +184,6 @@ def _patient_backend(config: Config, folder: Path, backoff: Backoff) -> Backend:
     plain = backend_at(folder, config.project, kind, mount_point=config.mount_point, durable=config.durable)
     if kind is DISK:
         return plain
+    from holdfast.store.backends.wrappers import Bounded, Retrying
+
     return Retrying(Bounded(plain, config.timeout), backoff)

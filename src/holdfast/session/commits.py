@@ -44,13 +44,14 @@ class Commits:
     Args:
         store: Where to.
         workspace: Where from.
+        began: When the session began, Unix seconds; default now.
     """
 
-    def __init__(self, store: Store, workspace: Workspace) -> None:
+    def __init__(self, store: Store, workspace: Workspace, began: float | None = None) -> None:
         self.store = store
         self.workspace = workspace
         self._attached: Attached | None = None
-        self._ledger = Ledger()
+        self._ledger = Ledger(began=began)
 
     def attach(self, view: View) -> Attached:
         """What this session knows: its first look, what was on its way then, and what it writes from then on."""

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from holdfast.errors import ConfigurationError, UsageError
 from holdfast.store.format.keys import Key, printable
 
@@ -87,11 +85,7 @@ def load_config(root: Path) -> Config:
         ConfigurationError: it is not YAML, or a value that we read cannot be used. Names file, setting and value.
     """
     place = root / CONFIG_FILE
-    try:
-        document = yaml.safe_load(place.read_text(encoding="utf-8")) if place.is_file() else {}
-    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
-        detail = " ".join(str(error).split())
-        raise ConfigurationError(f"{place}: cannot be read as YAML: {detail}") from error
+    document = _document(place)
     base, drive = _section(place, document, "base"), _section(place, document, "drive")
     unknown = sorted(str(k) for k in drive if k not in _DRIVE_SETTINGS)
     if unknown:
@@ -112,6 +106,26 @@ def load_config(root: Path) -> Config:
         follow=_keys(place, "drive.follow", drive.get("follow"), Key(outputs)),
         accept=_keys(place, "drive.accept", drive.get("accept"), Key(outputs)),
     )
+
+
+def _document(place: Path) -> Any:
+    """What the file says. The library loads where there is one: it takes as long as Python itself to start."""
+    try:
+        text = place.read_text(encoding="utf-8") if place.is_file() else ""
+    except (ValueError, OSError) as error:
+        raise _unreadable(place, error) from error
+    if not text:
+        return {}
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise _unreadable(place, error) from error
+
+
+def _unreadable(place: Path, error: Exception) -> ConfigurationError:
+    return ConfigurationError(f"{place}: cannot be read as YAML: {' '.join(str(error).split())}")
 
 
 def _default_project(root: Path) -> str:

@@ -1,25 +1,32 @@
-"""The keeper: the object that a notebook holds. A project, and the verbs; each is one line over the module that does it."""
+"""The keeper: the object that a notebook holds. A project, and the verbs; each is one line over the module that does it.
+
+A verb loads what it needs when it is called: a command calls one of them, and is over in a tenth of a second.
+"""
 
 from __future__ import annotations
 
+import contextlib
+from contextlib import AbstractContextManager
 from pathlib import Path, PurePath
-from typing import SupportsFloat, SupportsIndex
+from typing import TYPE_CHECKING, SupportsFloat, SupportsIndex
 
-from holdfast.session import answers, backing_up, claiming, restoring, upkeep
-from holdfast.session.background.claims import Claim
-from holdfast.session.background.stake import AtStake
-from holdfast.session.backing_up import Backup
-from holdfast.session.finding.held import Held
-from holdfast.session.finding.history import HistoryEntry
-from holdfast.session.finish import Finish, finish
 from holdfast.session.project import Project
-from holdfast.session.seeing.status import Status
-from holdfast.session.seeing.welcome import Welcome
-from holdfast.store.cleanup import Pruned
-from holdfast.store.format.keys import Key
-from holdfast.store.reporting.durability import Durability
-from holdfast.store.reporting.outcomes import Restored
-from holdfast.store.verify import Damage
+
+if TYPE_CHECKING:
+    from holdfast.session.background.claims import Claim
+    from holdfast.session.background.stake import AtStake
+    from holdfast.session.backing_up import Backup
+    from holdfast.session.finding.held import Held
+    from holdfast.session.finding.history import HistoryEntry
+    from holdfast.session.finding.status import ArtifactStatus
+    from holdfast.session.finish import Finish
+    from holdfast.session.seeing.status import Status
+    from holdfast.session.seeing.welcome import Welcome
+    from holdfast.store.cleanup import Pruned
+    from holdfast.store.format.keys import Key
+    from holdfast.store.reporting.durability import Durability
+    from holdfast.store.reporting.outcomes import Restored
+    from holdfast.store.verify import Damage
 
 
 class Keeper(Project):
@@ -51,6 +58,8 @@ class Keeper(Project):
         Raises:
             UsageError: the path cannot be kept, or `prefer` is something else.
         """
+        from holdfast.session import restoring
+
         return restoring.ensure(self, path, prefer)
 
     def differing(self, path: str | PurePath) -> Restored | None:
@@ -63,6 +72,8 @@ class Keeper(Project):
         Raises:
             NotRestored: it is absent, differs from the store's, or was not restored; the text says which.
         """
+        from holdfast.session import restoring
+
         return restoring.require(self, path)
 
     def restore(
@@ -79,6 +90,8 @@ class Keeper(Project):
         Raises:
             UsageError: there is no store, or the path cannot be kept.
         """
+        from holdfast.session import restoring
+
         return restoring.restore(self, path, generation=generation, to=to, unverified=unverified)
 
     def held(self, *paths: str | PurePath) -> list[Held]:
@@ -87,10 +100,14 @@ class Keeper(Project):
         Raises:
             StoreError: it cannot be told; that is not "nothing".
         """
+        from holdfast.session import answers
+
         return answers.held_of(self, paths)
 
     def identity(self, path: str | PurePath) -> str | None:
         """BLAKE3 of a file that is here, from memory where it is unchanged since it was hashed; None where there is no file."""
+        from holdfast.session import answers
+
         return answers.identity(self, path)
 
     # -- backup --------------------------------------------------------------------------------------------------------
@@ -117,6 +134,8 @@ class Keeper(Project):
         Raises:
             UsageError: a path cannot be kept.
         """
+        from holdfast.session import backing_up
+
         return backing_up.backup(self, paths, progress=progress, wait=wait)
 
     def drop(self, path: str | PurePath, *, keep_here: bool = False) -> Backup:
@@ -135,6 +154,8 @@ class Keeper(Project):
         Raises:
             UsageError: the path cannot be kept, or is a part of an artifact.
         """
+        from holdfast.session import backing_up
+
         return backing_up.drop(self, path, keep_here=keep_here)
 
     def confirm(self, wait: float = 0.0) -> dict[Key, Durability]:
@@ -163,6 +184,8 @@ class Keeper(Project):
         Returns:
             True where everything is safe. It says what is not.
         """
+        from holdfast.session.finish import finish
+
         return finish(self, disconnect=disconnect, wait=wait)
 
     # -- one writer ----------------------------------------------------------------------------------------------------
@@ -180,20 +203,28 @@ class Keeper(Project):
             AnotherSession: a live process works at, above or below one of these, or a session elsewhere was there first. With
                 `attach(force=True)` that is only said.
         """
+        from holdfast.session import claiming
+
         return claiming.begin(self, paths)
 
     def refuse_rival(self, *paths: str | PurePath) -> None:
         """Raise `AnotherSession` where a live one, that was there first, was seen at these paths. Asks nothing of the store."""
+        from holdfast.session import claiming
+
         claiming.refuse_rival(self, [self.workspace.key(p) for p in paths])
 
     # -- looking after the store ---------------------------------------------------------------------------------------
 
     def verify(self, *paths: str | PurePath) -> list[Damage]:
         """Read back every manifest and payload; every damage is named. Raises StoreError where it cannot be told."""
+        from holdfast.session import upkeep
+
         return upkeep.verify(self, paths)
 
     def history(self, path: str | PurePath) -> list[HistoryEntry]:
         """The generations of the artifact that owns a path, or of those below it."""
+        from holdfast.session import answers
+
         return answers.history_of(self, path)
 
     def status(self) -> Status:
@@ -202,17 +233,47 @@ class Keeper(Project):
         Raises:
             StoreError: it cannot be told now.
         """
+        from holdfast.session import answers
+
         return answers.status_of(self)
+
+    def standing(self) -> list[ArtifactStatus]:
+        """As `status`, as plain data, and without what only a person wants to know: how many generations are not whole.
+
+        What it costs does not grow with the number of generations.
+
+        Raises:
+            StoreError: it cannot be told now.
+        """
+        from holdfast.session import answers
+
+        return answers.standing_of(self)
+
+    def read_ahead(self) -> None:
+        """On a fresh machine, have what a run begins with read at once, rather than one after the other. Changes nothing."""
+        from holdfast.session.ahead import read_ahead
+
+        read_ahead(self)
+
+    def one_look(self) -> AbstractContextManager[None]:
+        """Until the end of this, one look at the store serves all that is asked of it. Absence always takes a fresh one."""
+        from holdfast.store.looking.same_store import one_look
+
+        return contextlib.nullcontext() if self.store is None else one_look(self.store)
 
     def welcome(self) -> Welcome:
         """What is here, what is in the store, and what will happen now. Shows itself; changes nothing, and never raises StoreError.
 
         One look at the store, and the manifests of what is not here.
         """
+        from holdfast.session import answers
+
         return answers.welcome(self)
 
     def unseen(self, problem: str) -> Welcome:
         """The welcome where it could not be told what there is."""
+        from holdfast.session import answers
+
         return answers.unseen(self, problem)
 
     def prune(
@@ -230,4 +291,6 @@ class Keeper(Project):
         Raises:
             StoreError: the rest stays for the next time; what was removed was needless.
         """
+        from holdfast.session import upkeep
+
         return upkeep.prune(self, paths, orphans=orphans, forks=forks, dropped=dropped, dry_run=dry_run)

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from holdfast.session.seeing.notebook import Notebook, find_notebook
-from holdfast.session.seeing.page import transfer_html
 from holdfast.store.reporting.amounts import duration, size
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from holdfast.session.seeing.notebook import Notebook
 
 SHOW_AFTER_SECONDS = 1.0
 #: A notebook is told so often; each time is a message to the browser.
@@ -57,6 +57,8 @@ class Transfer:
         return f"{self.what}: {self.text}"
 
     def _repr_html_(self) -> str:
+        from holdfast.session.seeing.page import transfer_html
+
         return transfer_html(self.what, self.text, self.share)
 
 
@@ -127,6 +129,8 @@ class Bar:
 
     def _make(self) -> Drawing:
         if self._console is None:
+            from holdfast.session.seeing.notebook import find_notebook
+
             self._notebook = self._notebook or find_notebook()
             if self._notebook is not None:
                 return InNotebook(self._notebook)

@@ -6,14 +6,13 @@ What every verb of the keeper works with. It decides nothing of what is kept or 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from holdfast.errors import NotBackedUp, UsageError
-from holdfast.session.background.lease import Lease
 from holdfast.session.background.waiting import Queue
-from holdfast.session.background.worker import Worker
-from holdfast.session.commits import Commits
 from holdfast.session.config import Config
 from holdfast.session.environment import Environment, without_store
 from holdfast.store.format.keys import Key
@@ -21,6 +20,10 @@ from holdfast.store.local.workspace import Workspace
 from holdfast.store.reporting.outcomes import Restored
 from holdfast.store.store import Store
 from holdfast.store.transfer.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from holdfast.session.background.worker import Worker
+    from holdfast.session.commits import Commits
 
 log = logging.getLogger(__name__)
 
@@ -47,17 +50,33 @@ class Project:
         self.environment = environment
         self.progress = progress or Silent()
         self._opening = opening
-        self.commits = None if store is None else Commits(store, workspace)
-        lease = Lease(force, workspace=workspace.identity)
-        self.worker = Worker(self.commits, lease=lease) if background and self.commits is not None else None
         self.force = force
+        self._began = time.time()
+        self._store = store
+        self._commits: Commits | None = None
+        self.worker = self._begin_work() if background and store is not None else None
         self._said_no_store = False
         self.differed: dict[Key, Restored] = {}
+
+    def _begin_work(self) -> Worker:
+        from holdfast.session.background.lease import Lease
+        from holdfast.session.background.worker import Worker
+
+        return Worker(self.need_commits("a worker"), lease=Lease(self.force, workspace=self.workspace.identity))
 
     @property
     def store(self) -> Store | None:
         """Where backups go, or None for local work only."""
-        return None if self.commits is None else self.commits.store
+        return self._store if self._commits is None else self._commits.store
+
+    @property
+    def commits(self) -> Commits | None:
+        """What is committed to the store, None where there is none. Loaded at the first use: who only looks commits nothing."""
+        if self._commits is None and self._store is not None:
+            from holdfast.session.commits import Commits
+
+            self._commits = Commits(self._store, self.workspace, began=self._began)
+        return self._commits
 
     @property
     def root(self) -> Path:
@@ -88,11 +107,12 @@ class Project:
     def reopen(self) -> None:
         """Go on over the mount that stands there now, which may be another than this keeper was opened over."""
         if self._opening is not None:
-            before, self.commits = self.commits, Commits(self._opening(), self.workspace)
+            before, self._store, self._commits = self._commits, self._opening(), None
+            commits = self.need_commits("going on")
             if before is not None:
-                self.commits.goes_on_from(before)
+                commits.goes_on_from(before)
             if self.worker is not None:
-                self.worker.go_on_with(self.commits)
+                self.worker.go_on_with(commits)
 
     def take_over(self, before: Project) -> None:
         """Go on with the queue of the keeper that was attached before, to the store of this one."""
@@ -140,7 +160,7 @@ class Project:
 
     def awaited(self) -> list[str]:
         """What this session backed up and does not know to be safe. Asks nothing of the store."""
-        return [] if self.commits is None else self.commits.awaited()
+        return [] if self._commits is None else self._commits.awaited()
 
     def close(self) -> None:
         """The session ends: other sessions need not heed it any more. What waits is sent by `flush`, before."""

@@ -8,11 +8,9 @@ from pathlib import Path, PurePath
 from holdfast.errors import NotRestored, UsageError
 from holdfast.session.project import Project
 from holdfast.store.deciding.choose import Prefer, Wish
-from holdfast.store.extract import extract
+from holdfast.store.ensure import ensure as ensure_present
 from holdfast.store.local.disk import lstat_or_none
 from holdfast.store.reporting.outcomes import Outcome, Restored
-from holdfast.store.restore import ensure as ensure_present
-from holdfast.store.restore import restore as restore_over
 
 log = logging.getLogger(__name__)
 
@@ -55,5 +53,9 @@ def restore(project: Project, path: str | PurePath, *, generation: str | None, t
     store = project.need_store("restore")
     key = project.workspace.key(path)
     if to is not None:
+        from holdfast.store.extract import extract
+
         return extract(store, project.workspace, key, to, generation=generation, progress=project.progress)
+    from holdfast.store.restore import restore as restore_over
+
     return restore_over(store, project.workspace, key, Wish(generation), unverified=unverified, progress=project.progress)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from holdfast.errors import Corrupt, HoldfastError, LocalError, StoreUnreadable
 from holdfast.store.backends.backoff import can_pass
-from holdfast.store.deciding.choose import Prefer, Wish, choose, owned_below
+from holdfast.store.deciding.choose import Wish, choose, owned_below
 from holdfast.store.deciding.coverage import Coverage, Target, cover
 from holdfast.store.format.entries import FolderRecord
 from holdfast.store.format.keys import Key
@@ -44,7 +44,6 @@ from holdfast.store.restoring.base import (
     record_after,
     refreshed_here,
     refuse_mixture,
-    remember_failure,
     remember_if_changed,
 )
 from holdfast.store.restoring.publishing import comes_as_folder, publish
@@ -57,35 +56,6 @@ log = logging.getLogger(__name__)
 
 #: The answer for a path of several artifacts is the worst of theirs, else that something came.
 _WORST_FIRST = (Outcome.FAILED, Outcome.DIFFERS, Outcome.MERGED, Outcome.RESTORED, Outcome.LOCAL)
-
-
-def ensure(
-    store: Store | None, workspace: Workspace, key: Key, progress: Progress | None = None, prefer: Prefer = Prefer.NEITHER
-) -> Restored:
-    """Make a path present: here already, restored, proven absent, or failed. Does not raise for what a store can do.
-
-    Args:
-        store: Where from, or None.
-        workspace: Where to.
-        key: The path.
-        progress: Told about the transfer.
-        prefer: Which side counts where a database or a checkpoint here is another than the store's.
-
-    Raises:
-        OutsideOutputs: the path cannot be kept at all.
-    """
-    try:
-        if is_complete(workspace, key):
-            return Restored(key, Outcome.LOCAL)
-        if store is None:
-            here = lstat_or_none(workspace.local(key)) is not None
-            return Restored(key, Outcome.LOCAL if here else Outcome.ABSENT)
-        result = _surely(store, workspace, key, Wish(prefer=prefer), progress)
-    except HoldfastError as error:
-        result = Restored(key, Outcome.FAILED, error=describe(key, error), damaged=isinstance(error, Corrupt))
-    if result.outcome in (Outcome.FAILED, Outcome.DIFFERS):
-        remember_failure(workspace, key)
-    return result
 
 
 def restore(
@@ -110,25 +80,29 @@ def restore(
                 if plain.outcome is Outcome.ABSENT:
                     look(store, workspace)  # absent is only what is missing from a store that is healthy afterwards
                 return plain
-        return _surely(store, workspace, key, wish, progress)
+        return surely(store, workspace, key, wish, progress)
     except HoldfastError as error:
         return Restored(key, Outcome.FAILED, error=describe(key, error), damaged=isinstance(error, Corrupt))
 
 
-def _surely(store: Store, workspace: Workspace, key: Key, wish: Wish, progress: Progress | None) -> Restored:
+def surely(store: Store, workspace: Workspace, key: Key, wish: Wish, progress: Progress | None) -> Restored:
     """Restore a path; what is missing only because the mount shows what it remembers is looked for again.
 
     Raises:
         HoldfastError: nothing was published, and it cannot be told whether the store has it.
     """
     made = waited = False
+    fresh = store.shared is None
     while True:
         with workspace.lock():
             view: View | None = None
             try:
-                view = look(store, workspace)
+                view = look(store, workspace, fresh=fresh)
                 result = _following(store, workspace, view, key, wish, progress)
             except StoreUnreadable as error:
+                if not fresh:
+                    fresh = True
+                    continue
                 if waited or not store.memory.left:
                     raise
                 if error.errno == errno.ENOENT and not made and knocked(store, key.parts[0]):  # the store that should be here
@@ -137,6 +111,9 @@ def _surely(store: Store, workspace: Workspace, key: Key, wish: Wish, progress: 
                 if not can_pass(error):
                     raise
                 result = Restored(key, Outcome.FAILED)
+            if not fresh and not result:
+                fresh = True  # what was looked at a moment ago proves that something is there, and not that nothing is
+                continue
             if result.outcome not in (Outcome.ABSENT, Outcome.FAILED):
                 sure = True
             elif made and view is not None and view.presence is not Presence.STORE:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import errno
-import secrets
-import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from holdfast.errors import Corrupt, CutOff, NewerFormat, StoreNotFound, StoreUnreadable
+from holdfast.platform import host_name, random_hex
 from holdfast.store.backends.backend import Backend
 from holdfast.store.backends.backoff import ONCE, Backoff
 from holdfast.store.deciding.heads import find_heads
@@ -19,7 +17,7 @@ from holdfast.store.format.manifest import Manifest
 from holdfast.store.format.names import SENTINEL, ManifestName, twin_of
 from holdfast.store.looking.folder import StoreFolder
 from holdfast.store.looking.memory import Memory
-from holdfast.store.looking.view import Generation, State
+from holdfast.store.looking.view import Generation, State, View
 from holdfast.store.reporting.durability import Durability
 
 T = TypeVar("T")
@@ -53,15 +51,19 @@ class Store(StoreFolder):
         machine: str | None = None,
         memory: Memory | None = None,
         has_twins: bool = False,
-        new_id: Callable[[int], str] = secrets.token_hex,
+        new_id: Callable[[int], str] = random_hex,
     ) -> None:
         super().__init__(backend, expected_id=expected_id, new_id=new_id, sleep=backoff.sleep)
         self.parallel = parallel
         self.backoff = backoff
-        self.machine = machine or socket.gethostname()
+        self.machine = machine or host_name()
         self.memory = memory or Memory()
         self._has_twins = has_twins
         self._reference: str | None = None
+        #: Whether a look serves others (`looking/same_store`), how many manifests were written, and the last look where it serves.
+        self.shares = False
+        self.written = 0
+        self.shared: View | None = None
         #: Ids of generations of which was said aloud that they never arrived.
         self.told: set[str] = set()
 
@@ -113,8 +115,10 @@ class Store(StoreFolder):
         return self.backend.durability((SENTINEL,), self._reference) is Durability.WRITTEN
 
     def remember(self, manifest: Manifest) -> None:
-        """A manifest that was just written and checked needs no reading."""
+        """A manifest that was just written and checked needs no reading, and no look from before it serves any more."""
         self._manifests.remember(manifest)
+        self.written += 1
+        self.shared = None
 
     def known_ancestors(self, name: ManifestName) -> tuple[str, ...]:
         """The ancestors of a generation as far as they were read already."""
@@ -192,6 +196,8 @@ class Store(StoreFolder):
         if len(items) < 2 or self.parallel < 2:
             yield from map(call, items)
             return
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(min(self.parallel, len(items)), thread_name_prefix="holdfast") as pool:
             try:
                 results = pool.map(call, items)

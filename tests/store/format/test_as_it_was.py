@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from holdfast.store.deciding.choose import Prefer
+from holdfast.store.ensure import ensure
 from holdfast.store.format.keys import Key
 from holdfast.store.reporting.outcomes import Outcome
-from holdfast.store.restore import ensure
 from tests.bad_input.support import Site, good
 from tests.support import Machine, Picture, Rig, make_database, picture, rows_in
 

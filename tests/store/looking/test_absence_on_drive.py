@@ -402,7 +402,7 @@ class Story(logging.Handler):
         return next(number for number, line in enumerate(self.lines) if words in line)
 
 
-WARNING = "no store here; a new one will be created at"
+WARNING = "nothing was backed up here yet; the first backup makes a new store"
 
 
 def test_on_an_empty_drive_absence_comes_with_a_warning_and_nothing_is_made(
@@ -474,7 +474,7 @@ class Said:
 
     @property
     def errors(self) -> list[str]:
-        return [line for line in self.lines if "warning: " not in line]
+        return [line for line in self.lines if "warning: " not in line and "note: " not in line]
 
 
 def command(account: Account, site: Site, *words: str, hangs: bool = False) -> Said:

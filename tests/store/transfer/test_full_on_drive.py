@@ -315,7 +315,9 @@ def command(now: Session, site: Site, *words: str) -> tuple[int, list[str]]:
         check=False,
     )
     assert "Traceback" not in done.stderr
-    return done.returncode, [line for line in done.stderr.splitlines() if "warning: " not in line and "\u2501" not in line]
+    return done.returncode, [
+        line for line in done.stderr.splitlines() if not any(w in line for w in ("warning: ", "note: ")) and "\u2501" not in line
+    ]
 
 
 @modes

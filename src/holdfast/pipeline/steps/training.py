@@ -14,7 +14,13 @@ from holdfast.pipeline.layout import BEST_CONFIGURATION, CHECKPOINT, METRICS, TR
 from holdfast.pipeline.settings import changed
 from holdfast.pipeline.stages import Workbench
 from holdfast.pipeline.training.checkpoint import weights_identity
-from holdfast.pipeline.training.device import describe_environment, resolve_device, resolve_precision, resume_precision
+from holdfast.pipeline.training.device import (
+    LONG_SECONDS,
+    describe_environment,
+    resolve_device,
+    resolve_precision,
+    resume_precision,
+)
 from holdfast.pipeline.training.evaluation import evaluate
 from holdfast.pipeline.training.train import Job, estimate_seconds, prepare, train
 from holdfast.session.files import write_json
@@ -34,7 +40,9 @@ def train_final(bench: Workbench) -> Made:
     prepare(job)
     bench.begin(describe_environment(job.device, resolve_precision(job.settings.precision, job.device)))
     if job.device == "cpu":
-        bench.narration.warn(f"NO GPU: final training on the CPU takes about {duration(estimate_seconds(job))}")
+        seconds = estimate_seconds(job)
+        tell = bench.narration.warn if seconds > LONG_SECONDS else bench.narration.say
+        tell(f"final training on the CPU, as there is no GPU here: about {duration(seconds)}")
     watcher = FinalWatcher(bench, job.objective)
     trained = train(job, watcher, bench.clock)
     bench.narration.end()

@@ -20,6 +20,7 @@ from holdfast.pipeline.study.search import best_trial, choices_begun_with
 from holdfast.pipeline.study.sweep import Sweep
 from holdfast.pipeline.study.trial import Telling, run_trial
 from holdfast.pipeline.training.checkpoint import weight_files
+from holdfast.pipeline.training.device import LONG_SECONDS
 from holdfast.pipeline.training.train import estimate_seconds, train
 from holdfast.store.reporting.amounts import duration
 
@@ -138,9 +139,10 @@ def _announce(sweep: Sweep, finished: int) -> None:
         return
     each = estimate_seconds(sweep.job(sweep.training, sweep.folder))
     left = sweep.hpo.trials - finished
-    sweep.narration.warn(
-        f"NO GPU: training on the CPU. {sweep.backbone}: about {duration(each * left)} for {left} trial(s), "
-        f"{duration(each)} each. In Colab: Runtime, Change runtime type"
+    tell = sweep.narration.warn if each * left > LONG_SECONDS else sweep.narration.say
+    tell(
+        f"{sweep.backbone}: trains on the CPU, as there is no GPU here: about {duration(each * left)} for {left} trial(s), "
+        f"{duration(each)} each (in Colab a GPU is under Runtime, Change runtime type)"
     )
 
 

@@ -10,6 +10,9 @@ from typing import Any
 
 from holdfast.errors import ConfigurationError
 
+#: On a CPU, work that is estimated to take longer is worth a second look for a GPU.
+LONG_SECONDS = 1800.0
+
 
 def resolve_device(wanted: str) -> str:
     """`cuda` or `cpu`.
@@ -67,6 +70,16 @@ def resume_precision(begun: str | None, wanted: str, device: str) -> None:
             f"this was begun with {begun}, which this {device} does not have, and does not change half-way: go on on a device "
             "like the first, or begin another with --fork and --set training.precision=fp32"
         ) from error
+
+
+def share_cores() -> None:
+    """Have the threads of OpenMP sleep while they wait for each other, where the user says nothing else.
+
+    On a machine that does other work too, threads that spin while they wait cost four times the processor time: 50 steps of the
+    sample on two busy cores took 73 s, and 21 s with this; the weights are the same bit for bit. It has to be set before torch is
+    loaded, and does nothing afterwards.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @contextlib.contextmanager

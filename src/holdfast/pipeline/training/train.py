@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 #: Evaluation batches need no gradients, so they may be larger.
 EVALUATION_BATCH = 32
+#: An estimate is made from so many steps, or those of so many seconds: the fewer, the more it is about what else the machine does.
+_MEASURED_STEPS, _MEASURED_SECONDS = 6, 3.0
 
 
 @dataclass(frozen=True)
@@ -354,7 +356,7 @@ def _scorer(job: Job, windows: Sequence[Window]) -> Callable[[Any], dict[str, fl
 
 
 def estimate_seconds(job: Job) -> float:
-    """Seconds that this training will take on this machine, from two measured steps on its longest batch's neighbours.
+    """Seconds that this training will take on this machine, from the quickest of a few measured steps; the first one warms up.
 
     A rough figure for a person who may prefer to look for a GPU. It leaves every random state as it was.
     """
@@ -370,8 +372,8 @@ def estimate_seconds(job: Job) -> float:
         windows = encode(job.train, raw_tokenizer(tokenizer), max_length=job.max_length, stride=job.stride, tag_ids=tag_ids)
         model = load_model(job.model, job.tags, seed=job.seed).train()
         batch = Collator(tokenizer.pad_token_id or 0)(_rows(windows[: job.settings.batch_size]))
-        taken = []
-        for _ in range(3):
+        taken: list[float] = []
+        while len(taken) < 3 or (len(taken) < _MEASURED_STEPS and sum(taken) < _MEASURED_SECONDS):
             began = time.perf_counter()
             model(**batch).loss.backward()
             taken.append(time.perf_counter() - began)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from holdfast.store.copies.inspecting import hash_content
-from holdfast.store.copies.snapshot import Snapshot
 from holdfast.store.format.keys import Key
 from holdfast.store.format.manifest import Manifest
 from holdfast.store.live.side_files import side_files
@@ -15,6 +14,9 @@ from holdfast.store.local.disk import local_errors, lstat_or_none
 from holdfast.store.local.records import Here, Record, Signature
 from holdfast.store.local.scan import Found, Scan
 from holdfast.store.local.workspace import Workspace
+
+if TYPE_CHECKING:
+    from holdfast.store.copies.snapshot import Snapshot
 
 
 def goes(path: str, waiting: Sequence[Snapshot]) -> bool:
@@ -51,5 +53,7 @@ def _is_other_name(workspace: Workspace, place: Path, known: Here, *, sparse: bo
     now = lstat_or_none(place)
     if now is None or now.st_nlink == 1 or not known.signature.same_content(Signature.of(now)):
         return False
+    from holdfast.store.copies.inspecting import hash_content
+
     with local_errors():
         return workspace.read(functools.partial(hash_content, sparse=sparse), str(place), size=now.st_size) == known.blake3

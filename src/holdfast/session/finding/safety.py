@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import calendar
-import time
+import logging
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 
+from holdfast.errors import LocalError, WorkspaceBusy
 from holdfast.store.format.manifest import Manifest
 from holdfast.store.format.names import ManifestName
 from holdfast.store.local.records import Record, looked_at
 from holdfast.store.local.scan import Found
+from holdfast.store.local.workspace import Workspace
 from holdfast.store.looking.view import State, View
 from holdfast.store.reporting.durability import Durability
 from holdfast.store.store import Store
+
+log = logging.getLogger(__name__)
+
+#: `time.strptime` would do, and loads three libraries for it.
+_TIME = re.compile("([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})Z")
 
 
 def torn_here(base: Manifest, found: Collection[str], changed: Collection[str], *, passed_over: bool) -> dict[str, str]:
@@ -86,7 +95,31 @@ def since(looked: Mapping[str, float], path: str) -> float | None:
 
 def time_of(text: str) -> float | None:
     """Unix seconds of a time as manifests have it, None where it is none."""
-    try:
-        return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
-    except ValueError:
+    found = _TIME.fullmatch(text)
+    if found is None:
         return None
+    year, month, day, hour, minute, second = (int(part) for part in found.groups())
+    if not (year >= 1 and 1 <= month <= 12 and 1 <= day <= calendar.monthrange(year, month)[1]):
+        return None
+    if hour > 23 or minute > 59 or second > 61:
+        return None
+    return calendar.timegm((year, month, day, hour, minute, second))
+
+
+def remember_proven(workspace: Workspace) -> None:
+    """Remember of files that were looked into what this proved: their signature shows their content, so nobody reads them again.
+
+    Where another process works in the workspace, or nothing can be written, the next look reads them once more.
+    """
+    proven = dict(workspace.proven)
+    if not proven:
+        return
+    try:
+        with workspace.lock(0):
+            for key in sorted({key for key, _ in proven}):
+                record = workspace.record(key)  # as it is now: a backup may have been made meanwhile
+                here = {p: replace(h, trusted=True) if proven.get((key, p)) == h else h for p, h in record.here.items()}
+                if here != record.here:
+                    workspace.save(key, replace(record, here=here))
+    except (LocalError, WorkspaceBusy) as error:
+        log.debug("what is proven of files here is not remembered (%s)", error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from holdfast.session.finding.changed import changed_beside, differs, goes
 from holdfast.session.finding.safety import (
@@ -18,16 +19,18 @@ from holdfast.session.finding.safety import (
     time_of,
     torn_here,
 )
-from holdfast.store.copies.snapshot import Snapshot
-from holdfast.store.copies.unproven import changed_unseen
 from holdfast.store.format.keys import Key, folders_above
 from holdfast.store.format.manifest import Kind, Manifest
 from holdfast.store.local.disk import lstat_or_none
+from holdfast.store.local.records import Record
 from holdfast.store.local.scan import Scan, walk
 from holdfast.store.local.workspace import Workspace
 from holdfast.store.looking.known import artifacts
 from holdfast.store.looking.view import State, View
 from holdfast.store.store import Store
+
+if TYPE_CHECKING:
+    from holdfast.store.copies.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,8 @@ def status(
     workspace: Workspace,
     clock: Callable[[], float] = time.time,
     waiting: Sequence[Snapshot] = (),
+    *,
+    thorough: bool = True,
 ) -> list[ArtifactStatus]:
     """Every artifact, and every file in outputs that no artifact holds.
 
@@ -112,9 +117,13 @@ def status(
         workspace: What is here.
         clock: Unix seconds.
         waiting: Copies that wait to be sent, oldest first. What came back since and is gone in them will not be in the store.
+        thorough: Look into every generation, to count those that are not whole; without it only into what decides how safe it is.
     """
     known = artifacts(store, view, workspace)
-    rows = [_artifact(store, view, workspace, key, known, clock(), [s for s in waiting if s.key == key]) for key in sorted(known)]
+    rows = [
+        _artifact(store, view, workspace, key, known, clock(), [s for s in waiting if s.key == key], thorough=thorough)
+        for key in sorted(known)
+    ]
     return rows + _untracked(workspace, known, clock())
 
 
@@ -126,21 +135,24 @@ def _artifact(
     known: Iterable[Key],
     now: float,
     waiting: Sequence[Snapshot],
+    *,
+    thorough: bool,
 ) -> ArtifactStatus:
     record = workspace.record(key) if view is None else workspace.record_in(key, view)
     inner = tuple(key.relative(k) for k in known if k != key and key.covers(k))
     scan = walk(workspace, key, owned=inner, strict=True) if lstat_or_none(workspace.local(key)) is not None else Scan({})
     found = scan.files
     changed = [p for p, f in found.items() if differs(workspace, key, p, f, record)]
-    unproven = [p for p in found.keys() - set(changed) if record.here[p].signature == found[p].signature]
-    changed += sorted(changed_unseen(workspace, key, unproven, record))
+    same = [p for p in found.keys() - set(changed) if record.here[p].signature == found[p].signature]
+    changed += _changed_unseen(workspace, key, [p for p in same if not record.here[p].trusted], record)
     changed += [p for p in found.keys() - set(changed) if goes(p, waiting)]
     heads: list[Manifest] = []
     debris = 0
     durability = ""
     if store is not None and view is not None:
         heads = store.heads(view.of(key), record.damaged)
-        debris = sum(store.examine(n).state is not State.WHOLE for n in view.of(key))
+        if thorough:
+            debris = sum(g.state is not State.WHOLE for g in store.parallel_map(store.examine, view.of(key)))
         if heads:
             durability = store.durability(heads[0]).value
     head = heads[0] if heads else None
@@ -191,6 +203,15 @@ def _refused(workspace: Workspace, key: Key, scan: Scan) -> tuple[dict[str, str]
     """What cannot be kept, and that part of it which may be lost, because somebody said so."""
     refused = workspace.keeping.not_accepted(key, scan.refused)
     return refused, tuple(sorted(scan.refused.keys() - refused.keys()))
+
+
+def _changed_unseen(workspace: Workspace, key: Key, unproven: Sequence[str], record: Record) -> list[str]:
+    """What opens files loads only where there are some that have to be opened."""
+    if not unproven:
+        return []
+    from holdfast.store.copies.unproven import changed_unseen
+
+    return sorted(changed_unseen(workspace, key, unproven, record))
 
 
 def _untracked(workspace: Workspace, known: Iterable[Key], now: float) -> list[ArtifactStatus]:

@@ -8,7 +8,7 @@ from typing import overload
 
 from holdfast.session.background.waiting import Queue
 from holdfast.session.finding.status import ArtifactStatus
-from holdfast.session.seeing import page, terminal, verdict
+from holdfast.session.seeing import terminal, verdict
 from holdfast.session.seeing.sight import Sight, Tone
 from holdfast.store.backends.backend import Space
 
@@ -73,4 +73,6 @@ class Status(Sequence[ArtifactStatus]):
         return terminal.text(self.sight)
 
     def _repr_html_(self) -> str:
+        from holdfast.session.seeing import page
+
         return page.html(self.sight)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Sequence
 
 from holdfast.session.background.waiting import Queue
@@ -358,6 +357,8 @@ def advise(rows: Sequence[ArtifactStatus], *, store: str | None, space: Space | 
 
 def _each(rows: Sequence[ArtifactStatus], say: Callable[[str], str]) -> list[str]:
     """One line for each artifact, up to `MOST_ADVICE`, with the path as a shell takes it."""
+    import shlex
+
     lines = [f"{r.key}: {say(shlex.quote(str(r.key)))}" for r in rows[:MOST_ADVICE]]
     left = len(rows) - MOST_ADVICE
     return [*lines, f"the same for {many(left, 'more artifact')}"] if left > 0 else lines

@@ -7,7 +7,6 @@ of it is documented. So each is optional, and an absent signal is `UNKNOWN`, nev
 from __future__ import annotations
 
 import errno
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
@@ -44,6 +43,7 @@ class DriveBackend(DirectoryBackend):
 
     def create(self, path: str, source: Source) -> None:
         """As for any folder; the MD5 of what was written is remembered, because it is what Drive tells of a file."""
+        import hashlib  # it brings OpenSSL, which nobody needs who only looks
 
         def hashed() -> Iterator[bytes]:
             digest = hashlib.md5(usedforsecurity=False)

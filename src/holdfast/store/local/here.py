@@ -9,13 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from holdfast.store.copies.inspecting import hash_content, is_checkpoint
 from holdfast.store.format.entries import FileRecord
 from holdfast.store.format.keys import Key, folders_above, printable, within
 from holdfast.store.format.manifest import Kind
 from holdfast.store.live.pinned import is_database
 from holdfast.store.live.side_files import promises_database, side_files
-from holdfast.store.live.sqlite import Health, judge
 from holdfast.store.local.disk import is_file, is_folder, is_link, local_errors, lstat_or_none
 from holdfast.store.local.folding import Names
 from holdfast.store.local.links import kept_target
@@ -67,7 +65,7 @@ def is_complete(workspace: Workspace, key: Key) -> bool:
         base = None if owner is None else workspace.record(owner).base
         file = None if owner is None or base is None else base.files.get(owner.relative(key))
         if workspace.read(is_database, place) or (file is not None and file.sqlite):
-            return workspace.read(judge, place) is not Health.BROKEN
+            return not _is_broken(workspace, place)
         return found.st_size > 0 or not promises_database(key.name) or bool(side_files(place))
     inner = [k for k in known if k != key and key.covers(k)]
     if owner is None:
@@ -95,12 +93,19 @@ def _all_here(workspace: Workspace, key: Key, prefix: str, inner: list[Key], nam
         place = workspace.local(key.join(path))
         if path not in record.here or not is_file(lstat_or_none(place)):
             return False
-        if file.sqlite and workspace.read(judge, place) is Health.BROKEN:
+        if file.sqlite and _is_broken(workspace, place):
             return False
     for path in record.base.links:
         if asked(path) and (path not in record.links or not is_link(lstat_or_none(workspace.local(key.join(path))))):
             return False
     return all(workspace.has_folder(key.join(f)) for f in record.base.folders if asked(f))
+
+
+def _is_broken(workspace: Workspace, place: Path) -> bool:
+    """A database that is empty, truncated or garbage. What judges it loads where one is."""
+    from holdfast.store.live.sqlite import Health, judge
+
+    return workspace.read(judge, place) is Health.BROKEN
 
 
 def look_here(
@@ -145,7 +150,7 @@ def look_here(
             continue
         if not is_file(status):
             differing.append(path)
-        elif file.sqlite and workspace.read(judge, local) is Health.BROKEN:
+        elif file.sqlite and _is_broken(workspace, local):
             broken.append(path)
         else:
             here = _compare(workspace, local, status, file, record.here.get(path))
@@ -209,6 +214,8 @@ def decisive(
 
     So it is where something stands in the way of a folder: what lies in there could not come.
     """
+    from holdfast.store.copies.inspecting import is_checkpoint
+
     for path in others:
         place = workspace.local(key.join(path))
         record = files.get(path)
@@ -243,6 +250,8 @@ def _compare(workspace: Workspace, local: Path, status: os.stat_result, file: Fi
     with local_errors():
         if status.st_size != file.size:
             return None
+        from holdfast.store.copies.inspecting import hash_content
+
         sparse = file.sparse is not None
         if workspace.read(functools.partial(hash_content, sparse=sparse), str(local), size=file.size) != file.blake3:
             return None

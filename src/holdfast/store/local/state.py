@@ -6,7 +6,6 @@ import contextlib
 import errno
 import logging
 import os
-import secrets
 import shutil
 import time
 import weakref
@@ -16,6 +15,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from holdfast.errors import LocalError, WorkspaceBusy
+from holdfast.platform import random_hex
 from holdfast.store.local import locks
 from holdfast.store.local.disk import local_errors, lstat_or_none
 from holdfast.store.local.project import Project
@@ -128,7 +128,7 @@ class StateFolder(Project):
 
     def new_folder(self, above: Path) -> Path:
         """A new empty folder in a folder of this workspace's scratch space."""
-        folder = above / secrets.token_hex(4)
+        folder = above / random_hex(4)
         with local_errors():
             folder.mkdir(parents=True)
         return folder

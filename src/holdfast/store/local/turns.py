@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from pathlib import Path
 
-from holdfast.platform import BINARY
+from holdfast.platform import BINARY, random_hex
 
 _WORD_BYTES = 8
 
@@ -48,9 +47,9 @@ def _open(place: Path) -> int:
 
 def _begin(place: Path) -> None:
     """Make the file, with its word in it from the beginning; leave one that another process makes at the same time."""
-    fresh = place.with_name(f"{place.name}.{secrets.token_hex(4)}")
+    fresh = place.with_name(f"{place.name}.{random_hex(4)}")
     try:
-        fresh.write_bytes(secrets.token_hex(_WORD_BYTES // 2).encode())
+        fresh.write_bytes(random_hex(_WORD_BYTES // 2).encode())
         try:
             os.link(fresh, place)
         except FileExistsError:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
-import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.errors import LocalError
+from holdfast.platform import random_hex
 from holdfast.store.apart.reading import InProcess, Reader
-from holdfast.store.copies.proofs import Proof, Proofs
 from holdfast.store.format.keys import Key
 from holdfast.store.local.disk import local_errors
 from holdfast.store.local.records import Here, Record
 from holdfast.store.local.remembered import Remembered
 from holdfast.store.local.still import Expected
+
+if TYPE_CHECKING:
+    from holdfast.store.copies.proofs import Proof, Proofs
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +62,6 @@ class Workspace(Remembered):
         super().__init__(root, outputs, lock_seconds=lock_seconds, ignore=ignore, follow=follow, accept=accept)
         self._clock = clock
         self._reader = reader or InProcess()
-        self.proofs = Proofs(self.read)
         #: What was found out of files whose signature proved nothing when they were last taken, for as long as this lives.
         self.proven: dict[tuple[Key, str], Here] = {}
         self._expected: dict[Key, Expected] = {}
@@ -83,6 +85,13 @@ class Workspace(Remembered):
             self._expected.pop(key, None)
         else:
             self._expected[key] = expected
+
+    @functools.cached_property
+    def proofs(self) -> Proofs:
+        """What is proven on the devices that this workspace meets. Loaded where a file has to be looked into."""
+        from holdfast.store.copies.proofs import Proofs
+
+        return Proofs(self.read)
 
     def read(self, function: Callable[..., T], *args: object, size: int = 0) -> T:
         """Run a function that opens files of outputs, where that costs no program its locks.
@@ -139,7 +148,7 @@ class Workspace(Remembered):
             LocalError: the disk refuses.
         """
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._clock()))
-        folder = self._beside / ASIDE_FOLDER / f"{stamp}-{secrets.token_hex(2)}"
+        folder = self._beside / ASIDE_FOLDER / f"{stamp}-{random_hex(2)}"
         for source in places:
             target = folder / self.outputs.value / source.relative_to(self._outputs)
             try:

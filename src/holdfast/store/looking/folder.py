@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +19,7 @@ from holdfast.errors import (
     StoreUnreachable,
     StoreUnreadable,
 )
+from holdfast.platform import random_hex
 from holdfast.store.backends.backend import Backend, Entry
 from holdfast.store.format import names
 from holdfast.store.format.keys import printable
@@ -29,6 +29,7 @@ from holdfast.store.looking.identity import Sentinel
 from holdfast.store.looking.reading import Manifests
 from holdfast.store.looking.trying import try_out
 from holdfast.store.looking.view import Presence, View
+from holdfast.store.reporting.one_line import NEWS
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class StoreFolder:
         backend: Backend,
         *,
         expected_id: str | None = None,
-        new_id: Callable[[int], str] = secrets.token_hex,
+        new_id: Callable[[int], str] = random_hex,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.backend = backend
@@ -101,12 +102,13 @@ class StoreFolder:
             view = self._look_without_sentinel(problem)
             self.backend.check()
             if view.presence is not Presence.STORE and tell and not self._told_none:
+                place = self.backend.location
                 if view.sentinel_problem is None:
-                    log.warning("no store here; a new one will be created at %s by the first backup", self.backend.location)
+                    log.warning("nothing was backed up here yet; the first backup makes a new store, %s", place, extra=NEWS)
                 else:
                     log.warning(
                         "the first backup to %s never arrived whole (%s); the next one begins there anew, beside what is there",
-                        self.backend.location,
+                        place,
                         problem,
                     )
                 self._told_none = True
@@ -173,7 +175,7 @@ class StoreFolder:
                 store_id,
             )
             return self.look()
-        log.warning("a new store was created at %s (store_id: %s)", self.backend.location, store_id)
+        log.warning("a new store was created at %s (store_id: %s)", self.backend.location, store_id, extra=NEWS)
         return replace(view, presence=Presence.STORE, store_id=store_id, sentinel_problem=None)
 
     def confirm_healthy(self) -> None:

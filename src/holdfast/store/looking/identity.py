@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import secrets
 from collections.abc import Callable
 
 from holdfast.errors import Corrupt, StoreError, StoreExists, StoreFull, StoreNotFound, StoreUnreachable
@@ -76,6 +75,8 @@ class Sentinel:
                 if wait is None:
                     raise
                 log.debug("writing %s again (%s)", SENTINEL, error)
+                import secrets
+
                 self._sleep(wait * (1 + secrets.randbelow(100) / 100))  # two that meet again would refuse each other again
         self._backend.create(SENTINEL, lambda: (content,))
         self._backend.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+from collections.abc import Iterator
 
 from holdfast.errors import LocalError, StoreError, StoreUnreadable
 from holdfast.store.local.state import STATE_FOLDER
@@ -12,7 +13,6 @@ from holdfast.store.local.workspace import Workspace
 from holdfast.store.looking.remembering import note_look
 from holdfast.store.looking.view import Presence, View
 from holdfast.store.store import Store
-from holdfast.store.transfer.room import telling_room
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,20 @@ log = logging.getLogger(__name__)
 _FIRST_BYTES = 4096
 
 
-def look(store: Store, workspace: Workspace, *, create: bool = False, only_shown: bool = False) -> View:
+@contextlib.contextmanager
+def one_look(store: Store) -> Iterator[None]:
+    """Until the end of this, one look serves whoever takes one that was taken a moment ago.
+
+    That something is not there, or cannot be had, always takes a fresh one.
+    """
+    store.shares = True
+    try:
+        yield
+    finally:
+        store.shares, store.shared = False, None
+
+
+def look(store: Store, workspace: Workspace, *, create: bool = False, only_shown: bool = False, fresh: bool = True) -> View:
     """A look at the store that knows what this workspace met there before.
 
     Args:
@@ -29,10 +42,14 @@ def look(store: Store, workspace: Workspace, *, create: bool = False, only_shown
         workspace: Whose memory.
         create: It is for a backup: make a store where none is yet. Without it twins are looked for too.
         only_shown: Somebody is shown what there is, and nothing follows from it: the workspace remembers nothing.
+        fresh: False takes the look that `one_look` keeps, where there is one.
 
     Raises:
         StoreUnreadable: the store that was here is not, which is a broken mount or another account, not absence.
     """
+    if not fresh and store.shared is not None:
+        return store.shared
+    written = store.written
     known = workspace.known_store(store.backend.location)  # first: a backup of this session may make the store meanwhile
     view = store.look(tell=create or not only_shown)
     if known is not None and known != view.store_id and not _made_at_once(store, workspace, view, known):
@@ -45,6 +62,8 @@ def look(store: Store, workspace: Workspace, *, create: bool = False, only_shown
     if not only_shown:
         note_look(store)
     if create:
+        from holdfast.store.transfer.room import telling_room
+
         with telling_room(store, _FIRST_BYTES):
             if view.presence is not Presence.STORE and store.memory.shows_made and store.knock():
                 view = store.look()
@@ -59,6 +78,8 @@ def look(store: Store, workspace: Workspace, *, create: bool = False, only_shown
             workspace.meet(location, view.store_id, safe=arrived)
         except LocalError as error:  # looking needs no memory; whatever is about to write will say what is wrong
             log.debug("the store could not be remembered (%s)", error)
+    # Another thread may have written a manifest meanwhile, which this look does not show.
+    store.shared = view if store.shares and not create and store.written == written else None
     return view
 
 

@@ -7,6 +7,9 @@ import errno
 from holdfast.errors import HoldfastError
 from holdfast.store.format.keys import Key
 
+#: Marks a logged line that should be read, and speaks of no trouble: whoever prints it calls it a note.
+NEWS = {"news": True}
+
 
 def describe(key: Key, error: HoldfastError) -> str:
     """One line for a person: which path, and what went wrong."""
