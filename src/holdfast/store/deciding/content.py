@@ -59,6 +59,7 @@ def plan_content(
     lost_payloads: frozenset[str],
     links_here: frozenset[str] = frozenset(),
     folders_here: frozenset[str] = frozenset(),
+    whole: bool = False,
 ) -> Content:
     """Decide which files the new generation takes over and which are sent.
 
@@ -70,6 +71,7 @@ def plan_content(
         lost_payloads: Payload paths that are gone from the store: nothing may refer to them.
         links_here: The same as `here` of the base's symbolic links.
         folders_here: The same of its folders.
+        whole: What is staged is sent although the base has it, where that has it in pieces.
     """
     base = line.content
     if snapshot.kind is Kind.DROPPED:
@@ -82,7 +84,8 @@ def plan_content(
     displaced = conflicts(base.files, (*snapshot.found, *snapshot.links)) if base is not None else set()
     if base is not None and (base.kind is Kind.DIRECTORY) != single:
         for path, record in base.files.items():
-            kept = None if path in displaced or path in snapshot.links else _taken_over(path, record, snapshot, here, owned)
+            anew = path in displaced or path in snapshot.links or (whole and record.pieces and path in snapshot.staged)
+            kept = None if anew else _taken_over(path, record, snapshot, here, owned)
             if kept is None and path not in snapshot.staged:
                 gone.append(path)
             elif kept is not None and lost_payloads.isdisjoint((*kept.places, kept.tar or "")):
