@@ -126,7 +126,7 @@ def commit(
             lost_payloads=lost,
             links_here=links_here,
             folders_here=folders_here,
-            whole=key in workspace.whole,
+            whole=frozenset(p for p, s in snapshot.staged.items() if s.sqlite and workspace.goes_whole(key.join(p))),
         )
         if content.unchanged and line.parent is not None and examined.stands(line.parent):
             workspace.end(key)

@@ -59,7 +59,7 @@ def plan_content(
     lost_payloads: frozenset[str],
     links_here: frozenset[str] = frozenset(),
     folders_here: frozenset[str] = frozenset(),
-    whole: bool = False,
+    whole: frozenset[str] = frozenset(),
 ) -> Content:
     """Decide which files the new generation takes over and which are sent.
 
@@ -71,7 +71,7 @@ def plan_content(
         lost_payloads: Payload paths that are gone from the store: nothing may refer to them.
         links_here: The same as `here` of the base's symbolic links.
         folders_here: The same of its folders.
-        whole: What is staged is sent although the base has it, where that has it in pieces.
+        whole: Staged paths that are sent although the base has them, where it has them in pieces.
     """
     base = line.content
     if snapshot.kind is Kind.DROPPED:
@@ -84,7 +84,7 @@ def plan_content(
     displaced = conflicts(base.files, (*snapshot.found, *snapshot.links)) if base is not None else set()
     if base is not None and (base.kind is Kind.DIRECTORY) != single:
         for path, record in base.files.items():
-            anew = path in displaced or path in snapshot.links or (whole and record.pieces and path in snapshot.staged)
+            anew = path in displaced or path in snapshot.links or (path in whole and record.pieces)
             kept = None if anew else _taken_over(path, record, snapshot, here, owned)
             if kept is None and path not in snapshot.staged:
                 gone.append(path)

@@ -58,7 +58,7 @@ class StateFolder(Project):
         self._state = self._beside / f"{STATE_FOLDER}{mark}"
         self._lock_seconds = lock_seconds
         self._scratch: tuple[int, Path] | None = None  # a forked child needs its own
-        #: Artifacts that are at their end: their databases are sent whole from now on, whatever the store has of them.
+        #: What is at its end: databases there are sent whole from now on, whatever the store has of them.
         self.whole: set[Key] = set()
 
     @property
@@ -71,6 +71,10 @@ class StateFolder(Project):
     def pages(self) -> Path:
         """The folder in which is remembered what of databases was sent (`local/pages`)."""
         return self._state / "pages"
+
+    def goes_whole(self, file: Key) -> bool:
+        """Whether a database is sent whole, because what it is part of is at its end."""
+        return any(key.covers(file) for key in self.whole)
 
     @property
     def claims(self) -> Path:

@@ -71,7 +71,7 @@ class Pages:
         self._store = store
         self._folder = workspace.pages
         self._key = key
-        self._whole = key in workspace.whole
+        self._goes_whole = workspace.goes_whole
         self._commit = commit
         self._lost = lost
         self._damaged = record.damaged
@@ -98,7 +98,7 @@ class Pages:
 
     def _onto(self, staged: Staged, known: list[Stored]) -> Stored | None:
         base = self._base.get(staged.path)
-        if self._whole or base is None or base.named is not None or base.blake3 == staged.blake3:
+        if base is None or base.named is not None or base.blake3 == staged.blake3 or self._goes_whole(self._key.join(staged.path)):
             return None
         onto = may_go_on_from(known, base, self._commit.sequence, size=staged.size, damaged=self._damaged, lost=self._lost)
         # Those that the base names were looked for already.
