@@ -249,6 +249,17 @@ def _study(site: Site) -> None:
     site.write({"log.txt": b"more trials\n"})
 
 
+def _study_grows(site: Site) -> None:
+    """Two whole copies, then what changed, in two lines that take turns: each next one goes on from the one before the last."""
+    site.write(_small(1))
+    for rows in range(1000, 1005):
+        _database(site.artifact / "study.db", rows)
+        _back_up(site)
+    assert list(site.sides["store"].rglob("study.db@000005-*.pieces")), "it was sent whole"
+    _database(site.artifact / "study.db", 1005)
+    site.write({"log.txt": b"more trials\n"})
+
+
 def _study_backed_up(site: Site) -> None:
     site.write(_small(1))
     _database(site.artifact / "study.db", 60)
@@ -287,6 +298,7 @@ SCENARIOS = {
         Scenario("restore over damage", Kind.RESTORE, ("restore", ARTIFACT), _damaged),
         Scenario("prune", Kind.PRUNE, ("prune",), _history, prunes=True),
         Scenario("SQLite backup", Kind.BACKUP, ("backup", ARTIFACT), _study),
+        Scenario("SQLite, what changed", Kind.BACKUP, ("backup", ARTIFACT), _study_grows, prunes=True),
         Scenario("SQLite restore", Kind.RESTORE, ("restore", ARTIFACT), _study_emptied),
         Scenario("SQLite ensure of a part", Kind.FILL, ("ensure", ARTIFACT), _study_missing),
     )

@@ -14,7 +14,7 @@ import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -37,6 +37,7 @@ from holdfast.pipeline.study.database import database_url
 from holdfast.pipeline.study.sweep import KeepStudy
 from holdfast.pipeline.training.train import Job, Trained
 from holdfast.session.files import write_json
+from holdfast.session.parts import parts_of
 from tests.support import Machine, Rig
 
 EPOCHS, STEPS = 4, 4
@@ -84,6 +85,12 @@ def run(
         assert keeper.backup(folder.absolute(), progress=progress)
         instant()
 
+    def back_up_parts(parts: Sequence[Path], progress: float) -> None:
+        instant()
+        folder = (machine.root / STUDY).absolute()
+        assert keeper.backup(*(parts_of(keeper, folder, [p.absolute() for p in parts]) or [folder]), progress=progress)
+        instant()
+
     with _cheap(instant, fails), _seen(instant):
         run_local_hpo_sweep(
             dataset_path=machine.root / "data",
@@ -97,6 +104,7 @@ def run(
             seed=11,
             device="cpu",
             keep=keep or back_up,
+            keep_parts=None if keep is not None else back_up_parts,
             at_stake=lambda: keeper.at_stake(STUDY),
             narration=narration or Quiet(),
         )

@@ -16,6 +16,19 @@ from holdfast.session.keeper import Keeper
 T = TypeVar("T")
 
 
+class Keep(Protocol):
+    """Backs up what a stage has made so far. That it fails is said; the work goes on."""
+
+    def __call__(self, progress: float, *parts: Path) -> bool:
+        """Back up. False where that failed.
+
+        Args:
+            progress: How far it is: a fresh machine takes the generation with most.
+            parts: What was changed since the last time; none where that is not known.
+        """
+        ...
+
+
 class Patiently(Protocol):
     """Asks again and again while there is a problem; what is precious is asked for longer."""
 
@@ -32,8 +45,7 @@ class Bench:
         stage: What to make.
         done: The stages before it.
         keeper: Keeps what is made.
-        keep: Backs up what the stage has made so far, given how far it is: a fresh machine takes the generation with most. That it
-            fails is said; the work goes on.
+        keep: Backs up what the stage has made so far.
         restore: Makes a path present, or answers that it is not; the only way to what is not an input.
         patiently: Asks the store again and again while it fails, as long as the settings say.
         narration: Tells how it goes.
@@ -47,7 +59,7 @@ class Bench:
     stage: Stage
     done: Mapping[str, Finished]
     keeper: Keeper
-    keep: Callable[[float], None]
+    keep: Keep
     restore: Callable[[Path], Any]
     patiently: Patiently
     narration: Narration

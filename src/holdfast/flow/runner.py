@@ -31,6 +31,7 @@ from holdfast.flow.record import Record, went_on, write_record
 from holdfast.flow.stage import RECORD, Finished, Made, Stage, Stopped
 from holdfast.session.files import file_identity, set_aside
 from holdfast.session.keeper import Keeper
+from holdfast.session.parts import parts_of
 from holdfast.store.reporting.amounts import duration
 
 log = logging.getLogger(__name__)
@@ -184,6 +185,7 @@ class Runner:
         goes_on = record is not None and self.flow.same(record.made_from, stage.made_from)
         made_from = record.made_from if record is not None and goes_on else stage.made_from
         begun = Record(stage.name, made_from, extent=stage.extent, environment=record.environment if record else {})
+        self.keeper.workspace.whole.difference_update(map(self.keeper.workspace.key, stage.artifacts))
 
         def begin(environment: Mapping[str, Any]) -> None:
             nonlocal begun
@@ -203,7 +205,7 @@ class Runner:
             stage=stage,
             done=done,
             keeper=self.keeper,
-            keep=lambda progress: self._back_up(stage, progress),
+            keep=lambda progress, *parts: self._back_up(stage, progress, parts),
             restore=lambda path: self.examiner.ensure(path, precious=True),
             patiently=self.examiner.patiently,
             narration=self.narration,
@@ -251,13 +253,16 @@ class Runner:
             self._drop_unfinished(folder)
         else:
             record = stage.read(self.keeper.root / stage.record) or begun
+        self.keeper.workspace.whole.update(map(self.keeper.workspace.key, stage.artifacts))
         self._back_up(stage, self.flow.final_progress(stage, record))
         return Finished(stage, record)
 
-    def _back_up(self, stage: Stage, progress: float | None) -> None:
+    def _back_up(self, stage: Stage, progress: float | None, parts: Sequence[Path] = ()) -> bool:
         if self.keeper.enabled:
             self.keeper.refuse_rival(*stage.artifacts)
-            self._kept[stage.name] = bool(self.keeper.backup(*stage.artifacts, progress=progress))
+            what = parts_of(self.keeper, stage.folder, parts) or stage.artifacts
+            self._kept[stage.name] = bool(self.keeper.backup(*what, progress=progress))
+        return self._kept.get(stage.name, True)
 
     def _accept(self, found: Found) -> Finished:
         """A stage that is done needs nothing but, perhaps, the backup that it missed, and what was changed here put aside."""

@@ -32,6 +32,7 @@ from holdfast.integrations.fetching import KeptCopies
 from holdfast.integrations.next_trial import next_trial
 from holdfast.integrations.sampler import ExactSampler
 from holdfast.session.keeper import Keeper
+from holdfast.session.parts import Parts, parts_of
 from holdfast.store.reporting.outcomes import Outcome
 
 log = logging.getLogger(__name__)
@@ -106,6 +107,7 @@ class _Trials:
         self._folder = keeper.workspace.local(self._key)
         self._refuse_beside_stored()
         self._looked = False
+        self._parts = Parts()
 
     def _elsewhere(self, why: str = "") -> str:
         return (
@@ -134,6 +136,7 @@ class _Trials:
     def each(self) -> Iterator[KeptTrial]:
         study, sampler = self._study, self._study.sampler
         waits, kept_at = False, -1
+        self._keeper.workspace.whole.discard(self._key)
         finished = self._finished()
         if finished:
             log.info("%s: goes on with %d of %d trials finished", self._key, finished, self._n)
@@ -153,7 +156,7 @@ class _Trials:
             over = isinstance(sampler, Exact) and sampler.is_over(study)
             if finished >= self._n or (over and not running):
                 if finished and kept_at != finished:
-                    self._keep()
+                    self._end()
                 return
             room = 0 if over else self._n - finished - len(running)
             chosen = None
@@ -166,6 +169,7 @@ class _Trials:
                 time.sleep(_LOOK_SECONDS)
                 continue
             trial, claim = chosen
+            alone = trial.number <= len(now) and all(t.number == trial.number for t in running)
             with claim:
                 kept = KeptTrial.of(trial, self._folder_of(trial, new=all(t.number != trial.number for t in running)))
                 try:
@@ -177,8 +181,13 @@ class _Trials:
                 if not self._is_told(kept):
                     log.warning("%s: trial %d was not told, and counts as failed", self._key, kept.number)
                     study.tell(kept, state=TrialState.FAIL)
-            self._keep()
             kept_at = self._finished()
+            if kept_at >= self._n:
+                self._end()
+            elif alone and self._parts.are_enough():
+                self._keep(kept.folder)
+            else:
+                self._keep()
 
     def _finished(self) -> int:
         return sum(t.state.is_finished() for t in self._study.get_trials(deepcopy=False))
@@ -186,13 +195,30 @@ class _Trials:
     def _is_told(self, trial: optuna.Trial) -> bool:
         return self._study._storage.get_trial(trial._trial_id).state.is_finished()
 
-    def _keep(self) -> None:
-        """All studies of the file count, as it is one artifact."""
+    def _end(self) -> None:
+        """The last backup: the study's file goes whole, so that whoever has no Holdfast finds all of it under one name."""
+        self._keeper.workspace.whole.add(self._key)
+        self._keep()
+
+    def _keep(self, trial: Path | None = None) -> None:
+        """Back up. All studies of the file count, as it is one artifact.
+
+        Args:
+            trial: The folder of the trial that was told: folders of other trials are not looked at then.
+        """
         storage = self._study._storage
         done = sum(
             t.state.is_finished() for s in storage.get_all_studies() for t in storage.get_all_trials(s._study_id, deepcopy=False)
         )
-        self._keeper.backup(self._folder, progress=done)
+        parts = () if trial is None else parts_of(self._keeper, self._folder, [*self._beside(), trial])
+        if not self._keeper.backup(*(parts or (self._folder,)), progress=done):
+            self._parts.all_is_due()
+
+    def _beside(self) -> Iterator[Path]:
+        """What lies beside the folders of trials. What SQLite has there for a moment goes with its database."""
+        for place in self._folder.iterdir():
+            if place.name != "trials" and not place.name.startswith(("study-", f"{self._file.name}-")):
+                yield place
 
     def _goes_on(self, number: int) -> None:
         log.info("%s: trial %d goes on", self._key, number)

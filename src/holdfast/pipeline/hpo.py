@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ from holdfast.pipeline.study.storage import (
     storage_settings,
     takes_a_path,
 )
-from holdfast.pipeline.study.sweep import KeepStudy, Sweep
+from holdfast.pipeline.study.sweep import KeepParts, KeepStudy, Sweep
 from holdfast.pipeline.study.trials import put_damaged_aside, run_trials
 from holdfast.pipeline.training.device import resolve_device
 from holdfast.pipeline.training.tiny import make_tiny
@@ -38,6 +38,7 @@ from holdfast.session.background.claims import claim
 from holdfast.session.background.stake import AtStake
 from holdfast.session.functions import attached
 from holdfast.session.numbers import plain_number
+from holdfast.session.parts import parts_of
 
 if TYPE_CHECKING:
     import optuna
@@ -66,6 +67,7 @@ def run_local_hpo_sweep(
     device: str = "auto",
     precision: str | None = None,
     keep: KeepStudy | None = None,
+    keep_parts: KeepParts | None = None,
     at_stake: Callable[[], AtStake | None] | None = None,
     copies: Copies | None = None,
     narration: Narration | None = None,
@@ -96,6 +98,8 @@ def run_local_hpo_sweep(
         device: `auto`, `cpu` or `cuda`.
         precision: What `auto` meant when the study was begun; a study does not change its number format half-way.
         keep: Called with the study's folder and how many trials it holds, whenever something worth keeping is there.
+        keep_parts: Called instead of `keep` where it is known what was changed in the folder since: with those paths, so that the
+            thousandth trial costs no more than the tenth. Says False where that failed. None calls `keep` each time.
         at_stake: What a disconnect would cost now, as `Keeper.at_stake` says; shown as it goes. Default: asks the attached keeper.
         copies: Where checkpoints that are damaged here come back from. Default: the attached keeper's store.
         narration: Tells how it goes.
@@ -131,6 +135,9 @@ def run_local_hpo_sweep(
         precision=precision,
         folder=folder,
         keep=keep or _keep_with_attached,
+        keep_parts=keep_parts if keep is not None else functools.partial(_keep_parts_with_attached, folder),
+        file=path,
+        is_over=functools.partial(_is_over_for_attached, folder) if keep is None else lambda: None,
         at_stake=at_stake or functools.partial(_at_stake_for_attached, folder.absolute()),
         copies=copies or AttachedCopies(storage),
         narration=narration or Quiet(),
@@ -196,10 +203,25 @@ def _model(model: str, config_dir: Path, folder: Path, data: Dataset) -> str:
     return str(beside) if beside.is_dir() else model
 
 
-def _keep_with_attached(folder: Path, progress: float) -> None:
+def _keep_with_attached(folder: Path, progress: float) -> bool:
+    keeper = attached()
+    return keeper is None or not keeper.enabled or bool(keeper.backup(folder.absolute(), progress=progress))
+
+
+def _keep_parts_with_attached(folder: Path, parts: Sequence[Path], progress: float) -> bool:
     keeper = attached()
     if keeper is not None and keeper.enabled:
-        keeper.backup(folder.absolute(), progress=progress)
+        absolute = folder.absolute()
+        return bool(keeper.backup(*(parts_of(keeper, absolute, [p.absolute() for p in parts]) or [absolute]), progress=progress))
+    return True
+
+
+def _is_over_for_attached(folder: Path) -> None:
+    """From here on its file is sent whole, so that whoever has no Holdfast finds all of it under one name."""
+    keeper = attached()
+    with contextlib.suppress(UsageError):  # not below its outputs
+        if keeper is not None:
+            keeper.workspace.whole.add(keeper.workspace.key(folder.absolute()))
 
 
 def _claim_with_attached(folder: Path) -> contextlib.AbstractContextManager[Any]:

@@ -45,6 +45,7 @@ from holdfast.store.local.workspace import Workspace
 from holdfast.store.looking.view import View
 from holdfast.store.reporting.outcomes import BackedUp
 from holdfast.store.store import Store
+from holdfast.store.transfer.pages import Pages
 from holdfast.store.transfer.progress import Progress, Silent
 from holdfast.store.transfer.room import give_back, giving_back, refuse_if_full
 from holdfast.store.transfer.sending import Sending
@@ -126,6 +127,7 @@ def commit(
             lost_payloads=lost,
             links_here=known.links,
             folders_here=known.folders,
+            whole=frozenset(p for p, s in snapshot.staged.items() if s.sqlite and workspace.goes_whole(key.join(p))),
         )
         if content.unchanged and line.parent is not None and examined.stands(line.parent):
             return _unchanged(store, workspace, key, record, line, snapshot, looked, stamps)
@@ -140,7 +142,15 @@ def commit(
         )
         # 5. Send the payload in parallel, hashed as it goes.
         try:
-            sending = Sending(store, workspace, snapshot, content, id_, progress or Silent())
+            sending = Sending(
+                store,
+                workspace,
+                snapshot,
+                content,
+                id_,
+                progress or Silent(),
+                Pages(store, workspace, key, line, record, lost, id_),
+            )
             refuse_if_full(store, sending.size, awaited)
             with giving_back(store, sending):
                 files, tars = sending.run()
@@ -198,7 +208,7 @@ def commit(
         remember_commit(workspace, key, record, line, manifest, snapshot, looked, stamps)
         workspace.end(key)
         workspace.forgive(key)
-        size = sum(sending.sent.values())
+        size = sending.committed(files)
         if snapshot.kind is Kind.DROPPED:
             log.info("%s: it is gone here; generation %s says so, and `holdfast history %s` shows what was before", key, id_, key)
         else:

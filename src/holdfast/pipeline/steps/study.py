@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,10 @@ def search(bench: Workbench) -> Made:
         bench.begin(describe_environment(device, resolve_precision(experiment.trial_training().precision, device)))
 
     def keep(_: Path, progress: float) -> Any:
-        bench.keep(progress)
+        return bench.keep(progress)
+
+    def keep_parts(parts: Sequence[Path], progress: float) -> Any:
+        return bench.keep(progress, *parts)
 
     study = run_local_hpo_sweep(
         dataset_path=bench.path(bench.done["data"].stage.folder),
@@ -53,6 +57,7 @@ def search(bench: Workbench) -> Made:
         device=experiment.run.device,
         precision=bench.environment.get("precision"),
         keep=keep,
+        keep_parts=keep_parts,
         at_stake=bench.at_stake,
         copies=bench.copies,
         narration=bench.narration,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +14,16 @@ from holdfast.flow.narration import Narration, Quiet
 from holdfast.integrations.watching import Copies
 from holdfast.pipeline.data.dataset import Dataset
 from holdfast.pipeline.identity import study_made_from
+from holdfast.pipeline.layout import trial_folder
 from holdfast.pipeline.settings import Hpo, Training, changed
 from holdfast.pipeline.training.train import Job
 from holdfast.session.background.stake import AtStake
+from holdfast.session.parts import Parts
 
 #: Hands a folder to the backup, with how far it is: finished trials, and the share of the one that runs.
 KeepStudy = Callable[[Path, float], Any]
+#: Hands over only what was changed in it since the last time.
+KeepParts = Callable[[Sequence[Path], float], Any]
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,9 @@ class Sweep:
         precision: What `auto` meant when the study was begun; None where it begins now.
         folder: Where the study and its trials lie.
         keep: Hands the folder to the backup.
+        keep_parts: Hands over what was changed in it; None where `keep` is all there is.
+        file: The study's own file, if it has one.
+        is_over: Told once the study is at its end, before the last backup.
         at_stake: What a disconnect would cost now.
         copies: Where checkpoints that are damaged here come back from.
         narration: Tells how it goes.
@@ -67,6 +74,27 @@ class Sweep:
     time_is_over: Callable[[], bool] = lambda: False
     clock: Callable[[], float] = time.monotonic
     claim: Callable[[Path], AbstractContextManager[Any]] = contextlib.nullcontext
+    keep_parts: KeepParts | None = None
+    file: Path | None = None
+    is_over: Callable[[], None] = lambda: None
+    parts: Parts = field(default_factory=Parts)
+
+    def hand_over(self, progress: float, numbers: Collection[int], *, alone: bool) -> None:
+        """Hand the study to the backup. Where no other process works on it, only what was changed of it is looked at.
+
+        Args:
+            progress: How far it is.
+            numbers: Trials of which something was changed.
+            alone: No other process works on the study.
+        """
+        if not alone:
+            self.parts.all_is_due()
+        if self.keep_parts is None or self.file is None or not self.parts.are_enough():
+            kept = self.keep(self.folder, progress)
+        else:
+            kept = self.keep_parts([self.file, *(self.folder / trial_folder(n) for n in sorted(numbers))], progress)
+        if kept is False:
+            self.parts.all_is_due()
 
     def made_from(self) -> dict[str, Any]:
         """What decides the study's outcome. Not how long it may go on: a study may be given more trials."""

@@ -30,7 +30,9 @@ class SmallerDevice(StageFailed):
     """A trial that began on a larger device ran out of memory here. It stays, and goes on on a larger one."""
 
 
-def run_trial(sweep: Sweep, study: optuna.Study, trial: optuna.Trial, finished: int, begun: Mapping[str, Sequence[Any]]) -> str:
+def run_trial(
+    sweep: Sweep, study: optuna.Study, trial: optuna.Trial, finished: int, begun: Mapping[str, Sequence[Any]], *, alone: bool
+) -> str:
     """One trial, from its last checkpoint on: told to the study exactly once. Gives what left the device of no use, if anything."""
     import optuna
     from optuna.trial import TrialState
@@ -41,7 +43,7 @@ def run_trial(sweep: Sweep, study: optuna.Study, trial: optuna.Trial, finished: 
     if began is None:
         trial.set_user_attr("device", device)
         began = device
-    watcher = TrialWatcher(sweep, trial, finished)
+    watcher = TrialWatcher(sweep, trial, finished, alone=alone)
     try:
         parameters = suggest(trial, sweep.hpo.search_space, begun)
         job = sweep.job(changed(sweep.training, parameters), folder)
@@ -112,12 +114,14 @@ class TrialWatcher(Telling):
         sweep: The study that it belongs to.
         trial: The trial.
         finished: Trials that are finished before it.
+        alone: No other process works on the study.
     """
 
-    def __init__(self, sweep: Sweep, trial: optuna.Trial, finished: int) -> None:
+    def __init__(self, sweep: Sweep, trial: optuna.Trial, finished: int, *, alone: bool) -> None:
         super().__init__(sweep, trial.number)
         self._trial = trial
         self._finished = finished
+        self._alone = alone
         self._since = sweep.clock()
         self._reported = set(trial.storage.get_trial(trial._trial_id).intermediate_values)
         self._note = ""
@@ -163,7 +167,7 @@ class TrialWatcher(Telling):
     def saved(self, step: int, total: int) -> None:
         """Keep study and checkpoint together; stop here where the time is over."""
         self.count_time()
-        self._sweep.keep(self._sweep.folder, self._finished + min(step / total, 0.999))
+        self._sweep.hand_over(self._finished + min(step / total, 0.999), [self._trial.number], alone=self._alone)
         if self._sweep.time_is_over():
             raise Stopped
 

@@ -67,14 +67,19 @@ def run_trials(sweep: Sweep, study: optuna.Study) -> None:
             continue
         trial, claim = chosen
         before = best_trial(trials)
+        alone = trial.number <= len(trials) and all(t.number == trial.number for t in running)
         with claim:
-            broken = run_trial(sweep, study, trial, finished, begun)
+            broken = run_trial(sweep, study, trial, finished, begun, alone=alone)
         sweep.narration.end()
         now = study.get_trials(deepcopy=False)
         raised = "raised" in now[trial.number].user_attrs
         sweep.narration.say(f"{_line(sweep, now[trial.number])}  [{finished + 1} of {sweep.hpo.trials}]")
-        _tidy(sweep, now, {trial.number} if before is None else {trial.number, before.number})
-        sweep.keep(sweep.folder, float(sum(t.state.is_finished() for t in now)))
+        changed_now = {trial.number} if before is None else {trial.number, before.number}
+        _tidy(sweep, now, changed_now)
+        told_now = sum(t.state.is_finished() for t in now)
+        if told_now >= sweep.hpo.trials:
+            sweep.is_over()
+        sweep.hand_over(float(told_now), changed_now, alone=alone and len(now) <= max(len(trials), trial.number + 1))
         if broken:
             raise StageFailed(
                 f"{sweep.backbone}: trial {trial.number} failed and left the GPU of no use to this process ({broken}); run again "

@@ -350,6 +350,8 @@ class _Taking:
     def _wanted(self, path: str, *, forced: bool) -> Wanted:
         file, base, known = self._files[path], self._known.files.get(path), self._known.here.get(path)
         comparable = base is not None and not base.torn and known is not None and not forced
+        if base is not None and base.sqlite and self._workspace.goes_whole(self._key.join(path)):  # the store may have it in pieces
+            comparable = False
         same_size = base is not None and base.size == file.signature.size
         return Wanted(
             path,

@@ -59,6 +59,7 @@ def plan_content(
     lost_payloads: frozenset[str],
     links_here: frozenset[str] = frozenset(),
     folders_here: frozenset[str] = frozenset(),
+    whole: frozenset[str] = frozenset(),
 ) -> Content:
     """Decide which files the new generation takes over and which are sent.
 
@@ -70,6 +71,7 @@ def plan_content(
         lost_payloads: Payload paths that are gone from the store: nothing may refer to them.
         links_here: The same as `here` of the base's symbolic links.
         folders_here: The same of its folders.
+        whole: Staged paths that are sent although the base has them, where it has them in pieces.
     """
     base = line.content
     if snapshot.kind is Kind.DROPPED:
@@ -84,7 +86,8 @@ def plan_content(
         inherit = dict(base.files)
         for path in base.files if lost_payloads else _concerned(base, snapshot, owned, displaced):
             record = inherit.pop(path)
-            kept = None if path in displaced or path in snapshot.links else _taken_over(path, record, snapshot, here, owned)
+            anew = path in displaced or path in snapshot.links or (path in whole and record.pieces)
+            kept = None if anew else _taken_over(path, record, snapshot, here, owned)
             if kept is None and path not in snapshot.staged:
                 gone.append(path)
             elif kept is not None and (not lost_payloads or lost_payloads.isdisjoint((*kept.places, kept.tar or ""))):

@@ -18,6 +18,7 @@ from blake3 import blake3
 from holdfast.store.format.entries import FileRecord, FolderRecord, time_text
 from holdfast.store.format.keys import Key
 from holdfast.store.format.names import (
+    PIECES_SUFFIX,
     SPARSE_SUFFIX,
     TAR_STEM,
     CommitId,
@@ -153,6 +154,11 @@ class Manifest:
             (payload, record.member, local_name(self.key.join(record.member).name, sparse=record.sparse is not None))
             for record in self.files.values()
             for payload in record.places
+        }
+        claims |= {
+            (piece.payload, record.member, f"{self.key.join(record.member).name}{PIECES_SUFFIX}")
+            for record in self.files.values()
+            for piece in record.pieces
         }
         claims |= {(payload, "x", f"{TAR_STEM}.tar") for payload in self.tars}
         return {payload for payload, path, local in claims if _is_place_of(payload, payload_folder(self.key, path), local)}

@@ -27,6 +27,8 @@ MARK = "@"
 TAR_STEM = "small-files"
 #: A file with holes travels in a tar, and its payload is named so.
 SPARSE_SUFFIX = ".sparse.tar"
+#: What differs of a file is no file of its kind, and its name says so.
+PIECES_SUFFIX = ".pieces"
 PROBE_PREFIX = "holdfast-probe-"
 NO_PARENT = "00000000"
 #: Escaped keys longer than this are cut and closed with a hash, so that a manifest's name stays below 255 bytes.

@@ -16,6 +16,7 @@ from blake3 import blake3
 
 from holdfast.errors import LocalError, WorkspaceBusy
 from holdfast.platform import random_hex
+from holdfast.store.format.keys import Key
 from holdfast.store.local import locks
 from holdfast.store.local.disk import local_errors, lstat_or_none
 from holdfast.store.local.project import Project
@@ -57,12 +58,23 @@ class StateFolder(Project):
         self._state = self._beside / f"{STATE_FOLDER}{mark}"
         self._lock_seconds = lock_seconds
         self._scratch: tuple[int, Path] | None = None  # a forked child needs its own
+        #: What is at its end: databases there are sent whole from now on, whatever the store has of them.
+        self.whole: set[Key] = set()
 
     @property
     def identity(self) -> str:
         """Which project folder of this machine it is, for as long as the machine runs; empty where there is none."""
         found = lstat_or_none(self._beside)
         return "" if found is None else f"{found.st_dev:x}-{found.st_ino:x}{self._state.name}"
+
+    @property
+    def pages(self) -> Path:
+        """The folder in which is remembered what of databases was sent (`local/pages`)."""
+        return self._state / "pages"
+
+    def goes_whole(self, file: Key) -> bool:
+        """Whether a database is sent whole, because what it is part of is at its end."""
+        return any(key.covers(file) for key in self.whole)
 
     @property
     def claims(self) -> Path:

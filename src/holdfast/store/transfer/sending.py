@@ -6,7 +6,7 @@ import contextlib
 import errno
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,11 +21,12 @@ from holdfast.store.copies.reading import open_copy
 from holdfast.store.copies.snapshot import Snapshot, Staged
 from holdfast.store.copies.spools import spooled
 from holdfast.store.deciding.content import Content
+from holdfast.store.deciding.pages import Changed
 from holdfast.store.format.entries import FileRecord, Sparse
 from holdfast.store.format.holes import survey
 from holdfast.store.format.keys import printable
 from holdfast.store.format.manifest import Tar, local_name
-from holdfast.store.format.names import TAR_STEM, CommitId, payload_folder, payload_names
+from holdfast.store.format.names import PIECES_SUFFIX, TAR_STEM, CommitId, payload_folder, payload_names
 from holdfast.store.format.sparse import archive
 from holdfast.store.format.tars import TarWriter
 from holdfast.store.local.disk import local_errors, lstat_or_none
@@ -33,6 +34,7 @@ from holdfast.store.local.records import Signature
 from holdfast.store.local.workspace import Workspace
 from holdfast.store.store import Store
 from holdfast.store.transfer.fetch import fetch_tar_members
+from holdfast.store.transfer.pages import Pages, Read, read_runs
 from holdfast.store.transfer.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -49,7 +51,14 @@ class Sending:
     """
 
     def __init__(
-        self, store: Store, workspace: Workspace, snapshot: Snapshot, content: Content, commit_id: CommitId, progress: Progress
+        self,
+        store: Store,
+        workspace: Workspace,
+        snapshot: Snapshot,
+        content: Content,
+        commit_id: CommitId,
+        progress: Progress,
+        pages: Pages,
     ) -> None:
         self._store = store
         self._workspace = workspace
@@ -57,12 +66,14 @@ class Sending:
         self._content = content
         self._commit = commit_id
         self._progress = progress
+        self._pages = pages
         self._taken: set[str] = set()
         self.sent: dict[str, int] = {}
         self.begun: list[str] = []
         with local_errors():
             self._spool, self._packed = self._tar()
-            alone = sum(_length(snapshot.staged[p]) for p in content.alone)
+            self._read = {p: read for p in content.alone if (read := pages.look(snapshot.staged[p])) is not None}
+            alone = sum(_length(snapshot.staged[p], self._read.get(p)) for p in content.alone)
             self.size = alone + (self._spool.stat().st_size if self._spool else 0)
 
     def run(self) -> tuple[dict[str, FileRecord], dict[str, Tar]]:
@@ -88,10 +99,18 @@ class Sending:
             tars[new_tar.payload] = new_tar
         return files, tars
 
+    def committed(self, files: Mapping[str, FileRecord]) -> int:
+        """The commit is done, and what it sent of databases is remembered. Gives how many bytes were sent."""
+        self._pages.remember(files)
+        return sum(self.sent.values())
+
     def _alone(self, staged: Staged) -> FileRecord:
         key, source = self._snapshot.key, staged.source
         assert source is not None
+        read = self._read.get(staged.path)
         local = local_name(key.join(staged.path).name, sparse=staged.sparse)
+        if read is not None and read.changed is not None:
+            local = f"{local}{PIECES_SUFFIX}"
         for _ in range(_REREADS):
             before = _identity(source)
             payload, reading = self._send(lambda: self._reading(staged), payload_folder(key, staged.path), local)
@@ -106,10 +125,15 @@ class Sending:
         if not changed and not (said and reading.content_size == staged.size):
             raise StoreUnreadable(errno.EIO, "the local copy changed while it was sent; is the disk failing?", str(source))
         record = replace(_record(staged), size=reading.content_size, blake3=reading.digest, payload=payload)
+        if read is not None and (pieces := self._pages.is_sent(staged, read, payload, reading.size)):
+            return replace(record, payload=None, pieces=pieces)
         return replace(record, sparse=Sparse(reading.size, reading.whole)) if staged.sparse else record
 
     def _reading(self, staged: Staged) -> _Reading:
         assert staged.source is not None
+        read = self._read.get(staged.path)
+        if read is not None and read.changed is not None:
+            return _PagesReading(staged.source, self._progress, read, read.changed, staged.size)
         if not staged.sparse:
             return _Reading(staged.source, self._progress)
         name = self._snapshot.key.join(staged.path).name
@@ -216,8 +240,10 @@ def was_rewritten(staged: Staged) -> bool:
     return found is None or (found.st_ino == staged.linked.inode and not staged.linked.same_content(Signature.of(found)))
 
 
-def _length(staged: Staged) -> int:
+def _length(staged: Staged, read: Read | None) -> int:
     """About how many bytes are sent of a file that travels alone."""
+    if read is not None and read.changed is not None:
+        return read.changed.size
     if not staged.sparse or staged.source is None:
         return staged.size
     found = staged.source.stat()
@@ -316,3 +342,23 @@ class _SparseReading(_Reading):
 
     def finish(self) -> None:
         self.digest = self._stored.hexdigest()
+
+
+class _PagesReading(_Reading):
+    """What differs of a database from what the store has."""
+
+    def __init__(self, path: Path, progress: Progress, read: Read, changed: Changed, size: int) -> None:
+        super().__init__(path, progress)
+        self._read = read
+        self._changed = changed
+        self._size = size
+
+    def clone_into(self, descriptor: int) -> bool:
+        """What differs is no clone of the database."""
+        return False
+
+    def chunks(self, descriptor: int) -> Iterator[bytes]:
+        yield from read_runs(descriptor, self._changed, self._read.marks, self._size)
+
+    def finish(self) -> None:
+        self.digest, self.content_size = self._read.blake3, self._size
