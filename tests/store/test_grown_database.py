@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.store.backends.backend import CHUNK_BYTES
 from holdfast.store.reporting.outcomes import Outcome
 from tests.docs.test_rescue import rescue
+from tests.store.transfer.test_large_files import mounted
 from tests.support import Machine, Rig
 
 KEY = "outputs/d"
@@ -227,3 +229,20 @@ def test_a_small_database_is_sent_whole(rig: Rig, machine: Machine) -> None:
             one.commit()
         assert machine.keep.backup(KEY).results[0].size == place.stat().st_size
     assert {p.suffix for p in rig.payloads()} == {".db"}
+
+
+def test_on_a_disk_that_clones_what_changed_is_sent_and_not_a_clone_of_all(
+    tmp_path: Path, seeded: Callable[[int], random.Random]
+) -> None:
+    with mounted("btrfs", tmp_path) as point:
+        rig = Rig(point or tmp_path)
+        one = Growing(rig, rig.machine(), seeded(5))
+        with contextlib.closing(sqlite3.connect(one.place)) as made:
+            made.executemany("insert into trials (value) values (?)", [(text(n) * 20,) for n in range(2000)])
+            made.commit()
+        one.back_up()
+        size = one.place.stat().st_size
+        assert size > 2 * CHUNK_BYTES, "large enough to be cloned"
+        assert one.back_up(3) < size / 4
+        assert one.fresh() == one.held[-1]
+        assert one.machine.keep.verify() == []
