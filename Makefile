@@ -35,7 +35,8 @@ $(RUNS): pyproject.toml constraints/dev.txt
 	@$(PYTHON) -c 'import ensurepip, venv' \
 		|| { echo 'make: this Python cannot make a virtual environment; on Debian: apt-get install python3-venv' >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(RUN) pip install -q --disable-pip-version-check -c constraints/dev.txt -e '.[pipeline]'
+	@# Python compiles what it loads, at first use; pip would compile all of it, which takes as long as unpacking it.
+	$(RUN) pip install -q --no-compile --disable-pip-version-check -c constraints/dev.txt -e '.[pipeline]'
 	@touch $@
 
 $(READY): pyproject.toml constraints/dev.txt

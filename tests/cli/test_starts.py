@@ -133,3 +133,12 @@ def test_anything_that_is_not_plain_is_left_to_typer() -> None:
         assert asked(words) is None
     assert asked(["status"]) is not None
     assert asked(["ensure", "outputs", "--json", "--prefer=local"]) is not None
+
+
+def test_the_first_backup_says_what_it_makes_and_speaks_of_no_trouble(site: Site) -> None:
+    machine = site.box()
+    machine.write("outputs/a.txt", "a")
+    first = good(machine.run("backup", "outputs/a.txt"))
+    assert [line.partition(":")[2].split(":")[0].strip() for line in first.lines] == ["note", "note"]
+    assert "the first backup makes a new store" in first.err
+    assert good(machine.run("backup", "outputs/a.txt")).err == ""
