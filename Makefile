@@ -58,8 +58,10 @@ check: $(READY) ## Lint, formatting, types, import layers, then the tests, with 
 	$(VENV)/bin/lint-imports
 	$(RUN) $(TESTS) "not torture and not colab"
 
-bench: $(READY) ## Compare with cp, rsync, restic and rclone; many minutes, 2 GB of disk
-	$(VENV)/bin/python benchmarks/run.py
+BENCHMARKS := bytes files study starts on_drive
+
+bench: $(READY) ## Compare with cp, rsync, restic and rclone; hours, 30 GB of disk, and root for clones
+	for name in $(BENCHMARKS); do $(VENV)/bin/python benchmarks/$$name.py --write; done
 
 torture: $(READY) ## Kill every command at every file system call; the best part of an hour
 	$(RUN) pytest -m torture -s
