@@ -8,6 +8,7 @@ at the speed of this world, because what it asks for side by side it waits for o
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import shutil
 import statistics
@@ -195,6 +196,8 @@ def main() -> None:
             f"{Pace().bytes_per_second / 1e6:.0f} MB/s; a small cold file takes 0.4 to 1 s to read, a listing 0.3 s.",
             f"- Restores: cp waits for one file after the other; of rclone {TRANSFERS} waits are taken to pass at once, the most that it could",
             f"  do. Holdfast reads {PARALLEL} at a time, and is timed with the clock running at one second a second, its own work included.",
+            f"- When this ended, {os.getloadavg()[1]:.0f} processes wanted a processor, on average of five minutes: with many, Holdfast's own part",
+            "  of a restore is longer than it is on a machine that is free.",
             "- Targets: 0.005 until confirmed, 0.01 until it is back. What bounds the restore is reads that depend on each other, 0.4 to 1 s",
             "  each: the store's identity, the manifest, the tar; and two listings. The longer lag is the mount's own, and alone more than",
             "  0.005 of what cp takes.",
