@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 
@@ -41,6 +42,7 @@ def _run() -> int:
     try:
         call = often.asked(sys.argv[1:])
         if call is not None:
+            gc.set_threshold(100_000)  # while modules are loaded there is little to collect, and looking for it takes a tenth
             return call()
         from holdfast.cli.app import app
 

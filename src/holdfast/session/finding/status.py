@@ -32,6 +32,9 @@ from holdfast.store.store import Store
 if TYPE_CHECKING:
     from holdfast.store.copies.snapshot import Snapshot
 
+#: So many generations are looked into one after the other: on a disk that is quicker than threads are begun.
+_FEW = 4
+
 
 @dataclass(frozen=True)
 class ArtifactStatus:
@@ -152,7 +155,9 @@ def _artifact(
     if store is not None and view is not None:
         heads = store.heads(view.of(key), record.damaged)
         if thorough:
-            debris = sum(g.state is not State.WHOLE for g in store.parallel_map(store.examine, view.of(key)))
+            names = view.of(key)
+            looks = map(store.examine, names) if len(names) <= _FEW else store.parallel_map(store.examine, names)
+            debris = sum(g.state is not State.WHOLE for g in looks)
         if heads:
             durability = store.durability(heads[0]).value
     head = heads[0] if heads else None
