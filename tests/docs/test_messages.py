@@ -36,6 +36,8 @@ NOT_SHOWN = {
     "no extended attributes on this system": "an absent signal",
     ": damaged": "stands in the brackets of `what was remembered of it is damaged (...)`",
     "a record names no manifest": "the same",
+    "a record that names changes names no generation": "the same",
+    "a record and what changed in it do not fit together": "the same",
     ", and ": "two texts that are on the page, joined",
     "; got ": "behind a text that is on the page",
     "only a part of a kind that grows is worth something, not of ": "a bug, and never the user's",

@@ -195,6 +195,16 @@ def _incremental(site: Site) -> None:
     (site.artifact / "notes" / "03.txt").unlink()
 
 
+def _one_of_many(site: Site) -> None:
+    """So many files that the record of what is here is told as what changed in it."""
+    site.write({**_run(1), **{f"many/{n % 5}/{n}": b"%d" % n for n in range(150)}})
+    _back_up(site)
+    site.write({"many/3/3": b"changed once\n"})
+    _back_up(site)
+    site.write({"many/3/3": b"changed again\n", "many/new": b"added\n"})
+    (site.artifact / "many" / "2" / "7").unlink()
+
+
 def _replace(site: Site) -> None:
     for version in (1, 2, 3):
         site.write(_run(version, weights=version))
@@ -282,6 +292,7 @@ SCENARIOS = {
     for s in (
         Scenario("first backup", Kind.BACKUP, ("backup", ARTIFACT), _first),
         Scenario("incremental backup", Kind.BACKUP, ("backup", ARTIFACT), _incremental),
+        Scenario("one file of many", Kind.BACKUP, ("backup", ARTIFACT), _one_of_many),
         Scenario("replace, auto-prune", Kind.BACKUP, ("backup", ARTIFACT), _replace, prunes=True),
         Scenario("ensure what is missing", Kind.RESTORE, ("ensure", ARTIFACT), _missing),
         Scenario("restore over damage", Kind.RESTORE, ("restore", ARTIFACT), _damaged),

@@ -409,3 +409,12 @@ def test_progress_decides_before_sequence_which_head_a_fresh_machine_takes(rig: 
         two.write("outputs/d/a", f"short {n}")
         assert two.keeper().backup("outputs/d", progress=2 + n)
     assert fresh_tree(rig) == {"a": b"twenty"}
+
+
+def test_a_part_whose_name_is_as_long_as_names_get_is_backed_up_by_that_name(machine: Machine) -> None:
+    name = "é" * 127 + "x"  # 255 bytes: no log can lie beside it, whose name would be longer
+    machine.write("outputs/d/other", "1")
+    assert machine.keep.backup("outputs/d")
+    machine.write(f"outputs/d/{name}", "long")
+    assert machine.keep.backup(f"outputs/d/{name}")
+    assert machine.keep.backup("outputs/d").results[0].unchanged

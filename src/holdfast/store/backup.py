@@ -30,7 +30,7 @@ from holdfast.store.committing.interrupted import settle_intent
 from holdfast.store.copies.overtaken import in_order
 from holdfast.store.copies.settling import settle
 from holdfast.store.copies.snapshot import Known, Snapshot
-from holdfast.store.copies.taking import take
+from holdfast.store.copies.taking import take, take_differing
 from holdfast.store.deciding.content import plan_content
 from holdfast.store.deciding.hard_links import sound_groups
 from holdfast.store.deciding.line import Line, ancestors_of, plan_drop, plan_line
@@ -40,7 +40,7 @@ from holdfast.store.format.keys import Key, printable, within
 from holdfast.store.format.manifest import Kind, Manifest
 from holdfast.store.format.names import CommitId, ManifestName, key_code
 from holdfast.store.local.disk import lstat_or_none
-from holdfast.store.local.records import Intent, Record
+from holdfast.store.local.records import Here, Intent, Record
 from holdfast.store.local.workspace import Workspace
 from holdfast.store.looking.view import View
 from holdfast.store.reporting.outcomes import BackedUp
@@ -95,14 +95,14 @@ def commit(
         examined = Examined(store, found, record)
         lost = examined.lost_payloads
         # 2. A stable snapshot of what changed. From here on the caller may go on writing.
-        held = record.base.files.values() if record.base else ()
-        force = frozenset(r.path for r in held if not request.drop and not lost.isdisjoint((*r.places, r.tar or "")))
+        force = frozenset[str]() if request.drop else _files_in(record, lost)
         hash_all = record.base is None and bool(found)
-        left = None if taken is None else in_order(taken, record)
+        rest = record.base is not None and not lost and examined.stands(record.base)  # what nobody looks into is in the store
+        left = None if taken is None else in_order(_as_told(taken, record, rest=rest), record)
         if taken is not None and left is not None and left is not taken:
             record = drop_copies(workspace, key, record, [s for p, s in taken.staged.items() if p not in left.staged])
         earlier = None if left is None else settle(left, record, force, hash_all=hash_all)
-        snapshot = earlier or _take_anew(workspace, request, record, force, outdated, hash_all=hash_all)
+        snapshot = earlier or _take_anew(workspace, request, record, force, outdated, hash_all=hash_all, rest=rest)
         taken, outdated = None, snapshot  # once is all: a round that starts over needs what is here now
         looked = last_looks(before, snapshot, record, now)
         stamps = last_stamps(record, snapshot)
@@ -116,20 +116,20 @@ def commit(
                 record, examined.heads, found, snapshot, failed=failed, broken=bool(broken), lost=examined.not_whole, older=older
             )
         )
-        here = {} if line.adopted else record.here
-        links_here, folders_here = (frozenset(), frozenset()) if line.adopted else (record.links, record.folders)
+        if snapshot.still:
+            return _unchanged(store, workspace, key, record, line, snapshot, looked, stamps)
+        known = Record() if line.adopted else record
         content = plan_content(
             snapshot,
             line,
-            here,
+            known.here,
             owned=request.settled,
             lost_payloads=lost,
-            links_here=links_here,
-            folders_here=folders_here,
+            links_here=known.links,
+            folders_here=known.folders,
             whole=frozenset(p for p, s in snapshot.staged.items() if s.sqlite and workspace.goes_whole(key.join(p))),
         )
         if content.unchanged and line.parent is not None and examined.stands(line.parent):
-            workspace.end(key)
             return _unchanged(store, workspace, key, record, line, snapshot, looked, stamps)
         _say_fork(key, line, broken)
         # 4. Record the intent: a kill between manifest and base makes no fork with itself.
@@ -191,9 +191,9 @@ def commit(
             hard_links=sound_groups(content.hard_links, files),
             drops=line.drops,
         )
-        data = manifest.encoded
+        data = manifest.encoded_after(line.content)
         with giving_back(store, sending, manifest.name.path):
-            prove_readable(manifest)
+            prove_readable(manifest, line.content)
             store.backend.check()
             store.backend.create(manifest.name.path, lambda: (data,))  # noqa: B023 - called before the loop goes on
         store.backend.flush()
@@ -237,23 +237,40 @@ def _counted(counts: float | None, record: Record, line: Line, snapshot: Snapsho
     return counts if counts is not None or line.parent is None else line.parent.progress
 
 
+def _files_in(record: Record, lost: frozenset[str]) -> frozenset[str]:
+    """Files of the base whose payload is lost."""
+    held = record.base.files.values() if record.base is not None and lost else ()
+    return frozenset(r.path for r in held if not lost.isdisjoint((*r.places, r.tar or "")))
+
+
+def _as_told(taken: Snapshot, record: Record, *, rest: bool) -> Snapshot:
+    """A snapshot that waited. What a glance told beyond it is told against what was remembered then."""
+    if taken.beyond is None or (rest and taken.beyond.base is record.base):
+        return taken
+    return taken.spelled_out()
+
+
 def _take_anew(
-    workspace: Workspace, request: Request, record: Record, force: frozenset[str], outdated: Snapshot | None, *, hash_all: bool
+    workspace: Workspace,
+    request: Request,
+    record: Record,
+    force: frozenset[str],
+    outdated: Snapshot | None,
+    *,
+    hash_all: bool,
+    rest: bool,
 ) -> Snapshot:
-    """A snapshot of what is here now, in place of one that does not stand."""
+    """A snapshot of what is here now, in place of one that does not stand. Of what differs only, where the store has the rest."""
     if outdated is not None:
         outdated.unlink()  # a link that goes later would move a ctime that is remembered by then
     key = request.artifact
-    snapshot = take(
-        workspace,
-        key,
-        Known.of(record),
-        workspace.temporary(),
-        scope=_widened(workspace, key, request.scope, force),
-        owned=request.inner,
-        force=force,
-        hash_all=hash_all,
-    )
+
+    def taking(scope: tuple[str, ...]) -> Snapshot:
+        folder = workspace.temporary()
+        return take(workspace, key, Known.of(record), folder, scope=scope, owned=request.inner, force=force, hash_all=hash_all)
+
+    snapshot = take_differing(workspace, key, record, request.inner, taking) if rest and request.scope == ("",) else None
+    snapshot = snapshot or taking(_widened(workspace, key, request.scope, force))
     if "" in snapshot.refused:
         raise Refused(errno.EINVAL, f"{snapshot.refused['']}; nothing was backed up", str(key))
     return snapshot
@@ -309,7 +326,11 @@ def _unchanged(
     """Nothing to send: remember what was learned on the way (signatures, an adopted base)."""
     parent = line.parent
     assert parent is not None
-    here = {**({} if line.adopted else record.here), **learn(workspace, key, snapshot, parent.files, record)}
+    workspace.end(key)
+    here: Mapping[str, Here] = {} if line.adopted else record.here
+    learned = {} if snapshot.still else learn(workspace, key, snapshot, parent.files, record)
+    if any(here.get(path) != now for path, now in learned.items()):  # else it stays the object that `Expected` was made of
+        here = {**here, **learned}
     updated = Record(
         parent,
         here,
@@ -318,12 +339,15 @@ def _unchanged(
         chosen=record.chosen or (line.adopted and bool(line.others)),
         damaged=record.damaged,
         looked=of_what_is_held(looked, parent.files),
-        links=held_links(Record() if line.adopted else record, snapshot, parent.links),
+        links=record.links if snapshot.still else held_links(Record() if line.adopted else record, snapshot, parent.links),
         passed=record.passed,
         stamps=stamps,
     )
-    if updated != record:
+    if replace(updated, looked=record.looked, stamps=record.stamps) != record:
         workspace.save(key, updated)
+    elif updated != record:
+        workspace.found_again(key, updated)
+    workspace.looked_into(key, record, updated, snapshot.scope)
     return BackedUp(
         key,
         store.durability(parent),

@@ -75,7 +75,7 @@ def test_the_decision_for_every_case() -> None:
     for writing, armed, unmapped, changed, *found in itertools.product((False, True, None), *[(False, True)] * 8):
         for rest in (-1, 0, RACY_NS - 1, RACY_NS, ARMED_NS - 1, ARMED_NS):
             proof = Proof(*found)
-            look = Look(unmapped, rest, THEN, writing, armed, dataclasses.replace(THEN, ctime_ns=1_001) if changed else THEN)
+            look = Look(unmapped, rest, THEN, writing, armed, THEN._replace(ctime_ns=1_001) if changed else THEN)
             told = proof.lease_tells or (proof.proc_tells and unmapped)
             by_lease = writing is False and proof.leases and told and rest >= RACY_NS
             by_arming = armed and proof.fsync_arms and rest >= ARMED_NS
@@ -88,7 +88,7 @@ def test_the_decision_for_every_case() -> None:
 @pytest.mark.parametrize("change", ["size", "mtime_ns", "ctime_ns", "inode"])
 def test_whatever_moved_while_it_was_read_takes_the_trust(change: str) -> None:
     assert trusted(Look(False, ARMED_NS, THEN, False, True, THEN), ALL)
-    moved = dataclasses.replace(THEN, **{change: getattr(THEN, change) + 1})
+    moved = THEN._replace(**{change: getattr(THEN, change) + 1})
     assert not trusted(Look(False, ARMED_NS, THEN, False, True, moved), ALL)
 
 

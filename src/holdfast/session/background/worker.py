@@ -21,9 +21,8 @@ from holdfast.session.background.sender import Sender
 from holdfast.session.background.standing import Standing
 from holdfast.session.background.waiting import Queue
 from holdfast.session.commits import Commits
-from holdfast.store.copies.queued import Queued, expected
+from holdfast.store.copies.queued import Queued, take_behind
 from holdfast.store.copies.snapshot import Snapshot
-from holdfast.store.copies.taking import take
 from holdfast.store.format.keys import Key
 from holdfast.store.local.disk import local_errors
 from holdfast.store.looking.view import Presence
@@ -125,17 +124,9 @@ class Worker:
         with self._standing.changed:
             before = self._standing.line.of(key)
         try:
-            known = expected(workspace.record(key), before)
-            snapshot = take(
-                workspace,
-                key,
-                known,
-                queued.folders[0],
-                scope=request.scope,
-                owned=request.inner,
-                guard=self.copies.guard,
-                waits=True,
-                waiting=lambda: room_of(self._standing.line)[0],
+            waiting, guard = self._standing.line, self.copies.guard
+            snapshot = take_behind(
+                workspace, request, before, queued.folders[0], guard=guard, bytes_waiting=lambda: room_of(waiting)[0]
             )
             if "" in snapshot.refused:
                 raise Refused(0, f"{snapshot.refused['']}; nothing was backed up", str(key))

@@ -8,15 +8,26 @@ from collections.abc import Mapping
 from holdfast.errors import Corrupt, Refused, StoreNotFound, StoreUnreadable
 from holdfast.store.copies.snapshot import Snapshot
 from holdfast.store.format.manifest import Manifest
-from holdfast.store.format.manifest_reading import parse
+from holdfast.store.format.manifest_reading import parse, prove
 from holdfast.store.store import Store
 from holdfast.store.transfer.sending import was_rewritten
 
 
-def prove_readable(manifest: Manifest) -> None:
-    """What no reader would take must never be written."""
+def prove_readable(manifest: Manifest, base: Manifest | None = None) -> None:
+    """What no reader would take must never be written.
+
+    Args:
+        manifest: What is to be written.
+        base: What it takes files over from: a generation that was read, or proven, before.
+
+    Raises:
+        Refused: no reader would take it.
+    """
     try:
-        parse(manifest.encoded, manifest.name)
+        if base is None or base.format != manifest.format:
+            parse(manifest.encoded, manifest.name)
+        else:
+            prove(manifest, base)
     except Corrupt as error:
         raise Refused(errno.EINVAL, f"it cannot be described in the store's format ({error})", str(manifest.key)) from error
 

@@ -35,15 +35,18 @@ def last_looks(before: Mapping[str, float], snapshot: Snapshot, record: Record, 
     kept = {
         path: at
         for path, at in before.items()
-        if any(within(path, r) for r in refused) or not any(within(path, s) for s in snapshot.scope) or snapshot.is_overtaken(path)
+        if any(within(path, r) for r in refused) or not any(within(path, s) for s in snapshot.seen) or snapshot.is_overtaken(path)
     }
-    return {**kept, **dict.fromkeys((s for s in snapshot.scope if not snapshot.is_overtaken(s)), now), **refused}
+    return {**kept, **dict.fromkeys((s for s in snapshot.seen if not snapshot.is_overtaken(s)), now), **refused}
 
 
 def last_stamps(record: Record, snapshot: Snapshot) -> dict[str, Stamp | None]:
     """In which order what is here was looked at, once this is committed."""
-    base = () if record.base is None else record.base.files
-    held = {*base, *folders_above(base), *snapshot.found, *snapshot.folders}
+
+    def held() -> set[str]:
+        base = () if record.base is None else record.base.files
+        return {*base, *folders_above(base), *snapshot.found, *snapshot.folders}
+
     return advanced(snapshot.stamps, record.stamps, snapshot.refused, held)
 
 
@@ -62,7 +65,7 @@ def learn(workspace: Workspace, key: Key, snapshot: Snapshot, files: Mapping[str
     snapshot.unlink()
     moved = {s.linked.inode for s in snapshot.staged.values() if s.linked is not None}
     # So did copies of earlier snapshots that went since. Nobody can tell that from a write any more.
-    seen = {p for p, h in snapshot.kept.items() if p in record.here and record.here[p].signature != h.signature}
+    seen = {p for p, h in snapshot.kept.items() if (k := record.here.get(p, h)) is not h and k.signature != h.signature}
     for path, here in learned.items():
         if here.signature.inode in moved:
             learned[path] = _moved(workspace, key.join(path), here)
@@ -112,7 +115,9 @@ def remember_commit(
     held = of_what_is_held(looked, manifest.files)
     links = held_links(Record() if line.adopted else record, snapshot, manifest.links)
     damaged = record.damaged
-    workspace.save(key, Record(manifest, here, record.copied, damaged=damaged, looked=held, links=links, stamps=stamps))
+    updated = Record(manifest, here, record.copied, damaged=damaged, looked=held, links=links, stamps=stamps)
+    workspace.save(key, updated)
+    workspace.looked_into(key, record, updated, snapshot.scope)
 
 
 def held_links(record: Record, snapshot: Snapshot, held: Iterable[str]) -> frozenset[str]:

@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from holdfast.store.copies.guard import Guard
 from holdfast.store.copies.snapshot import Known, Snapshot, Staged
 from holdfast.store.copies.spools import spooled
+from holdfast.store.copies.taking import take, take_differing
 from holdfast.store.copies.wanted import SPOOL
 from holdfast.store.deciding.requests import Request
 from holdfast.store.format.entries import FileRecord
@@ -22,6 +24,7 @@ from holdfast.store.format.keys import within
 from holdfast.store.format.manifest import Kind
 from holdfast.store.format.tars import TarWriter
 from holdfast.store.local.records import Here, Record
+from holdfast.store.local.workspace import Workspace
 
 T = TypeVar("T")
 
@@ -76,6 +79,39 @@ def expected(record: Record, waiting: list[Queued]) -> Known:
     return Known(files, here, record.copied, record.was_here or bool(waiting))
 
 
+def take_behind(
+    workspace: Workspace,
+    request: Request,
+    waiting: list[Queued],
+    folder: Path,
+    *,
+    guard: Guard | None = None,
+    bytes_waiting: Callable[[], int] = int,
+) -> Snapshot:
+    """Take the copy that is to wait.
+
+    Args:
+        workspace: Where from.
+        request: What it is to be committed as.
+        waiting: Copies of the same artifact that are sent before it, oldest first.
+        folder: As for `take`.
+        guard: As for `take`.
+        bytes_waiting: As `waiting` for `take`.
+
+    Raises:
+        LocalError, Refused: as `take`.
+    """
+    key, record = request.artifact, workspace.record(request.artifact)
+    known = expected(record, waiting)
+
+    def taking(scope: tuple[str, ...]) -> Snapshot:
+        return take(workspace, key, known, folder, scope=scope, owned=request.inner, guard=guard, waits=True, waiting=bytes_waiting)
+
+    if request.scope == ("",) and not waiting and (quick := take_differing(workspace, key, record, request.inner, taking)):
+        return quick
+    return taking(request.scope)
+
+
 def merge(older: Queued, newer: Queued, new_folder: Callable[[], Path]) -> Queued:
     """One in place of two. Neither may be used afterwards.
 
@@ -84,7 +120,7 @@ def merge(older: Queued, newer: Queued, new_folder: Callable[[], Path]) -> Queue
         newer: Taken against what `older` will have made.
         new_folder: Makes an empty folder in the queue, for small files of many that are packed together.
     """
-    old, new = older.snapshot, newer.snapshot
+    old, new = older.snapshot.spelled_out(), newer.snapshot
     # What the newer one found as the older one has it is still the older one's to send, as it looked to the newer one.
     found_again = {p: _seen_again(old.staged[p], h, new.found[p].mode) for p, h in new.kept.items() if p in old.staged}
     staged = {**_beside(old.staged, new), **found_again, **new.staged}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from holdfast.store.deciding.looked_last import Stamps, Standing, standing
@@ -105,6 +105,7 @@ class Snapshot:
         merged: Made of several, so that its tars may hold more than is staged.
         stamps: By path prefix, when what is there was looked at.
         later: Those of what was committed since, of which this is only what nobody has looked at later.
+        beyond: What is remembered, where a glance found everything outside of scope to be so. None: nobody looked there.
     """
 
     key: Key
@@ -121,6 +122,17 @@ class Snapshot:
     merged: bool = False
     stamps: Stamps = field(default_factory=dict)
     later: Stamps = field(default_factory=dict)
+    beyond: Record | None = None
+
+    @property
+    def still(self) -> bool:
+        """True where nothing differs from the base, and nothing had to be looked into."""
+        return self.beyond is not None and not self.scope
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """The relative paths of which it says something."""
+        return self.scope if self.beyond is None else ("",)
 
     @property
     def not_kept(self) -> tuple[str, ...]:
@@ -136,6 +148,28 @@ class Snapshot:
     def spools(self) -> set[Path]:
         """The tars that hold the small files."""
         return {s.spool for s in self.staged.values() if s.spool is not None}
+
+    def spelled_out(self) -> Snapshot:
+        """The same without `beyond`: all that a glance told stands in it, path by path."""
+        record = self.beyond
+        if record is None or record.base is None:
+            return self
+        base, names = record.base, {path: len(group) for group in record.base.hard_links for path in group}
+
+        def outside(path: str) -> bool:
+            return not any(within(path, prefix) for prefix in self.scope)
+
+        kept = {path: here for path, here in record.here.items() if outside(path)}
+        found = {p: Found(h.signature, base.files[p].mode, links=names.get(p, 1)) for p, h in kept.items()}
+        return replace(
+            self,
+            scope=("",),
+            found={**found, **self.found},
+            folders={**{p: f for p, f in base.folders.items() if outside(p)}, **self.folders},
+            links={**{p: target for p, target in base.links.items() if outside(p)}, **self.links},
+            kept={**kept, **self.kept},
+            beyond=None,
+        )
 
     def unlink(self) -> None:
         """Drop the hard links. Without them the snapshot does not stand any more."""

@@ -23,8 +23,9 @@ from holdfast.store.deciding.together import Together, together, with_logs
 from holdfast.store.format.keys import Key, printable, within
 from holdfast.store.format.manifest import Kind
 from holdfast.store.local.disk import is_file, lstat_or_none
-from holdfast.store.local.records import Here, Signature
+from holdfast.store.local.records import Here, Record, Signature
 from holdfast.store.local.scan import Found, Scan, walk
+from holdfast.store.local.still import glance
 from holdfast.store.local.workspace import Workspace
 
 #: So often files that belong together are looked at again, and what moved is taken again.
@@ -86,6 +87,36 @@ def take(
         raise
     except OSError as error:
         raise LocalError(error.errno, f"{error.strerror} (while the local copy was taken)", error.filename) from error
+
+
+def take_differing(
+    workspace: Workspace, key: Key, record: Record, owned: tuple[str, ...], taking: Callable[[tuple[str, ...]], Snapshot]
+) -> Snapshot | None:
+    """The stable copy of what a glance finds to be other than it is remembered; None where all has to be looked into.
+
+    Args:
+        workspace: Where from.
+        key: The artifact.
+        record: What is remembered of it.
+        owned: As for `take`.
+        taking: Takes the stable copy of a scope against what is remembered.
+
+    Raises:
+        LocalError, Refused: as `take`.
+    """
+    if workspace.keeping.follow or (expected := workspace.expected(key, record)) is None:
+        return None
+    count, begun = workspace.turn()
+    differing = glance(str(workspace.local(key)), key, workspace.places, expected, owned)
+    if differing is None:
+        return None
+    snapshot = taking(differing.scope) if differing.scope else Snapshot(key, Kind.DIRECTORY, (), owned)
+    return replace(
+        snapshot,
+        folders={**differing.folders, **snapshot.folders},
+        stamps={"": Stamp(count, begun, workspace.turn()[1])},
+        beyond=record,
+    )
 
 
 def _torn_and_gone(workspace: Workspace, key: Key, known: Known, scope: tuple[str, ...]) -> list[str]:

@@ -30,6 +30,8 @@ def conflicts(old: Iterable[str], new: Iterable[str]) -> set[str]:
     """The old paths that cannot stand beside the new ones: a file here where they have a folder, or the reverse."""
     held = set(old)
     files = set(new) - held  # one tree is sound by itself, so only what it lacks can stand in its way
+    if not files:
+        return set()
     folders, blocking = folders_above(files), files & folders_above(held)
     above = {p for p in held if not blocking.isdisjoint(folders_above([p]))} if blocking else set()
     return above | (held & folders)

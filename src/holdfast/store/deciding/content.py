@@ -13,7 +13,7 @@ from holdfast.store.deciding.agreeing import conflicts
 from holdfast.store.deciding.hard_links import group_hard_links, sound_groups
 from holdfast.store.deciding.line import Line
 from holdfast.store.format.entries import FileRecord, FolderRecord
-from holdfast.store.format.keys import folders_above, within
+from holdfast.store.format.keys import all_within, folders_above, within
 from holdfast.store.format.manifest import MAX_TARS, Kind, Manifest, Tar
 from holdfast.store.format.tars import plan_merge
 from holdfast.store.local.records import Here
@@ -83,12 +83,14 @@ def plan_content(
     gone: list[str] = []
     displaced = conflicts(base.files, (*snapshot.found, *snapshot.links)) if base is not None else set()
     if base is not None and (base.kind is Kind.DIRECTORY) != single:
-        for path, record in base.files.items():
+        inherit, concerned = dict(base.files), _concerned(base, snapshot)
+        for path in concerned:
+            record = inherit.pop(path)
             anew = path in displaced or path in snapshot.links or (path in whole and record.pieces)
             kept = None if anew else _taken_over(path, record, snapshot, here, owned)
             if kept is None and path not in snapshot.staged:
                 gone.append(path)
-            elif kept is not None and lost_payloads.isdisjoint((*kept.places, kept.tar or "")):
+            elif kept is not None and (not lost_payloads or lost_payloads.isdisjoint((*kept.places, kept.tar or ""))):
                 inherit[path] = kept
     elif base is not None:
         gone = list(base.files)
@@ -118,6 +120,11 @@ def plan_content(
     alone = tuple(p for p in send if p not in packed)
     tars = {} if base is None else base.tars
     return Content(inherit, alone, packed, merged, tars, same, tuple(gone), folders, links, hard_links, unchanged)
+
+
+def _concerned(base: Manifest, snapshot: Snapshot) -> Collection[str]:
+    """The base's files of which there is something to decide. Of the others a glance told that they are as base has them."""
+    return all_within(base.files, snapshot.scope, base.folders) if snapshot.beyond else base.files
 
 
 def is_small(snapshot: Snapshot, path: str) -> bool:

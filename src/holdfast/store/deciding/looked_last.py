@@ -6,7 +6,7 @@ taken in. What was looked at later counts: of an older copy only that is committ
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -80,14 +80,14 @@ def newest_is_theirs(mine: Stamps, theirs: Stamps) -> bool:
     return bool(own) and any(all(stamp.is_before(other) for stamp in own) for other in theirs.values() if other is not None)
 
 
-def advanced(mine: Stamps, theirs: Stamps, refused: Iterable[str], held: Collection[str]) -> dict[str, Stamp | None]:
+def advanced(mine: Stamps, theirs: Stamps, refused: Iterable[str], held: Callable[[], Collection[str]]) -> dict[str, Stamp | None]:
     """What is remembered once a copy is committed.
 
     Args:
         mine: Those of the copy.
         theirs: What is remembered until then.
         refused: Paths that it could not look at.
-        held: What the generation holds, files and folders.
+        held: Gives what the generation holds, files and folders.
     """
     borders = {*mine, *theirs}
     seen = {
@@ -105,8 +105,11 @@ def _looks_at(mine: Stamps, path: str) -> bool:
     return any(within(path, scope) for scope in mine)
 
 
-def _bounded(stamps: dict[str, Stamp | None], held: Collection[str]) -> dict[str, Stamp | None]:
-    gone = [path for path in stamps if path and path not in held]
+def _bounded(stamps: dict[str, Stamp | None], held: Callable[[], Collection[str]]) -> dict[str, Stamp | None]:
+    if len(stamps) <= _REMEMBERED:
+        return stamps
+    present = held()
+    gone = [path for path in stamps if path and path not in present]
     if len(gone) <= _REMEMBERED:
         return stamps
     gone.sort(key=lambda path: 0 if (stamp := stamps[path]) is None else stamp.ended)

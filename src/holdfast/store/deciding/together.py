@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from holdfast.store.format.keys import within
+from holdfast.store.format.keys import check_component, within
 from holdfast.store.local.records import Signature
 
 _ZARR = ("zarr.json", ".zgroup", ".zarray", ".zmetadata")
@@ -90,10 +90,28 @@ def together(paths: Collection[str]) -> list[Together]:
     return found
 
 
+def roots_of_groups(paths: Collection[str]) -> tuple[str, ...]:
+    """The folders of what belongs together among the files of one artifact."""
+    return tuple(root for group in together(paths) if not group.kinds for root in group.scope)
+
+
+def begins_group(path: str) -> bool:
+    """True where what lies around a new file or folder may belong together from then on."""
+    name = _name(path)
+    if name in (*_ZARR, "CURRENT", "_versions") or _LEVEL_MANIFEST.fullmatch(name):
+        return True
+    return name.endswith(".manifest") and _name(_folder(path)) == "_versions"
+
+
 def with_logs(scope: Collection[str]) -> tuple[str, ...]:
     """A scope such that no file of a database is taken without its log, nor the other way round."""
     also = [p.removesuffix(_LOG) if p.endswith(_LOG) else p + _LOG for p in scope if p]
-    return (*scope, *(p for p in also if p and p not in scope and not any(within(p, s) for s in scope)))
+    return (*scope, *(p for p in also if _can_be(p) and p not in scope and not any(within(p, s) for s in scope)))
+
+
+def _can_be(path: str) -> bool:
+    """False where no file can have such a name: that of a log is longer than its database's."""
+    return bool(path) and check_component(_name(path)) is None
 
 
 def _is_as_it_was(path: str, before: Signature, now: Signature) -> bool:

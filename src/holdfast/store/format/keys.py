@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from holdfast.errors import OutsideOutputs, UsageError
@@ -120,6 +120,20 @@ class Key:
 def within(path: str, prefix: str) -> bool:
     """True where the relative path is the prefix or lies below it; the empty prefix holds everything."""
     return not prefix or path == prefix or path.startswith(prefix + "/")
+
+
+def all_within(paths: Collection[str], scope: Collection[str], folders: Collection[str]) -> list[str]:
+    """Those of the paths that lie within any of several prefixes.
+
+    Args:
+        paths: A set of them, or a mapping.
+        scope: The prefixes.
+        folders: Which paths are folders. Where no prefix is one, not every path is looked at.
+    """
+    if not any(prefix in folders for prefix in scope):
+        return [prefix for prefix in scope if prefix in paths]
+    below = tuple(f"{prefix}/" for prefix in scope)
+    return [path for path in paths if "" in scope or path in scope or path.startswith(below)]
 
 
 def folders_above(paths: Iterable[str]) -> set[str]:

@@ -10,6 +10,7 @@ import functools
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NoReturn, TypeVar
 
 from blake3 import blake3
@@ -61,6 +62,24 @@ def parse(data: bytes, name: ManifestName) -> Manifest:
     if (said.key_code, said.commit, said.parent) != (name.key_code, name.commit, name.parent):
         raise Corrupt(f"{name.file}: damaged manifest: it belongs to {said.file}")
     return manifest
+
+
+def prove(manifest: Manifest, base: Manifest) -> None:
+    """Return where `parse` would take a manifest, of which the records that are a base's own have been taken before.
+
+    Raises:
+        Corrupt: it would not.
+    """
+    new = {path: record for path, record in manifest.files.items() if base.files.get(path) is not record}
+    if manifest.kind is not Kind.DIRECTORY or any(
+        p not in manifest.tars for p in {r.tar for r in manifest.files.values()} - {None}
+    ):
+        parse(manifest.encoded, manifest.name)
+        return
+    apart = replace(manifest, files=new, hard_links=())
+    parse(apart.encoded, apart.name)
+    _hard_links(manifest.files, list(manifest.hard_links))
+    _check_tree(manifest.files, manifest.folders, manifest.links)
 
 
 def _refuse_format(data: bytes, document: Any, name: ManifestName) -> NoReturn:

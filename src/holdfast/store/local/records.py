@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from blake3 import blake3
 
@@ -26,11 +26,12 @@ from holdfast.store.format.names import CommitId, parse_manifest_name
 #: A hash is trusted only if it was taken this long after the file's mtime: a write within the clock's grain of the
 #: hash could leave the mtime as it was (git calls such an entry racy).
 RACY_NS = 2_000_000_000
+#: A digest and the end of its line.
+_SEAL_BYTES = 65
 
 
-@dataclass(frozen=True)
-class Signature:
-    """What a local file looked like: size in bytes, times in nanoseconds, inode."""
+class Signature(NamedTuple):
+    """What a local file looked like: size in bytes, times in nanoseconds, inode. A tuple, because there are many."""
 
     size: int
     mtime_ns: int
@@ -158,8 +159,13 @@ def _looked_with(looked: Mapping[str, float], path: str) -> str:
     return path
 
 
-def write_sealed(path: Path, body: Mapping[str, Any]) -> None:
+def write_sealed(path: Path, body: Mapping[str, Any], *, lasting: bool = True) -> None:
     """Write JSON with its digest so that a reader finds the old content or the new, never a mixture.
+
+    Args:
+        path: Where.
+        body: What.
+        lasting: It is to outlive a machine that loses its power. Otherwise a reader may then find nothing that verifies.
 
     Raises:
         LocalError: the local disk is full or denies access.
@@ -170,9 +176,11 @@ def write_sealed(path: Path, body: Mapping[str, Any]) -> None:
         with open(temporary, "wb") as handle:
             handle.write(f"{blake3(text.encode()).hexdigest()}\n{text}".encode())
             handle.flush()
-            os.fsync(handle.fileno())
+            if lasting:
+                os.fsync(handle.fileno())
         os.replace(temporary, path)
-        fsync_folder(path.parent)
+        if lasting:
+            fsync_folder(path.parent)
     except OSError as error:
         raise LocalError(error.errno, error.strerror, str(path)) from error
 
@@ -192,6 +200,20 @@ def read_sealed(path: Path) -> Any | None:
     if blake3(text).hexdigest().encode() != digest:
         raise Corrupt(f"{path}: damaged")
     return json.loads(text)
+
+
+def seal_of(path: Path) -> str:
+    """The digest that a sealed file begins with, unverified; empty where there is none."""
+    try:
+        with open(path, "rb") as handle:
+            return handle.readline(_SEAL_BYTES).decode("ascii", "replace").strip()
+    except OSError:
+        return ""
+
+
+def digest_of(manifest: Manifest) -> str:
+    """The digest that stands in a manifest."""
+    return manifest.encoded[len(b'{"digest":"') :][:64].decode()
 
 
 def record_to_json(record: Record) -> dict[str, Any]:
@@ -224,6 +246,18 @@ def record_from_json(body: Mapping[str, Any]) -> Record:
     passed = tuple(CommitId(sequence, id_) for sequence, id_ in body.get("passed", ()))
     damaged, stamps = frozenset(body["damaged"]), _stamps_from_json(body.get("stamps", {}))
     return Record(base, here, frozenset(body["copied"]), body["chosen"], damaged, looked, links, passed, stamps)
+
+
+def looks_to_json(seal: str, looked: Mapping[str, float], stamps: Stamps) -> dict[str, Any]:
+    """When what a record says was last found to be so, as plain data. The seal says which record."""
+    return {"record": seal, "looked": dict(looked), "stamps": _stamps_to_json(stamps)}
+
+
+def with_looks(record: Record, seal: str, body: Mapping[str, Any]) -> Record:
+    """The record with what `looks_to_json` wrote since; as it is where that was of another one."""
+    if body["record"] != seal:
+        return record
+    return replace(record, looked={str(p): float(at) for p, at in body["looked"].items()}, stamps=_stamps_from_json(body["stamps"]))
 
 
 def intent_to_json(intent: Intent) -> dict[str, Any]:
@@ -268,7 +302,7 @@ def _stamps_from_json(body: Mapping[str, Any]) -> Stamps:
 
 
 def _signature_to_json(signature: Signature) -> list[int]:
-    return [signature.size, signature.mtime_ns, signature.ctime_ns, signature.inode]
+    return list(signature)
 
 
 def _signature_from_json(row: list[int]) -> Signature:

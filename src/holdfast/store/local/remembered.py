@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,32 @@ from holdfast.store.format.names import decode_key, key_code
 from holdfast.store.local import records
 from holdfast.store.local.disk import lstat_or_none
 from holdfast.store.local.records import Intent, Publication, Record, Signature, refreshed
+from holdfast.store.local.since import changes_to_json, with_changes
 from holdfast.store.local.state import StateFolder
 from holdfast.store.looking.view import View
 
 log = logging.getLogger(__name__)
+
+
+#: Where a record is: as it was written whole, what changed in it since, and when it was last found to be so.
+_KINDS = ("records", "since", "looks")
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A record that was read or written.
+
+    Args:
+        seen: What its files looked like then.
+        whole: What the first of them says.
+        record: What all of them say.
+        seal: The digest of the last of them that says something of files.
+    """
+
+    seen: tuple[Signature | None, ...]
+    whole: Record
+    record: Record
+    seal: str
 
 
 class Remembered(StateFolder):
@@ -36,7 +58,7 @@ class Remembered(StateFolder):
         accept: tuple[str, ...] = (),
     ) -> None:
         super().__init__(root, outputs, lock_seconds=lock_seconds, ignore=ignore, follow=follow, accept=accept)
-        self._records: dict[Key, tuple[Signature, Record]] = {}
+        self._known: dict[Key, _Known] = {}
 
     # -- the store that this workspace knows -------------------------------------------------------------------------
 
@@ -106,21 +128,45 @@ class Remembered(StateFolder):
 
     def record(self, key: Key) -> Record:
         """What is remembered of an artifact; an empty record where nothing is, or where it does not verify."""
-        place = self._place("records", key)
-        found = lstat_or_none(place)
-        if found is None:
+        seen = tuple(_signature_or_none(self._place(kind, key)) for kind in _KINDS)
+        if seen[0] is None:
             return Record()
-        known = self._records.get(key)
-        if known is not None and known[0] == Signature.of(found):
-            return known[1]
+        known = self._known.get(key)
+        if known is not None and known.seen == seen:
+            return known.record
         try:
-            body = self._read("records", key)
-            record = Record() if body is None else records.record_from_json(body)
+            known = self._read_record(key, seen, None if known is None or known.seen[0] != seen[0] else known.whole)
         except (Corrupt, KeyError, TypeError, ValueError) as error:
             log.warning("%s: what was remembered of it is damaged and is ignored (%s)", key, error)
             return Record()
-        self._records[key] = (Signature.of(found), record)
-        return record
+        if known is None:
+            return Record()
+        self._known[key] = known
+        return known.record
+
+    def _read_record(self, key: Key, seen: tuple[Signature | None, ...], whole: Record | None) -> _Known | None:
+        """What is remembered of an artifact, from the files that were seen.
+
+        Args:
+            key: The artifact.
+            seen: What the files look like.
+            whole: What the first of them says, where that is known.
+        """
+        place, since, looks = (self._place(kind, key) for kind in _KINDS)
+        if whole is None:
+            body = self._read("records", key)
+            if body is None:
+                return None
+            whole = records.record_from_json(body)
+        seal, record = records.seal_of(place), whole
+        changes = None if seen[1] is None else records.read_sealed(since)
+        changed = None if changes is None else with_changes(whole, seal, changes)
+        if changed is not None:
+            seal, record = records.seal_of(since), changed
+        with contextlib.suppress(Corrupt, KeyError, TypeError, ValueError, AttributeError):  # then the record's own are older
+            found = None if seen[2] is None else records.read_sealed(looks)
+            record = record if found is None else records.with_looks(record, seal, found)
+        return _Known(seen, whole, record, seal)
 
     def record_in(self, key: Key, view: View) -> Record:
         """What is remembered of an artifact, as far as it is about the store in view: another store's base is no base."""
@@ -146,9 +192,29 @@ class Remembered(StateFolder):
 
     def save(self, key: Key, record: Record) -> None:
         """Remember. Raises LocalError where the disk is full."""
-        place = self._place("records", key)
+        place, since, known = self._place("records", key), self._place("since", key), self._known.get(key)
+        if known is not None and known.seen[0] == _signature_or_none(place):
+            changes = changes_to_json(record, known.whole, records.seal_of(place))
+            if changes is not None:
+                records.write_sealed(since, changes)
+                self._knows(key, known.whole, record, records.seal_of(since))
+                return
         records.write_sealed(place, {"key": key.value, **records.record_to_json(record)})
-        self._records[key] = (Signature.of(os.lstat(place)), record)
+        self._knows(key, record, record, records.seal_of(place))
+
+    def found_again(self, key: Key, record: Record) -> None:
+        """Remember when all was found to be as a record says; but for that, it is what is remembered already.
+
+        Nothing hangs on it once the machine has lost its power: who looked before whom matters to processes that live.
+        """
+        self.record(key)
+        known = self._known[key]
+        body = records.looks_to_json(known.seal, record.looked, record.stamps)
+        records.write_sealed(self._place("looks", key), body, lasting=False)
+        self._knows(key, known.whole, record, known.seal)
+
+    def _knows(self, key: Key, whole: Record, record: Record, seal: str) -> None:
+        self._known[key] = _Known(tuple(_signature_or_none(self._place(kind, key)) for kind in _KINDS), whole, record, seal)
 
     def looked(self, key: Key, record: Record) -> Mapping[str, float]:
         """`Record.looked`; for a record that an older version wrote, when it wrote it. For people."""
@@ -232,3 +298,8 @@ class Remembered(StateFolder):
             return False
         record, prefix = self.record(owner), owner.relative(key)
         return any(within(p, prefix) for p in (*record.here, *record.links, *record.folders)) or (not prefix and record.was_here)
+
+
+def _signature_or_none(place: Path) -> Signature | None:
+    found = lstat_or_none(place)
+    return None if found is None else Signature.of(found)

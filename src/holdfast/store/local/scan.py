@@ -7,6 +7,7 @@ import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from holdfast.errors import LocalError
 from holdfast.store.format.entries import FolderRecord
@@ -23,9 +24,8 @@ Asking = Callable[[tuple[str, ...]], tuple[bool, ...]]
 _TOO_DEEP = f"lies deeper than {MAX_DEPTH} folders"
 
 
-@dataclass(frozen=True)
-class Found:
-    """A regular file.
+class Found(NamedTuple):
+    """A regular file. A tuple, because there are many.
 
     Args:
         signature: What it looks like.

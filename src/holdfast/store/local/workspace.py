@@ -17,8 +17,9 @@ from holdfast.store.apart.reading import InProcess, Reader
 from holdfast.store.copies.proofs import Proof, Proofs
 from holdfast.store.format.keys import Key
 from holdfast.store.local.disk import local_errors
-from holdfast.store.local.records import Here
+from holdfast.store.local.records import Here, Record
 from holdfast.store.local.remembered import Remembered
+from holdfast.store.local.still import Expected
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,27 @@ class Workspace(Remembered):
         self.proofs = Proofs(self.read)
         #: What was found out of files whose signature proved nothing when they were last taken, for as long as this lives.
         self.proven: dict[tuple[Key, str], Here] = {}
+        self._expected: dict[Key, Expected] = {}
+
+    def expected(self, key: Key, record: Record) -> Expected | None:
+        """What a walk of an artifact finds where all is as a record says; None where that cannot be said name by name."""
+        expected = self._expected.get(key)
+        if expected is None or not expected.is_of(record):
+            expected = Expected.of(record)
+            self._expects(key, expected)
+        return expected
+
+    def looked_into(self, key: Key, before: Record, after: Record, scope: tuple[str, ...]) -> None:
+        """What is remembered of an artifact is another record now, which differs from the one before in a scope only."""
+        expected = self._expected.get(key)
+        if expected is not None and expected.is_of(before) and not expected.is_of(after):
+            self._expects(key, None if "" in scope else expected.after(after, scope))
+
+    def _expects(self, key: Key, expected: Expected | None) -> None:
+        if expected is None:
+            self._expected.pop(key, None)
+        else:
+            self._expected[key] = expected
 
     def read(self, function: Callable[..., T], *args: object, size: int = 0) -> T:
         """Run a function that opens files of outputs, where that costs no program its locks.
