@@ -84,7 +84,7 @@ def plan_content(
     displaced = conflicts(base.files, (*snapshot.found, *snapshot.links)) if base is not None else set()
     if base is not None and (base.kind is Kind.DIRECTORY) != single:
         inherit, concerned = dict(base.files), _concerned(base, snapshot)
-        for path in concerned:
+        for path in dict.fromkeys((*concerned, *(p for p in (*displaced, *snapshot.links) if p in base.files))):
             record = inherit.pop(path)
             anew = path in displaced or path in snapshot.links or (path in whole and record.pieces)
             kept = None if anew else _taken_over(path, record, snapshot, here, owned)
@@ -123,8 +123,10 @@ def plan_content(
 
 
 def _concerned(base: Manifest, snapshot: Snapshot) -> Collection[str]:
-    """The base's files of which there is something to decide. Of the others a glance told that they are as base has them."""
-    return all_within(base.files, snapshot.scope, base.folders) if snapshot.beyond else base.files
+    """The base's files of which there is something to decide. At the others nobody looked, or a glance told that they are as there."""
+    if not snapshot.beyond and ("" in snapshot.scope or snapshot.owned or snapshot.later):
+        return base.files
+    return all_within(base.files, snapshot.scope, base.folders)
 
 
 def is_small(snapshot: Snapshot, path: str) -> bool:
