@@ -123,7 +123,7 @@ def plan_content(
 
 
 def _concerned(base: Manifest, snapshot: Snapshot) -> Collection[str]:
-    """The base's files of which there is something to decide. At the others nobody looked, or a glance told that they are as there."""
+    """The base's files of which there is something to decide. At others nobody looked, or a glance told that they are as there."""
     if not snapshot.beyond and ("" in snapshot.scope or snapshot.owned or snapshot.later):
         return base.files
     return all_within(base.files, snapshot.scope, base.folders)
