@@ -211,7 +211,23 @@ def _folders(snapshot: Snapshot, base: Manifest | None, here: frozenset[str], he
     if snapshot.kind is not Kind.DIRECTORY:
         return {}
     before = {} if base is None else base.folders
+    if base is not None and base.format > 1 and "" not in snapshot.scope and not (snapshot.owned or snapshot.later):
+        return _folders_beside(snapshot, before, here, held)
     kept = {
         f: r for f, r in before.items() if not (snapshot.covers(f) and f in here) or any(within(f, n) for n in snapshot.not_kept)
     }
     return {f: r for f, r in {**kept, **snapshot.folders}.items() if held.isdisjoint({f, *folders_above([f])})}
+
+
+def _folders_beside(
+    snapshot: Snapshot, before: Mapping[str, FolderRecord], here: frozenset[str], held: Set[str]
+) -> dict[str, FolderRecord]:
+    """The same where only parts were looked at: of what lies beside them nothing is asked."""
+    kept = dict(before)
+    for path in all_within(before, snapshot.scope, before):
+        if path in here and not any(within(path, n) for n in snapshot.not_kept):
+            del kept[path]
+    # The base's folders are free of its own files, so only what is new can be in their way.
+    for path in all_within(kept, {*snapshot.found, *snapshot.links} & held, kept):
+        del kept[path]
+    return {**kept, **{f: r for f, r in snapshot.folders.items() if held.isdisjoint({f, *folders_above([f])})}}

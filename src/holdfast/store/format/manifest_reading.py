@@ -76,7 +76,8 @@ def prove(manifest: Manifest, base: Manifest) -> None:
     ):
         parse(manifest.encoded, manifest.name)
         return
-    apart = replace(manifest, files=new, hard_links=())
+    folders = {path: folder for path, folder in manifest.folders.items() if base.folders.get(path) is not folder}
+    apart = replace(manifest, files=new, folders=folders, hard_links=())
     parse(apart.encoded, apart.name)
     _hard_links(manifest.files, list(manifest.hard_links))
     _check_tree(manifest.files, manifest.folders, manifest.links)
