@@ -1,6 +1,8 @@
-"""What a trial costs in a long study: a thousand trials whose trainings are arithmetic, kept by Holdfast after each, and kept by nobody.
+"""What a trial costs in a long study, by the number of trials before it: time that Holdfast takes, and bytes that it sends of the study's database.
 
-Everything but the training is the pipeline's own. The sampler is random, because TPE's own cost grows with the study.
+A study of trials whose trainings are arithmetic runs to its end; everything but the training is the pipeline's own, and the sampler is
+random, because TPE's own cost grows with the study. At some places of it a few trials are kept, each backed up twice: with its
+checkpoint, and when it is told. What is measured is the time inside these backups. Beside it, generations of one small file.
 """
 
 from __future__ import annotations
@@ -13,75 +15,214 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 from tests.pipeline import cheap  # noqa: E402
-from tests.pipeline.project import Lines  # noqa: E402
-from tests.support import Rig  # noqa: E402
+from tests.support import Machine, Rig  # noqa: E402
 
 import holdfast  # noqa: E402
+from holdfast.session.parts import parts_of  # noqa: E402
+
+#: After so many trials a few are kept, and so many of them are counted; before these, what lies there is backed up and settles.
+PLACES = (10, 100, 250, 500, 1000, 1500, 1975)
+SETTLING, COUNTED = 3, 22
+GENERATIONS = (10, 100, 250, 500, 1000, 1500, 1950)
 
 
-class Ends(Lines):
-    """Notes when each trial ended, and what was asked of the store until then."""
+@dataclass
+class Window:
+    """What was measured of the trials from one place on.
 
-    def __init__(self, counts: dict[str, int]) -> None:
-        super().__init__()
-        self.at = [time.perf_counter()]
-        self.counts = counts
-        self.operations = [0]
+    Args:
+        at: How many trials there were.
+        seconds: In backups, by trial.
+        sent: Bytes of payload that hold the database or what differs of it, by backup; 0 for a whole copy, which is told apart.
+        whole: How many whole copies there were.
+        described: Bytes of a manifest that say of what the database is put together, by backup.
+        operations: On the store, by trial.
+        size: Of the database at the end.
+    """
 
-    def say(self, text: str) -> None:
-        if "]" in text:
-            self.at.append(time.perf_counter())
-            self.operations.append(sum(self.counts.values()))
-
-
-def measure(trials: int, *, kept: bool) -> Ends:
-    with tempfile.TemporaryDirectory() as place:
-        machine, counting = Rig(Path(place)).counted()
-        told = Ends(counting.counts)
-        cheap.run(machine, trials, "none", narration=told, sampler="random", keep=None if kept else lambda folder, progress: None)
-    return told
-
-
-def hundreds(told: Ends, at: int) -> tuple[float, float]:
-    """Milliseconds, and operations on the store, of each of a hundred trials: medians."""
-    times = [1000 * (b - a) for a, b in zip(told.at[at : at + 100], told.at[at + 1 : at + 101], strict=True)]
-    operations = told.operations[at + 100] - told.operations[at]
-    return statistics.median(times), operations / 100
+    at: int
+    seconds: list[float] = field(default_factory=list)
+    sent: list[int] = field(default_factory=list)
+    whole: int = 0
+    described: list[int] = field(default_factory=list)
+    operations: list[int] = field(default_factory=list)
+    size: int = 0
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=1000)
-    parser.add_argument("--write", action="store_true", help="also write benchmarks/study.md")
-    given = parser.parse_args()
-    logging.getLogger("holdfast").setLevel(logging.ERROR)
-    cheap.EPOCHS = 1
-    alone, kept = measure(given.trials, kept=False), measure(given.trials, kept=True)
+class Study:
+    """The study, and which of its trials are kept."""
+
+    def __init__(self, machine: Machine, counts: dict[str, int], trials: int) -> None:
+        self._keeper = machine.keeper()
+        self._folder = (machine.root / cheap.STUDY).absolute()
+        self._counts = counts
+        self.windows = {at: Window(at) for at in PLACES if at < trials}
+        self._seconds: dict[int, float] = {}
+
+    def keep(self, folder: Path, progress: float) -> Any:
+        return self._kept((), progress)
+
+    def keep_parts(self, parts: Sequence[Path], progress: float) -> Any:
+        return self._kept([p.absolute() for p in parts], progress)
+
+    def _kept(self, parts: Sequence[Path], progress: float) -> Any:
+        told = progress == int(progress)
+        number = int(progress) - told
+        window = next((w for at, w in self.windows.items() if at <= number < at + SETTLING + COUNTED), None)
+        if window is None:
+            return False  # and so the first that is kept is all of it
+        before, began = sum(self._counts.values()), time.perf_counter()
+        done = self._keeper.backup(*(parts_of(self._keeper, self._folder, parts) or [self._folder]), progress=progress)
+        took, asked = time.perf_counter() - began, sum(self._counts.values()) - before
+        if number < window.at + SETTLING:
+            return True
+        if told:
+            window.seconds.append(self._seconds.pop(number) + took)
+            window.operations[-1] += asked
+        else:
+            self._seconds[number] = took
+            window.operations.append(asked)
+        manifest = done.results[0].manifest
+        assert manifest is not None
+        window.size = manifest.files["study.db"].size
+        for payload, size in manifest.sent_payloads().items():
+            if payload.endswith(".pieces"):
+                window.sent.append(size)
+                pieces = manifest.files["study.db"].pieces
+                window.described.append(
+                    sum(
+                        len(f'{{"length":{p.length},"offset":{p.offset},"payload":"{p.payload}","size":{p.size}}},') for p in pieces
+                    )
+                )
+            elif payload.rpartition("/")[2].startswith("study@"):
+                window.whole += 1
+        return True
+
+
+def of_trials(trials: int, place: Path) -> list[Window]:
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        machine, counting = Rig(Path(folder)).counted()
+        study = Study(machine, counting.counts, trials)
+        cheap.run(machine, trials, "none", sampler="random", keep=study.keep, keep_parts=study.keep_parts)
+    return [w for w in study.windows.values() if w.seconds]
+
+
+def of_generations(most: int, place: Path) -> list[tuple[int, float, float]]:
+    """How many there were, milliseconds of one more, and operations on the store. Medians of 40."""
+    times, operations = list[float](), list[int]()
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        machine, counting = Rig(Path(folder)).counted()
+        keeper = machine.keeper()
+        for number in range(most):
+            machine.write("outputs/run/log.txt", f"{number}\n" * 100)
+            before, began = sum(counting.counts.values()), time.perf_counter()
+            assert keeper.backup("outputs/run")
+            times.append(1000 * (time.perf_counter() - began))
+            operations.append(sum(counting.counts.values()) - before)
+    return [
+        (at, statistics.median(times[at : at + 40]), statistics.mean(operations[at : at + 40]))
+        for at in GENERATIONS
+        if at + 40 <= most
+    ]
+
+
+def spread(values: Sequence[float]) -> str:
+    low, middle, high = statistics.quantiles(values, n=4)
+    return f"{middle:.1f} ({low:.1f} to {high:.1f})"
+
+
+def page(windows: list[Window], generations: list[tuple[int, float, float]], trials: int) -> str:
+    first = statistics.median(windows[0].seconds)
     lines = [
         "# A long study",
         "",
         "`.venv/bin/python benchmarks/study.py --write` made this.",
         "",
-        f"- {os.cpu_count()} CPUs, {platform.system()} {platform.release()}; holdfast {holdfast.__version__}, Python {platform.python_version()}; a store in a folder on the local disk.",
-        f"- {given.trials} trials of one epoch whose training is arithmetic, random sampler. Each is backed up twice: with its checkpoint, and when it is told. Medians of hundred trials each.",
-        "- What is asked of the store does not grow (tests/pipeline/study/test_study_cost.py asserts it). The time here does, a little: each backup looks at every file of the study, and describes each in its manifest.",
-        "- Optuna's own part grows as well, because it reads its trials again; the study's database grows too, and is sent whole.",
+        f"- {os.cpu_count()} CPUs, {platform.system()} {platform.release()}, load {os.getloadavg()[0]:.1f} at the end; holdfast "
+        f"{holdfast.__version__}, Python {platform.python_version()}; a store in a folder on the local disk.",
+        f"- One study of {trials} trials of one epoch whose training is arithmetic, random sampler. Of some trials, {COUNTED} in a row each, "
+        "both backups are timed: with the checkpoint, and when it is told. Medians, with quartiles.",
+        "- `study.db`: bytes of payload that one trial, with both of its backups, sends of the database (means), over the size of the "
+        "database; with the share of a whole copy every 50 generations; and what the manifest says of its pieces beside that.",
         "",
-        "| trials | kept by nobody, a trial (ms) | kept by Holdfast (ms) | difference (ms) | operations on the store, a trial |",
-        "| --- | ---: | ---: | ---: | ---: |",
+        "| trials before | a trial kept, ms | over the first row | operations on the store | study.db, KB | sent, KB | of it | with whole copies | pieces told, KB |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for at in range(0, given.trials, 100):
-        (without, _), (with_, operations) = hundreds(alone, at), hundreds(kept, at)
-        lines.append(f"| {at + 1} to {at + 100} | {without:.0f} | {with_:.0f} | {with_ - without:.0f} | {operations:.1f} |")
-    text = "\n".join([*lines, ""])
+    for w in windows:
+        ratio = statistics.median(w.seconds) / first
+        sent = 2 * statistics.mean(w.sent) if w.sent else float(2 * w.size)
+        told = 2 * statistics.mean(w.described) if w.described else 0.0
+        share = sent / w.size + (2 / 50 if w.sent else 0)
+        lines.append(
+            f"| {w.at + SETTLING} | {spread([1000 * s for s in w.seconds])} | {ratio:.2f} | {statistics.mean(w.operations):.0f} | "
+            f"{w.size / 1e3:.0f} | {sent / 1e3:.0f} | {sent / w.size:.3f} | {share:.3f} | {told / 1e3:.0f} |"
+        )
+    lines += [
+        "",
+        "Target: at the 1,000th trial at most 1.2 times the 10th in time, and at most 0.1 of the database sent. A database under 64 KB is sent whole.",
+        "",
+        "What grows in time is what the format asks for: a manifest names every file of its generation, so it is hashed and written whole.",
+        "",
+        "![a trial kept, by the trials before it](study.svg)",
+        "",
+        "## Generations of one small file",
+        "",
+        "| generations before | one more, ms | operations on the store |",
+        "| ---: | ---: | ---: |",
+        *(f"| {at} | {ms:.1f} | {operations:.1f} |" for at, ms, operations in generations),
+        "",
+        "To 2,000; 10,000 take minutes and say the same.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def plot(windows: list[Window], generations: list[tuple[int, float, float]], place: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams.update({"svg.hashsalt": "study", "svg.fonttype": "none"})
+    from matplotlib import pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    at = [w.at + SETTLING for w in windows]
+    left.plot(at, [1000 * statistics.median(w.seconds) for w in windows], "o-", label="a trial kept")
+    left.plot([a for a, _, _ in generations], [ms for _, ms, _ in generations], "s--", label="a generation of one small file")
+    left.set(xlabel="trials, or generations, before", ylabel="ms", ylim=(0, None))
+    left.legend(frameon=False)
+    right.plot(at, [w.size / 1e3 for w in windows], "o-", label="study.db")
+    right.plot(at, [2 * statistics.mean(w.sent or [w.size]) / 1e3 for w in windows], "s--", label="sent of it for a trial")
+    right.set(xlabel="trials before", ylabel="KB", ylim=(0, None))
+    right.legend(frameon=False)
+    figure.savefig(place, metadata={"Date": None})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=2000)
+    parser.add_argument("--generations", type=int, default=2000)
+    parser.add_argument("--quick", action="store_true", help="300 trials and generations")
+    parser.add_argument("--folder", type=Path, help="where to work; default the folder for temporary files")
+    parser.add_argument("--write", action="store_true", help="also write benchmarks/study.md and study.svg (needs matplotlib)")
+    given = parser.parse_args()
+    logging.getLogger("holdfast").setLevel(logging.ERROR)
+    cheap.EPOCHS = 1
+    trials, most = (300, 300) if given.quick else (given.trials, given.generations)
+    place = given.folder or Path(tempfile.gettempdir())
+    windows, generations = of_trials(trials, place), of_generations(most, place)
+    text = page(windows, generations, trials)
     print(text)
     if given.write:
+        plot(windows, generations, HERE / "study.svg")
         (HERE / "study.md").write_text(text, encoding="utf-8")
 
 

@@ -160,6 +160,31 @@ def test_trials_of_the_whole_study_count_and_a_study_that_is_over_gives_none(rig
     assert given == [3, 4]
 
 
+def test_each_trial_is_kept_with_what_lies_beside_it_and_at_the_end_the_study_goes_whole_with_everything(rig: Rig) -> None:
+    machine = rig.machine()
+    study = opened(machine, journal=False)
+    place = machine.outputs / "study"
+    for trial in trials(machine.keep, study, 6):
+        (trial.folder / "weights").write_text(f"of {trial.number}")
+        (place / "plot.svg").write_text(f"after {trial.number}")
+        if trial.number == 5:
+            (place / "trials/trial-0002/weights").write_text("once more")  # which nobody says
+        fresh = rig.machine()
+        if trial.number:
+            assert fresh.keep.ensure("outputs/study")
+            assert fresh.read("outputs/study/plot.svg") == f"after {trial.number - 1}".encode()
+            assert fresh.read(f"outputs/study/trials/trial-{trial.number - 1:04d}/weights") == f"of {trial.number - 1}".encode()
+            assert len(opened(fresh, journal=False).trials) == trial.number
+        study.tell(trial, 1.0)
+    assert any(p.suffix == ".pieces" for p in rig.payloads()) or len(rig.manifests()) < 3
+    fresh = rig.machine()
+    assert fresh.keep.ensure("outputs/study")
+    assert fresh.tree("outputs/study/trials") == machine.tree("outputs/study/trials")
+    newest = max((p for p in rig.payloads() if p.name.startswith("study")), key=lambda p: p.name.partition("@")[2])
+    assert newest.suffix == ".db"
+    assert newest.read_bytes() == fresh.read("outputs/study/study.db")
+
+
 def test_a_trial_that_is_not_told_counts_as_failed(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     machine = rig.machine()
     study = opened(machine)

@@ -34,7 +34,7 @@ from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS
 from holdfast.pipeline.study import trial as trial_module
 from holdfast.pipeline.study import trials as trials_module
 from holdfast.pipeline.study.database import database_url
-from holdfast.pipeline.study.sweep import KeepStudy
+from holdfast.pipeline.study.sweep import KeepParts, KeepStudy
 from holdfast.pipeline.training.train import Job, Trained
 from holdfast.session.files import write_json
 from holdfast.session.parts import parts_of
@@ -70,6 +70,7 @@ def run(
     *,
     narration: Narration | None = None,
     keep: KeepStudy | None = None,
+    keep_parts: KeepParts | None = None,
     sampler: str = "tpe",
     fails: Callable[[Job], None] = lambda job: None,
     **changes: Any,
@@ -104,7 +105,7 @@ def run(
             seed=11,
             device="cpu",
             keep=keep or back_up,
-            keep_parts=None if keep is not None else back_up_parts,
+            keep_parts=keep_parts if keep is not None else back_up_parts,
             at_stake=lambda: keeper.at_stake(STUDY),
             narration=narration or Quiet(),
         )

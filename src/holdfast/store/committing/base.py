@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -54,8 +55,15 @@ def of_what_is_held(looked: Mapping[str, float], files: Mapping[str, FileRecord]
     """Without what a generation does not hold."""
     if len(looked) == 1:
         return looked
-    held = {"", *files, *folders_above(files)}
-    return {path: at for path, at in looked.items() if path in held} or {"": max(looked.values())}
+    paths = sorted(files)
+
+    def is_held(path: str) -> bool:
+        if not path or path in files:
+            return True
+        first = bisect.bisect_left(paths, f"{path}/")
+        return first < len(paths) and paths[first].startswith(f"{path}/")
+
+    return {path: at for path, at in looked.items() if is_held(path)} or {"": max(looked.values())}
 
 
 def learn(workspace: Workspace, key: Key, snapshot: Snapshot, files: Mapping[str, FileRecord], record: Record) -> dict[str, Here]:

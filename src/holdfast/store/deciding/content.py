@@ -213,6 +213,11 @@ def _folders(snapshot: Snapshot, base: Manifest | None, here: frozenset[str], he
     if snapshot.kind is not Kind.DIRECTORY:
         return {}
     before = {} if base is None else base.folders
-    looked_into = {f for f in all_within(before, snapshot.scope, before) if f in here and snapshot.covers(f)}
-    kept = {f: r for f, r in before.items() if f not in looked_into or any(within(f, n) for n in snapshot.not_kept)}
-    return {f: r for f, r in {**kept, **snapshot.folders}.items() if held.isdisjoint({f, *folders_above([f])})}
+    kept = dict(before)
+    for path in all_within(before, snapshot.scope, before):
+        if path in here and snapshot.covers(path) and not any(within(path, n) for n in snapshot.not_kept):
+            del kept[path]
+    # The base's folders are free of its own files, so only what is new can be in their way.
+    for path in all_within(kept, {*snapshot.found, *snapshot.links} & held, kept):
+        del kept[path]
+    return {**kept, **{f: r for f, r in snapshot.folders.items() if held.isdisjoint({f, *folders_above([f])})}}

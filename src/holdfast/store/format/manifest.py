@@ -263,7 +263,8 @@ def _file_fields(record: FileRecord, index: Mapping[str, int]) -> dict[str, Any]
     return row
 
 
-def _folder_row(folder: FolderRecord) -> dict[str, Any]:
+@functools.lru_cache(maxsize=1 << 14)
+def _folder_row(folder: FolderRecord) -> Mapping[str, Any]:
     row: dict[str, Any] = {"path": folder.path}
     if folder.mode is not None:
         row["mode"] = f"{folder.mode:o}"

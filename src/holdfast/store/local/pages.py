@@ -9,7 +9,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from holdfast.store.deciding.pages import MARK_BYTES, Stored
+from holdfast.store.deciding.pages import Stored
 from holdfast.store.format.entries import Piece
 from holdfast.store.format.keys import Key
 from holdfast.store.format.names import CommitId
@@ -71,8 +71,6 @@ def _parsed(body: bytes) -> Stored:
     line, _, rest = body.partition(b"\n")
     head = json.loads(line)
     marks = rest[: head["marks"]]
-    if len(marks) % MARK_BYTES:
-        raise ValueError("marks of no whole blocks")
     return Stored(
         head["blake3"],
         head["size"],
