@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import random
 import shutil
 import sqlite3
@@ -229,6 +230,37 @@ def test_a_small_database_is_sent_whole(rig: Rig, machine: Machine) -> None:
             one.commit()
         assert machine.keep.backup(KEY).results[0].size == place.stat().st_size
     assert {p.suffix for p in rig.payloads()} == {".db"}
+
+
+def test_where_what_was_sent_cannot_be_remembered_it_is_backed_up_all_the_same(growing: Growing) -> None:
+    growing.back_up(2)
+    folder = growing.machine.root / ".holdfast/pages"
+    shutil.rmtree(folder)
+    folder.write_bytes(b"in the way")
+    size = growing.back_up()
+    assert size > growing.place.stat().st_size // 2, "sent whole"
+    assert growing.fresh() == growing.held[-1]
+
+
+def test_a_second_store_is_sent_what_changed_as_the_first_is(growing: Growing, tmp_path: Path) -> None:
+    growing.back_up(5)
+    other = Machine(growing.machine.root, tmp_path / "other")
+    other.drive.mkdir()
+    growing.machine = other
+    sizes = [growing.back_up() for _ in range(4)]
+    assert max(sizes[2:]) < growing.place.stat().st_size / 4
+
+
+def test_what_is_remembered_of_databases_that_are_gone_does_not_pile_up(growing: Growing) -> None:
+    growing.back_up(3)
+    (folder,) = (growing.machine.root / ".holdfast/pages").iterdir()
+    (folder / "half-written.new").write_bytes(b"x")
+    for number in range(70):
+        (folder / f"{number:032x}@000001-aaaaaaaa.pages").write_bytes(b"")
+        os.utime(folder / f"{number:032x}@000001-aaaaaaaa.pages", (number, number))
+    assert growing.back_up() < growing.place.stat().st_size / 4
+    assert len(list(folder.iterdir())) == 64
+    assert not (folder / "half-written.new").exists()
 
 
 def test_on_a_disk_that_clones_what_changed_is_sent_and_not_a_clone_of_all(

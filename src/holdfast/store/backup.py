@@ -149,7 +149,7 @@ def commit(
                 content,
                 id_,
                 progress or Silent(),
-                Pages(store, workspace, key, line, record, lost, id_),
+                Pages(store, workspace, key, line, record, lost, id_, view.store_id or ""),
             )
             refuse_if_full(store, sending.size, awaited)
             with giving_back(store, sending):

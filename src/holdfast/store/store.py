@@ -64,6 +64,7 @@ class Store(StoreFolder):
         self.shares = False
         self.written = 0
         self.shared: View | None = None
+        self.shared_at = 0.0
         #: Ids of generations of which was said aloud that they never arrived.
         self.told: set[str] = set()
 

@@ -39,7 +39,8 @@ def large(rig: Rig) -> Machine:
 
 
 def place(machine: Machine, kind: str) -> Path:
-    return machine.root / ".holdfast" / kind / NAME
+    folder = machine.root / ".holdfast/records"
+    return folder / NAME if kind == "records" else (folder / NAME).with_suffix(".since")
 
 
 def read(machine: Machine) -> Record:
@@ -94,9 +95,12 @@ def test_damaged_changes_are_as_if_nothing_were_remembered(rig: Rig, caplog: pyt
     assert read(machine) == Record(), "the older record would make the next backup a fork of this machine's own"
     assert "is damaged and is ignored" in caplog.text
     assert len({m.name for m in rig.manifests()}) == 2
-    (result,) = Machine(machine.root, machine.drive).keep.backup("outputs/d").results
-    assert result
-    assert not result.forked
+    for content in ("1", "2", "3"):  # each is a new process
+        (result,) = Machine(machine.root, machine.drive).keep.backup("outputs/d").results
+        assert result
+        assert not result.forked
+        machine.write("outputs/d/3/3", content)
+    assert read(machine).base is not None
 
 
 def test_changes_that_do_not_fit_the_record_are_refused(rig: Rig) -> None:

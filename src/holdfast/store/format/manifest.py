@@ -232,9 +232,8 @@ def _file_row(record: FileRecord, index: Mapping[str, int]) -> bytes:
     That of a small file in a tar, of which there may be many, is put together here: it is quicker.
     """
     tar, mtime = record.tar, record.mtime_ns
-    if tar is None or mtime is None or record.payload is not None or record.named is not None or record.sqlite or record.torn:
-        return _json(_file_fields(record, index)).encode()[len(_FIRST) : -len(_LAST)]
-    if record.pieces or record.sparse is not None:
+    plain = record.payload is None and record.named is None and not (record.sqlite or record.torn or record.pieces or record.sparse)
+    if tar is None or mtime is None or not plain:
         return _json(_file_fields(record, index)).encode()[len(_FIRST) : -len(_LAST)]
     return (
         f'{_quoted(record.blake3)},"mode":"{record.mode:o}","mtime":"{time_text(mtime)}",'

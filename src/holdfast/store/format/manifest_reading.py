@@ -171,7 +171,9 @@ def _links(key: Key, rows: list[Any]) -> dict[str, str]:
 def _hard_links(files: Mapping[str, FileRecord], groups: list[Any]) -> tuple[tuple[str, ...], ...]:
     seen: set[str] = set()
     for group in groups:
-        contents = {(files[path].size, files[path].blake3) for path in group}
+        contents = {(files[path].size, files[path].blake3) for path in group if path in files}
+        if not all(path in files for path in group):
+            raise Corrupt("a group of hard links names a file that is not there")
         if len(group) < 2 or len(contents) != 1 or not seen.isdisjoint(group) or len(set(group)) != len(group):
             raise Corrupt("a group of hard links is none")
         seen.update(group)

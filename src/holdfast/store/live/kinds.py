@@ -92,6 +92,8 @@ def recognise(name: str, content: Content) -> FileKind | None:
     head = content.read(0, HEAD)
     if head.startswith(_MARKS):
         return next(kind for mark, kind in _STARTS if head.startswith(mark))
+    if not head:  # it was emptied right now
+        return _promised(name)
     first = head[0]
     for begins, belongs, kind in _MARKED:
         if (begins is None or first in begins) and belongs(head):

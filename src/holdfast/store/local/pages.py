@@ -18,6 +18,8 @@ from holdfast.store.local.disk import local_errors
 #: As many states of one database are remembered: the last, and the one before, which the next is sent against.
 _STATES = 2
 _SUFFIX = ".pages"
+#: So many files are kept: databases come and go, and one that is forgotten is sent whole.
+_MOST = 64
 
 
 def remember(folder: Path, file: Key, commit: CommitId, state: Stored) -> None:
@@ -46,12 +48,12 @@ def remember(folder: Path, file: Key, commit: CommitId, state: Stored) -> None:
     }
     body = json.dumps(head).encode() + b"\n" + state.marks + state.coarse
     with local_errors():
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         place = folder / f"{_stem(file)}@{commit}{_SUFFIX}"
         temporary = place.with_suffix(".new")
         temporary.write_bytes(blake3(body).digest() + body)
         os.replace(temporary, place)
-    for name in _names(folder, file)[_STATES:]:
+    for name in (*_names(folder, file)[_STATES:], *_of_nobody(folder)):
         with contextlib.suppress(OSError):
             os.unlink(folder / name)
 
@@ -82,6 +84,15 @@ def _parsed(body: bytes) -> Stored:
         tuple((payload, level) for payload, level in head["levels"]),
         frozenset(head["damaged"]),
     )
+
+
+def _of_nobody(folder: Path) -> list[str]:
+    """What a kill left half-written, and what was written longest ago where there are very many. The workspace's lock is held."""
+    with contextlib.suppress(OSError):
+        names = os.listdir(folder)
+        oldest = sorted((n for n in names if n.endswith(_SUFFIX)), key=lambda n: os.lstat(folder / n).st_mtime_ns)
+        return [*(n for n in names if not n.endswith(_SUFFIX)), *oldest[:-_MOST]]
+    return []
 
 
 def _stem(file: Key) -> str:

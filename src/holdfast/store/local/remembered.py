@@ -200,6 +200,7 @@ class Remembered(StateFolder):
                 self._knows(key, known.whole, record, records.seal_of(since))
                 return
         records.write_sealed(place, {"key": key.value, **records.record_to_json(record)})
+        since.unlink(missing_ok=True)  # it is of another record; a damaged one would be taken for damage to this one
         self._knows(key, record, record, records.seal_of(place))
 
     def found_again(self, key: Key, record: Record) -> None:
@@ -280,6 +281,8 @@ class Remembered(StateFolder):
             raise LocalError(error.errno, error.strerror, str(self._state)) from error
 
     def _place(self, kind: str, key: Key) -> Path:
+        if kind == "since":  # one is worth nothing without the other
+            return self._state / "records" / f"{key_code(key)}.since"
         return self._state / kind / f"{key_code(key)}.json"
 
     def _read(self, kind: str, key: Key) -> Any | None:

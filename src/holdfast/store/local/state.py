@@ -117,7 +117,7 @@ class StateFolder(Project):
             return "", 0
 
     def _make_state(self) -> None:
-        for name in ("records", "since", "looks", "intents", "publications"):
+        for name in ("records", "looks", "intents", "publications"):
             (self._state / name).mkdir(parents=True, exist_ok=True)
         ignore = self._state / ".gitignore"
         if not ignore.exists():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import time
 from collections.abc import Iterator
 
 from holdfast.errors import LocalError, StoreError, StoreUnreadable
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 
 #: What a store takes before anything is in it: its sentinel, and a test file.
 _FIRST_BYTES = 4096
+#: One look serves no longer: what another machine wrote since would be missed. Drive's mount shows that after seconds or minutes.
+_A_MOMENT_SECONDS = 30.0
 
 
 @contextlib.contextmanager
@@ -47,9 +50,9 @@ def look(store: Store, workspace: Workspace, *, create: bool = False, only_shown
     Raises:
         StoreUnreadable: the store that was here is not, which is a broken mount or another account, not absence.
     """
-    if not fresh and store.shared is not None:
+    if not fresh and store.shared is not None and time.monotonic() - store.shared_at < _A_MOMENT_SECONDS:
         return store.shared
-    written = store.written
+    written, began = store.written, time.monotonic()
     known = workspace.known_store(store.backend.location)  # first: a backup of this session may make the store meanwhile
     view = store.look(tell=create or not only_shown)
     if known is not None and known != view.store_id and not _made_at_once(store, workspace, view, known):
@@ -80,6 +83,7 @@ def look(store: Store, workspace: Workspace, *, create: bool = False, only_shown
             log.debug("the store could not be remembered (%s)", error)
     # Another thread may have written a manifest meanwhile, which this look does not show.
     store.shared = view if store.shares and not create and store.written == written else None
+    store.shared_at = began
     return view
 
 

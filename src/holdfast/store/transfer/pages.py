@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from holdfast.errors import StoreUnreadable
+from holdfast.errors import LocalError, StoreUnreadable
 from holdfast.platform import BINARY
 from holdfast.store.backends.backend import CHUNK_BYTES
 from holdfast.store.copies.snapshot import Staged
@@ -33,6 +34,8 @@ from holdfast.store.local.pages import remember, remembered
 from holdfast.store.local.records import Record
 from holdfast.store.local.workspace import Workspace
 from holdfast.store.store import Store
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,13 +66,22 @@ class Pages:
         record: What is remembered of the artifact.
         lost: Payloads that are gone from the store.
         commit: The commit.
+        store_id: The identity of the store.
     """
 
     def __init__(
-        self, store: Store, workspace: Workspace, key: Key, line: Line, record: Record, lost: frozenset[str], commit: CommitId
+        self,
+        store: Store,
+        workspace: Workspace,
+        key: Key,
+        line: Line,
+        record: Record,
+        lost: frozenset[str],
+        commit: CommitId,
+        store_id: str,
     ) -> None:
         self._store = store
-        self._folder = workspace.pages
+        self._folder = workspace.pages / store_id  # sequences of another store say nothing here
         self._key = key
         self._goes_whole = workspace.goes_whole
         self._commit = commit
@@ -116,14 +128,13 @@ class Pages:
         return () if read.changed is None else state.pieces
 
     def remember(self, files: Mapping[str, FileRecord]) -> None:
-        """The commit is done: what it sent is what the next one may go on from.
-
-        Raises:
-            LocalError: the local disk is full or denies access.
-        """
+        """The commit is done: what it sent is what the next one may go on from. Where it cannot be remembered, that sends all."""
         for path, state in self._sent.items():
             if path in files:
-                remember(self._folder, self._key.join(path), self._commit, state)
+                try:
+                    remember(self._folder, self._key.join(path), self._commit, state)
+                except LocalError as error:
+                    log.debug("what was sent of a database cannot be remembered (%s)", error)
 
 
 def read_runs(descriptor: int, changed: Changed, marks: bytes, size: int) -> Iterator[bytes]:
