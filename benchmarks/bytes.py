@@ -44,7 +44,7 @@ DATA = "outputs/data"
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 #: By size of the whole.
 SIZES = {False: GIB, True: 64 * MIB}
-GROWTH = (KIB, 32 * KIB, MIB, 32 * MIB, 256 * MIB, GIB, 4 * GIB)
+GROWTH = (KIB, 32 * KIB, MIB, 32 * MIB, 256 * MIB, GIB)
 Found = dict[str, list[Any]]
 
 
@@ -288,7 +288,7 @@ def held(rounds: int, quick: bool, work: Path, found: Found) -> None:
         (place / "project" / "outputs" / "run").mkdir(parents=True)
         keeper = open_keeper(place / "project", place / "drive", mount=False, background=True)
         found.setdefault("held renamed", []).extend(held_by(keeper, size, saves, renamed=True))
-        found.setdefault("held renamed large", []).extend(held_by(keeper, SIZES[quick], 6, renamed=True))
+        found.setdefault("held renamed large", []).extend(held_by(keeper, SIZES[quick], 4, renamed=True))
         keeper.flush()
     for kind in ("btrfs", "xfs"):
         with loop_mount(kind, 40 * size + GIB, work) as point:
@@ -485,7 +485,7 @@ def growth(rounds: int, quick: bool, work: Path, found: Found) -> None:
         with folder(work) as place:
             tools = Tools(place / "root", place)
             make_file(tools.data / "file.bin", size)
-            for turn in range(rounds if size < GIB else 1):
+            for turn in range(rounds):
                 for name in ("cp", "holdfast")[:: 1 if turn % 2 else -1]:
                     with folder(place) as mine:
                         (mine / "drive").mkdir()
