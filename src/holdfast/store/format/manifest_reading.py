@@ -28,6 +28,8 @@ _READ = " and ".join(map(str, FORMATS))
 MAX_MANIFEST_BYTES = 128 << 20
 _HASH = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"[0-9a-f]{8}")
+#: So many rows are proven at once: what is read of them takes several times as much memory as they do.
+_PROVEN_AT_ONCE = 10_000
 #: How every manifest begins and ends, whatever its format.
 _BEGINNING, _END = b'{"digest":"', b"}\n"
 
@@ -52,6 +54,7 @@ def parse(data: bytes, name: ManifestName) -> Manifest:
         if isinstance(body["format"], bool) or body["format"] not in FORMATS:
             _refuse_format(data, document, name)
         manifest = _from_body(body)
+        document = body = None  # which is several times as large as the bytes
     except Corrupt:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError) as error:
@@ -64,20 +67,22 @@ def parse(data: bytes, name: ManifestName) -> Manifest:
     return manifest
 
 
-def prove(manifest: Manifest, base: Manifest) -> None:
+def prove(manifest: Manifest, base: Manifest | None = None) -> None:
     """Return where `parse` would take a manifest, of which the records that are a base's own have been taken before.
 
     Raises:
         Corrupt: it would not.
     """
-    new = {path: record for path, record in manifest.files.items() if base.files.get(path) is not record}
+    known = {} if base is None else base.files
+    new = [(path, record) for path, record in manifest.files.items() if known.get(path) is not record]
     if manifest.kind is not Kind.DIRECTORY or any(
         p not in manifest.tars for p in {r.tar for r in manifest.files.values()} - {None}
     ):
         parse(manifest.encoded, manifest.name)
         return
-    apart = replace(manifest, files=new, hard_links=())
-    parse(apart.encoded, apart.name)
+    for at in range(0, max(len(new), 1), _PROVEN_AT_ONCE):
+        apart = replace(manifest, files=dict(new[at : at + _PROVEN_AT_ONCE]), hard_links=())
+        parse(apart.encoded, apart.name)
     _hard_links(manifest.files, list(manifest.hard_links))
     _check_tree(manifest.files, manifest.folders, manifest.links)
 
