@@ -385,6 +385,7 @@ def main() -> None:
     parser.add_argument("--state", type=Path, help="a file that keeps what was measured; what is in it counts as well")
     parser.add_argument("--write", action="store_true", help="also write benchmarks/files.md and files.svg (needs matplotlib)")
     parser.add_argument("--dir", type=Path, default=Path(tempfile.gettempdir()), help="where to work; a disk, not a tmpfs")
+    parser.add_argument("--note", help="what else is to be known of the run, for the page")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
@@ -407,6 +408,8 @@ def main() -> None:
         if given.files and not given.write:
             return
         text = page(rows, calls(work) if shutil.which("strace") else {}, bare(work), work)
+        if given.note:
+            text = text.replace("- Versions:", f"- {given.note}\n- Versions:", 1)
     print(text, end="")
     if given.write:
         (HERE / "files.md").write_text(text, encoding="utf-8")
