@@ -275,7 +275,8 @@ def page(rows: list[Row], counted: dict[str, dict[str, float]], alone: dict[str,
         *((w, c) for w in ("unchanged", "one changed") for c in counts if c >= most // 10),
     ):
         both = pairs(rows, what, count)
-        ratio, target = statistics.median(both["holdfast"]) / statistics.median(both["peer"]), TARGETS[what]
+        target = TARGETS[what]
+        ratio = statistics.median(mine / theirs for mine, theirs in zip(both["holdfast"], both["peer"], strict=True))
         cells = (
             f"{what}, {count:,} files",
             PEERS[what],
@@ -342,7 +343,7 @@ def surroundings(rows: list[Row], work: Path) -> list[str]:
         f"- Machine: {os.cpu_count()} CPUs, {platform.system()} {platform.release()}, file system {file_system(work)}.",
         f"- Versions: holdfast {holdfast.__version__}, Python {platform.python_version()}, {copy}, {rsync}.",
         f"- Files of {SIZE} bytes in at most {FOLDERS} folders, written just before, so read from memory. Median of at least {turns} turns (least to",
-        "  most); sides take turns, and every other turn begins with the other side. Ratios are of medians.",
+        "  most); sides take turns, and every other turn begins with the other side. Ratios are the median of those of each turn.",
         "- `cp` is flushed by `sync -f`. Holdfast returns once all is on the disk and verified; every restore was compared with the original.",
         "- A backup and a restore are each a process of their own; its import is not timed, attaching and making the store are. Peak",
         "  memory is that of the whole process.",
