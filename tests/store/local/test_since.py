@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from holdfast.errors import Corrupt
 from holdfast.store.format.keys import Key
 from holdfast.store.local import since
-from holdfast.store.local.records import Record, seal_of
+from holdfast.store.local.records import Record, read_sealed, seal_of, write_sealed
 from holdfast.store.local.since import changes_to_json, with_changes
 from holdfast.store.local.workspace import Workspace
 from tests.support import Machine, Rig
@@ -110,7 +109,9 @@ def test_changes_that_do_not_fit_the_record_are_refused(rig: Rig) -> None:
     assert machine.keep.backup("outputs/d")
     body = changes_to_json(machine.keep.workspace.record(KEY), whole, "seal")
     assert body is not None
-    body = json.loads(json.dumps(body))
+    write_sealed(machine.root / "body", body)
+    body = read_sealed(machine.root / "body")
+    assert body is not None
     assert with_changes(whole, "seal", body) == machine.keep.workspace.record(KEY)
     assert with_changes(whole, "another", body) is None
     for other in ({"digest": "0" * 64}, {"gone": ["3/10"]}, {"hard_links": []}):

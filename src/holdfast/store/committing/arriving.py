@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from holdfast.errors import Corrupt, Refused, StoreNotFound, StoreUnreadable
 from holdfast.store.copies.snapshot import Snapshot
 from holdfast.store.format.manifest import Manifest
-from holdfast.store.format.manifest_reading import parse, prove
+from holdfast.store.format.manifest_reading import prove
 from holdfast.store.store import Store
 from holdfast.store.transfer.sending import was_rewritten
 
@@ -24,10 +24,7 @@ def prove_readable(manifest: Manifest, base: Manifest | None = None) -> None:
         Refused: no reader would take it.
     """
     try:
-        if base is None or base.format != manifest.format:
-            parse(manifest.encoded, manifest.name)
-        else:
-            prove(manifest, base)
+        prove(manifest, base if base is not None and base.format == manifest.format else None)
     except Corrupt as error:
         raise Refused(errno.EINVAL, f"it cannot be described in the store's format ({error})", str(manifest.key)) from error
 

@@ -120,9 +120,13 @@ class Manifest:
             for path in sorted(self.files)
         ]
         first, last = (_FIRST, _LAST) if taken else (b"", b"")
-        body = b"".join((before, files[:-1], first, _BETWEEN.join(taken), last, b"]", after))
-        digest = blake3(body).hexdigest().encode()
-        self.__dict__["encoded"] = data = b"".join((b'{"digest":"', digest, b'","manifest":', body, b"}\n"))
+        pieces = [before, files[:-1], first, _BETWEEN.join(taken), last, b"]", after]
+        del taken, rows  # of a large one there are never more than two copies in memory
+        hasher = blake3()
+        for piece in pieces:
+            hasher.update(piece)
+        digest = hasher.hexdigest().encode()
+        self.__dict__["encoded"] = data = b"".join((b'{"digest":"', digest, b'","manifest":', *pieces, b"}\n"))
         return data
 
     @functools.cached_property

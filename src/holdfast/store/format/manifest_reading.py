@@ -28,6 +28,8 @@ _READ = " and ".join(map(str, FORMATS))
 MAX_MANIFEST_BYTES = 128 << 20
 _HASH = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"[0-9a-f]{8}")
+#: So many rows are proven at once: what is read of them takes several times as much memory as they do.
+_PROVEN_AT_ONCE = 10_000
 #: How every manifest begins and ends, whatever its format.
 _BEGINNING, _END = b'{"digest":"', b"}\n"
 
@@ -52,6 +54,7 @@ def parse(data: bytes, name: ManifestName) -> Manifest:
         if isinstance(body["format"], bool) or body["format"] not in FORMATS:
             _refuse_format(data, document, name)
         manifest = _from_body(body)
+        document = body = None  # which is several times as large as the bytes
     except Corrupt:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError) as error:
@@ -64,22 +67,24 @@ def parse(data: bytes, name: ManifestName) -> Manifest:
     return manifest
 
 
-def prove(manifest: Manifest, base: Manifest) -> None:
+def prove(manifest: Manifest, base: Manifest | None = None) -> None:
     """Return where `parse` would take a manifest, of which the records that are a base's own have been taken before.
 
     Raises:
         Corrupt: it would not.
     """
-    new = {path: record for path, record in manifest.files.items() if base.files.get(path) is not record}
-    if manifest.kind is not Kind.DIRECTORY or any(
-        p not in manifest.tars for p in {r.tar for r in manifest.files.values()} - {None}
-    ):
+    tars = {record.tar for record in manifest.files.values()} - {None}
+    if manifest.kind is not Kind.DIRECTORY or not tars <= manifest.tars.keys():
         parse(manifest.encoded, manifest.name)
         return
-    folders = {path: folder for path, folder in manifest.folders.items() if base.folders.get(path) != folder}
-    links = {path: target for path, target in manifest.links.items() if base.links.get(path) != target}
-    apart = replace(manifest, files=new, folders=folders, links=links, hard_links=())
-    parse(apart.encoded, apart.name)
+    known: tuple[Mapping[str, Any], ...] = ({}, {}, {}) if base is None else (base.files, base.folders, base.links)
+    new = [(path, record) for path, record in manifest.files.items() if known[0].get(path) is not record]
+    folders = {path: folder for path, folder in manifest.folders.items() if known[1].get(path) != folder}
+    links = {path: target for path, target in manifest.links.items() if known[2].get(path) != target}
+    apart = replace(manifest, folders=folders, links=links, hard_links=())
+    for at in range(0, max(len(new), 1), _PROVEN_AT_ONCE):
+        part = replace(apart, files=dict(new[at : at + _PROVEN_AT_ONCE]))
+        parse(part.encoded, part.name)
     _hard_links(manifest.files, list(manifest.hard_links))
     _check_tree(manifest.files, manifest.folders, manifest.links)
 

@@ -6,9 +6,10 @@ record that does not verify counts as none.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +29,8 @@ from holdfast.store.format.names import CommitId, parse_manifest_name
 RACY_NS = 2_000_000_000
 #: A digest and the end of its line.
 _SEAL_BYTES = 65
+#: So many characters of a text, and rows of a table, are written at once.
+_PIECE, _ROWS = 1 << 20, 4096
 
 
 class Signature(NamedTuple):
@@ -175,11 +178,16 @@ def write_sealed(path: Path, body: Mapping[str, Any], *, lasting: bool = True) -
     Raises:
         LocalError: the local disk is full or denies access.
     """
-    text = json.dumps(body, separators=(",", ":"), ensure_ascii=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
+    hasher = blake3()
     try:
         with open(temporary, "wb") as handle:
-            handle.write(f"{blake3(text.encode()).hexdigest()}\n{text}".encode())
+            handle.write(bytes(_SEAL_BYTES))
+            for piece in map(str.encode, _pieces(body)):
+                hasher.update(piece)
+                handle.write(piece)
+            handle.seek(0)
+            handle.write(f"{hasher.hexdigest()}\n".encode())
             handle.flush()
             if lasting:
                 os.fsync(handle.fileno())
@@ -188,6 +196,34 @@ def write_sealed(path: Path, body: Mapping[str, Any], *, lasting: bool = True) -
             fsync_folder(path.parent)
     except OSError as error:
         raise LocalError(error.errno, error.strerror, str(path)) from error
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=True)
+
+
+def _pieces(value: Any) -> Iterator[str]:
+    """The JSON of plain data, bit by bit: what is remembered of many files is never in memory as text, all at once."""
+    if isinstance(value, bytes):  # of a manifest, which is ASCII
+        yield '"'
+        yield from (_json(value[at : at + _PIECE].decode("ascii"))[1:-1] for at in range(0, len(value), _PIECE))
+        yield '"'
+    elif isinstance(value, dict) and len(value) > _ROWS:
+        rows = iter(value.items())
+        between = "{"
+        while batch := dict(itertools.islice(rows, _ROWS)):
+            yield between + _json(batch)[1:-1]
+            between = ","
+        yield "}"
+    elif isinstance(value, dict) and any(isinstance(item, bytes | dict) for item in value.values()):
+        between = "{"
+        for name, item in value.items():
+            yield f"{between}{_json(name)}:"
+            yield from _pieces(item)
+            between = ","
+        yield "}"
+    else:
+        yield _json(value)
 
 
 def read_sealed(path: Path) -> Any | None:
@@ -222,10 +258,10 @@ def digest_of(manifest: Manifest) -> str:
 
 
 def record_to_json(record: Record) -> dict[str, Any]:
-    """The record as plain data."""
+    """The record as plain data, its manifest as bytes."""
     base = record.base
     return {
-        "base": None if base is None else {"name": base.name.file, "manifest": base.encoded.decode()},
+        "base": None if base is None else {"name": base.name.file, "manifest": base.encoded},
         "here": {path: [h.blake3, *_signature_to_json(h.signature), h.trusted] for path, h in record.here.items()},
         "copied": sorted(record.copied),
         "chosen": record.chosen,
