@@ -172,7 +172,7 @@ def test_lesson_12_a_failed_restore_is_not_absence_and_a_fresh_start_replaces_no
 
 
 def test_lesson_13_the_callback_is_one_object_with_one_signature() -> None:
-    hints = typing.get_type_hints(holdfast.Keeper.ensure)
+    hints = typing.get_type_hints(holdfast.Keeper.ensure, localns={"Restored": Restored})  # loaded by the verb, when it is called
     assert hints["return"] is Restored
     parameters = inspect.signature(holdfast.Keeper.ensure).parameters
     assert [name for name, p in parameters.items() if p.default is p.empty] == ["self", "path"]

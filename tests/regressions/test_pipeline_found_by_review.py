@@ -334,10 +334,10 @@ def test_a_pruned_trial_that_was_not_told_is_pruned_again(finished: Finished, tm
 
     bad = study.ask()
     with pytest.raises(optuna.TrialPruned):
-        TrialWatcher(Sweep(), bad, 2).scored(1, {"f1_micro": 0.1})  # type: ignore[arg-type]
+        TrialWatcher(Sweep(), bad, 2, alone=True).scored(1, {"f1_micro": 0.1})  # type: ignore[arg-type]
     again = optuna.Trial(study, bad._trial_id)  # killed before it was told
     with pytest.raises(optuna.TrialPruned):
-        TrialWatcher(Sweep(), again, 2).scored(1, {"f1_micro": 0.1})  # type: ignore[arg-type]
+        TrialWatcher(Sweep(), again, 2, alone=True).scored(1, {"f1_micro": 0.1})  # type: ignore[arg-type]
 
 
 def test_a_lost_machine_without_any_of_this_is_as_before(copied: tuple[Project, Machine]) -> None:
