@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from tests.docs.pages import REPOSITORY
+from tests.once import once
 
 SITE = REPOSITORY / "build" / "docs" / "site"
 
@@ -35,10 +36,14 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def site() -> dict[Path, Page]:
-    """Every page of the site, built anew."""
-    built = subprocess.run([sys.executable, "docs/site/build.py"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    assert built.returncode == 0, built.stdout + built.stderr
+def site(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Page]:
+    """Every page of the site, built anew: once in a run, because all build it in one place."""
+
+    def build(_: Path) -> None:
+        built = subprocess.run([sys.executable, "docs/site/build.py"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        assert built.returncode == 0, built.stdout + built.stderr
+
+    once(tmp_path_factory, "site", build)
     return {place: Page(place) for place in SITE.rglob("*.html") if place.name != "404.html"}
 
 
