@@ -75,9 +75,8 @@ def resume_precision(begun: str | None, wanted: str, device: str) -> None:
 def share_cores() -> None:
     """Have the threads of OpenMP sleep while they wait for each other, where the user says nothing else.
 
-    On a machine that does other work too, threads that spin while they wait cost four times the processor time: 50 steps of the
-    sample on two busy cores took 73 s, and 21 s with this; the weights are the same bit for bit. It has to be set before torch is
-    loaded, and does nothing afterwards.
+    On a machine that does other work too, threads that spin while they wait take the cores from those that they wait for. The
+    result is the same. It has to be set before torch is loaded, and does nothing afterwards.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 

@@ -227,13 +227,16 @@ class DirectoryBackend:
     def _fill(self, path: str, handle: int, source: Source) -> None:
         """Write what a source gives. A disk of this machine begins with the first bytes, so that little is left for `fsync`."""
         written = begun = 0
+        disk: bool | None = None  # asked once, and not for a small file: it reads the table of mounts
         for chunk in source():
             rest = memoryview(chunk)
-            most = WRITE_BYTES if len(rest) > WRITE_BYTES and self._is_disk() else len(rest)
+            if disk is None and len(rest) > WRITE_BYTES:
+                disk = self._is_disk()
+            most = WRITE_BYTES if disk else len(rest)
             while rest:
                 rest = rest[self._write(path, handle, rest[:most]) :]
             written += len(chunk)
-            if written - begun >= WRITE_BACK_BYTES and self._is_disk():
+            if disk and written - begun >= WRITE_BACK_BYTES:
                 begin_write_back(handle, begun, written - begun)
                 begun = written
 

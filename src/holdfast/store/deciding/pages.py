@@ -27,8 +27,8 @@ _BLOCK, _MOST_BLOCKS = 512, 1 << 15
 TOGETHER = 64
 #: BLAKE3, cut to 128 bits: what of two states of a file is the same is decided by it.
 MARK_BYTES = 16
-#: Every 4th step sends anew what the 3 before it sent, every 16th what all since the whole copy did: so a file never lies in more
-#: than four payloads, and what is sent stays small (benchmarks/study.md).
+#: Each step sends anew what those since the last 4th did, every 4th what all since the last 16th did, every 16th what all since the
+#: whole copy did: so a file never lies in more than four payloads, and what is sent stays small (benchmarks/study.md).
 _RADIX, _LEVELS = 4, 2
 
 
