@@ -8,6 +8,9 @@ from holdfast.store.copies.snapshot import Snapshot
 from holdfast.store.format.keys import folders_above
 from holdfast.store.format.manifest import Kind, Manifest
 
+#: Of so many paths each is held against every other path; of more, the folders of these are found first.
+_FEW = 20
+
 
 def agrees(head: Manifest, snapshot: Snapshot, *, need_common: bool = False) -> bool:
     """True where every file and link that is both here and in the head is the same.
@@ -32,6 +35,15 @@ def conflicts(old: Iterable[str], new: Iterable[str]) -> set[str]:
     files = set(new) - held  # one tree is sound by itself, so only what it lacks can stand in its way
     if not files:
         return set()
-    folders, blocking = folders_above(files), files & folders_above(held)
+    folders, blocking = folders_above(files), _with_some_below(files, held)
     above = {p for p in held if not blocking.isdisjoint(folders_above([p]))} if blocking else set()
     return above | (held & folders)
+
+
+def _with_some_below(paths: set[str], held: set[str]) -> set[str]:
+    """Those of the paths below which something held lies."""
+    if len(paths) <= _FEW:
+        below = tuple(f"{path}/" for path in paths)
+        if not any(path.startswith(below) for path in held):
+            return set()
+    return paths & folders_above(held)

@@ -139,9 +139,9 @@ def all_within(paths: Collection[str], scope: Collection[str], folders: Collecti
 def folders_above(paths: Iterable[str]) -> set[str]:
     """Every folder on the way to these relative paths."""
     found: set[str] = set()
-    for path in paths:
-        folder = path.rpartition("/")[0]
-        while folder and folder not in found:
-            found.add(folder)
-            folder = folder.rpartition("/")[0]
+    folders = {path.rpartition("/")[0] for path in paths}
+    while folders:
+        found |= folders
+        folders = {folder.rpartition("/")[0] for folder in folders} - found
+    found.discard("")
     return found

@@ -38,7 +38,7 @@ MAX_TAR_MEMBER = 1 << 20
 MAX_SIZE = 1 << 53  #: the largest size that JSON readers everywhere keep exact
 
 # In no text of a manifest, where quotes are escaped. The first key of a file's row is always its hash.
-_NO_FILES, _FILES, _FOLDERS = b'"files":[]', b'"files":[', b'],"folders":['
+_FILES, _FOLDERS = b'"files":[', b'],"folders":['
 _FIRST, _BETWEEN, _LAST = b'{"blake3":', b'},{"blake3":', b"}"
 
 
@@ -112,7 +112,7 @@ class Manifest:
         """`encoded`. What is as an earlier generation has it is taken out of that one's bytes, which is quicker."""
         tars = sorted(self.tars)
         index = {payload: number for number, payload in enumerate(tars)}
-        before, files, after = _json(_body(self, tars)).encode().partition(_NO_FILES)
+        before, _, after = _json(_body(self, tars)).encode().partition(_FILES + _FOLDERS)
         rows = {} if base is None else _rows_of(base, index)
         known = {} if base is None else base.files
         taken = [
@@ -120,7 +120,8 @@ class Manifest:
             for path in sorted(self.files)
         ]
         first, last = (_FIRST, _LAST) if taken else (b"", b"")
-        pieces = [before, files[:-1], first, _BETWEEN.join(taken), last, b"]", after]
+        folders = ",".join([_folder_row(self.folders[path], self.format) for path in sorted(self.folders)]).encode()
+        pieces = [before, _FILES, first, _BETWEEN.join(taken), last, _FOLDERS, folders, after]
         del taken, rows  # of a large one there are never more than two copies in memory
         hasher = blake3()
         for piece in pieces:
@@ -156,12 +157,12 @@ class Manifest:
         """
         claims = {
             (payload, record.member, local_name(self.key.join(record.member).name, sparse=record.sparse is not None))
-            for record in self.files.values()
+            for record in self._alone
             for payload in record.places
         }
         claims |= {
             (piece.payload, record.member, f"{self.key.join(record.member).name}{PIECES_SUFFIX}")
-            for record in self.files.values()
+            for record in self._alone
             for piece in record.pieces
         }
         claims |= {(payload, "x", f"{TAR_STEM}.tar") for payload in self.tars}
@@ -178,9 +179,14 @@ class Manifest:
     @functools.cached_property
     def _payloads(self) -> dict[str, int]:
         needed = {tar.payload: tar.size for tar in self.tars.values()}
-        for record in self.files.values():
+        for record in self._alone:
             needed.update(record.places)
         return needed
+
+    @functools.cached_property
+    def _alone(self) -> tuple[FileRecord, ...]:
+        """The files with payloads of their own."""
+        return tuple(r for r in self.files.values() if r.payload is not None or r.pieces)
 
 
 def local_name(name: str, *, sparse: bool) -> str:
@@ -199,7 +205,7 @@ def _rows_of(manifest: Manifest, index: Mapping[str, int]) -> dict[str, bytes]:
 
 
 def _body(manifest: Manifest, tars: list[str]) -> dict[str, Any]:
-    """All but the rows of files, which are many."""
+    """All but the rows of files and folders, which are many."""
     body = {
         "format": manifest.format,
         "store": manifest.store_id,
@@ -215,10 +221,9 @@ def _body(manifest: Manifest, tars: list[str]) -> dict[str, Any]:
         "progress": manifest.progress,
         "files": [],
         "tars": [{"payload": p, "size": manifest.tars[p].size, "blake3": manifest.tars[p].blake3} for p in tars],
-        "folders": sorted(manifest.folders),
+        "folders": [],
     }
     if manifest.format > 1:
-        body["folders"] = [_folder_row(manifest.folders[path]) for path in sorted(manifest.folders)]
         body["links"] = [{"path": path, "target": manifest.links[path]} for path in sorted(manifest.links)]
         body["hard_links"] = [list(group) for group in manifest.hard_links]
         if manifest.drops:
@@ -267,13 +272,16 @@ def _file_fields(record: FileRecord, index: Mapping[str, int]) -> dict[str, Any]
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def _folder_row(folder: FolderRecord) -> Mapping[str, Any]:
+def _folder_row(folder: FolderRecord, format_: int) -> str:
+    """The row of a folder as JSON. In format 1 it is its path."""
+    if format_ == 1:
+        return _json(folder.path)
     row: dict[str, Any] = {"path": folder.path}
     if folder.mode is not None:
         row["mode"] = f"{folder.mode:o}"
     if folder.mtime_ns is not None:
         row["mtime"] = time_text(folder.mtime_ns)
-    return row
+    return _json(row)
 
 
 def _is_place_of(payload: str, folder: str, local: str) -> bool:

@@ -115,6 +115,8 @@ class Record:
         if base is None:
             return frozenset()
         never = [p for p in (*base.files, *base.links) if p not in self.here and p not in self.links]
+        if "" in looked and not never:
+            return frozenset(base.folders)
         whole = {prefix: not any(within(p, prefix) for p in never) for prefix in looked}
         return frozenset(f for f in base.folders if whole.get(_looked_with(looked, f), False))
 
