@@ -19,7 +19,7 @@ import pytest
 from holdfast.errors import NotBackedUp, StoreFull, StoreUnreachable
 from holdfast.session.keeper import Keeper
 from holdfast.store.reporting.outcomes import Outcome
-from tests.session.background.machine import Background
+from tests.session.background.machine import Background, until
 from tests.support import PROJECT, Machine, Rig, make_database, read_tree, rows_in
 
 
@@ -577,3 +577,30 @@ def test_a_drop_sends_first_what_waits_so_that_it_can_be_had_back(rig: Rig, back
     old = keeper.history("outputs/run")[-1]
     assert keeper.restore("outputs/run", generation=old.generation, to=machine.root / "back")
     assert (machine.root / "back/outputs/run/a").read_bytes() == b"last of the old"
+
+
+def test_a_large_copy_that_was_superseded_goes_without_its_caller_waiting_for_that(background: Background) -> None:
+    machine, drive, keeper = background.machine, background.drive, background.keeper
+    removed: dict[str, int] = {}
+
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "os.remove":
+            removed[str(arguments[0])] = threading.get_ident()
+
+    def copies() -> set[str]:
+        queue = machine.root / ".holdfast"
+        return {str(p) for p in queue.rglob("*") if p.is_file() and p.stat().st_size == 9 << 20}
+
+    sys.addaudithook(watch)
+    drive.dies()
+    machine.write("outputs/run/model.bin", b"\0" * (9 << 20))
+    assert keeper.backup("outputs/run")
+    (first,) = copies()
+    machine.write("outputs/run/model.bin", b"\1" * (9 << 20))
+    assert keeper.backup("outputs/run")
+    until(lambda: len(copies()) == 1)
+    assert first not in copies()
+    assert removed[first] != threading.get_ident()
+    drive.lives()
+    keeper.flush(60, patient=True)
+    assert (keeper.queue.files, copies()) == (0, set())

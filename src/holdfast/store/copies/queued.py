@@ -7,8 +7,9 @@ backup of one file never makes the files of another disappear, and what was supe
 from __future__ import annotations
 
 import shutil
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -30,6 +31,8 @@ T = TypeVar("T")
 
 #: So many tars of small files may wait for one commit before they are packed into one.
 _MOST_SPOOLS = 16
+#: A superseded copy of so many bytes is removed by another thread.
+_LARGE = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -164,13 +167,19 @@ def _seen_again(staged: Staged, here: Here, mode: int) -> Staged:
 
 
 def _drop(old: Snapshot, merged: Snapshot) -> None:
-    """Remove the copies that were superseded."""
-    for spool in old.spools - merged.spools:
-        spool.unlink(missing_ok=True)
+    """Remove the copies that were superseded. To free the blocks of a large one takes long, and whoever backs up waits for this."""
     sources = {s.source for s in merged.staged.values()}
-    for staged in old.staged.values():
-        if staged.source is not None and staged.source not in sources:
-            staged.source.unlink(missing_ok=True)
+    superseded = [s for s in old.staged.values() if s.source is not None and s.source not in sources]
+    _remove([*(old.spools - merged.spools), *(s.source for s in superseded if s.source is not None and s.size < _LARGE)])
+    large = [s.source for s in superseded if s.source is not None and s.size >= _LARGE]
+    if large:
+        threading.Thread(target=_remove, args=(large,), name="holdfast-superseded", daemon=True).start()
+
+
+def _remove(places: Iterable[Path]) -> None:
+    """What stays because the process ends goes with its folder."""
+    for place in places:
+        place.unlink(missing_ok=True)
 
 
 def _beside(mapping: Mapping[str, T], newer: Snapshot) -> dict[str, T]:
