@@ -127,6 +127,30 @@ def sync_all(folder: Path | str) -> None:
     os.sync()
 
 
+#: RENAME_EXCHANGE and AT_FDCWD (renameat2(2), openat(2)).
+_EXCHANGE, _HERE = 2, -100
+
+
+def replace_at_once(source: Path, target: Path) -> None:
+    """As `os.replace`, and the source need not be on the disk first.
+
+    ext4 begins to write a file that is renamed over another (its `auto_da_alloc`), and the rename waits until it has found room
+    for all of it: 0.3 s for 1 GiB. Two files that change their names have no such wait. Where the system cannot do that (elsewhere
+    than on Linux, NFS), it is `os.replace`. A process that is killed between may leave the old file at the source's name.
+
+    Raises:
+        OSError: as `os.replace`.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+        if call is not None and call(_HERE, os.fsencode(source), _HERE, os.fsencode(target), _EXCHANGE) == 0:
+            os.unlink(source)
+            return
+    os.replace(source, target)
+
+
 #: So much at a time: measured, from 4 to 32 MiB it makes no difference.
 WRITE_BACK_BYTES = 8 << 20
 #: What is written to a local disk in one call. What comes in one call of 1 MiB ext4 keeps in one piece of memory (Linux 6.18), and

@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.platform import NO_BLOCK, NO_FOLLOW
+from holdfast.platform import NO_BLOCK, NO_FOLLOW, replace_at_once
 from holdfast.store.apart.child import Pipe
 from holdfast.store.copies import leases
 from holdfast.store.copies.copying import clone, copy
@@ -191,7 +191,7 @@ class Guarding:
                 raise _GivenUpError
         except FileNotFoundError as error:
             raise _GivenUpError from error
-        os.replace(copied, held.link)
+        replace_at_once(copied, held.link)
 
     def _say(self, held: _Held, why: str) -> None:
         """Have it said once where the job can hear it; of a full disk once at all."""
