@@ -22,6 +22,7 @@ from holdfast.store.format.manifest import Manifest, Tar
 from holdfast.store.format.sparse_reading import unpack
 from holdfast.store.format.tars import read_members
 from holdfast.store.store import Store
+from holdfast.store.transfer.hashing import Hashing
 from holdfast.store.transfer.progress import Progress, Silent
 from holdfast.store.transfer.unpacking import Unpacking
 
@@ -249,21 +250,22 @@ def _stream(store: Store, payload: str, size: int, digest: str, target: Path, pr
         raise Corrupt(f"{key}: the payload {printable(payload)} is missing or short (expected {size} bytes)")
     with open(target, "xb", buffering=0) as handle:
         for _ in range(_READS):
-            hasher, length, begun = blake3(), 0, 0
+            length = begun = 0
             if handle.tell():
                 handle.seek(0)
                 handle.truncate()
-            for chunk in store.backend.read(where):
-                length += len(chunk)
-                if length > size:
-                    break
-                hasher.update(chunk)
-                _write_all(handle, chunk)
-                progress.advance(len(chunk))
-                if length - begun >= WRITE_BACK_BYTES:
-                    begin_write_back(handle.fileno(), begun, length - begun)
-                    begun = length
-            found = hasher.hexdigest()
+            with Hashing() as hasher:
+                for chunk in store.backend.read(where):
+                    length += len(chunk)
+                    if length > size:
+                        break
+                    hasher.update(chunk)
+                    _write_all(handle, chunk)
+                    progress.advance(len(chunk))
+                    if length - begun >= WRITE_BACK_BYTES:
+                        begin_write_back(handle.fileno(), begun, length - begun)
+                        begun = length
+                found = hasher.hexdigest()
             if found == digest and length == size:
                 return
             progress.advance(-min(length, size))

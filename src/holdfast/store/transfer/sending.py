@@ -34,6 +34,7 @@ from holdfast.store.local.records import Signature
 from holdfast.store.local.workspace import Workspace
 from holdfast.store.store import Store
 from holdfast.store.transfer.fetch import fetch_tar_members
+from holdfast.store.transfer.hashing import Hashing
 from holdfast.store.transfer.pages import Pages, Read, read_runs
 from holdfast.store.transfer.progress import Progress
 
@@ -282,14 +283,14 @@ class _Reading(LocalFile):
         self.size = self.content_size = 0
 
     def __call__(self) -> Iterable[bytes]:
-        hasher, self.size = blake3(), 0
-        with local_errors(), open_copy(self._path) as descriptor:
+        self.size = 0
+        with local_errors(), open_copy(self._path) as descriptor, Hashing() as hasher:
             for chunk in self.chunks(descriptor):
                 hasher.update(chunk)
                 self.size += len(chunk)
                 self._progress.advance(len(chunk))
                 yield chunk
-        self.whole = hasher.hexdigest()
+            self.whole = hasher.hexdigest()
         self.finish()
 
     def clone_into(self, descriptor: int) -> bool:
