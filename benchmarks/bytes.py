@@ -44,7 +44,7 @@ DATA = "outputs/data"
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 #: By size of the whole.
 SIZES = {False: GIB, True: 64 * MIB}
-GROWTH = (KIB, 32 * KIB, MIB, 32 * MIB, 256 * MIB, GIB)
+GROWTH = (KIB, 32 * KIB, MIB, 32 * MIB, 256 * MIB, GIB, 8 * GIB)
 Found = dict[str, list[Any]]
 
 
@@ -488,7 +488,7 @@ def growth(rounds: int, quick: bool, work: Path, found: Found) -> None:
         with folder(work) as place:
             tools = Tools(place / "root", place)
             make_file(tools.data / "file.bin", size)
-            for turn in range(rounds):
+            for turn in range(rounds if size <= GIB else min(rounds, 3)):
                 for name in ("cp", "holdfast")[:: 1 if turn % 2 else -1]:
                     with folder(place) as mine:
                         (mine / "drive").mkdir()
