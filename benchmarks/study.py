@@ -32,7 +32,7 @@ from holdfast.session.parts import parts_of  # noqa: E402
 #: After so many trials a few are kept, and so many of them are counted; before these, what lies there is backed up and settles.
 PLACES = (10, 100, 250, 500, 1000, 1500, 1975)
 SETTLING, COUNTED = 3, 22
-GENERATIONS = (10, 100, 250, 500, 1000, 1500, 1950)
+GENERATIONS = (10, 100, 250, 500, 1000, 2000, 5000, 9900)
 
 
 @dataclass
@@ -207,7 +207,7 @@ def plot(windows: list[Window], generations: list[tuple[int, float, float]], pla
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=2000)
-    parser.add_argument("--generations", type=int, default=2000)
+    parser.add_argument("--generations", type=int, default=10_000)
     parser.add_argument("--quick", action="store_true", help="300 trials and generations")
     parser.add_argument("--folder", type=Path, help="where to work; default the folder for temporary files")
     parser.add_argument("--disk", default="the local disk", help="what to call it on the page")
