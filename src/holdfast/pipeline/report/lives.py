@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from holdfast.flow.life import Session
 from holdfast.store.reporting.amounts import duration
 
+#: How a session may say that it ended.
+_ENDS = frozenset({"finished", "stopped"})
+
 
 @dataclass(frozen=True)
 class Told:
@@ -22,7 +25,8 @@ class Told:
     Args:
         machine: Its name.
         began: When.
-        kept: How far it had come when it last kept something, and when that was.
+        far: How far it had come when it last kept something.
+        kept: When that was; empty where it never did.
         end: How it ended.
         cost: What that cost.
         cut: It was cut off.
@@ -30,6 +34,7 @@ class Told:
 
     machine: str
     began: str
+    far: str
     kept: str
     end: str
     cost: str
@@ -47,15 +52,16 @@ def tell(sessions: Sequence[Session], unit: str) -> list[Told]:
     rows = []
     for at, session in enumerate(ordered):
         following = ordered[at + 1] if at + 1 < len(ordered) else None
-        kept = "nothing" if session.kept is None else f"{_far(session.progress, unit)}, {moment(session.kept)}"
-        if session.end == "finished":
-            rows.append(Told(session.machine, moment(session.began), kept, "finished", ""))
+        end, cost = session.end, ""
+        cut = session.end not in _ENDS and following is not None
+        if cut and following is not None:
+            end, cost = "cut off", _cost(session, following)
         elif session.end == "stopped":
-            rows.append(Told(session.machine, moment(session.began), kept, "stopped as asked", "nothing"))
-        elif following is None:
-            rows.append(Told(session.machine, moment(session.began), kept, "works, or was cut off", ""))
-        else:
-            rows.append(Told(session.machine, moment(session.began), kept, "cut off", _cost(session, following), cut=True))
+            end, cost = "stopped as asked", "nothing"
+        elif session.end not in _ENDS:
+            end = "works, or was cut off"
+        far, kept = ("nothing", "") if session.kept is None else (_far(session.progress, unit), moment(session.kept))
+        rows.append(Told(session.machine, moment(session.began), far, kept, end, cost, cut))
     return rows
 
 

@@ -36,13 +36,17 @@ a{color:var(--accent)}
 .tiles li{background:var(--panel);border-radius:8px;padding:10px 12px;overflow-wrap:anywhere}
 .tiles b{display:block;font-size:1.35rem;line-height:1.2}
 .tiles small{display:block}
-.wide{overflow-x:auto;margin:8px 0}
+.wide{overflow-x:auto;position:relative;margin:8px 0}
 .wide:focus-visible{outline:2px solid var(--accent)}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9375rem}
 caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 th,td{padding:5px 10px;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
-th{color:var(--quiet);font-weight:600;white-space:nowrap}
-.n{text-align:right;white-space:nowrap}
+th{color:var(--quiet);font-weight:600;overflow-wrap:anywhere;min-width:3.2em}
+td.n{white-space:nowrap}
+.n{text-align:right}
+td:first-child,th{max-width:13em}
+td:first-child{overflow-wrap:anywhere;min-width:5.5em}
+time{white-space:nowrap}
 td span[class]{white-space:nowrap}
 .r1,.r2,.r3,.r4,.w1,.w2,.w3,.w4,.h0{display:block;min-width:2.2em;padding:0 6px;border-radius:4px}
 .h0{color:var(--quiet)}
@@ -53,7 +57,7 @@ figcaption{margin-top:2px}
 .columns{display:flex;flex-wrap:wrap;gap:4px 40px;align-items:flex-start}
 .columns .wide{max-width:100%}
 figure{margin:0;max-width:520px}
-svg.chart{display:block;width:100%;height:auto;font:12px system-ui,sans-serif}
+svg.chart{display:block;width:100%;height:auto;font:13px system-ui,sans-serif}
 svg text{fill:var(--quiet)}
 svg .grid{stroke:var(--line);fill:none}
 svg .points{fill:var(--accent);fill-opacity:.65}
@@ -73,6 +77,7 @@ details{margin:8px 0}
 summary{cursor:pointer;padding:6px 0;color:var(--accent)}
 .examples{margin:4px 0;padding-left:1.6em}
 .examples li{margin:8px 0}
+.examples small{overflow-wrap:anywhere}
 mark{color:inherit;padding:0 2px;border-radius:3px}
 .want{background:var(--want);text-decoration:underline}
 .got{background:var(--got);text-decoration:underline dotted}
@@ -90,7 +95,7 @@ def page(facts: Facts) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
         f'<link rel="icon" href="data:,"><title>{safe(facts.name)}: report</title><style>{_SHEET}</style></head>'
         f"<body><main>{body}</main></body></html>\n"
     )

@@ -122,7 +122,7 @@ def _confusion(found: Mistakes) -> str:
         rows.append([f"<b>{safe(true or 'nothing')}</b>", *cells])
     left = len(often) - len(labels)
     return (
-        paragraph("Each row is a true label, each column what was found in its place.", "quiet")
+        paragraph("Each row is a true label, each column what was found in its place, with the same edges or others.", "quiet")
         + table(["true \\ found", *labels, "nothing"], rows, caption="Confusion of labels")
         + paragraph(f"{left} rarer labels are left out." if left else "", "quiet")
     )

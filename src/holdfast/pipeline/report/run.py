@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from holdfast.pipeline.report.facts import Facts, Safety
 from holdfast.pipeline.report.html import columns, paragraph, safe, section, table
-from holdfast.pipeline.report.lives import disconnects, moment, tell
+from holdfast.pipeline.report.lives import Told, disconnects, moment, tell
 from holdfast.session.seeing.sight import Tone
 from holdfast.store.format.keys import printable
 from holdfast.store.reporting.amounts import many
@@ -79,20 +79,19 @@ def life(facts: Facts) -> str:
     for one in facts.lives:
         told = tell(one.sessions, one.unit)
         cuts = sum(t.cut for t in told)
-        rows = [
-            [
-                safe(t.machine),
-                t.began,
-                safe(t.kept),
-                f'<span class="{"bad" if t.cut else "quiet"}">{safe(t.end)}</span>',
-                safe(t.cost),
-            ]
-            for t in told
-        ]
+        rows = [[safe(t.machine), _time(t.began), safe(t.far) + _time(t.kept), _end(t), safe(t.cost)] for t in told]
         heads = ["machine", "began", "last kept", "end", "what that cost"]
         said = f"{one.stage}: {many(len(told), 'session')}, {many(cuts, 'disconnect')}."
         parts += [f"<h3>{safe(one.stage)}</h3>", paragraph(said), table(heads, rows, words=5, caption=f"Sessions of {one.stage}")]
     return section("life", "The run's life", *parts)
+
+
+def _time(text: str) -> str:
+    return f" <time>{safe(text)}</time>" if text else ""
+
+
+def _end(told: Told) -> str:
+    return f'<span class="{"bad" if told.cut else "quiet"}">{safe(told.end)}</span>'
 
 
 def safety(facts: Facts) -> str:
