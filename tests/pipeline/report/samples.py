@@ -119,7 +119,7 @@ def long_run(count: int = 1000) -> Facts:
             "parameters": {"learning_rate": 3e-4, "scheduler": "linear"},
         },
         scores={"test": scores(), "validation": scores(sure=False)},
-        learning=tuple({"epoch": n, "step": 10 * n, "eval_loss": 1 / n, "f1_micro": 1 - 1 / n} for n in range(1, 6)),
+        learning=tuple({"epoch": n, "step": 10 * n, "loss": 1 / n, "f1_micro": 1 - 1 / n} for n in range(1, 6)),
         objective="f1_micro",
         mistakes=compare(true, found),
         test=test,

@@ -8,10 +8,18 @@ from collections.abc import Iterable, Sequence
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
+#: Up to what joins parts of a name, or so many characters.
+_PIECES = re.compile(r"[^\s_./-]{1,15}[\s_./-]*|[\s_./-]+")
+
 
 def safe(text: object) -> str:
     """Text as HTML; what cannot be shown is a question mark in a box."""
     return html.escape(_CONTROL.sub("\ufffd", str(text)))
+
+
+def breakable(text: object) -> str:
+    """A name that may be broken where it is long: behind what joins its parts, and anywhere in a part that has no end."""
+    return "<wbr>".join(safe(piece) for piece in _PIECES.findall(_CONTROL.sub("\ufffd", str(text))))
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1, caption: str = "") -> str:
@@ -24,7 +32,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1
         caption: For who hears it; as text.
     """
     kinds = ["" if n < words else ' class="n"' for n in range(len(heads))]
-    head = "".join(f'<th scope="col"{kind}>{safe(text)}</th>' for kind, text in zip(kinds, heads, strict=True))
+    head = "".join(f'<th scope="col"{kind}>{breakable(text)}</th>' for kind, text in zip(kinds, heads, strict=True))
     body = "".join(
         "<tr>" + "".join(f"<td{kind}>{cell}</td>" for kind, cell in zip(kinds, row, strict=True)) + "</tr>" for row in rows
     )

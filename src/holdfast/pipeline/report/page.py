@@ -41,11 +41,9 @@ a{color:var(--accent)}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9375rem}
 caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 th,td{padding:5px 10px;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
-th{color:var(--quiet);font-weight:600;overflow-wrap:anywhere;min-width:3.2em}
+th{color:var(--quiet);font-weight:600;vertical-align:bottom}
 td.n{white-space:nowrap}
 .n{text-align:right}
-td:first-child,th{max-width:13em}
-td:first-child{overflow-wrap:anywhere;min-width:5.5em}
 time{white-space:nowrap}
 td span[class]{white-space:nowrap}
 .r1,.r2,.r3,.r4,.w1,.w2,.w3,.w4,.h0{display:block;min-width:2.2em;padding:0 6px;border-radius:4px}

@@ -8,7 +8,7 @@ from typing import Any
 
 from holdfast.pipeline.report.charts import Path, axis, chart, interval
 from holdfast.pipeline.report.facts import Facts
-from holdfast.pipeline.report.html import figure, figures, folded, paragraph, safe, section, table
+from holdfast.pipeline.report.html import breakable, figure, figures, folded, paragraph, safe, section, table
 from holdfast.pipeline.report.mistakes import KINDS, NOTHING, Mistake, Mistakes, Piece, excerpt
 from holdfast.pipeline.training.intervals import DRAWS, SHARE
 from holdfast.store.reporting.amounts import size
@@ -38,7 +38,7 @@ def _scores(facts: Facts) -> str:
         return ""
     rows = [_row(label, test["by_label"][label]) for label in sorted(test["by_label"])]
     rows += [_row(f"all, {average}", test[average]) for average in ("micro", "macro")]
-    heads = ["label", "F1 with interval", "", "precision", "recall", "entities"]
+    heads = ["label", "F1 with interval", "from 0 to 1", "precision", "recall", "entities"]
     told = (
         f"On {facts.documents.get('test', 0)} test documents, counted by whole entities. An interval holds {SHARE} % of {DRAWS:,} "
         "draws of as many documents: another test set like this one would most likely score within it."
@@ -59,7 +59,7 @@ def _row(label: str, figures: Mapping[str, Any]) -> list[str]:
     bar = "" if low is None else interval(low, figures["f1"], high)
     between = "" if low is None else f" <small>{low:.3f}\N{EN DASH}{high:.3f}</small>"
     numbers = [f"{figures[name]:.4f}" for name in ("precision", "recall")]
-    return [safe(label), f"{figures['f1']:.4f}{between}", bar, *numbers, str(figures["support"])]
+    return [breakable(label), f"{figures['f1']:.4f}{between}", bar, *numbers, str(figures["support"])]
 
 
 def _other(split: str, figures: Mapping[str, Any]) -> str:
@@ -74,11 +74,11 @@ def _learning(facts: Facts) -> str:
         return ""
     x = axis("epoch", [float(r["epoch"]) for r in rows], whole=True)
     pictures = []
-    for name, title in (("eval_loss", "loss"), ("loss", "loss"), (facts.objective, facts.objective)):
-        at = [(float(r["epoch"]), float(r[name])) for r in rows if name in r]
+    for what in ("loss", facts.objective):
+        at = [(float(r["epoch"]), float(r[what])) for r in rows if what in r]
         if at:
-            picture = chart(f"{title} by epoch", x, axis(title, [v for _, v in at]), [Path(at, "best")])
-            pictures.append(figure(picture, f"{title} on validation, by epoch of the final training"))
+            picture = chart(f"{what} by epoch", x, axis(what, [v for _, v in at]), [Path(at, "best")])
+            pictures.append(figure(picture, f"{what} on validation, by epoch of the final training"))
     return section("learning", "Learning curves of the final training", figures(*pictures))
 
 
@@ -119,7 +119,7 @@ def _confusion(found: Mistakes) -> str:
         cells = [_cell(found.confusion.get((true, given), 0), most, right=true == given) for given in columns]
         if true == NOTHING:
             cells[-1] = ""
-        rows.append([f"<b>{safe(true or 'nothing')}</b>", *cells])
+        rows.append([f"<b>{breakable(true or 'nothing')}</b>", *cells])
     left = len(often) - len(labels)
     return (
         paragraph("Each row is a true label, each column what was found in its place, with the same edges or others.", "quiet")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.pipeline.report.facts import Facts, Safety
-from holdfast.pipeline.report.html import columns, paragraph, safe, section, table
+from holdfast.pipeline.report.html import breakable, columns, paragraph, safe, section, table
 from holdfast.pipeline.report.lives import Told, disconnects, moment, tell
 from holdfast.session.seeing.sight import Tone
 from holdfast.store.format.keys import printable
@@ -49,12 +49,11 @@ def _leaks(facts: Facts) -> str:
 
 def made_from(facts: Facts) -> str:
     """Documents, settings and machine."""
-    splits = [[safe(name), f"{count:,}"] for name, count in facts.documents.items()]
-    chosen = [
-        [safe(k), safe(f"{v:.4g}" if isinstance(v, float) else v)] for k, v in sorted(facts.selection.get("parameters", {}).items())
-    ]
+    splits = [[safe(split), f"{count:,}"] for split, count in facts.documents.items()]
+    parameters = sorted(facts.selection.get("parameters", {}).items())
+    chosen = [[breakable(k), safe(f"{v:.4g}" if isinstance(v, float) else v)] for k, v in parameters]
     reason = facts.selection.get("reason")
-    machine = [[safe(k), safe(v)] for k, v in facts.environment.items() if isinstance(v, str | int | float)]
+    machine = [[breakable(k), safe(v)] for k, v in facts.environment.items() if isinstance(v, str | int | float)]
     others = [note for note in facts.notes if not note.endswith("come out too high")]
     notes = "".join(f"<li>{safe(note)}</li>" for note in others)
     labels = f"Labels: {', '.join(facts.labels)}." if facts.labels else ""
@@ -62,10 +61,10 @@ def made_from(facts: Facts) -> str:
         "made",
         "What was made, and from what",
         columns(
-            table(["stage", "state"], [[safe(a), safe(b)] for a, b in facts.stages], words=2, caption="Stages"),
-            table(["documents", ""], splits, caption="Documents") if splits else "",
-            table(["best configuration", ""], chosen, caption="Best configuration") if chosen else "",
-            table(["trained with", ""], machine, words=2, caption="Trained with") if machine else "",
+            table(["stage", "state"], [[breakable(a), safe(b)] for a, b in facts.stages], words=2, caption="Stages"),
+            table(["documents", "number"], splits, caption="Documents") if splits else "",
+            table(["best configuration", "value"], chosen, caption="Best configuration") if chosen else "",
+            table(["trained with", "what"], machine, words=2, caption="Trained with") if machine else "",
         ),
         paragraph(labels),
         paragraph(f"The configuration was chosen because: {reason}." if reason else "", "quiet"),
@@ -79,7 +78,7 @@ def life(facts: Facts) -> str:
     for one in facts.lives:
         told = tell(one.sessions, one.unit)
         cuts = sum(t.cut for t in told)
-        rows = [[safe(t.machine), _time(t.began), safe(t.far) + _time(t.kept), _end(t), safe(t.cost)] for t in told]
+        rows = [[breakable(t.machine), _time(t.began), safe(t.far) + _time(t.kept), _end(t), safe(t.cost)] for t in told]
         heads = ["machine", "began", "last kept", "end", "what that cost"]
         said = f"{one.stage}: {many(len(told), 'session')}, {many(cuts, 'disconnect')}."
         parts += [f"<h3>{safe(one.stage)}</h3>", paragraph(said), table(heads, rows, words=5, caption=f"Sessions of {one.stage}")]
@@ -102,7 +101,7 @@ def safety(facts: Facts) -> str:
     where = f" Store: {found.place}." if found.place else ""
     rows = [
         [
-            safe(printable(n.path)),
+            breakable(printable(n.path)),
             safe(n.here),
             safe(n.held),
             f'<span class="{_TONES[n.tone]}">{n.tone.symbol} {safe(n.safe)}</span>',
