@@ -25,15 +25,18 @@ _SEED = 0
 _NAMES = ("precision", "recall", "f1")
 
 
-def with_intervals(scores: Mapping[str, Any], true: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> dict[str, Any]:
+def with_intervals(
+    scores: Mapping[str, Any], true: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], draws: int = DRAWS
+) -> dict[str, Any]:
     """The same scores, where each group of figures also has `intervals`: `{"f1": [low, high], ...}`.
 
-    The macro average is over the labels that `scores` has, in every draw.
+    A draw in which a label neither is nor was found says nothing of it, and the macro average of that draw is over the others.
 
     Args:
         scores: What `scores.score` gives for these tags.
         true: The tags of each document.
         predicted: As many, for the same words.
+        draws: How many.
     """
     import numpy as np
 
@@ -42,11 +45,11 @@ def with_intervals(scores: Mapping[str, Any], true: Sequence[Sequence[str]], pre
     if not labels or not len(counts):
         return dict(scores)
     dice = np.random.default_rng(_SEED)
-    drawn = np.stack([counts[dice.integers(0, len(counts), len(counts))].sum(axis=0) for _ in range(DRAWS)])
-    each = _figures(drawn)  # [draws, labels, 3]
+    drawn = np.stack([counts[dice.integers(0, len(counts), len(counts))].sum(axis=0) for _ in range(draws)])
+    each, told = _figures(drawn), drawn[..., 1] + drawn[..., 2] > 0  # [draws, labels, 3], [draws, labels]
     micro = _figures(drawn.sum(axis=1))
-    macro = each.mean(axis=1)
-    by_label = {n: {**scores["by_label"][n], "intervals": _interval(each[:, at])} for at, n in enumerate(labels)}
+    macro = (each * told[..., None]).sum(axis=1) / np.maximum(told.sum(axis=1), 1)[:, None]
+    by_label = {n: {**scores["by_label"][n], "intervals": _interval(each[told[:, at], at])} for at, n in enumerate(labels)}
     return {
         **scores,
         "micro": {**scores["micro"], "intervals": _interval(micro)},
