@@ -145,6 +145,7 @@ def test_an_int8_model_that_loses_too_much_is_not_kept_and_that_is_said(
     assert "model.int8.onnx" not in report["bytes"]
     assert report == json.loads((output / "conversion.json").read_text())
     (line,) = warned
+    f1 = report["f1"]["int8"]
     assert line.startswith(f"the int8 model is NOT kept: its entity F1 is {f1:.4f}, that of the trained model 1.0000")
 
 
