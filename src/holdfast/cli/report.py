@@ -17,9 +17,9 @@ from holdfast.cli.pipeline import Config, Overrides
 def report(
     config: Config,
     overrides: Overrides = None,
-    open_it: Annotated[
-        bool | None, typer.Option("--open/--no-open", help="Show it in a browser. Default: where there is a screen.")
-    ] = None,
+    no_open: Annotated[
+        bool, typer.Option("--no-open", help="Only say where it is. Else a browser shows it where there is a screen.")
+    ] = False,
     root: Root = None,
     drive: Drive = None,
     as_json: Json = False,
@@ -39,7 +39,7 @@ def report(
         print_json([row])
     else:
         out(f"{found.place}{'' if found.over else '  (the run is not over: as far as it is now)'}")
-    if open_it or (open_it is None and not as_json and sys.stdout.isatty() and _has_screen()):
+    if not no_open and not as_json and sys.stdout.isatty() and _has_screen():
         _show(found.place)
 
 
