@@ -73,7 +73,7 @@ drill: $(READY) ## Kill the sample pipeline ten times, and ten times more, on a 
 	@rm -rf build/drill && mkdir -p build/drill/sample
 	@cd build/drill/sample && for seed in $(SEEDS); do \
 		$(abspath $(VENV))/bin/holdfast drill --kills $(KILLS) --seed $$seed --simulate-drive --varies study.db --varies benchmark.json \
-			-- $(abspath $(VENV))/bin/holdfast run sample || exit 1; done
+			--varies life.json --varies report.html -- $(abspath $(VENV))/bin/holdfast run sample || exit 1; done
 
 docs: $(READY) ## Build the documentation as a site, into build/docs/site; nothing is fetched
 	@$(VENV)/bin/python docs/site/build.py && echo "build/docs/site/index.html"

@@ -35,7 +35,7 @@ def main() -> None:
     settings["backbones"] = [{"name": "minilm", "model": str(given.encoder.absolute())}]
     program = str(Path(sys.executable).with_name("holdfast"))
     drill = ["drill", "--kills", str(given.kills), "--seed", str(given.seed), "--simulate-drive"]
-    varies = ["--varies", "study.db", "--varies", "benchmark.json"]
+    varies = [w for name in ("study.db", "benchmark.json", "life.json", "report.html") for w in ("--varies", name)]
     with tempfile.TemporaryDirectory(prefix="wnut17-drill-") as project:
         (Path(project) / "wnut17.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
         done = subprocess.run(
@@ -52,7 +52,7 @@ def main() -> None:
         "[wnut17.md](wnut17.md), on the simulated Drive. Every kill takes the whole machine, with what was not uploaded.\n\n"
         f"{os.cpu_count()} CPUs, {platform.system()} {platform.release()}; holdfast {holdfast.__version__}, "
         f"Python {platform.python_version()}.\n\n```\n{done.stdout.strip()}\n```\n\n"
-        "`study.db` and `benchmark.json` hold times, so their bytes are not compared; numbers, parameters, states and values of all "
+        "`study.db`, `benchmark.json`, `life.json` and `report.html` hold times, so their bytes are not compared; numbers, parameters, states and values of all "
         "trials are hashed in the stage's record, which is.\n",
         encoding="utf-8",
     )

@@ -16,6 +16,7 @@ from tests.docs.pages import REPOSITORY
 COMMANDS = (
     "run",
     "plan",
+    "report",
     "predict",
     "data",
     "backup",

@@ -88,6 +88,30 @@ def test_run_under_other_settings_is_6_with_the_difference(box: Box) -> None:
     refused(done, 6, "hpo/micro: outputs/hpo/micro was made under other settings: seed: 3 then, 5 now")
 
 
+def test_report_names_the_page_of_a_run_that_is_over_and_brings_it(box: Box) -> None:
+    done = good(box.run("report", CONFIG))
+    assert done.out == f"{box.root}/outputs/report/report.html\n"
+    assert "<h1>micro</h1>" in (box.root / "outputs/report/report.html").read_text()
+    (row,) = good(box.run("report", CONFIG, "--json")).rows()
+    assert (row["path"], row["outcome"]) == (f"{box.root}/outputs/report/report.html", "DONE")
+
+
+def test_report_of_a_run_that_is_to_be_longer_is_made_beside_what_is_kept(box: Box) -> None:
+    done = good(box.run("report", CONFIG, "--set", "hpo.trials=3"))
+    place = box.root / ".holdfast/report.html"
+    assert done.out == f"{place}  (the run is not over: as far as it is now)\n"
+    assert "This run is not over" in place.read_text()
+    assert "Study of micro" in place.read_text()
+
+
+def test_report_where_the_store_cannot_be_read_is_4(box: Box) -> None:
+    for manifest in (drive_of(box) / "proj/generations").iterdir():
+        manifest.write_bytes(b"")
+    done = box.run("report", CONFIG)
+    assert done.code == 4
+    assert "Traceback" not in done.err
+
+
 def test_run_where_the_store_cannot_be_read_is_4(box: Box) -> None:
     for manifest in (drive_of(box) / "proj/generations").iterdir():
         manifest.write_bytes(b"")

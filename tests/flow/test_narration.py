@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -58,3 +59,17 @@ def test_in_a_terminal_a_bar_moves_and_leaves_lines_alone() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "120 min"), (7200, "2.0 h")])
 def test_durations_are_for_people(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_in_80_columns_the_bar_and_what_a_disconnect_costs_are_both_seen_whole() -> None:
+    out = io.StringIO()
+    screen = Screen(Console(file=out, width=80, force_terminal=True))
+    note = "f1_micro 0.792; a disconnect now costs 4 min, from step 100"
+    for step in (1, 300):
+        screen.work("tiny: trial 17 (18 of 100)", step, 1000, note)
+        screen._bar.refresh()
+    shown = out.getvalue()
+    screen.end()
+    assert "300/1000" in shown
+    assert "━" in shown
+    assert note in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)

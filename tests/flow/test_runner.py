@@ -55,7 +55,7 @@ def test_after_each_stage_a_lost_machine_goes_on_and_redoes_nothing(rig: Rig, fi
         "selection": {study},
         "final_training": {"data/train.jsonl", final},
         "conversion": {final, onnx},
-        "report": {onnx},
+        "report": {study, onnx},
     }
 
 

@@ -14,6 +14,7 @@ def test_run_all_comes_to_the_end_and_run_again_does_nothing(machines: Colab, re
     assert first.error == ""
     assert [line.partition(":")[0] for line in first.text.splitlines() if line.endswith(": begins")] == STAGES
     assert "Done: 7 stage(s) ran" in first.of("pipeline.summary()")
+    assert f"report: {one.root}/outputs/report/report.html" in first.of("pipeline.summary()")  # it is shown
     assert f"Everything is safe in {machines.mount_point}/MyDrive/proj." in first.of("keep.finish")
     assert "IProgress" not in first.text
     the_same(one.root, reference)

@@ -47,6 +47,7 @@ def test_killed_in_a_trial_and_in_the_final_training_the_result_is_the_same(fini
     for key in (
         "outputs/final_training/micro/checkpoint/model.safetensors",
         "outputs/final_training/micro/metrics.json",
+        "outputs/final_training/micro/test_predictions.jsonl",
         "outputs/best_configuration/best_configuration.json",
         "outputs/conversion/micro/onnx/model.onnx",
         "outputs/conversion/micro/onnx/model.int8.onnx",
@@ -54,6 +55,9 @@ def test_killed_in_a_trial_and_in_the_final_training_the_result_is_the_same(fini
         "outputs/report/report.md",
     ):
         assert keeper.require(key).read_bytes() == expected.read(key), key
+    shown = keeper.require("outputs/report/report.html").read_text()
+    assert "hpo/micro: 3 sessions, 2 disconnects." in shown
+    assert "final_training: 2 sessions, 1 disconnect." in shown
     keeper.require("outputs/hpo/micro/study.db")
     assert trials(machine) == trials(expected)
 

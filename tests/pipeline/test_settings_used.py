@@ -6,10 +6,12 @@ import copy
 import itertools
 import json
 import math
+import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import optuna
@@ -17,22 +19,26 @@ import pytest
 import torch
 
 from holdfast.errors import ConfigurationError, NotRestored, StageFailed, UsageError
-from holdfast.integrations.watching import Watcher
+from holdfast.integrations.watching import Copies, Watcher
 from holdfast.pipeline import settings as declared
 from holdfast.pipeline.data.dataset import open_dataset
 from holdfast.pipeline.data.documents import Document
 from holdfast.pipeline.data.encode import encode
+from holdfast.pipeline.data.entities import spans_of
 from holdfast.pipeline.hpo import run_local_hpo_sweep
 from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS, LOGS
 from holdfast.pipeline.runner import Runner
 from holdfast.pipeline.settings import Hpo, Section, Training
+from holdfast.pipeline.steps.model import convert_final
 from holdfast.pipeline.study.search import make_pruner, make_sampler, most_epochs, suggest
 from holdfast.pipeline.study.selection import Candidate, choose
 from holdfast.pipeline.study.storage import setup_checkpoint_storage
 from holdfast.pipeline.study.trials import refuse_more_failures
-from holdfast.pipeline.training.checkpoint import load_tokenizer
+from holdfast.pipeline.training.checkpoint import load_tokenizer, weights_identity
+from holdfast.pipeline.training.evaluation import predict_tags
 from holdfast.pipeline.training.loss import tag_weights, weighted_loss
 from holdfast.pipeline.training.train import Job, Trained, resolve_arguments, train
+from tests.pipeline.conftest import sentence, write_documents
 from tests.pipeline.project import Lines, experiment, make_documents, make_encoder
 from tests.support import Machine, Rig
 
@@ -768,6 +774,32 @@ def test_the_conversion_is_the_one_that_is_asked_for(whole: Whole) -> None:
     assert (report["opset"], report["tolerance"]) == (21, 0.0078125)
     assert report["agreement"]["allowed"] == pytest.approx(0.0078125 * max(report["agreement"]["scale"], 1))
     assert not list(whole.outputs.rglob("*int8*"))
+
+
+@covers("conversion.int8_may_lose")
+@pytest.mark.parametrize(("may_lose", "kept"), [(0.0, False), (1.0, True), (None, True)])
+def test_an_int8_model_may_lose_as_much_as_is_said(made_once: Path, tmp_path: Path, may_lose: float | None, kept: bool) -> None:
+    """What the checkpoint finds is taken for the truth, so that its own F1 is 1, and the int8 model's is below."""
+    dice = random.Random(11)
+    plain = [sentence(dice, 10) for _ in range(40)]
+    found = [spans_of(d, tags) for d, tags in zip(plain, predict_tags(made_once, plain, "cpu"), strict=True)]
+    write_documents(tmp_path / "test.jsonl", [replace(d, spans=spans) for d, spans in zip(plain, found, strict=True)])
+    cache = {"weights": weights_identity(made_once), "checkpoint": str(made_once), "output_dir": str(made_once)}
+    (tmp_path / "cache.json").write_text(json.dumps(cache))
+    told = Lines()
+    stage: Any = SimpleNamespace(
+        stage=SimpleNamespace(inputs=("test.jsonl", "cache.json")),
+        path=lambda key: tmp_path / key,
+        folder=tmp_path / "conversion",
+        keeper=SimpleNamespace(root=tmp_path),
+        restore=lambda place: place.exists(),
+        copies=Copies(),
+        experiment=experiment(conversion={"int8_may_lose": may_lose}),
+        narration=told,
+    )
+    assert convert_final(stage).summary["f1"]["int8"] < 1.0
+    assert (tmp_path / "conversion/onnx/model.int8.onnx").exists() is kept
+    assert ("the int8 model is NOT kept" in str(told)) is not kept
 
 
 def test_the_pipelines_study_lies_where_it_is_said(whole: Whole) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from holdfast._version import __version__
-from holdfast.cli import drill, often, pipeline, show
+from holdfast.cli import drill, often, pipeline, report, show
 from holdfast.cli.codes import ABSENT, FAILED, NOT_CONFIRMED, OK
 from holdfast.cli.opening import open_from
 from holdfast.cli.options import Drive, Json, Root
@@ -184,10 +184,11 @@ def doctor(
 
     if upload:
         show.say(f"watching the upload of one small file, for up to {upload:g} s")
-    report = examine(open_from(root, drive), upload_wait=upload)
-    show.report(report, as_json=as_json)
-    raise typer.Exit(FAILED if any(f.level == "bad" for f in report) else OK)
+    found = examine(open_from(root, drive), upload_wait=upload)
+    show.report(found, as_json=as_json)
+    raise typer.Exit(FAILED if any(f.level == "bad" for f in found) else OK)
 
 
 pipeline.register(app)
+report.register(app)
 drill.register(app)

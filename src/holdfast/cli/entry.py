@@ -60,7 +60,7 @@ def _run() -> int:
         text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
         show.say(f"{place}{text}")
-        restoring = _command() in ("ensure", "restore", "plan") or isinstance(error, NotRestored)
+        restoring = _command() in ("ensure", "restore", "plan", "report") or isinstance(error, NotRestored)
         return NOT_RESTORED if restoring else FAILED
     except KeyboardInterrupt:
         show.say("interrupted; what was backed up before is safe")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from holdfast.store.reporting.amounts import duration
@@ -104,18 +104,7 @@ class Screen:
         self._began = self._told = self._clock()
         if not (self._console.is_terminal or self._console.is_jupyter):
             return
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=self._console,
-            transient=True,
-        )
+        self._bar = _bar(self._console)
         self._task = self._bar.add_task(what, total=None, note="")
         self._bar.start()
 
@@ -123,3 +112,25 @@ class Screen:
         if done <= self._first:
             return ""
         return f", {duration((now - self._began) / (done - self._first) * (total - done))} left"
+
+
+def _bar(console: Console) -> Progress:
+    """A bar that fits into 80 columns, with what is to be noted below it: beside it one of the two would be cut off."""
+    from rich.console import RenderableType
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Noted(Progress):
+        def get_renderables(self) -> Iterator[RenderableType]:
+            yield self.make_tasks_table(self.tasks)
+            yield from (Text(f"  {task.fields['note']}") for task in self.tasks if task.fields["note"])
+
+    return Noted(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
+import os
+import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,9 +28,11 @@ from holdfast.flow.examination import Examiner, Patience, Patient
 from holdfast.flow.failing import in_words
 from holdfast.flow.flow import Flow
 from holdfast.flow.found import Found, State
+from holdfast.flow.life import LIFE, Life
 from holdfast.flow.narration import Narration, Quiet
 from holdfast.flow.record import Record, went_on, write_record
 from holdfast.flow.stage import RECORD, Finished, Made, Stage, Stopped
+from holdfast.platform import host_name
 from holdfast.session.files import file_identity, set_aside
 from holdfast.session.keeper import Keeper
 from holdfast.session.parts import parts_of
@@ -71,6 +75,7 @@ class Runner:
         stop_after: Seconds after which no more work is begun, and what runs is saved; None runs to the end.
         narration: Tells how it goes.
         clock: Monotonic seconds.
+        now: Unix seconds, for people.
     """
 
     def __init__(
@@ -84,6 +89,7 @@ class Runner:
         stop_after: float | None = None,
         narration: Narration | None = None,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.keeper = keeper
         self.flow = flow
@@ -96,6 +102,8 @@ class Runner:
         self._ran: list[str] = []
         self._kept: dict[str, bool] = {}  #: by stage: whether its last backup went through
         self._welcomed = False
+        self._now = now
+        self._life: Life | None = None  #: of the stage that works, once it said that it saves its progress
 
     @property
     def done(self) -> Mapping[str, Finished]:
@@ -184,6 +192,7 @@ class Runner:
         # As the version wrote it that began it, which may be an older one; unless less is asked for now.
         goes_on = record is not None and self.flow.same(record.made_from, stage.made_from)
         made_from = record.made_from if record is not None and goes_on else stage.made_from
+        self._life = None
         begun = Record(stage.name, made_from, extent=stage.extent, environment=record.environment if record else {})
         self.keeper.workspace.whole.difference_update(map(self.keeper.workspace.key, stage.artifacts))
 
@@ -192,6 +201,7 @@ class Runner:
             then = begun.environment
             noted = went_on(then, environment, self.flow.comparable) if then else environment
             begun = replace(begun, environment=noted)
+            self._life = self._begin_life(stage)
             if then and noted != then:
                 self.narration.warn(
                     f"{stage.name}: was begun with {self._shown(then)} and goes on with {self._shown(environment)}: what it makes "
@@ -221,6 +231,7 @@ class Runner:
                 made: Made = getattr(importlib.import_module(module), function)(self.flow.bench(bench))
             except Stopped:
                 self.narration.end()
+                self._end_life("stopped")
                 return None
         finished = self._finish(stage, begun, made)
         self.narration.say(f"{stage.name}: done in {duration(self._clock() - began)}")
@@ -244,11 +255,11 @@ class Runner:
         missing = [k for k in stage.outputs if not (self.keeper.root / k).is_file()]
         if missing:
             raise StageFailed(f"{stage.name}: did not make {missing[0]}, which it should")
+        self._end_life("finished")
         if stage.own:
             folder = self.keeper.root / stage.folder
-            record = replace(
-                begun, finished=True, result=made.result, files=_files(folder, self.flow.unfinished), summary=dict(made.summary)
-            )
+            files = _files(folder, self.flow.unfinished, {LIFE, *self.flow.varying})
+            record = replace(begun, finished=True, result=made.result, files=files, summary=dict(made.summary))
             write_record(self.keeper.root / stage.record, record)
             self._drop_unfinished(folder)
         else:
@@ -258,11 +269,23 @@ class Runner:
         return Finished(stage, record)
 
     def _back_up(self, stage: Stage, progress: float | None, parts: Sequence[Path] = ()) -> bool:
+        if self._life is not None:
+            self._life.kept(progress)
+            parts = [*parts, self._life.place] if parts else parts
         if self.keeper.enabled:
             self.keeper.refuse_rival(*stage.artifacts)
             what = parts_of(self.keeper, stage.folder, parts) or stage.artifacts
             self._kept[stage.name] = bool(self.keeper.backup(*what, progress=progress))
         return self._kept.get(stage.name, True)
+
+    def _begin_life(self, stage: Stage) -> Life:
+        name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        return Life(self.keeper.root / stage.folder / LIFE, name, host_name(), self._now)
+
+    def _end_life(self, how: str) -> None:
+        if self._life is not None:
+            self._life.ended(how)
+        self._life = None
 
     def _accept(self, found: Found) -> Finished:
         """A stage that is done needs nothing but, perhaps, the backup that it missed, and what was changed here put aside."""
@@ -365,8 +388,8 @@ def _at_or_below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder + "/")
 
 
-def _files(folder: Path, unfinished: str) -> dict[str, str]:
-    """Each output below a stage's folder with its hash; a database with none, because its bytes change without meaning."""
+def _files(folder: Path, unfinished: str, varying: Collection[str]) -> dict[str, str]:
+    """Each output below a stage's folder with its hash; a database, and what varies, with none: their bytes mean little."""
     files = {}
     for place in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != RECORD):
         name = place.relative_to(folder).as_posix()
@@ -376,7 +399,7 @@ def _files(folder: Path, unfinished: str) -> dict[str, str]:
             continue
         with place.open("rb") as file:
             database = file.read(16) == b"SQLite format 3\0"
-        files[name] = "" if database else file_identity(place)
+        files[name] = "" if database or place.name in varying else file_identity(place)
     return files
 
 

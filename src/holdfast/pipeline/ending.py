@@ -6,6 +6,7 @@ from typing import Any
 
 from holdfast.flow.runner import Summary
 from holdfast.pipeline.layout import METRICS, ONNX
+from holdfast.pipeline.training.intervals import SHARE
 from holdfast.session.keeper import Keeper
 from holdfast.store.reporting.amounts import size
 
@@ -43,10 +44,17 @@ def _made(keeper: Keeper, summary: Summary, command: str) -> list[str]:
     beaten = "" if floor is None else f"; a dictionary of the training entities {floor:.4f}"
     folder = keeper.root / conversion.stage.folder / ONNX
     model = folder / "model.onnx"
+    refused = conversion.record.summary.get("int8_refused")
+    warning = (
+        [] if refused is None else [f"  NO int8     it lost more than {refused['may_lose']:g} of entity F1, so it is not kept"]
+    )
+    low, high = test["micro"].get("intervals", {}).get("f1", (None, None))
+    between = "" if low is None else f"{SHARE} % interval {low:.4f} to {high:.4f}; "
     return [
-        f"  entity F1   {test['micro']['f1']:.4f} on the test set (macro {test['macro']['f1']:.4f}); {figures}{beaten}",
+        f"  entity F1   {test['micro']['f1']:.4f} on the test set ({between}macro {test['macro']['f1']:.4f}); {figures}{beaten}",
+        *warning,
         f"  ONNX model  {model} ({size(conversion.record.summary['bytes'][model.name])})",
         f"  metrics     {keeper.root / final.stage.folder / METRICS}",
-        f"  report      {keeper.root / done['report'].stage.outputs[0]}",
+        *(f"  report      {keeper.root / place}" for place in done["report"].stage.outputs if (keeper.root / place).is_file()),
         f"  try it      {command} predict {folder} 'Jane Roe, jane.roe@example.com, knows Python'",
     ]

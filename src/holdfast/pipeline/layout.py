@@ -14,7 +14,9 @@ BEST_CONFIGURATION = "best_configuration.json"
 TRAINING_CACHE = "training_cache.json"
 ONNX = "onnx"  #: the folder of the converted model
 CONVERSION = "conversion.json"
+PREDICTIONS = "test_predictions.jsonl"  #: what the trained model finds in the test documents, a line for each
 REPORT = "report.md"
+PAGE = "report.html"
 LOGS = "logs"
 
 

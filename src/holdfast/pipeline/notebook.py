@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import Interrupted, StageFailed
 from holdfast.flow.cell import Cell
+from holdfast.pipeline.layout import PAGE
 from holdfast.pipeline.libraries import WORKING, need
 from holdfast.session.keeper import Keeper
-from holdfast.session.seeing.notebook import find_notebook
+from holdfast.session.seeing.notebook import Notebook, find_notebook
 
 if TYPE_CHECKING:
     from holdfast.flow.narration import Narration
@@ -126,7 +127,7 @@ class NotebookPipeline:
         self._through("conversion")
 
     def summary(self) -> Summary:
-        """The report. Model, metrics and report are here then, and it is said how good it is, and whether all is backed up."""
+        """The report, shown. Model, metrics and report are here then; it is said how good it is, and whether all is backed up."""
         from holdfast.pipeline.ending import told
 
         with self._one_line("report"):
@@ -137,9 +138,19 @@ class NotebookPipeline:
             if ran
             else "Done: every stage was done before."
         )
-        for line in told(self._runner.keeper, summary, "holdfast" if find_notebook() is None else "!holdfast"):
+        here = find_notebook()
+        for line in told(self._runner.keeper, summary, "holdfast" if here is None else "!holdfast"):
             self._say(line)
+        if here is not None and summary.finished:
+            self._show_report(here)
         return summary
+
+    def _show_report(self, notebook: Notebook) -> None:
+        from holdfast.pipeline.report.framed import Framed
+
+        place = self._runner.keeper.root / self._runner.done["report"].stage.folder / PAGE
+        if place.is_file():  # an older version made none
+            notebook.show(Framed(place.read_text(encoding="utf-8"), place))
 
     def _through(self, kind: str) -> None:
         with self._one_line(kind):

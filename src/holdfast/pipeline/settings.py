@@ -328,6 +328,9 @@ class Conversion(Section):
     int8: bool = Field(True, description="also make an int8 model (dynamic quantisation)")
     opset: Annotated[Count, Field(ge=18, le=23)] | None = Field(None, description="ONNX opset; default: the exporter's own")
     tolerance: Annotated[Number, Field(gt=0)] = Field(1e-4, description="largest difference of logits, relative to their scale")
+    int8_may_lose: Annotated[Number, Field(ge=0, le=1)] | None = Field(
+        0.02, description="entity F1 that the int8 model may lose on test; one that loses more is not kept. `null` keeps any"
+    )
 
 
 class Run(Section):

@@ -226,9 +226,8 @@ class Pipeline(Flow):
     def _conversion(self, done: Mapping[str, Finished], _: Backbone | None, fork: str) -> Stage:
         data, final = done["data"], done["final_training"]
         folder = self.layout.folder("conversion", self.chosen(done).name, fork)
-        files = ["model.onnx", "tokenizer.json", "labels.json", layout.CONVERSION]
-        files += ["model.int8.onnx"] if self.experiment.conversion.int8 else []
-        files = [f"{layout.ONNX}/{f}" for f in files]
+        # An int8 model may be refused, so it is none of what must be there; where it was kept, the record has it.
+        files = [f"{layout.ONNX}/{f}" for f in ("model.onnx", "tokenizer.json", "labels.json", layout.CONVERSION)]
         return Stage(
             name="conversion",
             folder=folder,
@@ -249,7 +248,7 @@ class Pipeline(Flow):
             name="report",
             folder=folder,
             record=f"{folder}/{RECORD}",
-            outputs=(f"{folder}/{layout.REPORT}",),
+            outputs=(f"{folder}/{layout.REPORT}", f"{folder}/{layout.PAGE}"),
             inputs=(),
             made_from={n: f.record.result for n, f in done.items() if n != "report"},
             work="holdfast.pipeline.steps.report:write_report",
@@ -259,11 +258,13 @@ class Pipeline(Flow):
 
     comparable = COMPARABLE
     unfinished = layout.CHECKPOINTS
+    varying = (layout.PAGE,)
 
     def products(self, done: Mapping[str, Finished]) -> tuple[str, ...]:
         """What a person wants to have here at the end: the model, its metrics, the report."""
-        final, conversion, report = done["final_training"].stage, done["conversion"].stage, done["report"].stage
-        return (conversion.folder, f"{final.folder}/{layout.METRICS}", *report.outputs)
+        final, conversion, report = done["final_training"].stage, done["conversion"].stage, done["report"]
+        made = {f"{report.stage.folder}/{name}" for name in report.record.files}  # an older version made no page
+        return (conversion.folder, f"{final.folder}/{layout.METRICS}", *(o for o in report.stage.outputs if o in made))
 
     def bench(self, bench: Bench) -> Any:
         """The engine's bench, with all stages, and with checkpoints from the store."""

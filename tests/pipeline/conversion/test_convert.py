@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from holdfast.pipeline.conversion.agreement import compare, share_of_words
 from holdfast.pipeline.conversion.convert import convert
 from holdfast.pipeline.data.documents import Document
 from holdfast.pipeline.data.encode import encode
+from holdfast.pipeline.data.entities import spans_of
 from holdfast.pipeline.training.checkpoint import file_identity, load_tokenizer, weights_identity
+from holdfast.pipeline.training.evaluation import predict_tags
 from tests.pipeline.conftest import MAX_LENGTH, STRIDE, TAGS
 
 FILES = ["conversion.json", "labels.json", "model.int8.onnx", "model.onnx", "tokenizer.json"]
@@ -122,6 +125,38 @@ def unpacked(packed: str) -> list[Document]:
 
     rows = json.loads(packed)
     return [Document(t, tuple((a, b) for a, b in words), tuple(Span(*s) for s in spans)) for t, words, spans in rows]
+
+
+@pytest.fixture
+def learnt(checkpoint: Path, documents: Sequence[Document]) -> tuple[Document, ...]:
+    """The documents, with what the checkpoint finds in them as the truth: its own F1 is 1."""
+    found = predict_tags(checkpoint, documents, "cpu")
+    return tuple(replace(d, spans=spans_of(d, tags)) for d, tags in zip(documents, found, strict=True))
+
+
+def test_an_int8_model_that_loses_too_much_is_not_kept_and_that_is_said(
+    checkpoint: Path, learnt: tuple[Document, ...], tmp_path: Path
+) -> None:
+    output, warned = tmp_path / "onnx", []
+    report = convert(checkpoint, output, learnt, int8_may_lose=0.0, warn=warned.append)
+    assert report["f1"]["torch"] == report["f1"]["onnx"] == 1.0
+    assert report["f1"]["int8"] < 1.0
+    assert names(output) == [name for name in FILES if name != "model.int8.onnx"]
+    assert "model.int8.onnx" not in report["bytes"]
+    assert report == json.loads((output / "conversion.json").read_text())
+    (line,) = warned
+    f1 = report["f1"]["int8"]
+    assert line.startswith(f"the int8 model is NOT kept: its entity F1 is {f1:.4f}, that of the trained model 1.0000")
+
+
+def test_an_int8_model_that_loses_no_more_than_it_may_is_kept(
+    checkpoint: Path, learnt: tuple[Document, ...], tmp_path: Path
+) -> None:
+    warned: list[str] = []
+    report = convert(checkpoint, tmp_path / "onnx", learnt, int8_may_lose=1.0, warn=warned.append)
+    assert names(tmp_path / "onnx") == FILES
+    assert "int8_refused" not in report
+    assert not warned
 
 
 def test_a_tolerance_of_nothing_fails_and_leaves_nothing(checkpoint: Path, documents: Sequence[Document], tmp_path: Path) -> None:

@@ -151,6 +151,19 @@ def test_texts_that_training_shares_with_test_and_validation_are_told(tmp_path: 
     assert notes == ("2 of 3 test documents are also in the training data, so its scores come out too high",)
 
 
+def test_texts_that_validation_shares_with_test_are_told_and_near_duplicates_of_them(tmp_path: Path) -> None:
+    splits = splits_in(tmp_path)
+    own = [[f"word{n}" for n in range(20)] + ["Oslo/B-LOC"], ["only", "here", "Rome/B-LOC"]]
+    assert splits.validation is not None
+    put(splits.validation, *own)
+    put(splits.test, own[1], [*own[0], "more"], ["new", "Oslo/B-LOC"])
+    high = "so its scores come out too high"
+    assert load_dataset(splits).notes == (
+        f"1 of 3 test documents are also in the validation data, by which the model is chosen, {high}",
+        f"1 of 3 test documents are near-duplicates of validation documents, which choose the model, {high}",
+    )
+
+
 def test_notes_of_the_files_are_kept(tmp_path: Path) -> None:
     splits = splits_in(tmp_path)
     put(splits.train, *many(5), ["Oslo/I-LOC"])

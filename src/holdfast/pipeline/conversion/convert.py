@@ -54,7 +54,9 @@ def convert(
     int8: bool = True,
     opset: int | None = None,
     tolerance: float = 1e-4,
+    int8_may_lose: float | None = None,
     say: Callable[[str], None] | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Convert a checkpoint to ONNX and check it against torch on held-out documents.
 
@@ -63,7 +65,8 @@ def convert(
     all documents, logits over real pieces may differ by at most `tolerance` times the largest absolute logit of torch
     (times 1 where that is smaller), and all words must get the same tags, so documents have the same entities. Words whose
     two highest logits in torch are closer than twice that bound are exempt, since there the bound itself allows another
-    tag; they are counted. The 8-bit model is an approximation: it must run, and its F1 is told beside the others.
+    tag; they are counted. The 8-bit model is an approximation: it must run, its F1 is told beside the others, and one that loses
+    more than it may is not kept.
 
     Args:
         checkpoint: A checkpoint, see `checkpoint.py`.
@@ -72,7 +75,9 @@ def convert(
         int8: Also make the 8-bit model.
         opset: Version of ONNX's operators, or None for the exporter's own.
         tolerance: See above.
+        int8_may_lose: Entity F1, as a number from 0 to 1; None keeps any 8-bit model.
         say: Is told each step, one line.
+        warn: Is told what should not be missed: that there is no 8-bit model. Default: as `say`.
 
     Returns:
         The content of `conversion.json`.
@@ -92,6 +97,9 @@ def convert(
     building.mkdir(parents=True)
     try:
         report = _make(checkpoint, building, documents, int8, opset, tolerance, tell)
+        lost = report["f1"]["torch"] - report["f1"].get("int8", report["f1"]["torch"])
+        if int8_may_lose is not None and lost > int8_may_lose:
+            report = _without_int8(building, report, int8_may_lose)
     except HoldfastError:
         shutil.rmtree(building, ignore_errors=True)
         raise
@@ -103,7 +111,23 @@ def convert(
         raise
     _replace(output, building, old)
     tell(f"converted to {output}")
+    if "int8_refused" in report:
+        (warn or tell)(
+            f"the int8 model is NOT kept: its entity F1 is {report['f1']['int8']:.4f}, that of the trained model "
+            f"{report['f1']['torch']:.4f}, and it may lose {int8_may_lose:g} (conversion.int8_may_lose; null keeps any). "
+            f"{MODEL} is as good as the trained model"
+        )
     return report
+
+
+def _without_int8(folder: Path, report: dict[str, Any], may_lose: float) -> dict[str, Any]:
+    """Nobody should take it for a smaller form of the same model. What it came to stays in the report."""
+    for name in (MODEL_INT8, f"{MODEL_INT8}.data"):
+        (folder / name).unlink(missing_ok=True)
+    sizes = {name: size for name, size in report["bytes"].items() if not name.startswith(MODEL_INT8)}
+    refused = {**report, "bytes": sizes, "int8_refused": {"may_lose": may_lose, "bytes": report["bytes"][MODEL_INT8]}}
+    write_json(folder / REPORT, refused)
+    return refused
 
 
 def _make(

@@ -236,15 +236,19 @@ def _shared_texts(documents: Mapping[str, Sequence[Document]]) -> Iterator[str]:
     """Warn of documents that were learnt by heart before they measure anything."""
     from holdfast.pipeline.data.near import near_to
 
-    train = documents["train"]
-    learnt = {document.text for document in train}
-    for split in ("validation", "test"):
-        others = [d for d in documents[split] if d.text not in learnt]
+    asked = (
+        ("validation", "train", "the training data", "training documents"),
+        ("test", "train", "the training data", "training documents"),
+        ("test", "validation", "the validation data, by which the model is chosen", "validation documents, which choose the model"),
+    )
+    for split, before, there, alike in asked:
+        known = {document.text for document in documents[before]}
+        others = [d for d in documents[split] if d.text not in known]
         of = f"of {len(documents[split])} {split} documents"
         if shared := len(documents[split]) - len(others):
-            yield f"{shared} {of} are also in the training data, so its scores come out too high"
-        if near := sum(near_to(train, others, Bar())):
-            yield f"{near} {of} are near-duplicates of training documents, so its scores come out too high"
+            yield f"{shared} {of} are also in {there}, so its scores come out too high"
+        if near := sum(near_to(documents[before], others, Bar())):
+            yield f"{near} {of} are near-duplicates of {alike}, so its scores come out too high"
 
 
 def _identity(documents: Mapping[str, Sequence[Document]], order: Iterable[str], labels: Sequence[str]) -> str:

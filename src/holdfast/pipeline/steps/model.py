@@ -54,9 +54,11 @@ def convert_final(bench: Workbench) -> Made:
         int8=settings.int8,
         opset=settings.opset,
         tolerance=settings.tolerance,
+        int8_may_lose=settings.int8_may_lose,
         say=lambda line: bench.narration.say(f"  {line}"),
+        warn=lambda line: bench.narration.warn(f"  {line}"),
     )
-    summary = {"f1": report["f1"], "bytes": report["bytes"]}
+    summary: dict[str, Any] = {k: report[k] for k in ("f1", "bytes", "int8_refused") if k in report}
     return Made(str(weights_identity(checkpoint))[:32], summary)
 
 

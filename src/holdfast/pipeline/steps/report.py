@@ -1,45 +1,24 @@
-"""The report: what was made, and how good it is, on one page."""
+"""The report: what was made, and how good it is, as a page and as Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import time
 
 from holdfast.flow.stage import Made
-from holdfast.pipeline.layout import REPORT
+from holdfast.pipeline.layout import PAGE, REPORT
+from holdfast.pipeline.report.gathering import Known, gather, kept_by
+from holdfast.pipeline.report.markdown import markdown
+from holdfast.pipeline.report.page import page
 from holdfast.pipeline.stages import Workbench
 from holdfast.session.files import write_text
 
 
 def write_report(bench: Workbench) -> Made:
-    """Write it from what the stages say of themselves; nothing is fetched for it."""
-    done = {n: f.record for n, f in bench.done.items()}
-    final, conversion, selection = done["final_training"].summary, done["conversion"].summary, done["selection"].summary
-    lines = [f"# {bench.experiment.name}", "", "## Documents", ""]
-    lines += [f"- {split}: {count}" for split, count in done["data"].summary["documents"].items()]
-    lines += ["", "## Studies", ""]
-    for name, record in done.items():
-        if name.startswith("hpo/"):
-            s = record.summary
-            states = ", ".join(f"{count} {state.lower()}" for state, count in sorted(s["states"].items()))
-            lines.append(
-                f"- {name.partition('/')[2]}: {s['trials']} trials ({states}), best {s['best_value']:.4f} (trial {s['best_trial']})"
-            )
-    lines += ["", "## Best configuration", "", f"{selection['backbone']}, trial {selection['trial']}: {selection['reason']}", ""]
-    lines += [f"- {key}: {value}" for key, value in sorted(selection["parameters"].items())]
-    lines += ["", "## Test scores", "", "| | precision | recall | F1 | entities |", "|---|---|---|---|---|"]
-    test = final["test"]
-    rows = [*sorted(test["by_label"].items()), ("micro", test["micro"]), ("macro", test["macro"])]
-    lines += [f"| {label} | {_figures(row)} | {row['support']} |" for label, row in rows]
-    floor = done["data"].summary.get("baseline_f1")  # records of an early version lack it
-    if floor is not None:
-        lines += ["", f"A dictionary of the training entities, with patterns, reaches F1 {floor:.4f}."]
-    lines += ["", "## ONNX", "", "| model | F1 | bytes |", "|---|---|---|"]
-    files = {"onnx": "model.onnx", "int8": "model.int8.onnx"}
-    lines += [f"| {files[k]} | {f1:.4f} | {conversion['bytes'][files[k]]} |" for k, f1 in conversion["f1"].items() if k in files]
-    write_text(bench.folder / REPORT, "\n".join(lines) + "\n")
-    return Made(bench.stage.fingerprint, {"test_f1": test["micro"]["f1"]})
-
-
-def _figures(row: Mapping[str, Any]) -> str:
-    return " | ".join(f"{row[k]:.4f}" for k in ("precision", "recall", "f1"))
+    """Write both. Of what the page shows beside records, small files are fetched where they are not here."""
+    records = {name: finished.record for name, finished in bench.done.items()}
+    known = [Known(name, "done", finished=True, stage=f.stage, record=f.record) for name, f in bench.done.items()]
+    status = bench.keeper.status if bench.keeper.enabled else None
+    facts = gather(bench.experiment, known, kept_by(bench.keeper), status, time.time())
+    write_text(bench.folder / PAGE, page(facts))
+    write_text(bench.folder / REPORT, markdown(bench.experiment.name, records))
+    return Made(bench.stage.fingerprint, {"test_f1": records["final_training"].summary["test"]["micro"]["f1"]})

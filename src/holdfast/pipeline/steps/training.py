@@ -10,7 +10,8 @@ from holdfast.errors import StageFailed
 from holdfast.flow.stage import Made, Stopped
 from holdfast.integrations.watching import Copies, Watcher
 from holdfast.pipeline.data.dataset import open_dataset
-from holdfast.pipeline.layout import BEST_CONFIGURATION, CHECKPOINT, METRICS, TRAINING_CACHE
+from holdfast.pipeline.data.entities import spans_of, word_tags
+from holdfast.pipeline.layout import BEST_CONFIGURATION, CHECKPOINT, METRICS, PREDICTIONS, TRAINING_CACHE
 from holdfast.pipeline.settings import changed
 from holdfast.pipeline.stages import Workbench
 from holdfast.pipeline.training.checkpoint import weights_identity
@@ -21,9 +22,11 @@ from holdfast.pipeline.training.device import (
     resolve_precision,
     resume_precision,
 )
-from holdfast.pipeline.training.evaluation import evaluate
+from holdfast.pipeline.training.evaluation import predict_tags
+from holdfast.pipeline.training.intervals import SHARE, with_intervals
+from holdfast.pipeline.training.scores import score
 from holdfast.pipeline.training.train import Job, estimate_seconds, prepare, train
-from holdfast.session.files import write_json
+from holdfast.session.files import write_json, write_text
 from holdfast.store.reporting.amounts import duration
 
 
@@ -47,16 +50,20 @@ def train_final(bench: Workbench) -> Made:
     trained = train(job, watcher, bench.clock)
     bench.narration.end()
     dataset = open_dataset(bench.path(bench.done["data"].stage.folder))
-    scores = {
-        split: evaluate(trained.folder, documents, job.device)
-        for split, documents in (("validation", dataset.validation), ("test", dataset.test))
-    }
+    splits = {"validation": dataset.validation, "test": dataset.test}
+    predicted = {split: predict_tags(trained.folder, documents, job.device) for split, documents in splits.items()}
+    true = {split: [word_tags(d) for d in documents] for split, documents in splits.items()}
+    scores = {split: with_intervals(score(true[split], predicted[split]), true[split], predicted[split]) for split in splits}
+    found = [spans_of(d, tags) for d, tags in zip(dataset.test, predicted["test"], strict=True)]
+    rows = [json.dumps([[s.start, s.end, s.label] for s in spans], ensure_ascii=False) for spans in found]
+    write_text(folder / PREDICTIONS, "".join(f"{row}\n" for row in rows))
     metrics = {
         "backbone": best["backbone"],
         "learnt_from": experiment.final_training.data,
         "steps": trained.steps,
         "best_step": trained.best_step,
         "parameters": trained.parameters,
+        "learning": list(trained.learning),
         **scores,
     }
     _check_complete(metrics)
@@ -72,7 +79,7 @@ def train_final(bench: Workbench) -> Made:
     }
     write_json(folder / TRAINING_CACHE, cache)
     test = scores["test"]
-    bench.narration.say(f"  test entity F1 {test['micro']['f1']:.4f} (macro {test['macro']['f1']:.4f})")
+    bench.narration.say(f"  test entity F1 {test['micro']['f1']:.4f} ({_interval(test['micro'])}macro {test['macro']['f1']:.4f})")
     summary = {
         "test": test,
         "validation_f1": scores["validation"]["micro"]["f1"],
@@ -103,6 +110,11 @@ def _job(bench: Workbench) -> Job:
         stride=experiment.data.stride,
         device=resolve_device(experiment.run.device),
     )
+
+
+def _interval(figures: Mapping[str, Any]) -> str:
+    low, high = figures.get("intervals", {}).get("f1", (None, None))
+    return "" if low is None else f"{SHARE} % interval {low:.4f} to {high:.4f}; "
 
 
 def _check_complete(metrics: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ What we add to the Trainer: checkpoints that are whole or do not count, and a pl
 from __future__ import annotations
 
 import importlib.util
+import json
 import math
 import shutil
 import time
@@ -29,7 +30,7 @@ from holdfast.pipeline.training.backbone import load_model, load_tokenizer, quie
 from holdfast.pipeline.training.checkpoint import CheckpointInfo, write_info
 from holdfast.pipeline.training.device import deterministic, resolve_precision
 from holdfast.pipeline.training.loss import tag_weights, weighted_loss
-from holdfast.pipeline.training.scores import flat, score
+from holdfast.pipeline.training.scores import OBJECTIVES, flat, score
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
@@ -113,12 +114,14 @@ class Trained:
         steps: Optimizer steps done.
         best_step: The step whose weights these are.
         parameters: Number of weights.
+        learning: For each epoch that was scored, its step, loss and scores on validation; the same after any interruption.
     """
 
     folder: Path
     steps: int
     best_step: int
     parameters: int
+    learning: tuple[Mapping[str, float], ...] = ()
 
 
 def train(job: Job, watcher: Watcher, clock: Callable[[], float]) -> Trained:
@@ -153,7 +156,25 @@ def train(job: Job, watcher: Watcher, clock: Callable[[], float]) -> Trained:
         raise StageFailed(f"{saves}: training ended and left no whole checkpoint; run again")
     best = start.best_step if job.settings.keep == "best" and start.best_step is not None else start.step
     finished = _finish(job, saves / f"checkpoint-{best}", prepared.tokenizer)
-    return Trained(finished, start.step, best, parameters)
+    return Trained(finished, start.step, best, parameters, _learning(start.folder / checkpoints.STATE))
+
+
+def _learning(state: Path) -> tuple[Mapping[str, float], ...]:
+    """What the Trainer logged at the end of each epoch, without clock times.
+
+    The loss in between is no part of it: the Trainer counts it in windows that an interruption cuts. Nothing where the state is
+    damaged, and only the weights were needed.
+    """
+    try:
+        rows = json.loads(state.read_text(encoding="utf-8"))["log_history"]
+    except (OSError, ValueError, KeyError):
+        return ()
+    kept = ("eval_loss", *(f"eval_{name}" for name in OBJECTIVES))
+    return tuple(
+        {"epoch": round(row["epoch"]), "step": row["step"], **{k.removeprefix("eval_"): row[k] for k in kept if k in row}}
+        for row in rows
+        if "eval_loss" in row
+    )
 
 
 def _finish(job: Job, source: Path, tokenizer: Any) -> Path:
