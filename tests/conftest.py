@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.once import once
 from tests.support import Machine, Rig
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Read when keras is first imported, in whichever test that is.
 os.environ.setdefault("KERAS_BACKEND", "torch")
+
+# How long an input takes to make says nothing of what is tested, only of what else the machine does.
+settings.register_profile("any machine", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 #: What takes longest, longest first.
 LONG = (
