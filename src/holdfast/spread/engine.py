@@ -82,6 +82,8 @@ class Ground:
         keeper: Keeps the study; None where nothing is kept.
         resources: What each attempt needs.
         environment: Variables of every attempt.
+        fetch: For an engine whose attempts fetch where they run: asks a keeper for the store's copy of what is damaged, given the
+            keeper, the path, `weights_only` and `patient`; answers as `Desk.fetch`. A function that pickle takes by its name.
         say: Tells a person a line that stays.
         warn: The same of what should not be missed.
     """
@@ -92,6 +94,7 @@ class Ground:
     keeper: Keeper | None = None
     resources: Resources = field(default_factory=Resources)
     environment: Mapping[str, str] = field(default_factory=dict)
+    fetch: Callable[[Keeper, Path, bool, bool], tuple[str, bool]] | None = None
     say: Callable[[str], None] = lambda _: None
     warn: Callable[[str], None] = lambda _: None
 
