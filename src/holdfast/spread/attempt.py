@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+#: In a result: the process that gave it is of no more use, as its GPU answers nothing any more. It gets no other attempt.
+SPOILT = "spoilt"
+
 
 @dataclass(frozen=True)
 class Resources:

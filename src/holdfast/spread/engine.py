@@ -106,9 +106,9 @@ def open_engine(name: str, ground: Ground) -> Engine:
         ConfigurationError: there is none of that name, or what it needs is not installed.
     """
     if name == "local":
-        from holdfast.spread.local import open_local
+        from holdfast.spread.local import LocalEngine
 
-        return open_local(ground)
+        return LocalEngine(ground)
     refuse_unknown(name)
     from holdfast.spread.cluster import open_cluster
 
