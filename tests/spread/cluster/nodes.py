@@ -32,15 +32,16 @@ class Nodes:
             "RAY_TMPDIR": str(self._ray),
             "PYTHONPATH": os.pathsep.join([str(HERE / "src"), str(HERE)]),
         }
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.spread.cluster.nodes"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=open(folder / "nodes.log", "wb"),
-            text=True,
-            cwd=HERE,
-            env={**os.environ, **self.environment},
-        )
+        with (folder / "nodes.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.spread.cluster.nodes"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                cwd=HERE,
+                env={**os.environ, **self.environment},
+            )
         self.address: str = self._told()["address"]
         self.count = 0
         self.alive: list[int] = []

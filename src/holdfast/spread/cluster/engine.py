@@ -247,15 +247,17 @@ class ClusterEngine:
                 told = True
                 self._events += self._roster.alive(word.alive)
                 for token in [t for t, r in self._running.items() if not self._roster.has(r.machine.id)]:
-                    self._lose(token, f"node {self._running[token].machine.name} is lost", counts=False)
+                    self._lose_node(token)
             elif isinstance(word, Returned) and word.name in self._running:
                 self._end(word.name, pickle.loads(word.value))  # noqa: S301 - from a node of our cluster
+            elif isinstance(word, Broke) and word.name in self._running and word.process:
+                self._lose(word.name, f"its process on {self._running[word.name].machine.name} {word.why}", counts=True)
             elif isinstance(word, Broke) and word.name in self._running:
-                self._lose(word.name, f"its {'process' if word.process else 'node'} was lost ({word.why})", counts=word.process)
+                self._lose_node(word.name)
             elif isinstance(word, Returned):
                 self._events += self._roster.answered(word.name, word.value)
             elif isinstance(word, Broke):
-                self._events += self._roster.failed(word.name, word.why)
+                self._events += self._roster.failed(word.name, word.why, there=word.process)
         return told
 
     def _end(self, token: str, end: Ended | Halted | Failed) -> None:
@@ -272,6 +274,12 @@ class ClusterEngine:
         attempt = self._running[token].attempt
         self._give_up(token)
         self._events.append(Lost(attempt, why, counts))
+
+    def _lose_node(self, token: str) -> None:
+        """Ray lists it as alive for a while; asked what it is, it is not there."""
+        machine = self._running[token].machine
+        self._roster.loses(machine.id)
+        self._lose(token, f"node {machine.name} is lost", counts=False)
 
     def _give_up(self, token: str) -> None:
         """Whatever it still does, nobody hears of it any more, and it ends where it sees that."""

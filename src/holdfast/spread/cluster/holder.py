@@ -139,9 +139,11 @@ class _Holder:
             try:
                 value = ray.get(ref)
             except ray.exceptions.RayTaskError as error:
-                self._say(Broke(name, _line(error.cause or error), process=True))
-            except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
-                self._say(Broke(name, _line(error), process=True))
+                self._say(Broke(name, f"raised {_line(error.cause or error)}", process=True))
+            except ray.exceptions.OutOfMemoryError:
+                self._say(Broke(name, "was ended, because its node was short of memory", process=True))
+            except ray.exceptions.WorkerCrashedError:
+                self._say(Broke(name, "ended by itself, or by a signal", process=True))
             except ray.exceptions.RayError as error:
                 self._say(Broke(name, _line(error), process=False))
             else:

@@ -19,6 +19,7 @@ class _Known:
     fit: bool = False
     refused: str = ""
     said: bool = False  #: a person was told that it is part of this
+    lost: bool = False  #: and that it is so no more, though Ray lists it a while longer
     used: dict[str, Mapping[str, float]] = field(default_factory=dict)
 
 
@@ -51,9 +52,7 @@ class Roster:
         news = []
         now = {m.id: m for m in machines}
         for gone in [i for i in self._known if i not in now]:
-            known = self._known.pop(gone)
-            if known.fit or known.asked:
-                news.append(Node(known.machine.name, f"node {known.machine.name} is lost", gone=True))
+            news += self._lost(self._known.pop(gone))
         self._too_small = {i: m for i, m in now.items() if not fits(m.resources, (), self._need)}
         for id_, machine in now.items():
             if id_ not in self._known and id_ not in self._too_small:
@@ -78,13 +77,24 @@ class Roster:
         why = refusal(there, self._here, self._store, self._disk)
         return self._refused(known, why) if why else self._joined(known, there)
 
-    def failed(self, name: str, why: str) -> list[Node]:
-        """A node could not say it. One that is lost is said to be so by `alive`."""
+    def failed(self, name: str, why: str, *, there: bool) -> list[Node]:
+        """A node could not say it.
+
+        Args:
+            name: Of the question.
+            why: As a sentence goes on.
+            there: The node is; else it is lost, which is known before Ray lists it no more.
+        """
         known = self._asked(name)
         if known is None:
             return []
         known.asked = ""
-        return self._refused(known, f"cannot be asked what it has ({why})")
+        return self._refused(known, f"cannot be asked what it has: what asks it {why}") if there else self._lost(known)
+
+    def _lost(self, known: _Known) -> list[Node]:
+        """What ran there is said to be lost by whoever waits for it: a node is one line."""
+        told, known.lost, known.fit = known.lost or not known.said or bool(known.used), True, False
+        return [] if told else [Node(known.machine.name, f"node {known.machine.name} is lost", gone=True)]
 
     def _asked(self, name: str) -> _Known | None:
         return next((k for k in self._known.values() if k.asked == name), None)
@@ -94,7 +104,7 @@ class Roster:
         return [Node(known.machine.name, f"node {known.machine.name} {why}; it has no part in this", gone=True)]
 
     def _joined(self, known: _Known, there: Facts) -> list[Node]:
-        known.fit, known.refused = True, ""
+        known.fit, known.refused, known.lost = True, "", False
         if known.said:
             return [Node(known.machine.name, f"node {known.machine.name} answers again")]
         known.said = True
@@ -105,6 +115,13 @@ class Roster:
             self._processors.add(there.processor)
             news.append(Node(name, f"node {name} {other}"))
         return news
+
+    def loses(self, id_: str) -> None:
+        """Something that ran there is lost with it, and that is said. If it is there after all, it answers."""
+        if id_ in self._known:
+            self._known[id_].lost = True
+            if not self._known[id_].asked:
+                self.question(id_)
 
     # -- what runs where -----------------------------------------------------------------------------------------------
 

@@ -130,8 +130,8 @@ class Broke:
 
     Args:
         name: As it was submitted.
-        why: As a sentence goes on.
-        process: Its process ended, and not its node; or it raised.
+        why: As a sentence goes on: `ended for want of memory`.
+        process: It was its process; else its node is not there.
     """
 
     name: str
