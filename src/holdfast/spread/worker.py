@@ -18,15 +18,13 @@ from holdfast.errors import LocalError
 from holdfast.platform import POSIX, die_with_parent, try_lock
 from holdfast.spread.attempt import Attempt, Ended, Failed, Halted
 from holdfast.spread.performing import perform, problem_of
+from holdfast.spread.printing import OUTPUT, printing
 
 #: News of steps goes out this often at most.
 _NEWS_SECONDS = 0.5
 
 #: So long a folder may be held by a process that is being ended by the system.
 _ALONE_SECONDS = 120.0
-
-#: What the work printed, in the folder of its unit.
-OUTPUT = "output.log"
 
 
 class _Line:
@@ -117,7 +115,7 @@ def _work(line: _Line, attempt: Attempt, root: Path) -> Ended | Halted | Failed:
     folder = root / attempt.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder), _printing(folder / OUTPUT):
+        with _alone(folder), printing(folder / OUTPUT):
             return perform(attempt, _Desk(line, attempt, root))
     except OSError as error:
         return Failed(attempt, problem_of(error))
@@ -140,26 +138,6 @@ def _alone(folder: Path) -> Iterator[None]:
             time.sleep(0.05)
         yield
     finally:
-        os.close(handle)
-
-
-@contextlib.contextmanager
-def _printing(place: Path) -> Iterator[None]:
-    """What is printed goes into a file, which is there only where something was."""
-    kept = [os.dup(1), os.dup(2)]
-    handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-    try:
-        os.dup2(handle, 1)
-        os.dup2(handle, 2)
-        yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for number, before in zip((1, 2), kept, strict=True):
-            os.dup2(before, number)
-            os.close(before)
-        if os.fstat(handle).st_size == 0:
-            place.unlink(missing_ok=True)
         os.close(handle)
 
 

@@ -101,6 +101,15 @@ def _serve() -> None:
     cluster = Cluster(initialize_head=True, head_node_args=head)
     nodes: dict[int, Any] = {}
 
+    def add(cpus: int, environment: dict[str, str]) -> Any:
+        for again in (True, True, False):  # Ray gives a node half a minute to start, which a busy machine may need
+            try:
+                return cluster.add_node(num_cpus=cpus, env_vars=environment, **memory)
+            except Exception:
+                if not again:
+                    raise
+        raise AssertionError
+
     def processes(number: int) -> list[psutil.Process]:
         raylet = psutil.Process(nodes[number].all_processes["raylet"][0].process.pid)
         return [raylet, *raylet.children(recursive=True)]
@@ -113,7 +122,7 @@ def _serve() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         if "add" in asked:
-            nodes[asked["add"]] = cluster.add_node(num_cpus=asked["cpus"], env_vars=asked["environment"], **memory)
+            nodes[asked["add"]] = add(asked["cpus"], asked["environment"])
         elif "kill" in asked:
             send(asked["kill"], signal.SIGKILL)
             cluster.remove_node(nodes.pop(asked["kill"]), allow_graceful=False)

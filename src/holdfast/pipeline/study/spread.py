@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import HoldfastError, NotRestored, StageFailed, UsageError
-from holdfast.integrations.desk import DeskCopies
+from holdfast.integrations.desk import DeskCopies, fetch_with
 from holdfast.integrations.watching import Fetched
 from holdfast.pipeline.data.dataset import open_dataset
 from holdfast.pipeline.layout import trial_folder
@@ -167,6 +167,7 @@ def run_spread_trials(sweep: Sweep, study: optuna.Study) -> None:
             keeper=keeper,
             resources=resources,
             environment=environment,
+            fetch=fetch_with,
             say=sweep.narration.say,
             warn=sweep.narration.warn,
         )
@@ -288,7 +289,7 @@ class _Driven:
 
     def node(self, event: Node) -> None:
         tell = self._sweep.narration.warn if event.gone else self._sweep.narration.say
-        tell(f"{self._sweep.backbone}: {event.name}: {event.line}")
+        tell(f"{self._sweep.backbone}: node {event.name} {event.line}")
 
     def lost(self, event: Lost) -> None:
         self._forget(event.attempt)

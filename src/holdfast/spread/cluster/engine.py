@@ -128,7 +128,7 @@ class ClusterEngine:
             self._ground.warn(f"engine: ray: node {name} does not answer; it has no part in this until it does")
         for event in self._take_events():
             if isinstance(event, Node):
-                (self._ground.warn if event.gone else self._ground.say)(f"engine: ray: {event.line}")
+                (self._ground.warn if event.gone else self._ground.say)(f"engine: ray: node {event.name} {event.line}")
         if not self._roster.is_any_fit:
             raise ConfigurationError(f"engine: ray: {self._roster.why_none}")
 
@@ -212,6 +212,7 @@ class ClusterEngine:
                 shared=self._shared.folder,
                 beat_seconds=self._patience.beat,
                 folder=os.getcwd(),
+                root=self._ground.root,
                 path=tuple(os.path.abspath(place) for place in sys.path),
                 fetch=self._ground.fetch,
             )
@@ -312,7 +313,7 @@ class ClusterEngine:
         if not self._roster.is_asked(running.machine.id):
             self._lose(token, f"{silent}, and its node {running.machine.name} answers", counts=True)
         elif now - running.suspect > _SUSPECT_SECONDS:
-            self._events.append(Node(running.machine.name, f"node {running.machine.name} hangs: {silent}", gone=True))
+            self._events.append(Node(running.machine.name, f"hangs: {silent}", gone=True))
             self._lose(token, f"node {running.machine.name} hangs: {silent}", counts=False)
 
     def _news(self, token: str, *, last: bool = False) -> None:
@@ -320,10 +321,10 @@ class ClusterEngine:
         beat = self._shared.beat_of(token) if last else running.pulse.last
         if beat is None:
             return
-        for number, line in beat.lines:
+        for number, line, warning in beat.lines:
             if number > running.line:
                 running.line = number
-                self._events.append(Told(running.attempt, {"line": line}))
+                self._events.append(Told(running.attempt, {"line": line, "warning": warning}))
         if beat.kept > running.kept:
             running.kept = beat.kept
             self._events.append(Kept(running.attempt, beat.share))

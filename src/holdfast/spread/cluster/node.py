@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import HoldfastError, LocalError, NotRestored
+from holdfast.platform import host_name
 from holdfast.session.attach import keeper_at
 from holdfast.session.config import Config
 from holdfast.session.keeper import Keeper
@@ -33,6 +34,7 @@ from holdfast.spread.attempt import Attempt, Ended, Failed, Halted
 from holdfast.spread.cluster import lines
 from holdfast.spread.cluster.shared import Beat, Shared
 from holdfast.spread.performing import perform, problem_of
+from holdfast.spread.printing import OUTPUT, printing
 from holdfast.store.format.keys import Key
 from holdfast.store.reporting.outcomes import Outcome
 from holdfast.store.transfer.progress import Silent
@@ -40,9 +42,6 @@ from holdfast.store.transfer.progress import Silent
 log = logging.getLogger(__name__)
 
 _PREFIX = "holdfast-node-"
-#: What is printed by an attempt lies in the folder of its unit.
-OUTPUT = "output.txt"
-
 #: Asks a keeper for the copy of what is damaged: path, whether its weights are enough, whether to wait. As `Desk.fetch`.
 Fetch = Callable[[Keeper, Path, bool, bool], tuple[str, bool]]
 
@@ -58,6 +57,7 @@ class Order:
         shared: See `Shared`.
         beat_seconds: Between signs of life.
         folder: Where the driver works; relative paths of the work start there.
+        root: Its project folder. What is in it and not below outputs is read there, where nodes see it.
         path: Where the driver's Python looks for modules.
         fetch: Asks for copies of what is damaged; None for none.
     """
@@ -68,6 +68,7 @@ class Order:
     shared: Path
     beat_seconds: float
     folder: str
+    root: Path
     path: tuple[str, ...] = ()
     fetch: Fetch | None = None
 
@@ -81,7 +82,7 @@ def run(order: Order, work: bytes, seen: tuple[bytes, ...]) -> Ended | Halted | 
     try:
         with _place(attempt.token) as place, _Pulse(order) as pulse:
             desk = _settle(order, attempt, place / "project", pulse)
-            with _printed(desk.folder / OUTPUT):
+            with printing(desk.folder / OUTPUT):
                 end = perform(attempt, desk)
             return desk.close(end)
     except HoldfastError as error:
@@ -124,11 +125,15 @@ def _settle(order: Order, attempt: Attempt, root: Path, pulse: _Pulse) -> _Desk:
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(folder)
     for given in attempt.inputs:
-        if os.path.isabs(given):
-            if not os.path.exists(given):
-                raise NotRestored(f"{given}: is not on {os.uname().nodename}, where a trial is to read it; have it on every node")
-        else:
+        if Key(order.config.outputs).covers(Key(given)):
             keeper.require(given)
+            continue
+        there = order.root / given  # an absolute path stays what it is
+        if not there.exists():
+            raise NotRestored(f"{there}: is not on {host_name()}, where a trial is to read it; have it on every node")
+        if not os.path.isabs(given):
+            (root / given).parent.mkdir(parents=True, exist_ok=True)
+            (root / given).symlink_to(there)
     return _Desk(order, attempt, keeper, root, key, link, pulse)
 
 
@@ -149,28 +154,6 @@ def _go_on(keeper: Keeper, unit: Key, own: Key, folder: Path, scratch: Path) -> 
         log.warning("%s; going on with what was kept before it", found.error)
 
 
-@contextlib.contextmanager
-def _printed(place: Path) -> Iterator[None]:
-    """What is printed meanwhile, by whatever part of the process, is added to a file; none where nothing is."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = [os.dup(1), os.dup(2)]
-    descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    try:
-        os.dup2(descriptor, 1)
-        os.dup2(descriptor, 2)
-        yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for before, number in zip(saved, (1, 2), strict=True):
-            os.dup2(before, number)
-            os.close(before)
-        os.close(descriptor)
-        if place.stat().st_size == 0:
-            place.unlink()
-
-
 # -- signs of life ---------------------------------------------------------------------------------------------------------
 
 
@@ -179,7 +162,7 @@ class _News:
     kept: int = 0
     share: float = 0.0
     told: Mapping[str, Any] = field(default_factory=dict)
-    lines: list[tuple[int, str]] = field(default_factory=list)
+    lines: list[tuple[int, str, bool]] = field(default_factory=list)
 
 
 class _Pulse:
@@ -256,7 +239,7 @@ class _Desk:
         news = self._pulse.news
         line = what.get("line")
         if line is not None:
-            news.lines.append((len(news.lines), str(line)))
+            news.lines.append((len(news.lines), str(line), bool(what.get("warning"))))
         else:
             news.told = dict(what)
 

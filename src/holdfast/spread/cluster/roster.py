@@ -94,26 +94,26 @@ class Roster:
     def _lost(self, known: _Known) -> list[Node]:
         """What ran there is said to be lost by whoever waits for it: a node is one line."""
         told, known.lost, known.fit = known.lost or not known.said or bool(known.used), True, False
-        return [] if told else [Node(known.machine.name, f"node {known.machine.name} is lost", gone=True)]
+        return [] if told else [Node(known.machine.name, "is lost", gone=True)]
 
     def _asked(self, name: str) -> _Known | None:
         return next((k for k in self._known.values() if k.asked == name), None)
 
     def _refused(self, known: _Known, why: str) -> list[Node]:
         known.refused = why
-        return [Node(known.machine.name, f"node {known.machine.name} {why}; it has no part in this", gone=True)]
+        return [Node(known.machine.name, f"{why}; it has no part in this", gone=True)]
 
     def _joined(self, known: _Known, there: Facts) -> list[Node]:
         known.fit, known.refused, known.lost = True, "", False
         if known.said:
-            return [Node(known.machine.name, f"node {known.machine.name} answers again")]
+            return [Node(known.machine.name, "answers again")]
         known.said = True
         name = known.machine.name
-        news = [Node(name, f"node {name} has a part: {_described(known.machine.resources)}")]
+        news = [Node(name, f"has a part: {_described(known.machine.resources)}")]
         other = differs_in_processor(there, self._here)
         if other and there.processor not in self._processors:
             self._processors.add(there.processor)
-            news.append(Node(name, f"node {name} {other}"))
+            news.append(Node(name, other))
         return news
 
     def loses(self, id_: str) -> None:

@@ -37,14 +37,14 @@ class Beat:
         kept: How often something was kept.
         share: How far the unit was then.
         told: The last news.
-        lines: What a person should not miss, each with its number.
+        lines: What stays for a person to read, each with its number, and whether it is a warning.
     """
 
     number: int
     kept: int = 0
     share: float = 0.0
     told: Mapping[str, Any] = field(default_factory=dict)
-    lines: Sequence[tuple[int, str]] = ()
+    lines: Sequence[tuple[int, str, bool]] = ()
 
 
 class Shared:
