@@ -1,9 +1,10 @@
-"""What nodes do in tests: steps that take a while, each kept, gone on with at the last one that was."""
+"""What nodes do in tests: steps that take a while, each kept, gone on with at the last one that was; and what goes wrong."""
 
 from __future__ import annotations
 
 import os
 import pickle
+import signal
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -27,4 +28,14 @@ def steps(desk: Desk) -> Mapping[str, Any]:
         desk.kept(step / STEPS)
         if desk.is_to_stop():
             raise Stopped
-    return {"part": pickle.loads(desk.attempt.part), "seen": len(desk.attempt.seen), "threads": os.environ["OMP_NUM_THREADS"]}
+    return {"unit": pickle.loads(desk.attempt.part), "threads": os.environ["OMP_NUM_THREADS"]}
+
+
+def ends_by_itself(desk: Desk) -> Mapping[str, Any]:
+    os._exit(3)
+
+
+def stops_itself(desk: Desk) -> Mapping[str, Any]:
+    time.sleep(2)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    return {}

@@ -17,7 +17,7 @@ from holdfast.errors import ConfigurationError, LocalError, NotRestored
 from holdfast.session.keeper import Keeper
 from holdfast.spread.attempt import Asked, Attempt, Ended, Event, Failed, Halted, Kept, Lost, Node, Told
 from holdfast.spread.cluster import lines
-from holdfast.spread.cluster.fitness import DISTRIBUTIONS, Facts
+from holdfast.spread.cluster.fitness import DISTRIBUTIONS, VARIABLE, Facts
 from holdfast.spread.cluster.link import Link, address_to_join
 from holdfast.spread.cluster.node import Order
 from holdfast.spread.cluster.patience import QUICK, SLOW, Patience, Pulse
@@ -37,8 +37,6 @@ log = logging.getLogger(__name__)
 #: Bytes for temporary files that a node should have: a workspace with its checkpoints lies there.
 DISK_BYTES = 1 << 30
 _LOOK_SECONDS = 0.5
-#: A node that is silent is asked what it is, and has so long to say it before it counts as one that hangs.
-_SUSPECT_SECONDS = 15.0
 
 
 @dataclass
@@ -90,8 +88,8 @@ class ClusterEngine:
         self._link: Link | None = None
         try:
             self._question = self._make_question()
-            here = Facts.of(look({**self._question, "seconds": 0.0}))
-            self._roster = Roster(here, str(self._store), self._need, disk, self._ask)
+            here = Facts.of(look({**self._question, "variable": "", "seconds": 0.0}))
+            self._roster = Roster(here, self._need, disk, self._ask)
             self._link = Link(address_to_join())
             self._meet()
         except BaseException:
@@ -103,8 +101,10 @@ class ClusterEngine:
     def _make_question(self) -> dict[str, Any]:
         sentinel = self._store / SENTINEL
         return {
-            "probe": str(self._shared.probe),
-            "sentinel": str(sentinel),
+            "drive": str(self._drive),
+            "variable": VARIABLE,
+            "probe": str(self._shared.probe.relative_to(self._drive)),
+            "sentinel": str(sentinel.relative_to(self._drive)),
             "expected": sentinel.read_text(encoding="utf-8"),
             "distributions": DISTRIBUTIONS,
             "seconds": self._patience.probe / 2,
@@ -209,7 +209,7 @@ class ClusterEngine:
                 attempt=replace(attempt, work=b"", seen=()),
                 config=replace(self._keeper.config, store_id=self._identity),
                 drive=self._drive,
-                shared=self._shared.folder,
+                shared=self._shared.folder.relative_to(self._drive),
                 beat_seconds=self._patience.beat,
                 folder=os.getcwd(),
                 root=self._ground.root,
@@ -312,7 +312,7 @@ class ClusterEngine:
         silent = f"no sign of life for {running.pulse.silent:.0f} s"
         if not self._roster.is_asked(running.machine.id):
             self._lose(token, f"{silent}, and its node {running.machine.name} answers", counts=True)
-        elif now - running.suspect > _SUSPECT_SECONDS:
+        elif now - running.suspect > self._patience.answer:
             self._events.append(Node(running.machine.name, f"hangs: {silent}", gone=True))
             self._lose(token, f"node {running.machine.name} hangs: {silent}", counts=False)
 

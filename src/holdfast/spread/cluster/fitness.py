@@ -25,11 +25,16 @@ DISTRIBUTIONS = (
 )
 
 
+#: On a node, the folder in which it sees the store, where that is another one than on the driver's machine.
+VARIABLE = "HOLDFAST_NODE_DRIVE"
+
+
 @dataclass(frozen=True)
 class Facts:
     """What a machine says of itself. See `ray_probe.look`.
 
     Args:
+        drive: The folder in which it looked for the store.
         python: Its version.
         versions: Of what is installed, by name.
         holdfast: Its version, and a digest of its modules.
@@ -40,6 +45,7 @@ class Facts:
         unseen: Why one of them could not be read.
     """
 
+    drive: str
     python: str
     versions: Mapping[str, str | None]
     holdfast: tuple[str, str] | None
@@ -56,21 +62,26 @@ class Facts:
         return cls(**{**answer, "holdfast": None if found is None else (found[0], found[1])})
 
 
-def refusal(there: Facts, here: Facts, store: str, need: int) -> str:
+def refusal(there: Facts, here: Facts, need: int) -> str:
     """Why a node can have no part, as a sentence goes on; empty where it can.
 
     Args:
         there: What it says.
         here: What is so on the driver's machine, with what was written for the probe.
-        store: Where the store lies.
         need: Bytes that it should have for temporary files.
     """
     if there.sentinel is None:
-        return f"does not see the store at {store} ({there.unseen}); mount it there under the same path"
+        return (
+            f"does not see the store in {there.drive} ({there.unseen}); mount it there under the path that it has here, or set "
+            f"{VARIABLE} there before Ray starts"
+        )
     if there.sentinel != here.sentinel:
-        return f"sees another store at {store}; mount the same one there under that path"
+        return f"sees another store in {there.drive}; mount there the one that is in {here.drive} here"
     if there.probe != here.probe:
-        return f"sees at {store} a copy of the store, without what was written here just now; mount the same one there"
+        return (
+            f"sees in {there.drive} a copy of the store, without what was written here just now; mount there the one that is in "
+            f"{here.drive} here"
+        )
     if there.holdfast is None:
         return f"has no Holdfast; install version {_version(here)} there"
     if here.holdfast is not None and there.holdfast[0] != here.holdfast[0]:

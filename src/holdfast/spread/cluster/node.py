@@ -32,6 +32,7 @@ from holdfast.session.config import Config
 from holdfast.session.keeper import Keeper
 from holdfast.spread.attempt import Attempt, Ended, Failed, Halted
 from holdfast.spread.cluster import lines
+from holdfast.spread.cluster.fitness import VARIABLE
 from holdfast.spread.cluster.shared import Beat, Shared
 from holdfast.spread.performing import perform, problem_of
 from holdfast.spread.printing import OUTPUT, printing
@@ -53,8 +54,8 @@ class Order:
     Args:
         attempt: Without its work, and without what it has seen: these come by themselves, once for all.
         config: Of the project, with the identity of its store.
-        drive: The folder in which the store lies.
-        shared: See `Shared`.
+        drive: The folder in which the store lies on the driver's machine.
+        shared: See `Shared`; below that folder.
         beat_seconds: Between signs of life.
         folder: Where the driver works; relative paths of the work start there.
         root: Its project folder. What is in it and not below outputs is read there, where nodes see it.
@@ -112,9 +113,14 @@ def _place(token: str) -> Iterator[Path]:
             shutil.rmtree(place, ignore_errors=True)
 
 
+def _drive(order: Order) -> Path:
+    """The folder in which this node sees the store."""
+    return Path(os.environ.get(VARIABLE) or order.drive)
+
+
 def _settle(order: Order, attempt: Attempt, root: Path, pulse: _Pulse) -> _Desk:
     """What the work needs is there, and what earlier attempts had saved."""
-    keeper = keeper_at(replace(order.config, root=root), order.drive, progress=Silent(), background=True)
+    keeper = keeper_at(replace(order.config, root=root), _drive(order), progress=Silent(), background=True)
     study = lines.of_study(order.config.outputs, attempt.home)
     key = lines.of_attempt(study, attempt)
     folder = root / key.value
@@ -171,7 +177,7 @@ class _Pulse:
     def __init__(self, order: Order) -> None:
         self.news = _News()
         self.halts = False
-        self._shared = Shared(order.shared)
+        self._shared = Shared(_drive(order) / order.shared)
         self._token = order.attempt.token
         self._seconds = order.beat_seconds
         self._ends = threading.Event()

@@ -19,18 +19,20 @@ class Patience:
         silence: Seconds without one, after the first, until an attempt is given up.
         start: Seconds until the first one: a process starts, and loads what it needs.
         probe: Seconds until a node has answered what it is.
+        answer: Seconds until one that was silent has; then it counts as one that hangs.
     """
 
     beat: float
     silence: float
     start: float
     probe: float
+    answer: float
 
 
 #: On a disk, or a file system of a network, what is written is seen within seconds.
-QUICK = Patience(beat=2.0, silence=60.0, start=180.0, probe=60.0)
+QUICK = Patience(beat=2.0, silence=60.0, start=180.0, probe=60.0, answer=15.0)
 #: A mount of a drive shows what another machine wrote after a minute or more.
-SLOW = Patience(beat=20.0, silence=300.0, start=600.0, probe=300.0)
+SLOW = Patience(beat=20.0, silence=300.0, start=600.0, probe=300.0, answer=30.0)
 
 
 class Pulse:

@@ -12,16 +12,20 @@ def look(question: dict[str, Any]) -> dict[str, Any]:
     """Look at this node.
 
     Args:
-        question: `probe`, a file that the driver wrote; `sentinel`, the file with the identity of the store; `expected`, its text
-            there; `distributions`, whose versions are asked for; `seconds`, for which a file that is not here yet is waited for.
+        question: `drive`, the folder in which the store lies, and `variable`, whose value is that folder on this node where it is
+            set; below it `probe`, a file that the driver wrote, and `sentinel`, the file with the identity of the store;
+            `expected`, its text there; `distributions`, whose versions are asked for; `seconds`, for which a file that is not
+            here yet is waited for.
 
     Returns:
-        `python`; `versions` by name, None where it is not installed; `holdfast`, the version and a digest of its modules, or None;
-        `processor`; `free`, bytes for temporary files; `probe` and `sentinel`, their text, or None with the reason in `unseen`.
+        `drive`, where it looked; `python`; `versions` by name, None where it is not installed; `holdfast`, the version and a
+        digest of its modules, or None; `processor`; `free`, bytes for temporary files; `probe` and `sentinel`, their text, or
+        None with the reason in `unseen`.
     """
     import hashlib
     import importlib.metadata
     import importlib.util
+    import os
     import pathlib
     import platform
     import re
@@ -56,18 +60,20 @@ def look(question: dict[str, Any]) -> dict[str, Any]:
 
     seen: dict[str, str | None] = {"probe": None, "sentinel": None}
     unseen = ""
+    drive = os.environ.get(question["variable"]) or question["drive"]
     until = time.monotonic() + float(question["seconds"])
     while True:
         for name in seen:
             try:
-                seen[name] = pathlib.Path(question[name]).read_text(encoding="utf-8")
+                seen[name] = pathlib.Path(drive, question[name]).read_text(encoding="utf-8")
             except OSError as error:
-                unseen = f"{error.strerror}: {question[name]}"
+                unseen = f"{error.strerror}: {os.path.join(drive, question[name])}"
         another = seen["sentinel"] not in (None, question["expected"])
         if another or None not in seen.values() or time.monotonic() >= until:
             break
         time.sleep(0.5)
     return {
+        "drive": drive,
         "python": platform.python_version(),
         "versions": {name: version(name) for name in question["distributions"]},
         "holdfast": holdfast(),

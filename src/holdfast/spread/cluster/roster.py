@@ -28,15 +28,13 @@ class Roster:
 
     Args:
         here: What is so on the driver's machine.
-        store: Where the store lies.
         need: What each attempt needs, in Ray's words.
         disk: Bytes that a node should have for temporary files.
         ask: Asks a node what it is; the arguments are the name of the question, and the node's id.
     """
 
-    def __init__(self, here: Facts, store: str, need: Mapping[str, float], disk: int, ask: Callable[[str, str], None]) -> None:
+    def __init__(self, here: Facts, need: Mapping[str, float], disk: int, ask: Callable[[str, str], None]) -> None:
         self._here = here
-        self._store = store
         self._need = need
         self._disk = disk
         self._ask = ask
@@ -74,7 +72,7 @@ class Roster:
             return []
         known.asked = ""
         there = Facts.of(answer)
-        why = refusal(there, self._here, self._store, self._disk)
+        why = refusal(there, self._here, self._disk)
         return self._refused(known, why) if why else self._joined(known, there)
 
     def failed(self, name: str, why: str, *, there: bool) -> list[Node]:
