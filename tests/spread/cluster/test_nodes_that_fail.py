@@ -26,7 +26,7 @@ from tests.support import Machine, Rig
 
 pytestmark = pytest.mark.torture
 
-PATIENCE = Patience(beat=0.5, silence=6.0, start=120.0, probe=60.0, answer=4.0)
+PATIENCE = Patience(beat=0.5, silence=6.0, start=120.0, probe=20.0, answer=4.0)
 HOME = "outputs/study"
 
 
@@ -41,9 +41,8 @@ class Driver:
 
     def start(self, unit: str) -> None:
         number = self.attempts[unit].number + 1 if unit in self.attempts else 1
-        attempt = Attempt(
-            unit, number, random_hex(4), HOME, f"{HOME}/trials/{unit}", self._work, pickle.dumps(unit), environment=environment_of(1)
-        )
+        folder, part = f"{HOME}/trials/{unit}", pickle.dumps(unit)
+        attempt = Attempt(unit, number, random_hex(4), HOME, folder, self._work, part, environment=environment_of(1))
         self.attempts[unit] = attempt
         self.engine.start(attempt)
 
@@ -206,9 +205,9 @@ def test_nodes_that_can_have_no_part_are_named_before_any_trial(two: Nodes, rig:
             ended = it.until(lambda e: isinstance(e, END))
             assert isinstance(ended, Ended)
             assert ended.where in " ".join(line for line in it.said if "has a part" in line)
-        with pytest.raises(ConfigurationError, match=r"no node can have a part: node .* has .* free for temporary files, and"):
-            with driver(rig, disk=1 << 62):
-                pass
+        said = r"no node can have a part: node .* has .* free for temporary files, and"
+        with pytest.raises(ConfigurationError, match=said), driver(rig, disk=1 << 62):
+            pass
     finally:
         for number, _ in odd:
             two.kill(number)
