@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import pickle
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from holdfast.errors import ConfigurationError, LocalError, NotRestored
+from holdfast.errors import ConfigurationError, HoldfastError, LocalError, NotRestored
 from holdfast.session.keeper import Keeper
 from holdfast.spread.attempt import Asked, Attempt, Ended, Event, Failed, Halted, Kept, Lost, Node, Told
 from holdfast.spread.cluster import lines
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 #: Bytes for temporary files that a node should have: a workspace with its checkpoints lies there.
 DISK_BYTES = 1 << 30
 _LOOK_SECONDS = 0.5
+#: At the end it is waited so long for the study to be in the store; lines that are needless stay for the next run else.
+_SETTLE_SECONDS = 60.0
 
 
 @dataclass
@@ -79,6 +82,8 @@ class ClusterEngine:
         self._put: dict[int, tuple[bytes, str]] = {}
         self._puts = 0
         self._taken: list[str] = []
+        self._open: set[str] = set()
+        self._began = False
         self._looked = 0.0
         self._settled = False
         try:
@@ -139,6 +144,8 @@ class ClusterEngine:
         if not self._settled:  # what it starts from has to be in the store
             self._keeper.settle(self._keeper.config.timeout)
             self._settled = True
+        self._began = True
+        self._open.add(attempt.unit)
         self._waiting.append(attempt)
         self._begin()
 
@@ -174,6 +181,7 @@ class ClusterEngine:
                 (scratch / "new" / key.value).rename(place)
             shutil.rmtree(scratch, ignore_errors=True)
         self._taken.append(ended.attempt.unit)
+        self._open.discard(ended.attempt.unit)
 
     def halt(self) -> None:
         """See `Engine`."""
@@ -191,8 +199,10 @@ class ClusterEngine:
         """See `Engine`."""
         link, self._link = self._link, None
         if link is not None:
-            self._let_go()
-            lines.sweep(self._store, self._study)
+            with contextlib.suppress(HoldfastError):  # what stays in the store is let go by the next run
+                if self._began:
+                    self._keeper.settle(_SETTLE_SECONDS)
+                    self._let_go(all_done=True)
             link.close()
         self._shared.remove()
 
@@ -338,16 +348,27 @@ class ClusterEngine:
 
     # -- lines that are needed no more ---------------------------------------------------------------------------------
 
-    def _let_go(self) -> None:
-        """Lines whose unit is in the study, once that is in the store."""
+    def _let_go(self, *, all_done: bool = False) -> None:
+        """Lines whose unit is in the study, once that is in the store.
+
+        Args:
+            all_done: Also those that a driver left which was killed right before that: of all units before the first open one,
+                as the driver begins them in their order.
+        """
         home = Key(self._ground.home)
-        if not self._taken or any(home.covers(Key(k)) for k in map(str, self._keeper.queue.waiting)):
+        if (not self._taken and not all_done) or any(home.covers(k) for k in self._keeper.queue.waiting):
             return
         store = self._keeper.store
         assert store is not None
-        for unit in self._taken:
-            lines.let_go(store, self._store, lines.of_unit(self._study, unit))
+        units = {lines.of_unit(self._study, unit) for unit in self._taken}
+        if all_done:
+            first = min((lines.of_unit(self._study, unit) for unit in self._open), default=None)
+            units |= {unit for unit in lines.units_with_lines(store, self._study) if first is None or unit < first}
+        for unit in sorted(units):
+            lines.let_go(store, self._store, unit)
         self._taken.clear()
+        if all_done:
+            lines.sweep(self._store, self._study)
 
 
 # -- the store -------------------------------------------------------------------------------------------------------------

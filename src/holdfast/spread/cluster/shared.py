@@ -26,6 +26,7 @@ from holdfast.store.reporting.one_line import first_error
 
 #: Lines of an attempt that stay are news as well, and its beat holds the last of them.
 _LINES = 20
+_SWEPT_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,22 @@ class Shared:
         folder.mkdir(parents=True)
         made = cls(folder)
         made.probe.write_text(secrets.token_hex(16), encoding="utf-8")
+        made.sweep()
         return made
 
     @property
     def probe(self) -> Path:
         """What the driver wrote for every node to read."""
         return self.folder / "probe"
+
+    def sweep(self) -> None:
+        """Remove what drivers left that were killed a day ago or more, by the clock of the place."""
+        with contextlib.suppress(OSError):
+            now = self.probe.stat().st_mtime
+            for other in self.folder.parent.iterdir():
+                newest = max((place.stat().st_mtime for place in other.iterdir()), default=other.stat().st_mtime)
+                if now - newest > _SWEPT_SECONDS:
+                    shutil.rmtree(other, ignore_errors=True)
 
     # -- the driver ----------------------------------------------------------------------------------------------------
 
