@@ -34,6 +34,7 @@ from tests.docs.pages import REPOSITORY, RUNNABLE, Block, blocks, commands, exam
 EXPECTED = {
     "README.md": {"run": 1, "checked, not run": 1},
     "docs/backends.md": {"not run": 1},
+    "docs/cluster.md": {"checked, not run": 1, "not run": 2},
     "docs/colab.md": {"run": 2},
     "docs/data.md": {"checked, not run": 1},
     "docs/doctor.md": {"not run": 1},
