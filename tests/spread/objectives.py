@@ -43,13 +43,13 @@ def climb(trial: KeptTrial) -> float:
         noise = random.Random(f"{trial.number}/{step}").gauss(0, 0.05)
         state = {"step": step, "level": state["level"] + (goal - state["level"]) / 3 + noise}
         trial.report(state["level"], step)
+        if trial.should_prune():  # asked before the step is saved: what is saved is not asked again
+            raise optuna.TrialPruned
         if step % INTERVAL == 0:
             part = place.with_name("state.part")
             part.write_text(json.dumps(state))
             part.replace(place)
             trial.keep()
-        if trial.should_prune():
-            raise optuna.TrialPruned
     return float(state["level"])
 
 

@@ -239,7 +239,7 @@ class _Spread:
         (self._warn if event.gone else self._say)(f"{self._trials.key}: node {event.name} {event.line}")
 
     def lost(self, event: Lost) -> None:
-        trial, _ = self._study.trial_of(event.attempt)
+        trial = self._study.trial_of(event.attempt)
         self._warn(f"{self._trials.key}: trial {trial.number}: {event.why}; another attempt goes on with it")
 
     # -- what is kept --------------------------------------------------------------------------------------------------
@@ -259,9 +259,6 @@ class _Spread:
         self._study.ended(event)
 
     def recorded(self, trial: FrozenTrial, trials: list[FrozenTrial], ended: Ended) -> None:
-        self._keep(ended.attempt)
-
-    def part_done(self, trial: FrozenTrial, fold: int, ended: Ended) -> None:
         self._keep(ended.attempt)
 
     def _keep(self, attempt: Attempt) -> None:
