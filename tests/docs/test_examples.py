@@ -40,7 +40,7 @@ EXPECTED = {
     "docs/doctor.md": {"not run": 1},
     "docs/drill.md": {"run": 1, "checked, not run": 1},
     "docs/files-in-use.md": {"run": 1},
-    "docs/hpo-checkpoints.md": {"run": 2},
+    "docs/hpo-checkpoints.md": {"run": 2, "checked, not run": 1},
     "docs/pipeline.md": {"checked, not run": 3},
     "docs/rescue.md": {"run": 1, "checked, not run": 1},
     "docs/session-died.md": {"run": 1},

@@ -38,7 +38,6 @@ class Part:
         begun: What the study knows of it.
         notes: System attributes of the study.
         attributes: User attributes of the study.
-        fold: Which part of the data it is validated on, from 1 on; 0 where there are none.
         more: What else whoever made the work wants to know in it.
     """
 
@@ -50,7 +49,6 @@ class Part:
     begun: FrozenTrial
     notes: Mapping[str, Any] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
-    fold: int = 0
     more: Any = None
 
 
@@ -181,7 +179,7 @@ def result_of(storage: BaseStorage, trial_id: int) -> dict[str, Any]:
     }
 
 
-def write_down(storage: BaseStorage, trial_id: int, result: Mapping[str, Any], *, tell: bool = True) -> None:
+def write_down(storage: BaseStorage, trial_id: int, result: Mapping[str, Any]) -> None:
     """Write into its study what a trial came to; its state comes last. After a kill it is done again, and comes to the same."""
     known = storage.get_trial(trial_id)
     if known.state.is_finished():
@@ -197,8 +195,7 @@ def write_down(storage: BaseStorage, trial_id: int, result: Mapping[str, Any], *
         (known.system_attrs, result["system"], storage.set_trial_system_attr),
     ):
         _write_changed(trial_id, before, now, write)
-    if tell:
-        storage.set_trial_state_values(trial_id, TrialState[result["state"]], result["values"])
+    storage.set_trial_state_values(trial_id, TrialState[result["state"]], result["values"])
 
 
 def _write_changed(

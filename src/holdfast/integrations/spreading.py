@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,10 +17,9 @@ from holdfast.spread.attempt import Attempt, Ended, Resources
 from holdfast.spread.engine import Engine
 from holdfast.spread.window import Pieces, sees
 
-#: System attributes of a trial: how many at a time there were when it began; how many attempts were made at it; what a fold gave.
+#: System attributes of a trial: how many at a time there were when it began; how many attempts were made at it.
 PARALLEL = "holdfast:parallel"
 ATTEMPTS = "holdfast:attempts"
-FOLD = "holdfast:fold"
 
 
 class Limits(Protocol):
@@ -44,10 +42,6 @@ class Limits(Protocol):
         """A trial is finished, and written down."""
         ...
 
-    def part_done(self, trial: FrozenTrial, fold: int, ended: Ended) -> None:
-        """A fold of a trial is finished, and written down; others of it are not."""
-        ...
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -59,7 +53,6 @@ class Plan:
         root: Where keys start on this machine.
         work: Pickled; see `Attempt`.
         parallel: Trials at a time.
-        folds: Parts that each trial is validated on one after the other; 0 for none.
         inputs: See `Attempt`.
         environment: See `Attempt`.
         resources: See `Attempt`.
@@ -71,7 +64,6 @@ class Plan:
     root: Path
     work: bytes
     parallel: int
-    folds: int = 0
     inputs: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     resources: Resources = field(default_factory=Resources)
@@ -101,7 +93,7 @@ class SpreadStudy:
         self._pieces = Pieces()
         self.trials: list[FrozenTrial] = list(study.get_trials(deepcopy=False))
         self._known = 0
-        self._units: dict[str, tuple[int, int]] = {}
+        self._units: dict[str, int] = {}
 
     # -- which is next -------------------------------------------------------------------------------------------------
 
@@ -123,12 +115,11 @@ class SpreadStudy:
         """The next attempt that may begin, written down as begun; None where none may."""
         self._advance()
         for trial in self.trials[self._known :]:
-            if trial.state is TrialState.RUNNING and self._sees(trial) <= self._known:
-                for fold in self._open_folds(trial):
-                    if _unit(trial.number, fold) not in running:
-                        return self._attempt(trial, fold)
+            open_ = trial.state is TrialState.RUNNING and self._sees(trial) <= self._known
+            if open_ and _unit(trial.number) not in running:
+                return self._attempt(trial)
         new = self._new()
-        return None if new is None else self._attempt(new, self._open_folds(new)[0])
+        return None if new is None else self._attempt(new)
 
     def _advance(self) -> None:
         """So many trials are finished, from the first on without a gap: more than those no other may see."""
@@ -168,20 +159,10 @@ class SpreadStudy:
 
     # -- an attempt ----------------------------------------------------------------------------------------------------
 
-    def _open_folds(self, trial: FrozenTrial) -> list[int]:
-        """The folds that are still to be done; one that failed ends its trial, and the rest is not begun."""
-        if not self._plan.folds:
-            return [0]
-        done = _folds_of(trial)
-        if any(r["state"] != "COMPLETE" for r in done.values()):
-            return []
-        return [f for f in range(1, self._plan.folds + 1) if f not in done]
-
-    def _attempt(self, trial: FrozenTrial, fold: int) -> Attempt:
-        plan, unit = self._plan, _unit(trial.number, fold)
-        name = f"{ATTEMPTS}:{fold}" if fold else ATTEMPTS
-        number = int(trial.system_attrs.get(name, 0)) + 1
-        self._storage.set_trial_system_attr(trial._trial_id, name, number)
+    def _attempt(self, trial: FrozenTrial) -> Attempt:
+        plan, unit = self._plan, _unit(trial.number)
+        number = int(trial.system_attrs.get(ATTEMPTS, 0)) + 1
+        self._storage.set_trial_system_attr(trial._trial_id, ATTEMPTS, number)
         trial = self._read_again(trial.number)
         seen = self._sees(trial)
         part = Part(
@@ -193,16 +174,14 @@ class SpreadStudy:
             begun=trial,
             notes=_light(self._storage.get_study_system_attrs(self._study._study_id)),
             attributes=_light(self._storage.get_study_user_attrs(self._study._study_id)),
-            fold=fold,
             more=plan.more,
         )
-        folder = f"{plan.home}/{plan.place(trial.number)}"
         attempt = Attempt(
             unit=unit,
             number=number,
             token=random_hex(4),
             home=plan.home,
-            folder=f"{folder}/fold-{fold}" if fold else folder,
+            folder=f"{plan.home}/{plan.place(trial.number)}",
             work=plan.work,
             part=pickle.dumps(part, protocol=5),
             seen=self._pieces.of(seen, lambda begin, end: pickled(self.trials[begin:end])),
@@ -210,67 +189,26 @@ class SpreadStudy:
             environment=plan.environment,
             resources=plan.resources,
         )
-        self._units[unit] = (trial.number, fold)
+        self._units[unit] = trial.number
         self._limits.began(trial, attempt)
         return attempt
 
-    def trial_of(self, attempt: Attempt) -> tuple[FrozenTrial, int]:
-        """The trial, and its fold, that an attempt is of."""
-        number, fold = self._units[attempt.unit]
-        return self.trials[number], fold
+    def trial_of(self, attempt: Attempt) -> FrozenTrial:
+        """The trial that an attempt is of."""
+        return self.trials[self._units[attempt.unit]]
 
     # -- its end -------------------------------------------------------------------------------------------------------
 
     def ended(self, event: Ended) -> None:
         """This attempt counts: its files are taken first, then what it came to is written, its state last."""
-        trial, fold = self.trial_of(event.attempt)
-        if trial.state.is_finished():  # another fold of it failed
-            return
+        trial = self.trial_of(event.attempt)
         self._engine.take(event, self._plan.root / event.attempt.folder)
-        if not fold:
-            write_down(self._storage, trial._trial_id, event.result)
-            self._limits.recorded(self._read_again(trial.number), self.trials, event)
-            return
-        kept = {name: event.result[name] for name in ("state", "values", "user")}
-        self._storage.set_trial_system_attr(trial._trial_id, f"{FOLD}:{fold}", json.dumps(kept))
-        trial = self._read_again(trial.number)
-        done = _folds_of(trial)
-        failed = sorted(f for f, r in done.items() if r["state"] != "COMPLETE")
-        if len(done) < self._plan.folds and not failed:
-            self._limits.part_done(trial, fold, event)
-            return
-        write_down(self._storage, trial._trial_id, {**event.result, **_together(done, failed)})
+        write_down(self._storage, trial._trial_id, event.result)
         self._limits.recorded(self._read_again(trial.number), self.trials, event)
 
 
-def _unit(number: int, fold: int) -> str:
-    return f"trial-{number:04d}/fold-{fold}" if fold else f"trial-{number:04d}"
-
-
-def _folds_of(trial: FrozenTrial) -> dict[int, dict[str, Any]]:
-    """What the folds of a trial gave that are done."""
-    found = {int(n.rpartition(":")[2]): json.loads(v) for n, v in trial.system_attrs.items() if n.startswith(f"{FOLD}:")}
-    return dict(sorted(found.items()))
-
-
-def _together(done: Mapping[int, Mapping[str, Any]], failed: Sequence[int]) -> dict[str, Any]:
-    """A trial's result of those of its folds: the mean; or the failure of the first that failed."""
-    seconds = sum(float(r["user"].get("seconds", 0.0)) for r in done.values())
-    if failed:
-        first = done[failed[0]]
-        user = {**first["user"], "seconds": seconds}
-        if "failed" in user:
-            user["failed"] = f"fold {failed[0]}: {user['failed']}"
-        return {"state": "FAIL", "values": None, "user": user, "system": {}}
-    values = [[float(v) for v in r["values"]] for r in done.values()]
-    means = [sum(column) / len(column) for column in zip(*values, strict=True)]
-    folds = {str(f): r["values"][0] for f, r in done.items()}
-    return {
-        "state": "COMPLETE",
-        "values": means,
-        "user": {**done[min(done)]["user"], "seconds": seconds, "folds": folds},
-        "system": {},
-    }
+def _unit(number: int) -> str:
+    return f"trial-{number:04d}"
 
 
 def _light(attributes: Mapping[str, Any]) -> dict[str, Any]:

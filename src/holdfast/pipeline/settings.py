@@ -291,19 +291,8 @@ class Hpo(Section):
         "local",
         description="where trials run: in processes of this machine, or on a Ray cluster; it changes nothing of the outcome",
     )
-    folds: Annotated[Count, Field(ge=2)] | None = Field(
-        None,
-        description="train each trial so many times, each time without another part of the training and validation data, which it "
-        "is scored on; a trial's value is the mean. Needs `pruner: none`",
-    )
     resources: TrialResources = Field(default_factory=TrialResources, description="what a trial needs, where trials are spread")
     checkpoint: StudyStorage = Field(default_factory=StudyStorage, description="where the study lies")
-
-    @model_validator(mode="after")
-    def _folds_run_to_their_end(self) -> Hpo:
-        if self.folds is not None and self.pruner != "none":
-            raise ValueError("folds needs pruner: none, as one fold says little of its trial")
-        return self
 
     @model_validator(mode="after")
     def _same_values_are_one(self) -> Hpo:

@@ -1,6 +1,6 @@
 """An attempt at a unit of work, and everything that an engine says of one. Plain data, which goes from process to process.
 
-A unit is a trial, or a fold of one. It may need several attempts, as processes and machines die. Each attempt has a number and a
+A unit is a trial. It may need several attempts, as processes and machines die. Each attempt has a number and a
 token of its own, and only the driver says which of them counts.
 """
 
@@ -32,7 +32,7 @@ class Attempt:
     """One attempt at one unit of work. Everything in it is plain data, or bytes that only `perform` looks into.
 
     Args:
-        unit: Name of the unit: `trial-0003`, or `trial-0003/fold-2`.
+        unit: Name of the unit: `trial-0003`.
         number: From 1 on. The driver writes it into the study before it starts the attempt; after a driver's machine is lost
             with the last of that, a number may come again.
         token: Random letters and digits; no two attempts have the same, also where a number comes again.

@@ -123,7 +123,12 @@ def refuse_unknown(name: str) -> None:
     """
     if name not in ("local", "ray"):
         raise ConfigurationError(f"engine: {name!r} is none; give local, or ray")
-    if name == "ray" and importlib.util.find_spec("ray") is None:
+    if name == "ray" and not is_installed("ray"):
         raise ConfigurationError(
             'engine: ray is not installed; pip install "holdfast[ray]", or take engine: local, which runs on this machine'
         )
+
+
+def is_installed(name: str) -> bool:
+    """Whether a library is there, without loading it."""
+    return importlib.util.find_spec(name) is not None

@@ -109,7 +109,6 @@ class TrialWork:
             copies=DeskCopies(desk),
             narration=_Telling(desk),
             time_is_over=desk.is_to_stop,
-            fold=part.fold,
         )
 
 
@@ -140,7 +139,7 @@ class _Telling:
 
 def is_spread(hpo: Hpo) -> bool:
     """Whether the trials of a study run as attempts of an engine; else one after the other, in this process."""
-    return hpo.parallel > 1 or hpo.engine != "local" or hpo.folds is not None
+    return hpo.parallel > 1 or hpo.engine != "local"
 
 
 def run_spread_trials(sweep: Sweep, study: optuna.Study) -> None:
@@ -300,7 +299,7 @@ class _Driven:
     def kept(self, event: Kept) -> None:
         self._shares[event.attempt.unit] = event.share
         if not self._engine.keeps:
-            trial, _ = self._study.trial_of(event.attempt)
+            trial = self._study.trial_of(event.attempt)
             self._hand_over([trial.number])
 
     def asked(self, event: Asked) -> object:
@@ -324,12 +323,6 @@ class _Driven:
             sweep.is_over()
         self._hand_over(numbers)
 
-    def part_done(self, trial: FrozenTrial, fold: int, ended: Ended) -> None:
-        self._forget(ended.attempt)
-        self._sweep.narration.end()
-        self._sweep.narration.say(f"{self._sweep.backbone}: trial {trial.number}: fold {fold} of {self._sweep.hpo.folds} is done")
-        self._hand_over([trial.number])
-
     def ended(self, event: Ended) -> None:
         self._study.ended(event)
 
@@ -344,10 +337,8 @@ class _Driven:
 
 
 def _name(attempt: Attempt) -> str:
-    number, _, fold = attempt.unit.removeprefix("trial-").partition("/fold-")
-    return f"trial {int(number)}, fold {fold}" if fold else f"trial {int(number)}"
+    return f"trial {_short(attempt.unit)}"
 
 
 def _short(unit: str) -> str:
-    number, _, fold = unit.removeprefix("trial-").partition("/fold-")
-    return f"{int(number)}.{fold}" if fold else str(int(number))
+    return str(int(unit.removeprefix("trial-")))

@@ -56,7 +56,6 @@ class Sweep:
         claim: Begins work on the folder of a trial, by this process alone. Raises AnotherSession where a live one works on it.
         dataset: Folder of the documents, for processes that open it themselves.
         keeper: Keeps it; None for the attached one.
-        fold: Which part of the data a trial is validated on, from 1 on; 0 where there are none.
     """
 
     backbone: str
@@ -84,12 +83,6 @@ class Sweep:
     parts: Parts = field(default_factory=Parts)
     dataset: Path | None = None
     keeper: Keeper | None = None
-    fold: int = 0
-
-    def place(self, number: int) -> Path:
-        """The folder of a trial; of one fold of it, where it has folds."""
-        folder = self.folder / trial_folder(number)
-        return folder / f"fold-{self.fold}" if self.fold else folder
 
     def hand_over(self, progress: float, numbers: Collection[int], *, alone: bool) -> None:
         """Hand the study to the backup. Where no other process works on it, only what was changed of it is looked at.

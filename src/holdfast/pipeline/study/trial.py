@@ -11,7 +11,7 @@ from holdfast.flow.failing import in_words
 from holdfast.flow.stage import Stopped
 from holdfast.integrations.watching import Copies, Diverged, Watcher
 from holdfast.pipeline.failing import breaks_the_device, is_of_the_trial, is_out_of_memory
-from holdfast.pipeline.layout import METRICS
+from holdfast.pipeline.layout import METRICS, trial_folder
 from holdfast.pipeline.settings import changed
 from holdfast.pipeline.study.search import suggest
 from holdfast.pipeline.study.sweep import Sweep
@@ -37,7 +37,7 @@ def run_trial(
     import optuna
     from optuna.trial import TrialState
 
-    folder = sweep.place(trial.number)
+    folder = sweep.folder / trial_folder(trial.number)
     device = describe_device(sweep.device)
     began = trial.user_attrs.get("device")
     if began is None:
