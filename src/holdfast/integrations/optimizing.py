@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from holdfast.errors import ConfigurationError, HoldfastError, NotRestored, UsageError
 from holdfast.flow.failing import in_words
 from holdfast.integrations.account import Part, open_trial, result_of
+from holdfast.integrations.desk import fetch_with
 from holdfast.integrations.exact import Exact
 from holdfast.integrations.fetching import KeptCopies
 from holdfast.integrations.sampler import ExactSampler
@@ -169,6 +170,7 @@ class _Spread:
             keeper=keeper,
             resources=resources,
             environment=environment_of(resources.cpus),
+            fetch=fetch_with,
             say=self._say,
             warn=self._warn,
         )

@@ -61,7 +61,7 @@ class Trial:
             part, desk.attempt.seen, folder, sampler, optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2)
         )
         try:
-            trial = KeptTrial.of(optuna.Trial(study, trial_id), folder)
+            trial = KeptTrial.of(optuna.Trial(study, trial_id), folder, lambda: None)
             try:
                 study.tell(trial, self._train(desk, trial))
             except optuna.TrialPruned:
