@@ -5,7 +5,7 @@ The session knows no library; what trains stands above it, in `integrations`, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +63,63 @@ class Keeper(SessionKeeper):
         from holdfast.integrations.trials import trials
 
         return trials(self, study, n)
+
+    def optimize(
+        self,
+        study: optuna.Study,
+        objective: Callable[[KeptTrial], Any],
+        n_trials: int,
+        timeout: float | None = None,
+        *,
+        parallel: int = 1,
+        engine: str = "local",
+        catch: type[Exception] | Sequence[type[Exception]] = (),
+        cpus: int = 1,
+        gpus: float = 0.0,
+    ) -> None:
+        """Run an objective until so many trials of an Optuna study are finished: `study.optimize`, kept, and spread where asked.
+
+        ::
+
+            keep.optimize(study, objective, 50, parallel=8)
+
+        The objective gets a trial as `trials` gives it, with its `folder`; `trial.keep()` backs that up in the middle. A trial that
+        was cut off comes first, under its number, with what was suggested to it, and what it reported stays.
+
+        With more than one at a time, or on a cluster, each trial runs in a process of its own, and sees exactly the trials that are
+        `parallel` or more below it. So the study is the same whatever ends first, and however many processes or machines die.
+
+        Args:
+            study: As for `trials`. Spread, its sampler is `holdfast.optuna.Exact` of a Random, TPE, GP, CmaEs or QMC sampler.
+            objective: A function of a trial, in a module or in a notebook. Spread, it opens what it needs itself.
+            n_trials: Finished trials of the whole study, as for `trials`; not so many more.
+            timeout: No trial is begun so many seconds after this call.
+            parallel: Trials at a time.
+            engine: `local` is this machine; `ray` the cluster that `ray.init` or `RAY_ADDRESS` names, else one on this machine.
+            catch: Errors that end their trial as failed. Any other ends this call, and the trial comes first next time.
+            cpus: Cores of a trial that is spread, and so many threads it computes with.
+            gpus: GPUs of such a trial, or a share of one, on a cluster.
+
+        Raises:
+            UsageError: as `trials`; or the sampler or the objective cannot be spread.
+            ConfigurationError: a number is none, or what an engine needs is not installed.
+            StageFailed: an objective raised an error in another process; what it said is in `output.log` in its trial's folder.
+            AnotherSession: another process works on the study.
+        """
+        from holdfast.integrations.optimizing import optimize
+
+        optimize(
+            self,
+            study,
+            objective,
+            n_trials,
+            timeout,
+            parallel=parallel,
+            engine=engine,
+            catch=catch,
+            cpus=cpus,
+            gpus=gpus,
+        )
 
     def training(
         self,

@@ -18,7 +18,7 @@ POSIX = os.name == "posix"
 if sys.platform != "win32":
     import fcntl
 
-    def try_lock(handle: IO[bytes]) -> bool:
+    def try_lock(handle: IO[bytes] | int) -> bool:
         """Take an exclusive lock that the system drops when the process ends. False where another holds it."""
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -35,10 +35,10 @@ if sys.platform != "win32":
 else:
     import msvcrt
 
-    def try_lock(handle: IO[bytes]) -> bool:
+    def try_lock(handle: IO[bytes] | int) -> bool:
         """Take an exclusive lock that the system drops when the process ends. False where another holds it."""
         try:
-            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
+            msvcrt.locking(handle if isinstance(handle, int) else handle.fileno(), msvcrt.LK_NBLCK, 1)
         except OSError:
             return False
         return True

@@ -15,6 +15,7 @@ PAGE = "docs/messages.md"
 
 #: Log calls that pass on the text of an error or of a result: those texts are looked for where they are made.
 PASSING_ON = {
+    ("integrations/trials.py", "line"): 1,
     ("integrations/watching.py", "line"): 1,
     ("session/attach.py", "text"): 1,
     ("session/background/exit.py", "error"): 1,

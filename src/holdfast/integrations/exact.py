@@ -103,6 +103,10 @@ class Exact(BaseSampler):
         if self._plain is not None:
             self._plain.reseed_rng()
 
+    def draws_with(self, kinds: tuple[type[BaseSampler], ...]) -> bool:
+        """Whether what draws is one of these, exactly."""
+        return self._plain is None and self._kind in kinds
+
     # -- before and after ----------------------------------------------------------------------------------------------
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:

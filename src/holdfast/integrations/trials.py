@@ -7,13 +7,14 @@ outputs/study/
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import math
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages._base import DEFAULT_STUDY_NAME_PREFIX
 from optuna.storages._cached_storage import _CachedStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from holdfast.errors import AnotherSession, ConfigurationError, NotRestored, UsageError
 from holdfast.integrations import pruner
@@ -51,14 +52,19 @@ class KeptTrial(optuna.Trial):
     folder: Path
 
     _step: int | None
+    _keeps: Callable[[], None]
 
     @classmethod
-    def of(cls, trial: optuna.Trial, folder: Path) -> KeptTrial:
-        """The same trial, with its folder."""
+    def of(cls, trial: optuna.Trial, folder: Path, keeps: Callable[[], None]) -> KeptTrial:
+        """The same trial, with its folder, and what keeps that."""
         kept = cls.__new__(cls)  # to begin it again would tell the sampler of it again
         kept.__dict__.update(vars(trial))
-        kept.folder, kept._step = folder, None
+        kept.folder, kept._step, kept._keeps = folder, None, keeps
         return kept
+
+    def keep(self) -> None:
+        """Back up what is in the folder now: after a kill the trial begins with it. It is backed up at its end in any case."""
+        self._keeps()
 
     def report(self, value: float, step: int) -> None:
         """See `optuna.Trial.report`. What was reported of a step before a kill stays; that it is another value is said."""
@@ -88,64 +94,86 @@ def trials(keeper: Keeper, study: optuna.Study, n: object) -> Iterator[KeptTrial
     """See `Keeper.trials`."""
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise ConfigurationError(f"keep.trials(study, {n!r}): should be a number of trials, at least 1")
-    _take_the_nameless(study)
-    return _Trials(keeper, study, n).each()
+    take_the_nameless(study)
+    return Trials(keeper, study, n).each()
 
 
-class _Trials:
+def whole_number(name: str, value: object) -> int:
+    """An argument of `keep.optimize` that is to be a number of something.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"keep.optimize: {name}={value!r}: should be a whole number, at least 1")
+    return value
+
+
+class Trials:
+    """The trials of a study of one's own, and the folder that it is kept with. Raises as `Keeper.trials`."""
+
     def __init__(self, keeper: Keeper, study: optuna.Study, n: int) -> None:
-        self._keeper = keeper
-        self._study = study
-        self._n = n
+        self.keeper = keeper
+        self.study = study
+        self.n = n
         self._file = _file(study)
         try:
-            self._key = keeper.workspace.key(self._file.parent)
+            self.key = keeper.workspace.key(self._file.parent)
         except UsageError as error:
             raise UsageError(self._elsewhere(f" ({error})")) from error
-        if "/" not in self._key.value:
+        if "/" not in self.key.value:
             raise UsageError(self._elsewhere())
-        self._folder = keeper.workspace.local(self._key)
+        self.folder = keeper.workspace.local(self.key)
         self._refuse_beside_stored()
         self._looked = False
-        self._parts = Parts()
+        self.parts = Parts()
 
     def _elsewhere(self, why: str = "") -> str:
         return (
-            f"study {self._study.study_name} lies in {self._file}, and is kept only in a folder of its own below outputs, such as "
+            f"study {self.study.study_name} lies in {self._file}, and is kept only in a folder of its own below outputs, such as "
             f"sqlite:///outputs/study/study.db{why}"
         )
 
     def _refuse_beside_stored(self) -> None:
         """Where nothing is in the file, it may be that the store's was not taken. Only then the store is asked."""
-        storage = self._study._storage
+        storage = self.study._storage
         if any(storage.get_n_trials(s._study_id) for s in storage.get_all_studies()):
             return
-        held = self._keeper.held(self._key.value)[0]
-        file = self._key.join(self._file.name)
-        taken = any(self._keeper.workspace.record(k).base is not None for k in (file, *file.parents()))
+        held = self.keeper.held(self.key.value)[0]
+        file = self.key.join(self._file.name)
+        taken = any(self.keeper.workspace.record(k).base is not None for k in (file, *file.parents()))
         count = held.progress if held.progress is not None or file.value not in held.files or taken else math.inf
         if count:
             stored = "an unknown number" if count == math.inf else f"{count:g}"
             raise UsageError(
-                f"{self._key}: this study has 0 trials, and the store's has {stored}; keep.ensure({self._key.value!r}) comes "
-                f"before create_study: move {self._file.name} aside, and run again. To begin anew: holdfast drop {self._key}"
+                f"{self.key}: this study has 0 trials, and the store's has {stored}; keep.ensure({self.key.value!r}) comes "
+                f"before create_study: move {self._file.name} aside, and run again. To begin anew: holdfast drop {self.key}"
             )
+
+    def say(self, line: str) -> None:
+        """Tell a line that stays."""
+        log.info("%s", line)
+
+    def warn(self, line: str) -> None:
+        """The same of what should not be missed."""
+        log.warning("%s", line)
 
     # -- one after the other -------------------------------------------------------------------------------------------
 
-    def each(self) -> Iterator[KeptTrial]:
-        study, sampler = self._study, self._study.sampler
+    def each(self, time_is_over: Callable[[], bool] = lambda: False) -> Iterator[KeptTrial]:
+        """See `Keeper.trials`. Once the time is over no new trial begins."""
+        study, sampler = self.study, self.study.sampler
         waits, kept_at = False, -1
-        self._keeper.workspace.whole.discard(self._key)
+        self.keeper.workspace.whole.discard(self.key)
         finished = self._finished()
         if finished:
-            log.info("%s: goes on with %d of %d trials finished", self._key, finished, self._n)
+            log.info("%s: goes on with %d of %d trials finished", self.key, finished, self.n)
             if not isinstance(sampler, (Exact, ExactSampler)):
                 name = type(sampler).__name__
                 log.warning(
                     "%s: %s begins its random numbers anew at every start, so this study is not what it had been without the stop; "
                     "with holdfast.optuna.Exact(lambda seed: %s(..., seed=seed), seed=7) it is",
-                    self._key,
+                    self.key,
                     name,
                     name,
                 )
@@ -153,107 +181,127 @@ class _Trials:
             now = study.get_trials(deepcopy=False)
             running = [t for t in now if t.state is TrialState.RUNNING]
             finished = sum(t.state.is_finished() for t in now)
-            over = isinstance(sampler, Exact) and sampler.is_over(study)
-            if finished >= self._n or (over and not running):
+            over = time_is_over() or (isinstance(sampler, Exact) and sampler.is_over(study))
+            if finished >= self.n or (over and not running):
                 if finished and kept_at != finished:
-                    self._end()
+                    self.end()
                 return
-            room = 0 if over else self._n - finished - len(running)
+            room = 0 if over else self.n - finished - len(running)
             chosen = None
             if room > 0 or running:
                 chosen = next_trial(study, running, self._claimed, room=room, goes_on=self._goes_on)
             if chosen is None:
                 if not waits:
-                    log.info("%s: other processes work on the last %d trial(s); waiting for them", self._key, len(running))
+                    log.info("%s: other processes work on the last %d trial(s); waiting for them", self.key, len(running))
                     waits = True
                 time.sleep(_LOOK_SECONDS)
                 continue
             trial, claim = chosen
             alone = trial.number <= len(now) and all(t.number == trial.number for t in running)
             with claim:
-                kept = KeptTrial.of(trial, self._folder_of(trial, new=all(t.number != trial.number for t in running)))
+                folder = self.folder_of(trial, new=all(t.number != trial.number for t in running))
+                kept = KeptTrial.of(trial, folder, functools.partial(self.keep, folder))
                 try:
                     yield kept
                 except GeneratorExit:  # no more is asked for: what was told stays
                     if not sys.is_finalizing() and self._is_told(kept):
-                        self._keep()
+                        self.keep()
                     raise
                 if not self._is_told(kept):
-                    log.warning("%s: trial %d was not told, and counts as failed", self._key, kept.number)
+                    log.warning("%s: trial %d was not told, and counts as failed", self.key, kept.number)
                     study.tell(kept, state=TrialState.FAIL)
             kept_at = self._finished()
-            if kept_at >= self._n:
-                self._end()
-            elif alone and self._parts.are_enough():
-                self._keep(kept.folder)
+            if kept_at >= self.n:
+                self.end()
+            elif alone and self.parts.are_enough():
+                self.keep(kept.folder)
             else:
-                self._keep()
+                self.keep()
 
     def _finished(self) -> int:
-        return sum(t.state.is_finished() for t in self._study.get_trials(deepcopy=False))
+        return sum(t.state.is_finished() for t in self.study.get_trials(deepcopy=False))
 
     def _is_told(self, trial: optuna.Trial) -> bool:
-        return self._study._storage.get_trial(trial._trial_id).state.is_finished()
+        return self.study._storage.get_trial(trial._trial_id).state.is_finished()
 
-    def _end(self) -> None:
+    def end(self) -> None:
         """The last backup: the study's file goes whole, so that whoever has no Holdfast finds all of it under one name."""
-        self._keeper.workspace.whole.add(self._key)
-        self._keep()
+        self.keeper.workspace.whole.add(self.key)
+        self.keep()
 
-    def _keep(self, trial: Path | None = None) -> None:
+    def keep(self, trial: Path | None = None) -> None:
         """Back up. All studies of the file count, as it is one artifact.
 
         Args:
             trial: The folder of the trial that was told: folders of other trials are not looked at then.
         """
-        storage = self._study._storage
+        storage = self.study._storage
         done = sum(
             t.state.is_finished() for s in storage.get_all_studies() for t in storage.get_all_trials(s._study_id, deepcopy=False)
         )
-        parts = () if trial is None else parts_of(self._keeper, self._folder, [*self._beside(), trial])
-        if not self._keeper.backup(*(parts or (self._folder,)), progress=done):
-            self._parts.all_is_due()
+        parts = () if trial is None else parts_of(self.keeper, self.folder, [*self._beside(), trial])
+        if not self.keeper.backup(*(parts or (self.folder,)), progress=done):
+            self.parts.all_is_due()
 
     def _beside(self) -> Iterator[Path]:
         """What lies beside the folders of trials. What SQLite has there for a moment goes with its database."""
-        for place in self._folder.iterdir():
+        for place in self.folder.iterdir():
             if place.name != "trials" and not place.name.startswith(("study-", f"{self._file.name}-")):
                 yield place
 
     def _goes_on(self, number: int) -> None:
-        log.info("%s: trial %d goes on", self._key, number)
+        log.info("%s: trial %d goes on", self.key, number)
 
     # -- the folder of a trial -----------------------------------------------------------------------------------------
 
-    def _place(self, number: int) -> Path:
-        """The first study of a file has its trials beside it; the others in folders of their own."""
-        first = 0 if isinstance(self._study._storage, JournalStorage) else 1
-        study = self._study._study_id
-        below = self._folder if study == first else self._folder / f"study-{study}"
+    def place(self, number: int) -> Path:
+        """The folder of a trial. The first study of a file has its trials beside it; the others in folders of their own."""
+        first = 0 if isinstance(self.study._storage, JournalStorage) else 1
+        study = self.study._study_id
+        below = self.folder if study == first else self.folder / f"study-{study}"
         return below / "trials" / f"trial-{number:04d}"
 
-    def _folder_of(self, trial: optuna.Trial, *, new: bool) -> Path:
-        folder = self._place(trial.number)
-        if not folder.exists() and not self._looked:
-            found = self._keeper.ensure(folder)
-            if not found and found.outcome is not Outcome.ABSENT:
-                raise NotRestored(found.error or f"{found.key}: it could not be told whether the trial has files; run again")
+    def folder_of(self, trial: optuna.Trial | FrozenTrial, *, new: bool) -> Path:
+        """The folder of a trial, which is there then.
+
+        Args:
+            trial: The trial.
+            new: It was begun just now; what is there already is another's.
+
+        Raises:
+            NotRestored: it could not be brought back.
+        """
+        folder = self.place(trial.number)
+        if not self._looked:
+            self.bring_back(trial.number)
         self._looked = True  # what other trials of this call have, they make here
-        if new and not isinstance(self._study.sampler, (Exact, ExactSampler)) and folder.is_dir() and any(folder.iterdir()):
-            log.warning("%s: it has files of a trial %d that is lost; they are moved aside", self._key, trial.number)
-            KeptCopies(self._keeper).set_aside(folder)
+        if new and not isinstance(self.study.sampler, (Exact, ExactSampler)) and folder.is_dir() and any(folder.iterdir()):
+            log.warning("%s: it has files of a trial %d that is lost; they are moved aside", self.key, trial.number)
+            KeptCopies(self.keeper).set_aside(folder)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def bring_back(self, number: int) -> None:
+        """What the store has of the folder of a trial, where that is not here.
+
+        Raises:
+            NotRestored: it could not be told.
+        """
+        folder = self.place(number)
+        if not folder.exists():
+            found = self.keeper.ensure(folder)
+            if not found and found.outcome is not Outcome.ABSENT:
+                raise NotRestored(found.error or f"{found.key}: it could not be told whether the trial has files; run again")
+
     def _claimed(self, number: int) -> AbstractContextManager[Any] | None:
-        folder = self._place(number)
+        folder = self.place(number)
         with ExitStack() as stack:
             if not stack.enter_context(_in_this_thread(folder)):
                 return None
             try:
-                stack.enter_context(self._keeper.claim(folder))
+                stack.enter_context(self.keeper.claim(folder))
             except AnotherSession as error:
-                if error.path != self._keeper.workspace.key(folder).value:
+                if error.path != self.keeper.workspace.key(folder).value:
                     raise
                 return None
             return stack.pop_all()
@@ -311,7 +359,7 @@ def _file(study: optuna.Study) -> Path:
     )
 
 
-def _take_the_nameless(study: optuna.Study) -> None:
+def take_the_nameless(study: optuna.Study) -> None:
     """A study without a name gets a random one at every start, and `load_if_exists` finds none. It is the one that was begun.
 
     Raises:

@@ -21,6 +21,7 @@ from holdfast.pipeline.sameness import differing, narrowed, same
 from holdfast.pipeline.settings import TINY, Hpo, StudyStorage, Training, changed
 from holdfast.pipeline.study.database import open_storage
 from holdfast.pipeline.study.search import best_trial, make_pruner, make_sampler, most_epochs
+from holdfast.pipeline.study.spread import is_spread, run_spread_trials
 from holdfast.pipeline.study.storage import (
     AttachedCopies,
     RestoreFromDrive,
@@ -37,8 +38,10 @@ from holdfast.pipeline.training.train import prepare
 from holdfast.session.background.claims import claim
 from holdfast.session.background.stake import AtStake
 from holdfast.session.functions import attached
+from holdfast.session.keeper import Keeper
 from holdfast.session.numbers import plain_number
 from holdfast.session.parts import parts_of
+from holdfast.spread.engine import refuse_unknown
 
 if TYPE_CHECKING:
     import optuna
@@ -73,6 +76,7 @@ def run_local_hpo_sweep(
     narration: Narration | None = None,
     time_is_over: Callable[[], bool] = lambda: False,
     begin: Callable[[], None] = lambda: None,
+    keeper: Keeper | None = None,
 ) -> optuna.Study:
     """Run the study of one backbone to its last trial, going on with one that is here or in the backup.
 
@@ -105,6 +109,7 @@ def run_local_hpo_sweep(
         narration: Tells how it goes.
         time_is_over: Asked between steps; once true, what runs is saved and `Stopped` is raised.
         begin: Called once everything is checked and brought back, before the first trial.
+        keeper: Keeps the study, where trials run in processes or on machines of their own. Default: the attached one.
 
     Raises:
         UsageError: something is asked for that is not supported, or cannot be.
@@ -116,6 +121,7 @@ def run_local_hpo_sweep(
     hpo = _checked(hpo_config, Hpo, "hpo_config")
     training = _changed(_checked(train_config, Training, "train_config"), hpo.training)
     check_space(hpo, training, "hpo_config")
+    refuse_unknown(hpo.engine)
     storage = storage_settings(hpo.checkpoint if checkpoint_config is None else checkpoint_config)
     path, uri, _ = setup_checkpoint_storage(Path(output_dir), storage.model_dump(), backbone, None, restore_from_drive)
     folder = Path(output_dir) / backbone if path is None else path.parent
@@ -143,6 +149,8 @@ def run_local_hpo_sweep(
         narration=narration or Quiet(),
         time_is_over=time_is_over,
         claim=_claim_with_attached,
+        dataset=Path(dataset_path).absolute(),
+        keeper=keeper,
     )
     if not Path(loaded).is_dir():
         sweep.narration.say(f"{backbone}: loading {loaded} from the hub, or from its cache here")
@@ -151,7 +159,7 @@ def run_local_hpo_sweep(
         if path is not None and restore_from_drive is not None:
             _restore_trials(study, folder, restore_from_drive, storage, sweep.copies)
         begin()
-        run_trials(sweep, study)
+        (run_spread_trials if is_spread(sweep.hpo) else run_trials)(sweep, study)
         return study
 
 

@@ -105,7 +105,10 @@ def study_made_from(
         max_length: Longest window, in word pieces.
         stride: Overlap of windows, in word pieces.
     """
-    search = settings_identity(hpo, exclude={"trials", "timeout", "search_space", "training", "failures_in_a_row", "checkpoint"})
+    nothing = {"trials", "timeout", "search_space", "training", "failures_in_a_row", "engine", "resources", "checkpoint"}
+    search = settings_identity(hpo, exclude=nothing)
+    if hpo.resources.cpus != 1:  # two threads give other bits than one
+        search["threads"] = hpo.resources.cpus
     return {
         "data": data,
         "backbone": backbone,

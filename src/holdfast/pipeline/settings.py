@@ -262,6 +262,13 @@ class StudyStorage(Section):
     restore_patience: Duration | None = Field(None, description="for `run_local_hpo_sweep` alone; an experiment sets that of `run`")
 
 
+class TrialResources(Section):
+    """What a trial needs of the machine that it runs on, where trials run in processes of their own."""
+
+    cpus: Annotated[Count, Field(ge=1)] = Field(1, description="cores, and so many threads it computes with")
+    gpus: Annotated[Number, Field(ge=0)] = Field(0.0, description="GPUs, or a share of one (`engine: ray`)")
+
+
 class Hpo(Section):
     """The search for good training settings, one study per backbone."""
 
@@ -277,6 +284,14 @@ class Hpo(Section):
     failures_in_a_row: Annotated[Count, Field(ge=1)] | None = Field(
         5, description="end the run where so many trials, one after the other, end in an error; `null` goes on to the last trial"
     )
+    parallel: Annotated[Count, Field(ge=1)] = Field(
+        1, description="trials at a time; each sees those that are so many before it, so it decides what is suggested"
+    )
+    engine: Literal["local", "ray"] = Field(
+        "local",
+        description="where trials run: in processes of this machine, or on a Ray cluster; it changes nothing of the outcome",
+    )
+    resources: TrialResources = Field(default_factory=TrialResources, description="what a trial needs, where trials are spread")
     checkpoint: StudyStorage = Field(default_factory=StudyStorage, description="where the study lies")
 
     @model_validator(mode="after")

@@ -88,22 +88,56 @@ def open_keeper(
     _refuse_outputs_on_drive(workspace, config, folder)
     if folder is None:
         return kind(config, None, workspace, environment, progress or Bar())
-    mounted = file_system(folder) or ""
-    opening = functools.partial(_open_store, config, folder)
-    keeper = kind(
+    keeper = keeper_at(
         config,
-        opening(),
-        workspace,
-        environment,
-        progress or Bar(),
-        may_hang=mounted.startswith("fuse"),
-        opening=opening,
+        folder,
+        environment=environment,
+        workspace=workspace,
+        progress=progress,
         background=background,
         force=force,
+        kind=kind,
     )
     if before is not None and background:
         keeper.take_over(before)
     return keeper
+
+
+def keeper_at(
+    config: Config,
+    folder: Path,
+    *,
+    environment: Environment = Environment.ELSEWHERE,
+    workspace: Workspace | None = None,
+    progress: Progress | None = None,
+    background: bool = False,
+    force: bool = False,
+    kind: type[Keeper] = Keeper,
+) -> Keeper:
+    """The keeper of a project whose configuration and drive folder are known.
+
+    Args:
+        config: The project.
+        folder: The folder in which the store folder lies.
+        environment: What machine this is.
+        workspace: The local side; default a new look at it.
+        progress: As in `open_keeper`, and so are the others.
+        background: Backups are sent in the background.
+        force: Write also where another live session works.
+        kind: What is opened.
+    """
+    opening = functools.partial(_open_store, config, folder)
+    return kind(
+        config,
+        opening(),
+        workspace or open_workspace(config, reader=_apart() if background else None),
+        environment,
+        progress or Bar(),
+        may_hang=(file_system(folder) or "").startswith("fuse"),
+        opening=opening,
+        background=background,
+        force=force,
+    )
 
 
 @functools.cache

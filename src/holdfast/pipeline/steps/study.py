@@ -63,6 +63,7 @@ def search(bench: Workbench) -> Made:
         narration=bench.narration,
         time_is_over=bench.time_is_over,
         begin=begin,
+        keeper=bench.keeper,
     )
     trials = study.get_trials(deepcopy=False)
     return Made(study_result(trials), summarize(trials))

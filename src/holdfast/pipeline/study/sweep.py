@@ -18,6 +18,7 @@ from holdfast.pipeline.layout import trial_folder
 from holdfast.pipeline.settings import Hpo, Training, changed
 from holdfast.pipeline.training.train import Job
 from holdfast.session.background.stake import AtStake
+from holdfast.session.keeper import Keeper
 from holdfast.session.parts import Parts
 
 #: Hands a folder to the backup, with how far it is: finished trials, and the share of the one that runs.
@@ -53,6 +54,8 @@ class Sweep:
         time_is_over: True once no more work should begin.
         clock: Monotonic seconds.
         claim: Begins work on the folder of a trial, by this process alone. Raises AnotherSession where a live one works on it.
+        dataset: Folder of the documents, for processes that open it themselves.
+        keeper: Keeps it; None for the attached one.
     """
 
     backbone: str
@@ -78,6 +81,8 @@ class Sweep:
     file: Path | None = None
     is_over: Callable[[], None] = lambda: None
     parts: Parts = field(default_factory=Parts)
+    dataset: Path | None = None
+    keeper: Keeper | None = None
 
     def hand_over(self, progress: float, numbers: Collection[int], *, alone: bool) -> None:
         """Hand the study to the backup. Where no other process works on it, only what was changed of it is looked at.

@@ -38,7 +38,7 @@ def run_trials(sweep: Sweep, study: optuna.Study) -> None:
     from optuna.trial import TrialState
 
     told = raised = waits = False
-    _tidy(sweep, study.get_trials(deepcopy=False))
+    tidy(sweep, study.get_trials(deepcopy=False))
     begun = choices_begun_with(study.get_trials(deepcopy=False))
     while True:
         trials = study.get_trials(deepcopy=False)
@@ -48,7 +48,7 @@ def run_trials(sweep: Sweep, study: optuna.Study) -> None:
         over = sweep.hpo.timeout is not None and spent >= sweep.hpo.timeout
         room = 0 if over else sweep.hpo.trials - (len(trials) - sum(t.state is TrialState.WAITING for t in trials))
         if finished >= sweep.hpo.trials or (over and not running):
-            _remake_best(sweep, trials)
+            remake_best(sweep, trials)
             sweep.narration.end()
             return
         if raised:  # in this run: the next one tries another trial
@@ -56,7 +56,7 @@ def run_trials(sweep: Sweep, study: optuna.Study) -> None:
         if sweep.time_is_over():
             raise Stopped
         if not told:
-            _announce(sweep, finished)
+            announce(sweep, finished)
             told = True
         chosen = _next_trial(sweep, study, running, room)
         if chosen is None:  # all that is left is being worked on by live processes; one that dies leaves its trial
@@ -73,9 +73,9 @@ def run_trials(sweep: Sweep, study: optuna.Study) -> None:
         sweep.narration.end()
         now = study.get_trials(deepcopy=False)
         raised = "raised" in now[trial.number].user_attrs
-        sweep.narration.say(f"{_line(sweep, now[trial.number])}  [{finished + 1} of {sweep.hpo.trials}]")
+        sweep.narration.say(f"{describe(sweep, now[trial.number])}  [{finished + 1} of {sweep.hpo.trials}]")
         changed_now = {trial.number} if before is None else {trial.number, before.number}
-        _tidy(sweep, now, changed_now)
+        tidy(sweep, now, changed_now)
         told_now = sum(t.state.is_finished() for t in now)
         if told_now >= sweep.hpo.trials:
             sweep.is_over()
@@ -113,7 +113,7 @@ def _claimed(sweep: Sweep, number: int) -> AbstractContextManager[Any] | None:
         return None
 
 
-def _remake_best(sweep: Sweep, trials: list[optuna.trial.FrozenTrial]) -> None:
+def remake_best(sweep: Sweep, trials: list[optuna.trial.FrozenTrial]) -> None:
     """Later stages need the best trial's weights. Where they are lost, here and in the store, the same are trained again."""
     best = best_trial(trials)
     if best is None:
@@ -139,7 +139,8 @@ def put_damaged_aside(folder: Path, copies: Copies) -> None:
         copies.set_aside(folder / CHECKPOINT)
 
 
-def _announce(sweep: Sweep, finished: int) -> None:
+def announce(sweep: Sweep, finished: int) -> None:
+    """Say how long the trials take that are left, where that is long for want of a GPU."""
     if sweep.device != "cpu":
         return
     each = estimate_seconds(sweep.job(sweep.training, sweep.folder))
@@ -175,7 +176,7 @@ def refuse_more_failures(backbone: str, limit: int | None, trials: Sequence[optu
     )
 
 
-def _tidy(sweep: Sweep, trials: list[optuna.trial.FrozenTrial], numbers: Collection[int] | None = None) -> None:
+def tidy(sweep: Sweep, trials: list[optuna.trial.FrozenTrial], numbers: Collection[int] | None = None) -> None:
     """What finished trials need no more goes: their checkpoints, and the weights of all but the best if so configured.
 
     Args:
@@ -193,7 +194,8 @@ def _tidy(sweep: Sweep, trials: list[optuna.trial.FrozenTrial], numbers: Collect
             shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
 
 
-def _line(sweep: Sweep, trial: optuna.trial.FrozenTrial) -> str:
+def describe(sweep: Sweep, trial: optuna.trial.FrozenTrial) -> str:
+    """A finished trial in one line."""
     from optuna.trial import TrialState
 
     shown = ", ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in sorted(trial.params.items()))

@@ -1,0 +1,118 @@
+"""The lines of attempts in the store: each attempt keeps what it made under a key of its own, so none can harm another.
+
+An attempt that was given up may wake and write on. It writes to its own line; nobody reads that but the next attempt, and the
+driver takes the one that counts. Once the study is in the store with what was taken, the lines of its unit go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from blake3 import blake3
+
+from holdfast.errors import HoldfastError
+from holdfast.spread.attempt import Attempt
+from holdfast.store.format.keys import Key
+from holdfast.store.format.names import mark_folder, payload_folder
+from holdfast.store.looking.view import View
+from holdfast.store.store import Store
+
+log = logging.getLogger(__name__)
+
+#: The folder below outputs under which the lines lie.
+FOLDER = "attempts"
+_SHOWN = 40
+
+
+def of_study(outputs: str, home: str) -> Key:
+    """Above the lines of all units of a study."""
+    digest = blake3(home.encode()).hexdigest(length=4)
+    return Key(f"{outputs}/{FOLDER}/{home.rpartition('/')[2][:_SHOWN]}-{digest}")
+
+
+def of_unit(study: Key, unit: str) -> Key:
+    """Above the lines of one unit."""
+    return study.join(unit.replace("/", "."))
+
+
+def of_attempt(study: Key, attempt: Attempt) -> Key:
+    """The line of an attempt. A number may come again, and a token does not."""
+    return of_unit(study, attempt.unit).join(f"{attempt.number:03d}-{attempt.token}")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line that is in the store.
+
+    Args:
+        key: Its key.
+        progress: How far its attempt had come with the unit.
+    """
+
+    key: Key
+    progress: float
+
+    @property
+    def order(self) -> tuple[float, str]:
+        """The further the better; of two that are as far, the later attempt."""
+        return self.progress, self.key.name
+
+
+def furthest_first(store: Store, unit: Key) -> list[Line]:
+    """The lines of a unit that hold anything whole.
+
+    Raises:
+        StoreError: it cannot be told now.
+    """
+    found = []
+    view = store.look()
+    for key in _below(view, unit):
+        heads = store.heads(view.of(key))
+        if heads and heads[0].files:
+            found.append(Line(key, heads[0].progress or 0.0))
+    return sorted(found, key=lambda line: line.order, reverse=True)
+
+
+def units_with_lines(store: Store, study: Key) -> set[Key]:
+    """The units of a study of which there are lines.
+
+    Raises:
+        StoreError: it cannot be told now.
+    """
+    return {key.parents()[0] for key in _below(store.look(), study)}
+
+
+def let_go(store: Store, place: Path, unit: Key) -> None:
+    """Remove the lines of a unit. What is in the study's own folder takes their place, so that it fails costs room alone.
+
+    Args:
+        store: The store.
+        place: The folder that it lies in.
+        unit: See `of_unit`.
+    """
+    try:
+        view = store.relist()
+        shutil.rmtree(place / mark_folder(unit), ignore_errors=True)  # what is gone on purpose is not missed
+        for name in [n for n in view.names if n.key is not None and unit.covers(n.key)]:
+            store.backend.remove(name.path)
+        shutil.rmtree(place / payload_folder(unit, "x"), ignore_errors=True)
+    except HoldfastError as error:
+        log.info("%s: not removed yet (%s)", unit, error)
+
+
+def sweep(place: Path, study: Key) -> None:
+    """Remove the folders above lines that are gone."""
+    for folder in (place / mark_folder(study), place / payload_folder(study, "x")):
+        for empty in (folder, *folder.parents[:1]):
+            with contextlib.suppress(OSError):  # it is not empty, or it is not there
+                empty.rmdir()
+
+
+def _below(view: View, above: Key) -> Iterator[Key]:
+    """The keys of what is in a store below another one, each once."""
+    yield from {name.key: None for name in view.names if name.key is not None and above.covers(name.key)}

@@ -1,0 +1,102 @@
+"""The engine's end of the pipe to the process that holds Ray."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import select
+import sys
+import time
+
+from holdfast.errors import ConfigurationError, StageFailed
+from holdfast.spread.cluster.words import Begin, Joined, Leave, NotJoined, Word
+from holdfast.store.apart.child import Child, Gone
+
+#: Joining takes a second, starting a cluster up to half a minute where the machine is busy.
+JOIN_SECONDS = 180.0
+_LEAVE_SECONDS = 15.0
+_ENTRY = "holdfast.spread.cluster.holder:serve"
+
+
+def address_to_join() -> str:
+    """The cluster that `ray.init` of this process or `RAY_ADDRESS` names; else `local`, for one that is started here.
+
+    Raises:
+        ConfigurationError: it is an address of Ray's client, through which no node can be named.
+    """
+    ray = sys.modules.get("ray")
+    if ray is not None and ray.is_initialized():
+        return str(ray.get_runtime_context().gcs_address)
+    address = os.environ.get("RAY_ADDRESS", "").strip() or "local"
+    if address.startswith("ray://"):
+        raise ConfigurationError(
+            f"RAY_ADDRESS: {address} is for Ray's client; run on a machine of the cluster, with the address of its head, as in "
+            "RAY_ADDRESS=192.168.1.10:6379"
+        )
+    return address
+
+
+class Link:
+    """A process that holds Ray, part of a cluster.
+
+    Args:
+        address: Of the cluster; see `address_to_join`.
+
+    Raises:
+        ConfigurationError: the cluster cannot be joined.
+        LocalError: no process could be started.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._child = Child(_ENTRY)
+        self.address = address
+        self.say(Begin(address))
+        answer = self.hear(JOIN_SECONDS)
+        if isinstance(answer, Joined):
+            self.address = answer.address
+            return
+        self._child.end()
+        why = answer.why if isinstance(answer, NotJoined) else f"no answer within {JOIN_SECONDS:.0f} s"
+        what = "no cluster could be started here" if address == "local" else f"the cluster at {address} cannot be joined"
+        raise ConfigurationError(f"engine: ray: {what} ({why})")
+
+    def say(self, word: Word) -> None:
+        """Say something.
+
+        Raises:
+            StageFailed: the cluster is lost.
+        """
+        try:
+            self._child.pipe.send(pickle.dumps(word))
+        except Gone as error:
+            raise self._lost() from error
+
+    def hear(self, seconds: float) -> Word | None:
+        """What was said; None where nothing was in so many seconds.
+
+        Raises:
+            StageFailed: the cluster is lost.
+        """
+        try:
+            if not select.select([self._child.pipe.reading], [], [], max(seconds, 0.0))[0]:
+                return None
+            word: Word = pickle.loads(self._child.pipe.receive())  # noqa: S301 - from our own process
+        except (Gone, ValueError) as error:  # ValueError: the pipe is closed
+            raise self._lost() from error
+        return word
+
+    def close(self) -> None:
+        """Leave the cluster; one that was started here ends."""
+        with contextlib.suppress(StageFailed, OSError):
+            self.say(Leave())
+            until = time.monotonic() + _LEAVE_SECONDS
+            while self._child.lives() and time.monotonic() < until:
+                time.sleep(0.05)
+        self._child.end()
+
+    def _lost(self) -> StageFailed:
+        return StageFailed(
+            f"engine: ray: the cluster at {self.address} is lost, or its head; what was kept is safe, and goes on when this is run "
+            "again with a cluster that is there"
+        )

@@ -1,0 +1,216 @@
+"""`keep.optimize`: the study is the same whatever ends first, and whatever is killed."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from holdfast.errors import ConfigurationError, StageFailed, UsageError
+from holdfast.integrations.exact import Exact
+from holdfast.integrations.trials import KeptTrial
+from holdfast.spread import engine as engine_module
+from holdfast.spread.worker import OUTPUT
+from tests.spread.objectives import COUNTED, INTERVAL, PAUSE, climb, close, keeper_of, optimized, study_of, told
+from tests.support import Machine, Rig
+
+TRIALS, PARALLEL = 10, 4
+
+
+@pytest.fixture(scope="module")
+def wanted(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """The study that nobody kills."""
+    rig = Rig(tmp_path_factory.mktemp("uninterrupted"))
+    found = optimized(keeper_of(rig.machine()), TRIALS, PARALLEL)
+    assert {t["state"] for t in found} == {"COMPLETE", "PRUNED"}, "else this shows nothing of pruning"
+    return found
+
+
+def workers_of(driver: int) -> list[int]:
+    """The processes that a driver has for its trials."""
+    found = []
+    for place in Path("/proc").iterdir():
+        try:
+            parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == driver and b"holdfast.spread.worker" in (place / "cmdline").read_bytes():
+                found.append(int(place.name))
+        except (OSError, ValueError):
+            continue
+    return sorted(found)
+
+
+def test_trials_see_those_that_are_so_many_before_them_and_no_others(wanted: list[dict[str, Any]]) -> None:
+    """With one at a time the same seed makes another study; up to the first that sees one, the two are equal."""
+    study = optuna.create_study(direction="maximize", sampler=study_sampler())
+    trials = [study.ask() for _ in range(PARALLEL)]  # none of them is told, so none sees another
+    for trial, found in zip(trials, wanted, strict=False):
+        assert trial.suggest_float("x", 0.0, 1.0) == found["params"]["x"]
+
+
+def study_sampler() -> Exact:
+    return Exact(lambda seed: optuna.samplers.TPESampler(seed=seed, n_startup_trials=3), seed=7)
+
+
+@pytest.mark.parametrize(("kills", "wipes"), [(3, 1), pytest.param(24, 6, marks=pytest.mark.torture)])
+def test_killed_workers_and_drivers_change_nothing_and_nothing_is_done_twice(
+    rig: Rig, wanted: list[dict[str, Any]], tmp_path: Path, kills: int, wipes: int
+) -> None:
+    chance = random.Random(f"spread {kills}")
+    counted = tmp_path / "steps"
+    machine = rig.machine()
+    environment = {**os.environ, COUNTED: str(counted), PAUSE: "0.1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    lost = 0
+    while True:
+        driver = subprocess.Popen(
+            [sys.executable, "-m", "tests.spread.objectives", str(machine.root), str(rig.drive), str(TRIALS), str(PARALLEL)],
+            env=environment,
+        )
+        whole = kills <= 0
+        while driver.poll() is None and kills > 0:
+            time.sleep(chance.uniform(0.5, 1.5))
+            workers = workers_of(driver.pid)
+            if not workers or not counted.exists():
+                continue
+            kills -= 1
+            if kills % 3 == 0:
+                lost += len(workers)
+                driver.kill()
+                break
+            lost += 1
+            try:
+                os.kill(chance.choice(workers), signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        code = driver.wait()
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+        assert not whole, "nobody killed it"
+        if wipes > 0:  # the machine is gone with its disk
+            wipes -= 1
+            machine = rig.machine()
+            lost += PARALLEL
+    study = study_of(machine.root)
+    assert told(study) == wanted
+    close(study)
+    needed = sum(len(t["reports"]) for t in wanted)
+    assert needed <= len(counted.read_text()) <= needed + INTERVAL * lost
+    fresh = rig.machine()
+    assert fresh.keep.ensure("outputs/study")
+    again = study_of(fresh.root)
+    assert told(again) == wanted
+    close(again)
+
+
+def test_one_at_a_time_is_the_same_in_this_process_and_in_others(rig: Rig) -> None:
+    here = optimized(keeper_of(rig.machine()), 6, 1)
+    machine = Machine(rig.folder / "spread", rig.folder / "another-drive")
+    machine.drive.mkdir()
+    study = study_of(machine.root)
+    from holdfast.integrations import optimizing
+
+    trials = optimizing.Trials(keeper_of(machine), study, 6)
+    optimizing._Spread(trials, climb, None, (), 1, "local", optimizing.Resources()).run()
+    assert told(study) == here
+    assert study.trials[0].user_attrs["environment"] == {"threads": 1, "hash_seed": 0}
+    close(study)
+
+
+def test_trials_from_before_it_go_on_and_more_at_a_time_may_follow(rig: Rig) -> None:
+    machine = rig.machine()
+    study = study_of(machine.root)
+    for number, trial in enumerate(keeper_of(machine).trials(study, 3)):
+        study.tell(trial, climb_here(trial))
+        if number == 1:
+            break
+    cut_off = study.ask()
+    x = cut_off.suggest_float("x", 0.0, 1.0)
+    keeper_of(machine).optimize(study, climb, 5, parallel=2)
+    assert len(study.trials) == 5
+    assert study.trials[cut_off.number].params["x"] == x
+    assert all(t.state.is_finished() for t in study.trials)
+    close(study)
+
+
+def climb_here(trial: KeptTrial) -> float:
+    try:
+        return climb(trial)
+    except optuna.TrialPruned:
+        return 0.0
+
+
+def test_what_an_objective_raises_is_one_line_and_the_trial_comes_again(rig: Rig) -> None:
+    machine = rig.machine()
+    study = study_of(machine.root)
+
+    def breaks(trial: KeptTrial) -> float:
+        raise ZeroDivisionError("of trial " + str(trial.number))
+
+    with pytest.raises(StageFailed, match=r"trial-000[01]: ZeroDivisionError: of trial [01]; run again to go on"):
+        keeper_of(machine).optimize(study, breaks, 4, parallel=2)
+    assert any("ZeroDivisionError" in p.read_text() for p in machine.outputs.glob(f"study/trials/*/{OUTPUT}"))
+    keeper_of(machine).optimize(study, breaks, 4, parallel=2, catch=ZeroDivisionError)
+    assert [t.state.name for t in study.trials] == ["FAIL"] * 4
+    assert study.trials[3].user_attrs["failed"] == "ZeroDivisionError: of trial 3"
+    close(study)
+
+
+def test_a_process_that_ends_by_itself_again_and_again_ends_the_run_in_one_line(rig: Rig) -> None:
+    machine = rig.machine()
+    study = study_of(machine.root)
+
+    def ends(trial: KeptTrial) -> float:
+        os._exit(3)
+
+    with pytest.raises(StageFailed, match="its process ended by itself, with exit code 3, for the 5th time"):
+        keeper_of(machine).optimize(study, ends, 1, parallel=2)
+    close(study)
+
+
+def test_samplers_and_objectives_that_cannot_be_spread_are_refused_in_one_line(rig: Rig) -> None:
+    keep = keeper_of(rig.machine())
+    study = study_of(keep.root)
+    study.sampler = optuna.samplers.TPESampler()
+    with pytest.raises(UsageError, match=r"TPESampler: .* depend on which ends first; give create_study sampler=holdfast"):
+        keep.optimize(study, climb, 4, parallel=2)
+    study.sampler = Exact(lambda seed: optuna.samplers.NSGAIISampler(seed=seed), seed=7)
+    with pytest.raises(UsageError, match="its trials follow one after the other; give it parallel=1"):
+        keep.optimize(study, climb, 4, parallel=2)
+    study.sampler = study_sampler()
+    lock = threading.Lock()
+    with pytest.raises(UsageError, match="the objective cannot go to other processes"):
+        keep.optimize(study, lambda trial: float(lock.locked()), 4, parallel=2)
+    for name in ("n_trials", "parallel", "cpus"):
+        with pytest.raises(ConfigurationError, match=f"keep.optimize: {name}=0: should be a whole number, at least 1"):
+            keep.optimize(study, climb, **{"n_trials": 4, name: 0})
+    with pytest.raises(ConfigurationError, match="engine: 'slurm' is none; give local, or ray"):
+        keep.optimize(study, climb, 4, engine="slurm")
+    assert not study.trials
+    close(study)
+
+
+def test_without_ray_the_engine_is_one_line_with_the_command(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep = keeper_of(rig.machine())
+    study = study_of(keep.root)
+    monkeypatch.setattr(engine_module, "is_installed", lambda name: False)
+    with pytest.raises(ConfigurationError, match=r'engine: ray is not installed; pip install "holdfast\[ray\]"'):
+        keep.optimize(study, climb, 4, engine="ray")
+    close(study)
+
+
+def test_once_the_time_is_over_no_trial_begins(rig: Rig) -> None:
+    keep = keeper_of(rig.machine())
+    study = study_of(keep.root)
+    keep.optimize(study, climb, 4, timeout=0.0)
+    keep.optimize(study, climb, 4, timeout=0.0, parallel=2)
+    assert not study.trials
+    close(study)
