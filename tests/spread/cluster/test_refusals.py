@@ -26,8 +26,9 @@ def test_an_address_of_rays_client_is_refused_with_the_one_to_give(monkeypatch: 
         address_to_join()
 
 
-def test_the_cluster_that_the_environment_names_is_joined_and_else_one_is_started_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cluster_that_is_named_is_joined_and_without_one_the_line_says_how_to_start_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
     assert address_to_join() == "head:6379"
     monkeypatch.delenv("RAY_ADDRESS")
-    assert address_to_join() == "local"
+    with pytest.raises(ConfigurationError, match="start one with `ray start --head`, set RAY_ADDRESS=auto"):
+        address_to_join()

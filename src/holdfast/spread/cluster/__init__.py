@@ -6,7 +6,7 @@ from holdfast.spread.engine import Engine, Ground
 
 
 def open_cluster(ground: Ground) -> Engine:
-    """The engine of the cluster that `ray.init` or `RAY_ADDRESS` names; else of one that is started on this machine.
+    """The engine of the cluster that `ray.init` or `RAY_ADDRESS` names.
 
     Raises:
         HoldfastError: there is no such cluster, or no node of it can have a part; its text says why.

@@ -20,15 +20,20 @@ _ENTRY = "holdfast.spread.cluster.holder:serve"
 
 
 def address_to_join() -> str:
-    """The cluster that `ray.init` of this process or `RAY_ADDRESS` names; else `local`, for one that is started here.
+    """The cluster that `ray.init` of this process or `RAY_ADDRESS` names.
 
     Raises:
-        ConfigurationError: it is an address of Ray's client, through which no node can be named.
+        ConfigurationError: neither names one, or it is an address of Ray's client, through which no node can be named.
     """
     ray = sys.modules.get("ray")
     if ray is not None and ray.is_initialized():
         return str(ray.get_runtime_context().gcs_address)
-    address = os.environ.get("RAY_ADDRESS", "").strip() or "local"
+    address = os.environ.get("RAY_ADDRESS", "").strip()
+    if address in ("", "local"):
+        raise ConfigurationError(
+            "engine: ray: no cluster is named; start one with `ray start --head`, set RAY_ADDRESS=auto, and run again; or take "
+            "engine: local, which runs on this machine"
+        )
     if address.startswith("ray://"):
         raise ConfigurationError(
             f"RAY_ADDRESS: {address} is for Ray's client; run on a machine of the cluster, with the address of its head, as in "
