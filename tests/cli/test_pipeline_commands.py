@@ -280,3 +280,21 @@ def test_predict_without_a_model_is_one_line(box: Box) -> None:
     assert done.code == 4
     assert "outputs/nothing: neither here nor in the store" in done.err
     assert "Traceback" not in done.err
+
+
+def test_predict_of_files_is_a_line_a_document_and_says_how_much_was_written(kept: tuple[Path, Path, str], tmp_path: Path) -> None:
+    root, drive, _ = kept
+    box = Box(root, drive)
+    (tmp_path / "a.txt").write_text("Grace saw Rotterdam .")
+    (tmp_path / "b.jsonl").write_text('{"body": "Ada Lovelace walked to London ."}\n')
+    given = (str(tmp_path / "a.txt"), str(tmp_path / "b.jsonl"), "--column", "body")
+    done = good(box.run("predict", ONNX, *given, seconds=60))
+    assert [json.loads(line)["text"] for line in done.out.splitlines()] == [
+        "Grace saw Rotterdam .",
+        "Ada Lovelace walked to London .",
+    ]
+    done = good(box.run("predict", ONNX, *given, "--to", "conll", str(tmp_path / "out.conll"), seconds=60))
+    assert done.out.startswith("2 documents with ")
+    assert done.out.endswith(f"are in {tmp_path / 'out.conll'}\n")
+    assert (tmp_path / "out.conll").read_text().count("\n\n") == 1
+    refused(box.run("predict", ONNX, str(tmp_path / "c.txt"), seconds=60), 2, "there is no such file")

@@ -92,23 +92,40 @@ def plan(config: Config, overrides: Overrides = None, root: Root = None, drive: 
 
 def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="The folder of a converted model, or a .onnx file in it.")],
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to find entities in; - reads standard input.")],
+    given: Annotated[
+        list[str], typer.Argument(metavar="TEXT|FILE...", help="One text, or - for standard input; or files: text, .jsonl, .csv.")
+    ],
+    column: Annotated[str, typer.Option("--column", metavar="NAME", help="Where .jsonl and .csv have the text.")] = "text",
+    to: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--to", metavar="KIND FILE", help="Of files: jsonl, csv, conll or doccano, and where; - is standard output."),
+    ] = None,
     root: Root = None,
     drive: Drive = None,
     as_json: Json = False,
 ) -> None:
-    """Print the entities of a text, found by a converted model. Needs onnxruntime, and no torch."""
+    """Find entities with a converted model, in a text or in files. Needs onnxruntime, and no torch."""
     from holdfast.cli import show_pipeline
     from holdfast.pipeline.conversion.predict import Predictor
+    from holdfast.pipeline.conversion.predict_files import files_among, predict_files
 
+    files = files_among(given, to, as_json=as_json)
+    place = model_place(model, root, drive)
+    if files:
+        told = predict_files(Predictor(place), files, column=column, kind=(to or ("jsonl", "-"))[0], output=(to or ("", "-"))[1])
+        if to is not None and to[1] != "-":
+            show_pipeline.predicted(to[1], told)
+        return
+    raw = sys.stdin.buffer.read() if given[0] == "-" else os.fsencode(given[0])
+    show_pipeline.entities(Predictor(place).entities(_decoded(raw)), as_json=as_json)
+
+
+def model_place(model: str, root: str | None, drive: str | None) -> Path:
+    """Where a converted model lies, brought back from the store if it is not here."""
     place = Path(model)
     if not place.exists():
-        keeper = open_from(root, drive)
-        place = keeper.require(model)  # it may be in the store
-    if (place / "onnx").is_dir():
-        place = place / "onnx"
-    raw = sys.stdin.buffer.read() if text == "-" else os.fsencode(text)
-    show_pipeline.entities(Predictor(place).entities(_decoded(raw)), as_json=as_json)
+        place = open_from(root, drive).require(model)
+    return place / "onnx" if (place / "onnx").is_dir() else place
 
 
 def data(

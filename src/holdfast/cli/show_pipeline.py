@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from holdfast.flow.narration import Narration
     from holdfast.flow.runner import Summary
     from holdfast.pipeline.conversion.predict import Entity
+    from holdfast.pipeline.conversion.predict_files import Predicted
     from holdfast.pipeline.data.looking import Looked
     from holdfast.pipeline.settings import Experiment
     from holdfast.pipeline.space import Space
@@ -143,6 +144,11 @@ def entities(found: Sequence[Entity], *, as_json: bool) -> None:
         out(f"{e.label:12} {' '.join(e.text.split())}  [{e.start}:{e.end}]  {e.score:.3f}")
     if not found:
         out("no entities")
+
+
+def predicted(file: str, told: Predicted) -> None:
+    """What was written of the files that were read."""
+    out(printable(f"{told.documents:,} documents with {told.entities:,} entities are in {file}"))
 
 
 def data(found: Looked, *, as_json: bool) -> None:

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 from holdfast.errors import BadData, NotRestored, UsageError
-from holdfast.pipeline.conversion.convert import convert
 from holdfast.pipeline.conversion.inference import predict_torch
 from holdfast.pipeline.conversion.predict import Entity, Predictor
 from holdfast.pipeline.data.documents import Document, split_words
@@ -24,13 +23,6 @@ from holdfast.pipeline.data.encode import encode, word_predictions
 from holdfast.pipeline.data.entities import spans_of
 from holdfast.pipeline.training.checkpoint import load_tokenizer, load_torch
 from tests.pipeline.conftest import MAX_LENGTH, STRIDE, TAGS
-
-
-@pytest.fixture(scope="module")
-def converted_once(made_once: Path, documents: Sequence[Document], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    output = tmp_path_factory.mktemp("onnx") / "converted"
-    convert(made_once, output, documents[:4])
-    return output
 
 
 @pytest.fixture

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,9 @@ LABELS = "labels.json"
 
 _LIBRARIES = ("numpy", "onnxruntime", "tokenizers")
 _BATCH_SIZE = 16
+
+#: Texts, and characters, that are held at a time. A longer text is read in stretches of so many characters.
+_GROUP, _LONGEST = 64, 100_000
 
 #: What no encoding of Unicode has, and tokenizers refuse.
 _HALF = re.compile("[\ud800-\udfff]")
@@ -93,24 +98,87 @@ class Predictor:
         Raises:
             UsageError: it is no text.
         """
-        if not isinstance(text, str):
-            raise UsageError(f"expected a text to find entities in, got {type(text).__name__}; decode it first")
-        document = Document(text, split_words(text))
-        read = Document(_HALF.sub("\ufffd", text), document.words)
+        return next(self.entities_of_all([text]))
+
+    def entities_of_all(self, texts: Iterable[str]) -> Iterator[list[Entity]]:
+        """The entities of each text, in order, as `entities` finds them; several texts go through the model at a time.
+
+        However many texts there are, and however long they are, not more than a group of them is held.
+
+        Raises:
+            UsageError: one is no text.
+        """
+        gathered: list[Entity] = []
+        for group in _groups(chain.from_iterable(map(_stretches, texts))):
+            for stretch, found in zip(group, self._found([s.text for s in group]), strict=True):
+                at = stretch.at
+                gathered += found if not at else [replace(e, start=e.start + at, end=e.end + at) for e in found]
+                if stretch.last:
+                    yield gathered
+                    gathered = []
+
+    def _found(self, texts: Sequence[str]) -> list[list[Entity]]:
+        documents = [Document(text, split_words(text)) for text in texts]
+        read = [Document(_HALF.sub("\ufffd", d.text), d.words) for d in documents]
         info = self._info
-        windows = encode([read], self._tokenizer, max_length=info.max_length, stride=info.stride, tag_ids=None)
+        windows = encode(read, self._tokenizer, max_length=info.max_length, stride=info.stride, tag_ids=None)
         logits = predict_onnx(self._session, windows, batch_size=_BATCH_SIZE)
-        tags = word_predictions([document], windows, logits, info.tags)[0]
-        sure = {
-            word: _probability(logits[window][at], info.tags.index(tags[word]))
-            for word, (window, at) in decisive(1, windows)[0].items()
-        }
-        found = []
-        for span, words in zip(*words_of_spans(document.words, tags), strict=True):
-            # words without a piece of their own follow the word before, and have no probability
-            scores = [sure[w] for w in words if w in sure]
-            found.append(Entity(span.start, span.end, span.label, text[span.start : span.end], sum(scores) / len(scores)))
-        return found
+        columns = {tag: column for column, tag in enumerate(info.tags)}
+        tags = word_predictions(documents, windows, logits, info.tags)
+        places = decisive(len(documents), windows)
+        return [_entities(d, t, p, logits, columns) for d, t, p in zip(documents, tags, places, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """A part of a text that is read at once, where in it it begins, and whether nothing comes after it."""
+
+    text: str
+    at: int
+    last: bool
+
+
+def _stretches(text: str) -> Iterator[_Stretch]:
+    """A text, in parts if it is long; each but the last ends behind a line, or a blank, if there is one not far before."""
+    if not isinstance(text, str):
+        raise UsageError(f"expected a text to find entities in, got {type(text).__name__}; decode it first")
+    at = 0
+    while len(text) - at > _LONGEST:
+        end = at + _LONGEST
+        lines, blanks = text.rfind("\n", at + _LONGEST // 2, end) + 1, text.rfind(" ", at + _LONGEST // 2, end) + 1
+        cut = lines or blanks or end
+        yield _Stretch(text[at:cut], at, last=False)
+        at = cut
+    yield _Stretch(text[at:], at, last=True)
+
+
+def _groups(stretches: Iterable[_Stretch]) -> Iterator[list[_Stretch]]:
+    group: list[_Stretch] = []
+    size = 0
+    for stretch in stretches:
+        if group and (len(group) == _GROUP or size + len(stretch.text) > _LONGEST):
+            yield group
+            group, size = [], 0
+        group.append(stretch)
+        size += len(stretch.text)
+    if group:
+        yield group
+
+
+def _entities(
+    document: Document,
+    tags: Sequence[str],
+    places: Mapping[int, tuple[int, int]],
+    logits: Sequence[npt.NDArray[np.float32]],
+    columns: Mapping[str, int],
+) -> list[Entity]:
+    found = []
+    for span, words in zip(*words_of_spans(document.words, tags), strict=True):
+        # words without a piece of their own follow the word before, and have no probability
+        rows = [(logits[places[w][0]][places[w][1]], columns[tags[w]]) for w in words if w in places]
+        score = sum(_probability(row, column) for row, column in rows) / len(rows)
+        found.append(Entity(span.start, span.end, span.label, document.text[span.start : span.end], score))
+    return found
 
 
 def _probability(row: npt.NDArray[np.float32], column: int) -> float:

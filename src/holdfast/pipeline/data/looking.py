@@ -184,10 +184,11 @@ def write_as(kind: str, path: Path, documents: Sequence[Document]) -> None:
 
 
 def _conll(path: Path, documents: Sequence[Document]) -> None:
-    write_text(path, "\n".join(map(_columns, documents)))
+    write_text(path, "\n".join(map(columns_of, documents)))
 
 
-def _columns(document: Document) -> str:
+def columns_of(document: Document) -> str:
+    """A document as CoNLL columns: a word and its tag a line."""
     words = [_DIVIDES.sub(" ", document.text[a:b]) for a, b in document.words]
     return "".join(f"{word}\t{tag}\n" for word, tag in zip(words, word_tags(document), strict=True))
 
