@@ -28,6 +28,7 @@ from holdfast.pipeline.runner import Runner
 from holdfast.pipeline.settings import Hpo, Section, Training
 from holdfast.pipeline.study.search import make_pruner, make_sampler, most_epochs, suggest
 from holdfast.pipeline.study.selection import Candidate, choose
+from holdfast.pipeline.study.spread import ground_of, is_spread
 from holdfast.pipeline.study.storage import setup_checkpoint_storage
 from holdfast.pipeline.study.trials import refuse_more_failures
 from holdfast.pipeline.training.checkpoint import load_tokenizer
@@ -346,6 +347,15 @@ def test_tensorboard_shows_each_step_once_after_a_training_was_cut_off(
 
 
 # -- the study -------------------------------------------------------------------------------------------------------------
+
+
+@covers("hpo.parallel", "hpo.engine", "hpo.resources")
+def test_trials_are_spread_where_asked_with_the_threads_and_the_window_that_are_asked_for(tmp_path: Path) -> None:
+    assert [is_spread(Hpo(**h)) for h in ({}, {"parallel": 2}, {"engine": "ray"})] == [False, True, True]
+    hpo = Hpo(parallel=3, resources={"cpus": 2, "gpus": 0.5})
+    ground = ground_of(hpo, tmp_path, "outputs/hpo/b", None, Lines())
+    assert (ground.parallel, ground.resources.cpus, ground.resources.gpus) == (3, 2, 0.5)
+    assert ground.environment["OMP_NUM_THREADS"] == "2"
 
 
 @covers("hpo.failures_in_a_row")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import HoldfastError, NotRestored, StageFailed, UsageError
+from holdfast.flow.narration import Narration
 from holdfast.integrations.desk import DeskCopies, fetch_with
 from holdfast.integrations.watching import Fetched
 from holdfast.pipeline.data.dataset import open_dataset
@@ -20,6 +21,7 @@ from holdfast.pipeline.study.sweep import Sweep
 from holdfast.pipeline.study.trial import run_trial
 from holdfast.pipeline.study.trials import announce, describe, refuse_more_failures, remake_best, tidy
 from holdfast.session.functions import attached
+from holdfast.session.keeper import Keeper
 from holdfast.spread.attempt import SPOILT, Asked, Attempt, Ended, Kept, Lost, Node, Resources, Told
 from holdfast.spread.driver import drive
 from holdfast.spread.engine import Engine, Ground, open_engine
@@ -156,25 +158,27 @@ def run_spread_trials(sweep: Sweep, study: optuna.Study) -> None:
         tidy(sweep, study.get_trials(deepcopy=False))
         keeper = attached() if sweep.keeper is None else sweep.keeper
         root = Path.cwd() if keeper is None else keeper.root
-        environment = environment_of(sweep.hpo.resources.cpus)
-        resources = Resources(sweep.hpo.resources.cpus, sweep.hpo.resources.gpus)
-        home = _key(sweep.folder, root)
-        ground = Ground(
-            root=root,
-            home=home,
-            parallel=sweep.hpo.parallel,
-            keeper=keeper,
-            resources=resources,
-            environment=environment,
-            fetch=fetch_with,
-            say=sweep.narration.say,
-            warn=sweep.narration.warn,
-        )
+        ground = ground_of(sweep.hpo, root, _key(sweep.folder, root), keeper, sweep.narration)
         engine = open_engine(sweep.hpo.engine, ground)
         try:
             _Driven(sweep, study, engine, lambda limits: SpreadStudy(study, engine, _plan(sweep, study, ground), limits)).run()
         finally:
             engine.close()
+
+
+def ground_of(hpo: Hpo, root: Path, home: str, keeper: Keeper | None, narration: Narration) -> Ground:
+    """Where a study stands, for its engine. See `Ground`."""
+    return Ground(
+        root=root,
+        home=home,
+        parallel=hpo.parallel,
+        keeper=keeper,
+        resources=Resources(hpo.resources.cpus, hpo.resources.gpus),
+        environment=environment_of(hpo.resources.cpus),
+        fetch=fetch_with,
+        say=narration.say,
+        warn=narration.warn,
+    )
 
 
 def _plan(sweep: Sweep, study: optuna.Study, ground: Ground) -> Plan:
