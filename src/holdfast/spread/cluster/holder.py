@@ -8,7 +8,6 @@ notebook. It ends with the process that started it, and Ray ends its tasks then.
 from __future__ import annotations
 
 import contextlib
-import os
 import pickle
 import select
 import time
@@ -17,7 +16,6 @@ from typing import Any
 from holdfast.spread.cluster import probe
 from holdfast.spread.cluster.remote import work
 from holdfast.spread.cluster.words import (
-    KEEPALIVE_MS,
     Begin,
     Broke,
     Forget,
@@ -34,8 +32,6 @@ from holdfast.spread.cluster.words import (
 )
 from holdfast.store.apart.child import Gone, Pipe
 
-#: Small: results are a few lines, and what is large goes through the store.
-_OBJECT_STORE_BYTES = 100 << 20
 _LOOK_SECONDS, _IDLE_SECONDS, _LIST_SECONDS = 0.02, 0.2, 1.0
 _SHOWN = 300
 
@@ -64,7 +60,7 @@ class _Holder:
         begin = self._hear()
         assert isinstance(begin, Begin)
         try:
-            ray.init(**_arguments(begin.address))
+            ray.init(address=begin.address, log_to_driver=False, configure_logging=False)
         except BaseException as error:  # noqa: BLE001 - whatever it is, a person is to read it in one line
             self._say(NotJoined(_line(error)))
             return
@@ -163,16 +159,6 @@ class _Holder:
         if alive != self._alive:
             self._alive = alive
             self._say(Machines(alive))
-
-
-def _arguments(address: str) -> dict[str, Any]:
-    """Of `ray.init`: always an address, because without one it joins whatever it finds."""
-    quiet = {"address": address, "log_to_driver": False, "configure_logging": False}
-    if address != "local":
-        return quiet
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    keepalive = {"grpc_client_keepalive_time_ms": KEEPALIVE_MS, "grpc_client_keepalive_timeout_ms": KEEPALIVE_MS}
-    return {**quiet, "include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES, "_system_config": keepalive}
 
 
 def _line(error: BaseException) -> str:

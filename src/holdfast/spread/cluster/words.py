@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-#: Milliseconds of silence after which Ray gives up a connection to a node; its own 420 s are hours of a small study.
-KEEPALIVE_MS = 10_000
-
 
 @dataclass(frozen=True)
 class Machine:
