@@ -19,6 +19,7 @@ import pytest
 import torch
 
 from holdfast.errors import ConfigurationError, NotRestored, StageFailed, UsageError
+from holdfast.integrations.account import ATTEMPTS
 from holdfast.integrations.watching import Copies, Watcher
 from holdfast.pipeline import settings as declared
 from holdfast.pipeline.data.dataset import open_dataset
@@ -357,7 +358,10 @@ def test_tensorboard_shows_each_step_once_after_a_training_was_cut_off(
 
 @covers("hpo.parallel", "hpo.engine", "hpo.resources")
 def test_trials_are_spread_where_asked_with_the_threads_and_the_window_that_are_asked_for(tmp_path: Path) -> None:
-    assert [is_spread(Hpo(**h)) for h in ({}, {"parallel": 2}, {"engine": "ray"})] == [False, True, True]
+    study = optuna.create_study()
+    assert [is_spread(Hpo(**h), study) for h in ({}, {"parallel": 2}, {"engine": "ray"})] == [False, True, True]
+    study.add_trial(optuna.trial.create_trial(value=0.0, system_attrs={ATTEMPTS: 1}))
+    assert is_spread(Hpo(), study), "what is left of it goes on with the threads of the trials before it"
     hpo = Hpo(parallel=3, resources={"cpus": 2, "gpus": 0.5})
     ground = ground_of(hpo, tmp_path, "outputs/hpo/b", None, Lines())
     assert (ground.parallel, ground.resources.cpus, ground.resources.gpus) == (3, 2, 0.5)

@@ -21,6 +21,7 @@ from holdfast.integrations.trials import KeptTrial
 from holdfast.spread import engine as engine_module
 from holdfast.spread.worker import OUTPUT
 from tests.spread.objectives import COUNTED, INTERVAL, PAUSE, climb, close, keeper_of, optimized, study_of, told
+from tests.spread.processes import workers_of
 from tests.support import Machine, Rig
 
 TRIALS, PARALLEL = 10, 4
@@ -33,19 +34,6 @@ def wanted(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     found = optimized(keeper_of(rig.machine()), TRIALS, PARALLEL)
     assert {t["state"] for t in found} == {"COMPLETE", "PRUNED"}, "else this shows nothing of pruning"
     return found
-
-
-def workers_of(driver: int) -> list[int]:
-    """The processes that a driver has for its trials."""
-    found = []
-    for place in Path("/proc").iterdir():
-        try:
-            parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == driver and b"holdfast.spread.worker" in (place / "cmdline").read_bytes():
-                found.append(int(place.name))
-        except (OSError, ValueError):
-            continue
-    return sorted(found)
 
 
 def test_trials_see_those_that_are_so_many_before_them_and_no_others(wanted: list[dict[str, Any]]) -> None:
@@ -138,6 +126,32 @@ def test_trials_from_before_it_go_on_and_more_at_a_time_may_follow(rig: Rig) -> 
     assert len(study.trials) == 5
     assert study.trials[cut_off.number].params["x"] == x
     assert all(t.state.is_finished() for t in study.trials)
+    close(study)
+
+
+def test_a_study_begun_in_processes_goes_on_in_them_also_one_at_a_time_and_is_refused_by_name_elsewhere(
+    rig: Rig, wanted: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    counted, machine = tmp_path / "steps", rig.machine()
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "tests.spread.objectives", str(machine.root), str(rig.drive), str(TRIALS), str(PARALLEL)],
+        env={**os.environ, COUNTED: str(counted), PAUSE: "0.1", "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    while not counted.exists() or counted.stat().st_size < 10:
+        assert driver.poll() is None
+        time.sleep(0.02)
+    driver.kill()
+    driver.wait()
+    study = study_of(machine.root)
+    running = [t.number for t in study.trials if t.state.name == "RUNNING"]
+    assert running
+    keep = keeper_of(machine)
+    with pytest.raises(UsageError, match=rf"trial {running[0]} was begun in a process of its own, .*, parallel={PARALLEL}\)"):
+        next(keep.trials(study, TRIALS))
+    keep.optimize(study, climb, TRIALS, parallel=1)
+    begun = running[-1] + 1
+    assert told(study)[:begun] == wanted[:begun]
+    assert [t.user_attrs["environment"]["threads"] for t in study.trials] == [1] * TRIALS
     close(study)
 
 

@@ -10,7 +10,7 @@ import json
 import math
 import os
 import pickle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 #: The account of a trial, in its folder.
 ACCOUNT = "holdfast-trial.jsonl"
+
+#: System attributes of a trial: how many at a time there were when it began; how many attempts were made at it.
+PARALLEL = "holdfast:parallel"
+ATTEMPTS = "holdfast:attempts"
 
 
 @dataclass(frozen=True)
@@ -153,6 +157,11 @@ def open_trial(
     storage.follow(trial_id, folder / ACCOUNT)
     study = optuna.load_study(study_name=part.study_name, storage=storage, sampler=sampler, pruner=pruner)
     return study, storage, trial_id
+
+
+def was_spread(trials: Iterable[FrozenTrial]) -> bool:
+    """Whether any of them ran where its study is not: what is left of that study goes on in the same way, with the same threads."""
+    return any(ATTEMPTS in t.system_attrs for t in trials)
 
 
 def pickled(trials: Sequence[FrozenTrial]) -> bytes:

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from holdfast.errors import ConfigurationError, HoldfastError, NotRestored, UsageError
 from holdfast.flow.failing import in_words
-from holdfast.integrations.account import Part, open_trial, result_of
+from holdfast.integrations.account import Part, open_trial, result_of, was_spread
 from holdfast.integrations.desk import fetch_with
 from holdfast.integrations.exact import Exact
 from holdfast.integrations.fetching import KeptCopies
@@ -64,7 +64,7 @@ def optimize(
     take_the_nameless(study)
     trials = Trials(keeper, study, n)
     until = None if timeout is None else time.monotonic() + timeout
-    if at_a_time == 1 and engine == "local":
+    if at_a_time == 1 and engine == "local" and not was_spread(study.get_trials(deepcopy=False)):
         _one_by_one(trials, objective, until, caught)
         return
     _refuse_to_spread(study.sampler)

@@ -11,15 +11,11 @@ from typing import Any, Protocol
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from holdfast.integrations.account import Part, begin_trial, pickled, write_down
+from holdfast.integrations.account import ATTEMPTS, PARALLEL, Part, begin_trial, pickled, write_down
 from holdfast.platform import random_hex
 from holdfast.spread.attempt import Attempt, Ended, Resources
 from holdfast.spread.engine import Engine
 from holdfast.spread.window import Pieces, sees
-
-#: System attributes of a trial: how many at a time there were when it began; how many attempts were made at it.
-PARALLEL = "holdfast:parallel"
-ATTEMPTS = "holdfast:attempts"
 
 
 class Limits(Protocol):

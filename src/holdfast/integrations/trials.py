@@ -28,6 +28,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from holdfast.errors import AnotherSession, ConfigurationError, NotRestored, UsageError
 from holdfast.integrations import pruner
+from holdfast.integrations.account import ATTEMPTS, PARALLEL
 from holdfast.integrations.exact import Exact
 from holdfast.integrations.fetching import KeptCopies
 from holdfast.integrations.next_trial import next_trial
@@ -304,7 +305,21 @@ class Trials:
                 if error.path != self.keeper.workspace.key(folder).value:
                     raise
                 return None
+            self._refuse_spread(number)
             return stack.pop_all()
+
+    def _refuse_spread(self, number: int) -> None:
+        """Refuse a trial that `keep.optimize` began in a process of its own: what it did is in its account, not in the study.
+
+        Raises:
+            UsageError: its text says where it goes on.
+        """
+        begun = self.study.get_trials(deepcopy=False)[number].system_attrs
+        if ATTEMPTS in begun:
+            raise UsageError(
+                f"{self.key}: trial {number} was begun in a process of its own, and what it did is not in the study yet; "
+                f"keep.optimize(study, objective, {self.n}, parallel={begun.get(PARALLEL, 1)}) goes on with it"
+            )
 
 
 #: By folder, the thread that works on its trial. A claim keeps out other processes only.

@@ -159,7 +159,7 @@ def run_local_hpo_sweep(
         if path is not None and restore_from_drive is not None:
             _restore_trials(study, folder, restore_from_drive, storage, sweep.copies)
         begin()
-        (run_spread_trials if is_spread(sweep.hpo) else run_trials)(sweep, study)
+        (run_spread_trials if is_spread(sweep.hpo, study) else run_trials)(sweep, study)
         return study
 
 

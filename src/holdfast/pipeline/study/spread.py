@@ -139,9 +139,14 @@ class _Telling:
 # -- the driver's side -------------------------------------------------------------------------------------------------------
 
 
-def is_spread(hpo: Hpo) -> bool:
-    """Whether the trials of a study run as attempts of an engine; else one after the other, in this process."""
-    return hpo.parallel > 1 or hpo.engine != "local"
+def is_spread(hpo: Hpo, study: optuna.Study) -> bool:
+    """Whether the trials of a study run as attempts of an engine; else one after the other, in this process.
+
+    A study that was begun with an engine goes on so: a process of a trial's own has the threads that the first trials had.
+    """
+    from holdfast.integrations.account import was_spread
+
+    return hpo.parallel > 1 or hpo.engine != "local" or was_spread(study.get_trials(deepcopy=False))
 
 
 def run_spread_trials(sweep: Sweep, study: optuna.Study) -> None:
