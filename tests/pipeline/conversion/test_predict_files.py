@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.errors import BadData, UsageError
+from holdfast.errors import BadData, LocalError, UsageError
 from holdfast.pipeline.conversion.predict import Predictor
 from holdfast.pipeline.conversion.predict_files import files_among, predict_files
 from holdfast.pipeline.data.documents import Document
@@ -153,6 +153,17 @@ def test_a_file_that_is_there_is_never_replaced(predictor: Predictor, tmp_path: 
     with pytest.raises(UsageError, match="something is there already"):
         predict_files(predictor, [source], column="text", kind="jsonl", output=str(source))
     assert source.read_bytes() == before
+    other = tmp_path / "b.jsonl"
+    predict_files(predictor, [source], column="text", kind="jsonl", output=str(other))
+    assert other.is_file()
+
+
+def test_where_nothing_can_be_written_another_file_goes_on(predictor: Predictor, tmp_path: Path) -> None:
+    source = lines(tmp_path / "a.jsonl", [{"text": "Ada"}])
+    with pytest.raises(LocalError, match="it cannot be written"):
+        predict_files(predictor, [source], column="text", kind="jsonl", output=str(source / "b.jsonl"))
+    predict_files(predictor, [source], column="text", kind="jsonl", output=str(tmp_path / "b.jsonl"))
+    assert (tmp_path / "b.jsonl").is_file()
 
 
 def test_words_of_the_command_are_one_text_or_files_that_are_there(tmp_path: Path) -> None:
@@ -170,3 +181,4 @@ def test_words_of_the_command_are_one_text_or_files_that_are_there(tmp_path: Pat
         files_among(["Ada went"], ("conll", "-"), as_json=False)
     with pytest.raises(UsageError, match="--json goes with one text"):
         files_among([str(here)], None, as_json=True)
+    assert files_among([str(here)], None, as_json=False) == [here]

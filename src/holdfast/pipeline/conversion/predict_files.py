@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -213,7 +214,8 @@ def _write_whole(output: Path, write: Callable[[TextIO], Predicted]) -> Predicte
     except OSError as error:
         raise LocalError(error.errno, f"it cannot be written: {error.strerror}; name another file", str(output)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where it could not be made there is nothing to remove
+            temporary.unlink()
     return told
 
 
