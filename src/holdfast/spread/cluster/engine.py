@@ -169,6 +169,7 @@ class ClusterEngine:
         scratch = self._ground.root / ".holdfast" / "taken"
         with local_errors():
             shutil.rmtree(scratch, ignore_errors=True)
+            scratch.mkdir(parents=True)
             found = self._keeper.restore(key.value, to=scratch / "new") if self._keeper.held(key.value)[0] else None
             if found is not None and not found:
                 raise NotRestored(f"{ended.attempt.unit}: what its attempt made could not be fetched: {found.error}")

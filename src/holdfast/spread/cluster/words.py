@@ -34,7 +34,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Begin:
-    """Join the cluster at this address; `local` starts one on this machine."""
+    """Join the cluster at this address."""
 
     address: str
 
