@@ -24,12 +24,18 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from tests.account import Account  # noqa: E402
+from tests.account import PROJECT, Account  # noqa: E402
 
 from holdfast._version import __version__  # noqa: E402
 from holdfast.flow.narration import Quiet  # noqa: E402
 from holdfast.pipeline.experiment import load_experiment  # noqa: E402
 from holdfast.pipeline.runner import Runner  # noqa: E402
+from holdfast.session.config import Config  # noqa: E402
+from holdfast.session.keeper import Keeper  # noqa: E402
+from holdfast.store.backends.backend import Durability  # noqa: E402
+from holdfast.store.backends.drive import DriveBackend  # noqa: E402
+from holdfast.store.local.workspace import Workspace  # noqa: E402
+from holdfast.store.store import Store  # noqa: E402
 
 HOLDFAST = (sys.executable, "-m", "holdfast")
 STARTS = {
@@ -66,27 +72,36 @@ def starts(project: Path, pairs: int) -> dict[str, list[tuple[float, float]]]:
     return taken
 
 
+class NotUploaded(DriveBackend):
+    """A folder of which nothing was uploaded yet."""
+
+    def durability(self, paths: Sequence[str], reference: str | None = None) -> Durability:
+        return Durability.WRITTEN
+
+
 def more_generations(account: Account, project: Path, generations: int) -> None:
-    """The store of a project on the simulated Drive, and so many generations more of each artifact, none of them removed."""
-    drive = account.drive
-    shutil.copytree(project / "drive" / project.name, drive.my_drive / "proj")
-    if drive.drain():
-        sys.exit("something was never uploaded")
-    if generations:
-        site = account.machine()
-        keeper = account.keeper(site, parallel=8)
-        keys = sorted(p.parent for p in (project / "outputs").rglob("stage.json"))
-        paths = [k.relative_to(project).as_posix() for k in keys]
+    """The store of a project on the simulated Drive, and so many generations more of each artifact, none of them removed.
+
+    They are made in a folder of which nothing was uploaded, so that no generation is needless, and moved there as a whole.
+    """
+    local = account.folder / "made"
+    shutil.copytree(project / "drive" / project.name, local / PROJECT)
+    site = account.machine()
+    store = Store(NotUploaded(local, PROJECT), parallel=8)
+    keeper = Keeper(Config(site.root, "outputs", PROJECT, local), store, Workspace(site.root))
+    keys = sorted(p.parent for p in (project / "outputs").rglob("stage.json")) if generations else []
+    paths = [k.relative_to(project).as_posix() for k in keys]
+    for path in paths:
+        keeper.require(path)
+    for number in range(generations):
         for path in paths:
-            keeper.require(path)
-        for number in range(generations):  # nothing is uploaded meanwhile, so nothing is needless
-            for path in paths:
-                note = site.write(f"{path}/notes.txt", f"note {number}")
-                if number == generations - 1:
-                    note.unlink()
-                if not keeper.backup(path):
-                    sys.exit(f"{path}: not backed up")
-    if drive.drain() or drive.disconnect():
+            note = site.write(f"{path}/notes.txt", f"note {number}")
+            if number == generations - 1:
+                note.unlink()
+            if not keeper.backup(path):
+                sys.exit(f"{path}: not backed up")
+    shutil.copytree(local / PROJECT, account.drive.my_drive / PROJECT)
+    if account.drive.drain() or account.drive.disconnect():
         sys.exit("something was never uploaded")
 
 
