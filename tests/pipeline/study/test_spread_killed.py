@@ -19,7 +19,7 @@ from tests.pipeline.study.driver import COUNTED, INTERVAL, PAUSE
 from tests.spread.processes import workers_of
 from tests.support import Machine, Rig
 
-PARALLEL = 3
+PARALLEL = 2
 #: What is killed, one after the other.
 WORKER, DRIVER, MACHINE = "worker", "driver", "machine"
 
