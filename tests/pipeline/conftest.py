@@ -98,6 +98,16 @@ def documents() -> tuple[Document, ...]:
     return tuple(sentence(random_, random_.choice((3, 6, 10, 40))) for _ in range(40))
 
 
+@pytest.fixture(scope="session")
+def converted_once(made_once: Path, documents: Sequence[Document], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint, converted; read only."""
+    from holdfast.pipeline.conversion.convert import convert
+
+    output = tmp_path_factory.mktemp("onnx") / "converted"
+    convert(made_once, output, documents[:4])
+    return output
+
+
 @pytest.fixture
 def data(documents: Sequence[Document], tmp_path: Path) -> Path:
     """The same documents as a file."""

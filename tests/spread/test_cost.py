@@ -26,6 +26,6 @@ def _are_alike(early: Counter[str], late: Counter[str]) -> None:
     assert early["create"] > 0
     assert any(name.startswith("file: ") for name in early)
     for name in early.keys() | late.keys():
-        # What is looked at follows the rhythm in which older generations are tidied: 45 to 61 a trial, as much after 20 as after 130.
+        # What is looked at follows the rhythm in which older generations are tidied: 45 to 61 a trial, after 20 and after 130.
         share = 1.4 if name == "stat" else 1.15
         assert late[name] <= early[name] * share + 2, (name, early, late)

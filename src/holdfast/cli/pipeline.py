@@ -1,4 +1,4 @@
-"""`holdfast run`, `plan`, `predict` and `data`. The pipeline loads when one of them is called, and torch only when it must."""
+"""`holdfast run`, `plan`, `predict`, `serve` and `data`. The pipeline loads when one is called, and torch only when it must."""
 
 from __future__ import annotations
 
@@ -120,6 +120,27 @@ def predict(
     show_pipeline.entities(Predictor(place).entities(_decoded(raw)), as_json=as_json)
 
 
+def serve(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The folder of a converted model, or a .onnx file in it.")],
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Where it listens; 0 takes any that is free.")] = 8000,
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Default: this machine alone. 0.0.0.0 lets every machine ask.")
+    ] = "127.0.0.1",
+    root: Root = None,
+    drive: Drive = None,
+) -> None:
+    """Serve a converted model until Ctrl-C: a page to paste text into, and JSON for programs. Needs no torch."""
+    from holdfast.cli.show import out, say
+    from holdfast.pipeline.conversion.predict import Predictor
+    from holdfast.pipeline.serving import server
+
+    server.need()
+    predictor = Predictor(model_place(model, root, drive))
+    if not server.is_loopback(host):
+        say(f"note: whoever reaches {host} may use it: there is no password")
+    server.serve(predictor, model, host, port, lambda address: out(f"{model} answers at {address}  (Ctrl-C ends it)"))
+
+
 def model_place(model: str, root: str | None, drive: str | None) -> Path:
     """Where a converted model lies, brought back from the store if it is not here."""
     place = Path(model)
@@ -186,5 +207,5 @@ def _seconds(text: str) -> float:
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (run, plan, predict, data):
+    for command in (run, plan, predict, serve, data):
         app.command()(command)

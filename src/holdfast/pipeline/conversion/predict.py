@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.errors import BadData, NotRestored, UsageError
 from holdfast.pipeline.conversion.inference import open_session, predict_onnx
 from holdfast.pipeline.data.documents import Document, split_words
-from holdfast.pipeline.data.encode import decisive, encode, word_predictions
+from holdfast.pipeline.data.encode import Cutter, decisive, word_predictions
 from holdfast.pipeline.data.entities import words_of_spans
 from holdfast.pipeline.training.checkpoint import TOKENIZER, load_tokenizer, parse_info
 
@@ -84,11 +84,17 @@ class Predictor:
             if importlib.util.find_spec(library) is None:
                 raise UsageError(f"{library} is not installed, and finding entities needs it: install holdfast[pipeline]")
         self._info = parse_info(model.with_name(LABELS))
-        self._tokenizer = load_tokenizer(model.parent)
+        info = self._info
+        self._cutter = Cutter(load_tokenizer(model.parent), max_length=info.max_length, stride=info.stride)
         self._session = open_session(model)
         columns = self._session.get_outputs()[0].shape[-1]
         if columns != len(self._info.tags):
             raise BadData(f"{model}: gives {columns} logits for each piece, and {LABELS} has {len(self._info.tags)} tags")
+
+    @property
+    def labels(self) -> list[str]:
+        """The types of the entities that it finds."""
+        return sorted({tag.partition("-")[2] for tag in self._info.tags if "-" in tag})
 
     def entities(self, text: str) -> list[Entity]:
         """The entities of a text, in order. Any text of any length: long ones are read in overlapping windows, in linear time.
@@ -121,7 +127,7 @@ class Predictor:
         documents = [Document(text, split_words(text)) for text in texts]
         read = [Document(_HALF.sub("\ufffd", d.text), d.words) for d in documents]
         info = self._info
-        windows = encode(read, self._tokenizer, max_length=info.max_length, stride=info.stride, tag_ids=None)
+        windows = self._cutter.cut(read, None)
         logits = predict_onnx(self._session, windows, batch_size=_BATCH_SIZE)
         columns = {tag: column for column, tag in enumerate(info.tags)}
         tags = word_predictions(documents, windows, logits, info.tags)

@@ -69,22 +69,47 @@ def encode(
         UsageError: no new piece would fit into a window.
         BadData: a document has an entity of a type that `tag_ids` does not know.
     """
-    from tokenizers import Tokenizer as Fresh
+    return Cutter(tokenizer, max_length=max_length, stride=stride).cut(documents, tag_ids)
 
-    own = Fresh.from_str(tokenizer.to_str())
-    own.no_padding()
-    room = max_length - own.num_special_tokens_to_add(is_pair=False)
-    if not 0 <= stride < room:
-        raise UsageError(f"max_length {max_length} leaves {room} pieces for text: stride {stride} must be from 0 to {room - 1}")
-    own.enable_truncation(max_length, stride=stride)
-    windows: list[Window] = []
-    for begin in range(0, len(documents), _AT_A_TIME):
-        chunk = documents[begin : begin + _AT_A_TIME]
-        encodings = own.encode_batch([document.text for document in chunk])
-        for index, (document, encoding) in enumerate(zip(chunk, encodings, strict=True), start=begin):
-            ids = None if tag_ids is None else _ids(document, index, tag_ids)
-            windows += _windows(document, index, encoding, room - stride, ids)
-    return windows
+
+class Cutter:
+    """Cuts documents as `encode` does, whenever some come. Making one takes as long as reading the tokenizer's file.
+
+    Args:
+        tokenizer: See `encode`.
+        max_length: See `encode`.
+        stride: See `encode`.
+
+    Raises:
+        UsageError: no new piece would fit into a window.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, *, max_length: int, stride: int) -> None:
+        from tokenizers import Tokenizer as Fresh
+
+        own = Fresh.from_str(tokenizer.to_str())
+        own.no_padding()
+        room = max_length - own.num_special_tokens_to_add(is_pair=False)
+        if not 0 <= stride < room:
+            raise UsageError(f"max_length {max_length} leaves {room} pieces for text: stride {stride} must be from 0 to {room - 1}")
+        own.enable_truncation(max_length, stride=stride)
+        self._tokenizer = own
+        self._step = room - stride
+
+    def cut(self, documents: Sequence[Document], tag_ids: Mapping[str, int] | None) -> list[Window]:
+        """The windows of the documents; see `encode`.
+
+        Raises:
+            BadData: a document has an entity of a type that `tag_ids` does not know.
+        """
+        windows: list[Window] = []
+        for begin in range(0, len(documents), _AT_A_TIME):
+            chunk = documents[begin : begin + _AT_A_TIME]
+            encodings = self._tokenizer.encode_batch([document.text for document in chunk])
+            for index, (document, encoding) in enumerate(zip(chunk, encodings, strict=True), start=begin):
+                ids = None if tag_ids is None else _ids(document, index, tag_ids)
+                windows += _windows(document, index, encoding, self._step, ids)
+        return windows
 
 
 def _ids(document: Document, index: int, tag_ids: Mapping[str, int]) -> list[int]:
