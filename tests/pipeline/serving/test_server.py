@@ -171,9 +171,30 @@ def test_the_page_marks_what_was_found_in_the_text_that_was_pasted_and_asks_nobo
     assert {request.removeprefix(address) for request in shown.requests} <= {"", "health", "predict", "data:,"}
 
 
-def test_a_port_that_is_taken_is_one_line(served: Served, converted_once: Path) -> None:
-    command = [sys.executable, "-m", "holdfast", "serve", str(converted_once), "--port", str(served.port)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"holdfast: nothing can listen at 127.0.0.1 port {served.port} (")
-    assert done.stderr.count("\n") == 1
+def test_a_port_that_is_taken_is_one_line_and_another_one_serves(served: Served, converted_once: Path) -> None:
+    code, errors = _refused("-m", "holdfast", "serve", str(converted_once), "--port", str(served.port))
+    assert code == 2
+    assert errors.startswith(f"holdfast: nothing can listen at 127.0.0.1 port {served.port} (")
+    assert errors.count("\n") == 1
+    assert served.ask("GET", "/health").status == 200, "which took --port 0"
+
+
+WITHOUT = """
+import importlib.util, sys
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *more: None if name == "uvicorn" else find(name, *more)
+from holdfast.cli import main
+main()
+"""
+
+
+def test_without_its_libraries_it_is_one_line_with_the_command(served: Served, converted_once: Path) -> None:
+    code, errors = _refused("-c", WITHOUT, "serve", str(converted_once), "--port", "0")
+    assert (code, errors) == (2, "holdfast: serve needs uvicorn, which is not installed; pip install 'holdfast[serve]'\n")
+    assert served.ask("GET", "/health").status == 200, "where they are installed"
+
+
+def _refused(*words: str) -> tuple[int, str]:
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+    return done.returncode, done.stderr
