@@ -115,7 +115,7 @@ async def _refused(_: Request, error: Exception) -> Response:
 async def _while_there(request: Request, work: Coroutine[Any, Any, list[list[Entity]]]) -> list[list[Entity]]:
     """What the work comes to. It is cancelled where the client goes."""
     working = asyncio.create_task(work)
-    leaving = asyncio.create_task(request.receive())  # after the body nothing else comes
+    leaving = asyncio.ensure_future(request.receive())  # after the body nothing else comes
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
