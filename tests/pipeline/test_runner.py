@@ -35,6 +35,17 @@ def test_what_can_be_restored_is_what_is_declared(finished: tuple[Project, Machi
     assert {row.key.value for row in keeper.status()} == artifacts
 
 
+def test_the_model_lies_with_a_card_that_says_how_good_it_is(finished: tuple[Project, Machine]) -> None:
+    _, machine = finished
+    (place,) = (machine.root / "outputs/conversion").glob("*/onnx/README.md")
+    (metrics,) = (machine.root / "outputs/final_training").glob("*/metrics.json")
+    micro = json.loads(metrics.read_text())["test"]["micro"]
+    row = next(line for line in place.read_text().splitlines() if line.startswith("| all, micro |"))
+    assert [float(cell.split()[0]) for cell in row.split("|")[2:5]] == pytest.approx(
+        [micro[kind] for kind in ("precision", "recall", "f1")], abs=6e-4
+    )
+
+
 def test_records_and_results_hold_no_path_of_this_machine(finished: tuple[Project, Machine]) -> None:
     _, machine = finished
     for path, content in machine.tree().items():

@@ -36,12 +36,13 @@ MODEL = "model.onnx"
 MODEL_INT8 = "model.int8.onnx"
 LABELS = "labels.json"
 REPORT = "conversion.json"
+CARD = "README.md"
 
 FORMAT = 1
 BATCH_SIZE = 16
 
 #: All that a conversion may leave in its folder. A folder that holds anything else is not ours to replace.
-_OURS = frozenset({MODEL, f"{MODEL}.data", MODEL_INT8, f"{MODEL_INT8}.data", LABELS, TOKENIZER, REPORT})
+_OURS = frozenset({MODEL, f"{MODEL}.data", MODEL_INT8, f"{MODEL_INT8}.data", LABELS, TOKENIZER, REPORT, CARD})
 
 _PACKAGES = ("onnx", "onnxruntime", "onnxscript", "torch", "transformers")
 

@@ -13,9 +13,12 @@ from holdfast.errors import BadData, NotRestored
 from holdfast.flow.stage import Made
 from holdfast.integrations.watching import Copies
 from holdfast.pipeline.benchmark import run_benchmarking_local
-from holdfast.pipeline.conversion.convert import convert
+from holdfast.pipeline.conversion.card import Made as Told
+from holdfast.pipeline.conversion.card import card
+from holdfast.pipeline.conversion.convert import CARD, convert
 from holdfast.pipeline.data.reading import read_documents
-from holdfast.pipeline.layout import ONNX, TRAINING_CACHE
+from holdfast.pipeline.layout import DATASET, ONNX, TRAINING_CACHE
+from holdfast.pipeline.settings import TINY
 from holdfast.pipeline.stages import Workbench
 from holdfast.pipeline.training.checkpoint import check_whole, weights_identity
 from holdfast.pipeline.training.device import resolve_device
@@ -58,8 +61,36 @@ def convert_final(bench: Workbench) -> Made:
         say=lambda line: bench.narration.say(f"  {line}"),
         warn=lambda line: bench.narration.warn(f"  {line}"),
     )
+    _write_card(bench, held_out, cache, report)
     summary: dict[str, Any] = {k: report[k] for k in ("f1", "bytes", "int8_refused") if k in report}
     return Made(str(weights_identity(checkpoint))[:32], summary)
+
+
+def _write_card(bench: Workbench, held_out: Path, cache: Path, conversion: dict[str, Any]) -> None:
+    """The card lies with the model, so that it goes where that goes."""
+    about = json.loads(cache.read_bytes())
+    metrics, dataset = bench.keeper.root / str(about["metrics"]), held_out.with_name(DATASET)
+    for needed in (metrics, dataset):
+        if not bench.restore(needed):
+            raise NotRestored(f"{needed}: is neither here nor in the backup, and the model card tells of it; run its stage again")
+    experiment, data = bench.experiment, json.loads(dataset.read_bytes())
+    backbone = next(b for b in experiment.backbones if b.name == about["backbone"])
+    is_public = backbone.model != TINY and not (bench.keeper.root / Path(backbone.model).expanduser()).is_dir()
+    settings = experiment.final(about["configuration"]).model_dump(mode="json", exclude_none=True)
+    made = Told(
+        name=experiment.name,
+        backbone=backbone.model if is_public else backbone.name,
+        is_public=is_public,
+        labels=data["labels"],
+        documents=data["documents"],
+        notes=data["notes"],
+        metrics=json.loads(metrics.read_bytes()),
+        configuration=about["configuration"],
+        settings={**{k: v for k, v in settings.items() if k not in ("checkpoint", "report_to")}, "seed": experiment.seed},
+        conversion=conversion,
+        weights=about["weights"],
+    )
+    (bench.folder / ONNX / CARD).write_text(card(made), encoding="utf-8")
 
 
 def find_checkpoint(cache: Path, root: Path, restore: Callable[[Path], Any], copies: Copies | None = None) -> Path:
