@@ -320,7 +320,7 @@ def _restore_trials(
 
 
 def _needed(trial: optuna.trial.FrozenTrial, folds: int | None) -> list[str]:
-    """What a trial that runs needs to be here, below the folder of its study: with folds also the weights of a first that is done."""
+    """What a trial that runs needs to be here, below the folder of its study; its first fold's weights, too, once it is done."""
     place, done = trial_folder(trial.number), next_fold(trial) - 1
     if not folds:
         return [f"{place}/{CHECKPOINTS}"]

@@ -39,18 +39,18 @@ def divide(documents: Sequence[Document], folds: int, seed: int) -> tuple[Number
     same = _first_of(d.text for d in documents)
     if len(set(same)) < folds:
         raise BadData(
-            f"hpo.folds: {folds} folds are more than there are different training documents ({len(set(same))}); give fewer folds, or "
-            "more documents"
+            f"hpo.folds: {folds} folds are more than there are different training documents ({len(set(same))}); give fewer folds, "
+            "or more documents"
         )
-    groups, notes = near_duplicates(documents, Bar()), tuple[str, ...]()
+    groups, notes = near_duplicates(documents, Bar()), []
     largest = max(Counter(groups).values())
     if largest > _MOST * len(groups) or len(set(groups)) < folds:
-        notes = (
+        notes.append(
             f"{largest} of {len(groups)} training documents are near-duplicates of each other, so they were not kept in one fold, "
-            "and scores may come out too high",
+            "and scores may come out too high"
         )
         groups = same
-    return _filled(_spread(documents, groups, folds, seed), groups), notes
+    return _filled(_spread(documents, groups, folds, seed), groups), tuple(notes)
 
 
 def _first_of(texts: Iterable[str]) -> list[int]:
@@ -63,7 +63,7 @@ def _spread(documents: Sequence[Document], groups: Sequence[int], folds: int, se
     """The groups of each fold."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    rows = [(label, group) for d, group in zip(documents, groups, strict=True) for label in (_DOCUMENT, *(s.label for s in d.spans))]
+    rows = [(label, g) for d, g in zip(documents, groups, strict=True) for label in (_DOCUMENT, *(s.label for s in d.spans))]
     labels, members = [label for label, _ in rows], [group for _, group in rows]
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed % 2**32)
     with warnings.catch_warnings():

@@ -20,7 +20,13 @@ def markdown(name: str, done: Mapping[str, Record]) -> str:
     lines += [f"- {split}: {count}" for split, count in done["data"].summary["documents"].items()]
     lines += ["", "## Studies", ""]
     lines += [_study(stage.partition("/")[2], record.summary) for stage, record in done.items() if stage.startswith("hpo/")]
-    lines += ["", "## Best configuration", "", f"{selection['backbone']}, trial {selection['trial']}: {selection['reason']}{_folds('', selection)}", ""]
+    lines += [
+        "",
+        "## Best configuration",
+        "",
+        f"{selection['backbone']}, trial {selection['trial']}: {selection['reason']}{_folds('', selection)}",
+        "",
+    ]
     lines += [f"- {key}: {value}" for key, value in sorted(selection["parameters"].items())]
     lines += ["", "## Test scores", "", "| | precision | recall | F1 | interval of F1 | entities |", "|---|---|---|---|---|---|"]
     test = final["test"]

@@ -31,7 +31,7 @@ def _study(study: Study, number: int) -> str:
     best = study.best
     found = "" if best is None else f" Best: trial {best.number} with {best.value:.4f}{_deviation(best)} ({parameters(best)})."
     spent = sum(t.seconds for t in study.trials)
-    how = f" Each score is the mean over {study.folds} folds of the training data, with its standard deviation." if study.folds else ""
+    how = f" Each score is the mean of {study.folds} folds, with its standard deviation." if study.folds else ""
     said = f"{len(study.trials)} of {study.asked} trials ({counted}), {duration(spent)} of work.{how}{found}"
     return section(
         f"study-{number}",

@@ -89,8 +89,8 @@ def read_folds(place: Path, documents: Sequence[Document]) -> Folds:
         for name in row:
             if name not in numbers:
                 raise BadData(
-                    f"{place}: fold {fold}: {name}: no training document has this SHA-256; it is of a document's text in UTF-8, and "
-                    "validation and test documents are in no fold"
+                    f"{place}: fold {fold}: {name}: no training document has this SHA-256; it is of a document's text in UTF-8, "
+                    "and validation and test documents are in no fold"
                 )
             if name in met:
                 raise BadData(f"{place}: {name} is in fold {met[name]} and in fold {fold}; each document is in one fold, once")
@@ -170,7 +170,8 @@ def _read(place: Path) -> list[list[str]]:
     except (OSError, ValueError, RecursionError) as error:
         raise BadData(f"{place}: cannot be read as JSON ({' '.join(str(error).split())})") from error
     if not _is_of_folds(document):
-        raise BadData(f'{place}: is no file of folds; expected {{"format": {FORMAT}, "folds": [["<SHA-256>", ...], ...]}}, 2 or more')
+        expected = f'{{"format": {FORMAT}, "folds": [["<SHA-256>", ...], ...]}}'
+        raise BadData(f"{place}: is no file of folds; expected {expected}, 2 folds or more")
     return [[name.lower() for name in row] for row in document["folds"]]
 
 

@@ -179,7 +179,9 @@ def run_spread_trials(sweep: Sweep, study: optuna.Study) -> None:
         ground = ground_of(sweep.hpo, root, _key(sweep.folder, root), keeper, sweep.narration)
         engine = open_engine(sweep.hpo.engine, ground)
         try:
-            _Driven(sweep, study, engine, lambda driven: SpreadStudy(study, engine, _plan(sweep, study, ground, driven), driven)).run()
+            _Driven(
+                sweep, study, engine, lambda driven: SpreadStudy(study, engine, _plan(sweep, study, ground, driven), driven)
+            ).run()
         finally:
             engine.close()
 

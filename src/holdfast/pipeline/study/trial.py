@@ -76,7 +76,11 @@ def run_trial(
             value = row["score"]
         else:
             value = cross_validate(
-                sweep, trial, until or len(sweep.folds), functools.partial(_fold_scored, sweep, trial, watcher, settings), watcher.between
+                sweep,
+                trial,
+                until or len(sweep.folds),
+                functools.partial(_fold_scored, sweep, trial, watcher, settings),
+                watcher.between,
             )
         watcher.count_time()
         if value is not None:
@@ -104,7 +108,9 @@ def run_trial(
     return ""
 
 
-def _scored(sweep: Sweep, trial: optuna.Trial, watcher: TrialWatcher, job: Job, told: Mapping[str, int] | None = None) -> dict[str, Any]:
+def _scored(
+    sweep: Sweep, trial: optuna.Trial, watcher: TrialWatcher, job: Job, told: Mapping[str, int] | None = None
+) -> dict[str, Any]:
     """Train, score the weights, and write down how: what is to be remembered of it."""
     trained = train(job, watcher, sweep.clock)
     scores = evaluate(trained.folder, job.validation, sweep.device)
