@@ -155,9 +155,8 @@ def _train(job: Job, watcher: Watcher, instant: Instant) -> Trained:
     """Value after each epoch: how good the parameters are, nearer to it the longer, and a little noise of the trial's own."""
     saves = job.folder / CHECKPOINTS
     steps = sorted(int(p.name) for p in saves.iterdir() if (p / STATE).exists()) if saves.exists() else []
-    state = (
-        json.loads((saves / str(steps[-1]) / STATE).read_text()) if steps else {"step": 0, "level": 0.0, "noise": job.folder.name}
-    )
+    own = job.folder.name if job.folder.name.startswith("trial") else f"{job.folder.parent.name}/{job.folder.name}"
+    state = json.loads((saves / str(steps[-1]) / STATE).read_text()) if steps else {"step": 0, "level": 0.0, "noise": own}
     goal = 1 - abs(math.log10(job.settings.learning_rate) + 2.5) / 3 - job.settings.warmup / 5 + job.settings.batch_size / 100
     for step in range(state["step"] + 1, EPOCHS * STEPS + 1):
         instant()

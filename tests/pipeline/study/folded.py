@@ -23,7 +23,7 @@ from holdfast.spread.performing import Desk
 from tests.pipeline.cheap import cheap, run
 from tests.support import Machine
 
-FOLDS = 3
+FOLDS = 2
 #: Seconds that a step takes at least.
 PAUSE = "HOLDFAST_TEST_PAUSE"
 
@@ -55,8 +55,8 @@ def main() -> None:
         drive(engine, units, int(at_a_time), time_is_over)
 
     with mock.patch.object(spread, "TrialWork", CheapWork), mock.patch.object(spread, "drive", so_many):
-        study = partial(run, train=documents(), folds=FOLDS, parallel=int(parallel), startup_trials=2)
-        study(Machine(Path(root), Path(drive_)), int(trials), "successive_halving")
+        study = partial(run, train=documents(), folds=FOLDS, parallel=int(parallel), startup_trials=1, sampler="random")
+        study(Machine(Path(root), Path(drive_)), int(trials), "median")
 
 
 if __name__ == "__main__":
