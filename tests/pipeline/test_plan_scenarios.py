@@ -15,12 +15,12 @@ import pytest
 import holdfast
 from holdfast import restore_if_missing
 from holdfast.errors import BadData, NotRestored, StoreTimeout, UsageError
-from holdfast.pipeline.data.dataset import open_dataset
 from holdfast.pipeline.benchmark import BENCHMARK_FILENAME, run_benchmarking_local
+from holdfast.pipeline.data.dataset import open_dataset
 from holdfast.pipeline.hpo import run_local_hpo_sweep, setup_checkpoint_storage
 from holdfast.pipeline.runner import Runner
-from holdfast.pipeline.study.folds import digest
 from holdfast.pipeline.steps.model import find_checkpoint
+from holdfast.pipeline.study.folds import digest
 from holdfast.session import functions
 from holdfast.store.backends.backend import Backend
 from holdfast.store.backends.wrappers import Faulty

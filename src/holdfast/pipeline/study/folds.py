@@ -146,7 +146,7 @@ def _kept(place: Path, documents: Sequence[Document]) -> Folds | None:
     try:
         return read_folds(place, documents)
     except BadData as error:
-        log.warning("%s; moved to %s", error, set_aside(place, "damaged").name)
+        log.warning("the folds of the study are damaged and drawn again (%s); moved to %s", error, set_aside(place, "damaged").name)
         return None
 
 
