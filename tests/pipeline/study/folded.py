@@ -1,6 +1,8 @@
 """A cross-validated study whose trainings are arithmetic, as a process that may be killed, with trials in processes of their own.
 
 python -m tests.pipeline.study.folded ROOT DRIVE TRIALS PARALLEL AT_A_TIME
+
+With 0 at a time its trials run in that process.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from holdfast.pipeline import hpo
 from holdfast.pipeline.data.documents import Document, Span, split_words
 from holdfast.pipeline.study import spread
 from holdfast.pipeline.study.spread import TrialWork
@@ -54,7 +57,11 @@ def main() -> None:
     def so_many(engine: Any, units: Any, parallel: int, time_is_over: Any) -> None:
         drive(engine, units, int(at_a_time), time_is_over)
 
-    with mock.patch.object(spread, "TrialWork", CheapWork), mock.patch.object(spread, "drive", so_many):
+    with (
+        mock.patch.object(spread, "TrialWork", CheapWork),
+        mock.patch.object(spread, "drive", so_many),
+        mock.patch.object(hpo, "is_spread", return_value=int(at_a_time) > 0),
+    ):
         study = partial(run, train=documents(), folds=FOLDS, parallel=int(parallel), startup_trials=1, sampler="random")
         study(Machine(Path(root), Path(drive_)), int(trials), "median")
 

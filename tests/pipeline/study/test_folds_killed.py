@@ -127,3 +127,19 @@ def test_two_at_a_time_with_processes_and_drivers_killed_is_what_the_same_study_
     assert trials_of(machine.root) == wanted
     assert weights(machine) == weights(whole)
     assert needed <= steps(counted) <= needed + STEPS * lost
+
+
+@pytest.mark.torture
+def test_one_at_a_time_in_processes_is_what_one_process_makes(rig: Rig, tmp_path: Path) -> None:
+    found = []
+    for at_a_time in (0, 1):
+        machine = Machine(rig.folder / f"machine-{at_a_time}", rig.folder / f"drive-{at_a_time}")
+        machine.drive.mkdir()
+        assert started(machine, 8, 1, at_a_time, tmp_path / f"steps-{at_a_time}", 0).wait() == 0
+        rows = trials_of(machine.root)
+        for row in rows:
+            assert ("environment" in row["attributes"]) is bool(at_a_time)
+            row["attributes"].pop("environment", None)
+        found.append((rows, weights(machine), steps(tmp_path / f"steps-{at_a_time}")))
+    assert {t["state"] for t in found[0][0]} == {"COMPLETE", "PRUNED"}, "else this shows nothing of pruning"
+    assert found[0] == found[1]
