@@ -14,7 +14,7 @@ import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -29,8 +29,10 @@ from holdfast.flow.narration import Narration, Quiet
 from holdfast.integrations.watching import Watcher
 from holdfast.pipeline import hpo as hpo_module
 from holdfast.pipeline.data.dataset import Dataset
+from holdfast.pipeline.data.documents import Document
 from holdfast.pipeline.hpo import run_local_hpo_sweep
 from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS
+from holdfast.pipeline.study import spread as spread_module
 from holdfast.pipeline.study import trial as trial_module
 from holdfast.pipeline.study import trials as trials_module
 from holdfast.pipeline.study.database import database_url
@@ -43,6 +45,8 @@ from tests.support import Machine, Rig
 EPOCHS, STEPS = 4, 4
 STUDY = "outputs/hpo/cheap"
 STATE = "state.json"
+#: The name of a file to which each step of a training adds a letter.
+COUNTED = "HOLDFAST_TEST_STEPS"
 
 Instant = Callable[[], None]
 
@@ -73,11 +77,14 @@ def run(
     keep_parts: KeepParts | None = None,
     sampler: str = "tpe",
     fails: Callable[[Job], None] = lambda job: None,
+    train: Sequence[Document] = (),
+    arguments: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> None:
     """Run the study to its end from wherever it is. `instant` is called at each instant at which a machine may vanish.
 
-    `fails` may raise where a training begins; other keywords change the `hpo` section.
+    `fails` may raise where a training begins; `train` are the documents, `arguments` more of those of the sweep; other keywords
+    change the `hpo` section.
     """
     keeper = machine.keeper()
 
@@ -92,7 +99,7 @@ def run(
         assert keeper.backup(*(parts_of(keeper, folder, [p.absolute() for p in parts]) or [folder]), progress=progress)
         instant()
 
-    with _cheap(instant, fails), _seen(instant):
+    with cheap(instant, fails, train), _seen(instant):
         run_local_hpo_sweep(
             dataset_path=machine.root / "data",
             config_dir=machine.root / "config",
@@ -108,20 +115,27 @@ def run(
             keep_parts=keep_parts if keep is not None else back_up_parts,
             at_stake=lambda: keeper.at_stake(STUDY),
             narration=narration or Quiet(),
+            keeper=keeper,
+            **(arguments or {}),
         )
 
 
 @contextmanager
-def _cheap(instant: Instant, fails: Callable[[Job], None]) -> Iterator[None]:
+def cheap(
+    instant: Instant = lambda: None, fails: Callable[[Job], None] = lambda job: None, documents: Sequence[Document] = ()
+) -> Iterator[None]:
     """No data, no model, no torch."""
+    data = Dataset(tuple(documents), (), (), ("A",), "none")
 
     def train(job: Job, watcher: Watcher, clock: Callable[[], float]) -> Trained:
         fails(job)
         return _train(job, watcher, instant)
 
-    hpo, trial, trials = (partial(mock.patch.object, module) for module in (hpo_module, trial_module, trials_module))
+    modules = (hpo_module, trial_module, trials_module, spread_module)
+    hpo, trial, trials, spread = (partial(mock.patch.object, module) for module in modules)
     with (
-        hpo("open_dataset", return_value=Dataset((), (), (), ("A",), "none")),
+        hpo("open_dataset", return_value=data),
+        spread("open_dataset", return_value=data),
         hpo("prepare"),
         hpo("resolve_device", return_value="cpu"),
         trial("train", train),
@@ -141,12 +155,14 @@ def _train(job: Job, watcher: Watcher, instant: Instant) -> Trained:
     """Value after each epoch: how good the parameters are, nearer to it the longer, and a little noise of the trial's own."""
     saves = job.folder / CHECKPOINTS
     steps = sorted(int(p.name) for p in saves.iterdir() if (p / STATE).exists()) if saves.exists() else []
-    state = (
-        json.loads((saves / str(steps[-1]) / STATE).read_text()) if steps else {"step": 0, "level": 0.0, "noise": job.folder.name}
-    )
+    own = job.folder.name if job.folder.name.startswith("trial") else f"{job.folder.parent.name}/{job.folder.name}"
+    state = json.loads((saves / str(steps[-1]) / STATE).read_text()) if steps else {"step": 0, "level": 0.0, "noise": own}
     goal = 1 - abs(math.log10(job.settings.learning_rate) + 2.5) / 3 - job.settings.warmup / 5 + job.settings.batch_size / 100
     for step in range(state["step"] + 1, EPOCHS * STEPS + 1):
         instant()
+        if COUNTED in os.environ:
+            with Path(os.environ[COUNTED]).open("a") as file:
+                file.write(".")
         noise = random.Random(f"{state['noise']}/{step}").gauss(0, 0.05)
         state.update(step=step, level=state["level"] + (goal - state["level"]) / 8 + noise / 8)
         watcher.stepped(step, EPOCHS * STEPS)
@@ -199,7 +215,7 @@ def _around(method: Callable[..., Any], instant: Instant) -> Callable[..., Any]:
     return wrapped
 
 
-def killed(machine: Machine, trials: int, pruner: str, after: int | None) -> bool:
+def killed(machine: Machine, trials: int, pruner: str, after: int | None, **options: Any) -> bool:
     """Run in a process of its own that SIGKILL ends at its n-th instant. True where it was killed before it was done."""
     child = os.fork()
     if child == 0:
@@ -213,7 +229,7 @@ def killed(machine: Machine, trials: int, pruner: str, after: int | None) -> boo
 
         code = 1
         try:
-            run(machine, trials, pruner, instant)
+            run(machine, trials, pruner, instant, **options)
             code = 0
         except BaseException:  # noqa: BLE001 - whatever it is, this process must not go on as its parent
             traceback.print_exc()
@@ -248,9 +264,9 @@ def trials_of(root: Path) -> list[dict[str, Any]]:
         storage.engine.dispose()
 
 
-def uninterrupted(rig: Rig, trials: int, pruner: str) -> list[dict[str, Any]]:
+def uninterrupted(rig: Rig, trials: int, pruner: str, **options: Any) -> list[dict[str, Any]]:
     """The same study, on a machine that stays, with a drive of its own."""
     machine = Machine(rig.folder / "uninterrupted", rig.folder / "another-drive")
     machine.drive.mkdir()
-    assert not killed(machine, trials, pruner, None)
+    assert not killed(machine, trials, pruner, None, **options)
     return trials_of(machine.root)

@@ -1,10 +1,13 @@
 """Runs the micro project and kills itself with SIGKILL at the n-th training step of the process. For tests.
 
-python -m tests.pipeline.killed_run ROOT DRIVE [STEP]
+python -m tests.pipeline.killed_run ROOT DRIVE [STEP [CHANGES]]
+
+CHANGES are settings by dotted key, as JSON.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -31,10 +34,11 @@ class Deadly(Lines):
 
 
 def main() -> None:
-    root, drive, *step = sys.argv[1:]
+    root, drive, *more = sys.argv[1:]
     torch.set_num_threads(1)
-    told = Deadly(int(step[0]) if step else 0)
-    summary = Runner(Machine(Path(root), Path(drive)).keep, experiment(), narration=told).run()
+    told = Deadly(int(more[0]) if more else 0)
+    changes = json.loads(more[1]) if len(more) > 1 else {}
+    summary = Runner(Machine(Path(root), Path(drive)).keep, experiment(**changes), narration=told).run()
     print(told)
     print("ran", *summary.ran)
 

@@ -16,9 +16,11 @@ import holdfast
 from holdfast import restore_if_missing
 from holdfast.errors import BadData, NotRestored, StoreTimeout, UsageError
 from holdfast.pipeline.benchmark import BENCHMARK_FILENAME, run_benchmarking_local
+from holdfast.pipeline.data.dataset import open_dataset
 from holdfast.pipeline.hpo import run_local_hpo_sweep, setup_checkpoint_storage
 from holdfast.pipeline.runner import Runner
 from holdfast.pipeline.steps.model import find_checkpoint
+from holdfast.pipeline.study.folds import digest
 from holdfast.session import functions
 from holdfast.store.backends.backend import Backend
 from holdfast.store.backends.wrappers import Faulty
@@ -261,10 +263,31 @@ def test_auto_resume_off_refuses_what_is_there(machine: Machine) -> None:
     assert setup_checkpoint_storage(hpo_dir(machine), named, "micro")[2] is False, "another name begins beside it"
 
 
-@pytest.mark.parametrize("given", [{"mlflow_experiment_name": "x"}, {"k_folds": 5}, {"fold_splits_file": Path("folds.json")}])
-def test_what_is_not_supported_is_refused_and_not_ignored(machine: Machine, given: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match=f"{next(iter(given))}: not supported yet"):
-        sweep(machine, 1, None, **given)
+def test_what_is_not_supported_is_refused_and_not_ignored(machine: Machine) -> None:
+    with pytest.raises(UsageError, match="mlflow_experiment_name: not supported yet"):
+        sweep(machine, 1, None, mlflow_experiment_name="x")
+
+
+def test_the_plans_folds_are_trained_on_the_splits_that_are_given_and_seen_nowhere_else(
+    notebook: Callable[[], Machine], tmp_path: Path
+) -> None:
+    machine = notebook()
+    documents = open_dataset(machine.root / "data").train
+    names = sorted({digest(d) for d in documents})
+    given = tmp_path / "mine.json"
+    given.write_text(json.dumps({"format": 1, "folds": [names[:10], names[10:]]}))
+    study = sweep(machine, 1, None, k_folds=2, fold_splits_file=given)
+    (trial,) = study.get_trials()
+    scores = [row["score"] for row in trial.user_attrs["folds"]]
+    assert (len(scores), trial.value) == (2, sum(scores) / 2)
+    kept = json.loads((hpo_dir(machine) / "micro/folds.json").read_text())
+    assert kept == json.loads(given.read_text())
+    assert sweep(machine, 1, None, k_folds=2).get_trials()[0].value == trial.value, "its own splits are gone on with"
+    given.write_text(json.dumps({"format": 1, "folds": [names[:9], names[9:]]}))
+    with pytest.raises(UsageError, match=r"made under other settings: folds: .* then, .* now"):
+        sweep(machine, 2, None, k_folds=2, fold_splits_file=given)
+    with pytest.raises(UsageError, match=r"made under other settings: folds: .* then, not set now; hpo.folds: 2 then, not set now"):
+        sweep(machine, 2, None)
 
 
 def test_a_study_of_other_settings_is_not_mixed_with(notebook: Callable[[], Machine]) -> None:

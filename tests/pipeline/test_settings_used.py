@@ -31,7 +31,8 @@ from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS, LOGS
 from holdfast.pipeline.runner import Runner
 from holdfast.pipeline.settings import Hpo, Section, Training
 from holdfast.pipeline.steps.model import convert_final
-from holdfast.pipeline.study.search import make_pruner, make_sampler, most_epochs, suggest
+from holdfast.pipeline.study.folds import choose_folds
+from holdfast.pipeline.study.search import make_pruner, make_sampler, most_epochs, most_reports, suggest
 from holdfast.pipeline.study.selection import Candidate, choose
 from holdfast.pipeline.study.spread import ground_of, is_spread
 from holdfast.pipeline.study.storage import setup_checkpoint_storage
@@ -366,6 +367,18 @@ def test_trials_are_spread_where_asked_with_the_threads_and_the_window_that_are_
     ground = ground_of(hpo, tmp_path, "outputs/hpo/b", None, Lines())
     assert (ground.parallel, ground.resources.cpus, ground.resources.gpus) == (3, 2, 0.5)
     assert ground.environment["OMP_NUM_THREADS"] == "2"
+
+
+@covers("hpo.folds")
+def test_each_fold_learns_from_all_documents_that_it_is_not_scored_on_and_the_pruner_counts_folds(project: Path) -> None:
+    data = open_dataset(project / "data")
+    folds = choose_folds(4, None, None, data.train, 1, print)
+    assert folds is not None
+    for fold in range(1, 5):
+        learnt, scored = folds.split(data.train, fold)
+        assert not {d.text for d in learnt} & {d.text for d in scored}
+        assert {d.text for d in learnt} | {d.text for d in scored} == {d.text for d in data.train}
+    assert (most_reports(Hpo(folds=4), 9), most_reports(Hpo(), 9)) == (4, 9)
 
 
 @covers("hpo.failures_in_a_row")

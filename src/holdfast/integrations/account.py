@@ -24,7 +24,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 #: The account of a trial, in its folder.
 ACCOUNT = "holdfast-trial.jsonl"
 
-#: System attributes of a trial: how many at a time there were when it began; how many attempts were made at it.
+#: System attributes of a trial: how many at a time there were when it began; how many attempts were made at it, or, with the number
+#: of a turn behind it, at that.
 PARALLEL = "holdfast:parallel"
 ATTEMPTS = "holdfast:attempts"
 
@@ -161,7 +162,7 @@ def open_trial(
 
 def was_spread(trials: Iterable[FrozenTrial]) -> bool:
     """Whether any of them ran where its study is not: what is left of that study goes on in the same way, with the same threads."""
-    return any(ATTEMPTS in t.system_attrs for t in trials)
+    return any(name.startswith(ATTEMPTS) for t in trials for name in t.system_attrs)
 
 
 def pickled(trials: Sequence[FrozenTrial]) -> bytes:
@@ -188,8 +189,15 @@ def result_of(storage: BaseStorage, trial_id: int) -> dict[str, Any]:
     }
 
 
-def write_down(storage: BaseStorage, trial_id: int, result: Mapping[str, Any]) -> None:
-    """Write into its study what a trial came to; its state comes last. After a kill it is done again, and comes to the same."""
+def write_down(storage: BaseStorage, trial_id: int, result: Mapping[str, Any], mark: str = "") -> None:
+    """Write into its study what a trial came to; its state comes last. After a kill it is done again, and comes to the same.
+
+    Args:
+        storage: Of the study.
+        trial_id: Of the trial.
+        result: As `result_of` gives it. A trial that runs on has no state to be written.
+        mark: The user attribute by which a trial that runs on is known to have come so far: all else is written before it.
+    """
     known = storage.get_trial(trial_id)
     if known.state.is_finished():
         return
@@ -199,12 +207,17 @@ def write_down(storage: BaseStorage, trial_id: int, result: Mapping[str, Any]) -
     for step, value in result["reported"]:
         if not _same(known.intermediate_values.get(step), value):
             storage.set_trial_intermediate_value(trial_id, step, value)
+    user = result["user"]
+    marked = {name: value for name, value in user.items() if name == mark}
     for before, now, write in (
-        (known.user_attrs, result["user"], storage.set_trial_user_attr),
+        (known.user_attrs, {n: v for n, v in user.items() if n not in marked}, storage.set_trial_user_attr),
         (known.system_attrs, result["system"], storage.set_trial_system_attr),
+        (known.user_attrs, marked, storage.set_trial_user_attr),
     ):
         _write_changed(trial_id, before, now, write)
-    storage.set_trial_state_values(trial_id, TrialState[result["state"]], result["values"])
+    state = TrialState[result["state"]]
+    if state.is_finished():
+        storage.set_trial_state_values(trial_id, state, result["values"])
 
 
 def _write_changed(

@@ -40,6 +40,23 @@ class Limits(Protocol):
 
 
 @dataclass(frozen=True)
+class Turns:
+    """A trial that is several units of work, one after the other, as the folds of a cross-validation.
+
+    Args:
+        name: Gives a unit, and its folder below that of the trial, by its number from 1.
+        next: The number of the unit that a trial is at. All before it are in the study.
+        mark: The user attribute that `next` goes by.
+        done: A unit is in the study, and its trial goes on.
+    """
+
+    name: Callable[[int], str]
+    next: Callable[[FrozenTrial], int]
+    mark: str
+    done: Callable[[FrozenTrial, list[FrozenTrial], Ended], None]
+
+
+@dataclass(frozen=True)
 class Plan:
     """What the attempts of a study have in common.
 
@@ -53,6 +70,7 @@ class Plan:
         environment: See `Attempt`.
         resources: See `Attempt`.
         more: See `Part`.
+        turns: None where a trial is one unit.
     """
 
     home: str
@@ -64,10 +82,11 @@ class Plan:
     environment: Mapping[str, str] = field(default_factory=dict)
     resources: Resources = field(default_factory=Resources)
     more: Any = None
+    turns: Turns | None = None
 
 
 class SpreadStudy:
-    """The trials of a study, as units of work.
+    """The trials of a study, as units of work: one each, or several, one after the other.
 
     A trial begins when all those are finished that it may see, the first by number first. What is written about it, its state
     last, is written when the one attempt that counts has ended; before that the study holds that it runs, and how often that was
@@ -112,7 +131,7 @@ class SpreadStudy:
         self._advance()
         for trial in self.trials[self._known :]:
             open_ = trial.state is TrialState.RUNNING and self._sees(trial) <= self._known
-            if open_ and _unit(trial.number) not in running:
+            if open_ and self._unit(trial) not in running:
                 return self._attempt(trial)
         new = self._new()
         return None if new is None else self._attempt(new)
@@ -155,10 +174,19 @@ class SpreadStudy:
 
     # -- an attempt ----------------------------------------------------------------------------------------------------
 
+    def _turn(self, trial: FrozenTrial) -> int:
+        """The unit of a trial that is next; 0 where it is one."""
+        return 0 if self._plan.turns is None else self._plan.turns.next(trial)
+
+    def _unit(self, trial: FrozenTrial) -> str:
+        turns = self._plan.turns
+        return f"trial-{trial.number:04d}" + ("" if turns is None else f"-{turns.name(turns.next(trial))}")
+
     def _attempt(self, trial: FrozenTrial) -> Attempt:
-        plan, unit = self._plan, _unit(trial.number)
-        number = int(trial.system_attrs.get(ATTEMPTS, 0)) + 1
-        self._storage.set_trial_system_attr(trial._trial_id, ATTEMPTS, number)
+        plan, unit, turn = self._plan, self._unit(trial), self._turn(trial)
+        counted = f"{ATTEMPTS}:{turn}" if turn else ATTEMPTS
+        number = int(trial.system_attrs.get(counted, 0)) + 1
+        self._storage.set_trial_system_attr(trial._trial_id, counted, number)
         trial = self._read_again(trial.number)
         seen = self._sees(trial)
         part = Part(
@@ -177,7 +205,7 @@ class SpreadStudy:
             number=number,
             token=random_hex(4),
             home=plan.home,
-            folder=f"{plan.home}/{plan.place(trial.number)}",
+            folder=f"{plan.home}/{plan.place(trial.number)}{'' if plan.turns is None else f'/{plan.turns.name(turn)}'}",
             work=plan.work,
             part=pickle.dumps(part, protocol=5),
             seen=self._pieces.of(seen, lambda begin, end: pickled(self.trials[begin:end])),
@@ -197,14 +225,14 @@ class SpreadStudy:
 
     def ended(self, event: Ended) -> None:
         """This attempt counts: its files are taken first, then what it came to is written, its state last."""
-        trial = self.trial_of(event.attempt)
+        trial, turns = self.trial_of(event.attempt), self._plan.turns
         self._engine.take(event, self._plan.root / event.attempt.folder)
-        write_down(self._storage, trial._trial_id, event.result)
-        self._limits.recorded(self._read_again(trial.number), self.trials, event)
-
-
-def _unit(number: int) -> str:
-    return f"trial-{number:04d}"
+        write_down(self._storage, trial._trial_id, event.result, "" if turns is None else turns.mark)
+        trial = self._read_again(trial.number)
+        if turns is None or trial.state.is_finished():
+            self._limits.recorded(trial, self.trials, event)
+        else:
+            turns.done(trial, self.trials, event)
 
 
 def _light(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +17,13 @@ from holdfast.integrations.watching import Copies
 from holdfast.pipeline.data.dataset import Dataset, open_dataset
 from holdfast.pipeline.experiment import check_space, explain, refuse_half_characters
 from holdfast.pipeline.identity import backbone_identity
-from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS, trial_folder
+from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS, FOLDS, fold_folder, trial_folder, weights_folder
 from holdfast.pipeline.sameness import differing, narrowed, same
 from holdfast.pipeline.settings import TINY, Hpo, StudyStorage, Training, changed
+from holdfast.pipeline.study.crossing import next_fold
 from holdfast.pipeline.study.database import open_storage
-from holdfast.pipeline.study.search import best_trial, make_pruner, make_sampler, most_epochs
+from holdfast.pipeline.study.folds import choose_folds, write_folds
+from holdfast.pipeline.study.search import best_trial, make_pruner, make_sampler, most_reports
 from holdfast.pipeline.study.spread import is_spread, run_spread_trials
 from holdfast.pipeline.study.storage import (
     AttachedCopies,
@@ -90,8 +93,9 @@ def run_local_hpo_sweep(
         train_config: The `training` section of an experiment.
         output_dir: The folder that `checkpoint.storage_path` starts at.
         mlflow_experiment_name: Not supported; refused where given.
-        k_folds: Not supported; refused where given.
-        fold_splits_file: Not supported; refused where given.
+        k_folds: The same as `folds` in `hpo_config`: each trial is trained so often, and scored on another part of the training
+            data each time. Its score is the mean. The validation documents are not looked at then.
+        fold_splits_file: Which documents those parts are; see docs/pipeline.md. Default: drawn by seed, and kept with the study.
         checkpoint_config: See `setup_checkpoint_storage`; default the `checkpoint` section of `hpo_config`.
         restore_from_drive: See `setup_checkpoint_storage`.
         model: What to load, where it is not called as the backbone.
@@ -113,12 +117,13 @@ def run_local_hpo_sweep(
 
     Raises:
         UsageError: something is asked for that is not supported, or cannot be.
+        BadData: the folds cannot be those of these documents.
         MadeOtherwise: the study that is there was made under other settings.
         NotRestored: see `setup_checkpoint_storage`.
         Stopped: as asked by `time_is_over`.
     """
-    _refuse_unsupported(mlflow_experiment_name, k_folds, fold_splits_file)
-    hpo = _checked(hpo_config, Hpo, "hpo_config")
+    _refuse_unsupported(mlflow_experiment_name)
+    hpo = _with_folds(_checked(hpo_config, Hpo, "hpo_config"), k_folds)
     training = _changed(_checked(train_config, Training, "train_config"), hpo.training)
     check_space(hpo, training, "hpo_config")
     refuse_unknown(hpo.engine)
@@ -126,6 +131,13 @@ def run_local_hpo_sweep(
     path, uri, _ = setup_checkpoint_storage(Path(output_dir), storage.model_dump(), backbone, None, restore_from_drive)
     folder = Path(output_dir) / backbone if path is None else path.parent
     data = open_dataset(Path(dataset_path))
+    told, drawn_by = narration or Quiet(), _whole("seed", seed)
+    kept = None if path is None else path.with_name(FOLDS)
+    if hpo.folds and kept is not None and restore_from_drive is not None and path is not None and path.exists():
+        _bring_back_folds(kept, restore_from_drive, storage)
+    folds = choose_folds(hpo.folds, _given(fold_splits_file), kept, data.train, drawn_by, told.say)
+    if folds is not None:
+        hpo = _with_folds(hpo, len(folds))
     loaded = _model(model or backbone, Path(config_dir), folder, data)
     sweep = Sweep(
         backbone=backbone,
@@ -134,7 +146,7 @@ def run_local_hpo_sweep(
         hpo=hpo.model_copy(update={"checkpoint": storage}),
         training=training,
         data=data,
-        seed=_whole("seed", seed),
+        seed=drawn_by,
         max_length=_whole("max_length", max_length),
         stride=_whole("stride", stride),
         device=resolve_device(device),
@@ -146,31 +158,63 @@ def run_local_hpo_sweep(
         is_over=functools.partial(_is_over_for_attached, folder) if keep is None else lambda: None,
         at_stake=at_stake or functools.partial(_at_stake_for_attached, folder.absolute()),
         copies=copies or AttachedCopies(storage),
-        narration=narration or Quiet(),
+        narration=told,
         time_is_over=time_is_over,
         claim=_claim_with_attached,
         dataset=Path(dataset_path).absolute(),
         keeper=keeper,
+        folds=folds,
     )
     if not Path(loaded).is_dir():
         sweep.narration.say(f"{backbone}: loading {loaded} from the hub, or from its cache here")
     prepare(sweep.job(training, folder))  # what cannot be used is found before anything says that this study was begun
     with _open_study(sweep, path, uri, storage.study_name or backbone) as study:
         if path is not None and restore_from_drive is not None:
-            _restore_trials(study, folder, restore_from_drive, storage, sweep.copies)
+            _restore_trials(study, folder, restore_from_drive, storage, sweep.copies, sweep.hpo.folds)
+        if folds is not None and kept is not None:
+            write_folds(kept, folds, data.train)
         begin()
         (run_spread_trials if is_spread(sweep.hpo, study) else run_trials)(sweep, study)
         return study
 
 
-def _refuse_unsupported(mlflow: str | None, folds: int | None, splits: Path | None) -> None:
-    for name, value, instead in (
-        ("mlflow_experiment_name", mlflow, "scores are in the study and in each trial's metrics.json"),
-        ("k_folds", folds, "give a validation set, or data.validation_share"),
-        ("fold_splits_file", splits, "give a validation set, or data.validation_share"),
-    ):
-        if value is not None:
-            raise UsageError(f"{name}: not supported yet, so it is refused instead of ignored; leave it out: {instead}")
+def _refuse_unsupported(mlflow: str | None) -> None:
+    if mlflow is not None:
+        raise UsageError(
+            "mlflow_experiment_name: not supported yet, so it is refused instead of ignored; leave it out: scores are in the study "
+            "and in each trial's metrics.json"
+        )
+
+
+def _with_folds(hpo: Hpo, folds: int | None) -> Hpo:
+    """The search with so many folds, if that is asked for."""
+    if folds is None:
+        return hpo
+    if hpo.folds is not None and hpo.folds != folds:
+        raise UsageError(f"k_folds: {folds}, and hpo_config has folds: {hpo.folds}; give one of them, or make them agree")
+    _checked({"folds": folds}, Hpo, "k_folds")
+    return hpo.model_copy(update={"folds": folds})
+
+
+def _given(splits: object) -> Path | None:
+    if splits is not None and not isinstance(splits, str | os.PathLike):
+        raise UsageError(f"fold_splits_file: {splits!r}: give the path of a file")
+    return None if splits is None else Path(splits)
+
+
+def _bring_back_folds(place: Path, restore: RestoreFromDrive, storage: StudyStorage) -> None:
+    """Before they are asked for: new ones might be others, as by another version of what draws them."""
+    restore = _for_any_path(restore)
+    if not place.exists():
+        bring_back(place.absolute(), restore, storage, "the folds")
+
+
+def _for_any_path(restore: RestoreFromDrive) -> RestoreFromDrive:
+    """One that was made for the study's path answers for no other."""
+    if takes_a_path(restore):
+        return restore
+    keeper = attached()
+    return keeper.ensure if keeper is not None else lambda _: False
 
 
 def _checked(given: Any, model: type[Any], name: str) -> Any:
@@ -256,22 +300,32 @@ def _at_stake_for_attached(folder: Path) -> AtStake | None:
         return None
 
 
-def _restore_trials(study: optuna.Study, folder: Path, restore: RestoreFromDrive, storage: StudyStorage, copies: Copies) -> None:
+def _restore_trials(
+    study: optuna.Study, folder: Path, restore: RestoreFromDrive, storage: StudyStorage, copies: Copies, folds: int | None
+) -> None:
     """Each trial that is needed, by its own path, before anything is backed up: what a killed one had saved, the best weights."""
     from optuna.trial import TrialState
 
     trials = study.get_trials(deepcopy=False)
     best = best_trial(trials)
-    wanted = {t.number: CHECKPOINTS for t in trials if t.state is TrialState.RUNNING}
+    wanted = {t.number: _needed(t, folds) for t in trials if t.state is TrialState.RUNNING}
     if best is not None:
-        wanted[best.number] = CHECKPOINT
-        put_damaged_aside(folder / trial_folder(best.number), copies)
-    keeper = attached()
-    if not takes_a_path(restore):  # it was made for the study's path
-        restore = keeper.ensure if keeper is not None else lambda _: False
-    for number, part in sorted(wanted.items()):
-        if not (folder / trial_folder(number) / part).exists():
+        weights = weights_folder(best.number, folds)
+        wanted[best.number] = [f"{weights}/{CHECKPOINT}"]
+        put_damaged_aside(folder / weights, copies)
+    restore = _for_any_path(restore)
+    for number, parts in sorted(wanted.items()):
+        if not all((folder / part).exists() for part in parts):
             bring_back((folder / trial_folder(number)).absolute(), restore, storage, f"trial {number}")
+
+
+def _needed(trial: optuna.trial.FrozenTrial, folds: int | None) -> list[str]:
+    """What a trial that runs needs to be here, below the folder of its study; its first fold's weights, too, once it is done."""
+    place, done = trial_folder(trial.number), next_fold(trial) - 1
+    if not folds:
+        return [f"{place}/{CHECKPOINTS}"]
+    weights = [f"{weights_folder(trial.number, folds)}/{CHECKPOINT}"] if done else []
+    return [f"{place}/{fold_folder(done + 1)}/{CHECKPOINTS}", *weights]
 
 
 @contextlib.contextmanager
@@ -285,7 +339,7 @@ def _open_study(sweep: Sweep, path: Path | None, uri: str | None, name: str) -> 
             direction="maximize",
             load_if_exists=True,
             sampler=make_sampler(sweep.hpo, sweep.seed),
-            pruner=make_pruner(sweep.hpo, most_epochs(sweep.hpo, sweep.training.epochs)),
+            pruner=make_pruner(sweep.hpo, most_reports(sweep.hpo, sweep.training.epochs)),
         )
         now = sweep.made_from()
         then = study.user_attrs.get("made_from")

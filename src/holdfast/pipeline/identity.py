@@ -92,7 +92,7 @@ def backbone_identity(model: str) -> Any:
 
 
 def study_made_from(
-    hpo: Hpo, training: Training, backbone: Any, data: str, *, seed: int, max_length: int, stride: int
+    hpo: Hpo, training: Training, backbone: Any, data: str, *, seed: int, max_length: int, stride: int, folds: str | None = None
 ) -> dict[str, Any]:
     """What decides the outcome of a study. Not how long it may go on: a study may be given more trials.
 
@@ -104,6 +104,7 @@ def study_made_from(
         seed: Of study and trainings.
         max_length: Longest window, in word pieces.
         stride: Overlap of windows, in word pieces.
+        folds: Identity of the folds, where there are any and they are known.
     """
     nothing = {"trials", "timeout", "search_space", "training", "failures_in_a_row", "engine", "resources", "checkpoint"}
     search = settings_identity(hpo, exclude=nothing)
@@ -115,6 +116,7 @@ def study_made_from(
         "seed": seed,
         "max_length": max_length,
         "stride": stride,
+        **({} if folds is None else {"folds": folds}),
         "training": training_identity(training),
         "hpo": {**search, "search_space": space_identity(hpo.search_space)},
     }

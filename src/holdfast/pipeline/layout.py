@@ -10,6 +10,7 @@ CHECKPOINT = "checkpoint"  #: the folder of finished weights, a complete `transf
 CHECKPOINTS = "checkpoints"  #: the folder of what an unfinished training has saved
 TRIALS = "trials"
 DATASET = "dataset.json"
+FOLDS = "folds.json"  #: which documents each fold of a study is scored on
 BEST_CONFIGURATION = "best_configuration.json"
 TRAINING_CACHE = "training_cache.json"
 ONNX = "onnx"  #: the folder of the converted model
@@ -44,6 +45,16 @@ class Layout:
 def trial_folder(number: int) -> str:
     """The folder of a trial, below that of its study."""
     return f"{TRIALS}/trial-{number:04d}"
+
+
+def fold_folder(fold: int) -> str:
+    """The folder of a fold, below that of its trial."""
+    return f"fold-{fold:02d}"
+
+
+def weights_folder(number: int, folds: int | None) -> str:
+    """Where the weights of a trial lie that later stages use: with folds those of its first. Below the folder of its study."""
+    return f"{trial_folder(number)}/{fold_folder(1)}" if folds else trial_folder(number)
 
 
 def drop_checkpoints(folder: Path) -> bool:

@@ -277,8 +277,11 @@ class Hpo(Section):
     sampler: Literal["tpe", "random"] = Field("tpe", description="how parameters are suggested")
     startup_trials: Annotated[Count, Field(ge=1)] = Field(10, description="random trials before `tpe` models, or `median` prunes")
     pruner: Literal["none", "median", "successive_halving", "hyperband"] = Field("none", description="when a trial ends early")
-    pruner_warmup: Annotated[Count, Field(ge=0)] = Field(0, description="epochs before the median pruner may end a trial")
+    pruner_warmup: Annotated[Count, Field(ge=0)] = Field(0, description="epochs (or folds) before `median` may end a trial")
     objective: Literal[OBJECTIVES] = Field("f1_micro", description="score on the validation set, after each epoch")  # type: ignore[valid-type]
+    folds: Annotated[Count, Field(ge=2)] | None = Field(
+        None, description="train each trial so many times, each time scored on another part of the training data (cross-validation)"
+    )
     search_space: dict[str, Parameter] = Field(default_factory=dict, description="what varies, by key of `training`")
     training: dict[str, Any] = Field(default_factory=dict, description="changes to `training` for trials")
     failures_in_a_row: Annotated[Count, Field(ge=1)] | None = Field(

@@ -45,7 +45,7 @@ def estimate(keeper: Keeper, experiment: Experiment, found: Sequence[Found]) -> 
         if not known:
             guessed.append(backbone.name)
         if states.get(f"hpo/{backbone.name}") is not State.DONE:
-            kept = 1 if experiment.hpo.checkpoint.save_only_best else experiment.hpo.trials
+            kept = 1 if experiment.hpo.checkpoint.save_only_best else experiment.hpo.trials * (experiment.hpo.folds or 1)
             here += sizes[backbone.name] * (kept + _CHECKPOINTS * _CHECKPOINT_WEIGHTS)
     largest = max(sizes.values())
     if states.get("final_training") is not State.DONE:

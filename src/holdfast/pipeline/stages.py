@@ -19,7 +19,7 @@ from holdfast.pipeline.benchmark import BENCHMARK_FILENAME, read_benchmark_recor
 from holdfast.pipeline.copies import PatientCopies
 from holdfast.pipeline.data.sources import describe_asked, describe_draw, describe_source
 from holdfast.pipeline.identity import backbone_identity, settings_identity, study_made_from, training_identity
-from holdfast.pipeline.layout import Layout, trial_folder
+from holdfast.pipeline.layout import Layout, trial_folder, weights_folder
 from holdfast.pipeline.settings import TINY, Backbone, Experiment
 from holdfast.session.keeper import Keeper
 
@@ -154,15 +154,15 @@ class Pipeline(Flow):
         trial = trial_folder(int(study.record.summary["best_trial"]))
         name, dot, suffix = BENCHMARK_FILENAME.partition(".")
         place = f"{folder}/{trial}/{name}{'-' + fork if fork else ''}{dot}{suffix}"
-        weights = f"{trial}/{layout.CHECKPOINT}/model.safetensors"
+        checkpoint = f"{weights_folder(int(study.record.summary['best_trial']), self.experiment.hpo.folds)}/{layout.CHECKPOINT}"
         return Stage(
             name=f"benchmark/{backbone.name}",
             folder=folder,
             record=place,
             outputs=(place,),
-            inputs=(f"{folder}/{trial}/{layout.CHECKPOINT}", f"{data.stage.folder}/test.jsonl"),
+            inputs=(f"{folder}/{checkpoint}", f"{data.stage.folder}/test.jsonl"),
             made_from={
-                "weights": study.record.files.get(weights, ""),
+                "weights": study.record.files.get(f"{checkpoint}/model.safetensors", ""),
                 "data": data.record.result,
                 "benchmark": settings_identity(self.experiment.benchmark),
             },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 from typing import Any
 
 from holdfast.flow.life import Session
@@ -36,6 +37,21 @@ def trials(count: int) -> tuple[Trial, ...]:
         failed = f"ValueError: {HOSTILE}" if state == "FAIL" else ""
         found.append(Trial(number, state, value, params, reports, 61.0, failed))
     return tuple(found)
+
+
+def folded(made: tuple[Trial, ...]) -> tuple[Trial, ...]:
+    """The same trials, each the mean of three folds."""
+    return tuple(
+        replace(
+            t,
+            reports=((1, t.value - 0.01), (2, t.value), (3, t.value)),
+            folds=(t.value - 0.01, t.value + 0.01, t.value),
+            deviation=0.01,
+        )
+        if t.value is not None
+        else t
+        for t in made
+    )
 
 
 def documents(count: int = 60) -> tuple[tuple[Document, ...], list[list[Span]], list[list[Span]]]:
@@ -111,7 +127,11 @@ def long_run(count: int = 1000) -> Facts:
         notes=("3 of 60 test documents are also in the training data, so its scores come out too high", f"a note on {HOSTILE}"),
         floor=0.41,
         environment={"device": "cuda", "precision": "bf16", "torch": "2.9", "transformers": "5.0"},
-        studies=(study, Study("small", "f1_micro", 5, made[:5], {}, "it takes two trials with different scores")),
+        studies=(
+            study,
+            Study("small", "f1_micro", 5, made[:5], {}, "it takes two trials with different scores"),
+            Study("folded", "f1_micro", 5, folded(made[:5]), {}, "it takes two trials with different scores", folds=3),
+        ),
         selection={
             "backbone": "large",
             "trial": 12,

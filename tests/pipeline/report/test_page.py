@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from holdfast.pipeline.report.framed import MOST, Framed
+from holdfast.pipeline.report.markdown import _study as markdown_study
 from holdfast.pipeline.report.page import page
 from tests.pipeline.report.browser import contrast, look
-from tests.pipeline.report.samples import HOSTILE, just_begun, long_run
+from tests.pipeline.report.samples import HOSTILE, folded, just_begun, long_run, trials
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,20 @@ class _Names(HTMLParser):
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         self.names |= {name for name, _ in attributes}
+
+
+def test_scores_of_folds_stand_beside_their_mean_on_the_page_and_in_the_markdown(long: str) -> None:
+    best = max((t for t in folded(trials(1000)[:5]) if t.value is not None), key=lambda t: t.value or 0.0)
+    mean = f"{best.value:.4f} \N{PLUS-MINUS SIGN} 0.0100"
+    section = long[long.index("Study of folded") :]
+    assert "Each score is the mean of 3 folds, with its standard deviation." in section
+    assert f"Best: trial {best.number} with {mean}" in section
+    assert all(f"{score:.4f}" in section[section.index("best trials") :] for score in best.folds)
+    assert "Mean of the folds so far" in section
+    summary = {"trials": 5, "states": {"COMPLETE": 5}, "best_value": 0.5, "best_trial": 2}
+    line = markdown_study("folded", {**summary, "best_folds": [0.4, 0.6], "best_deviation": 0.1414})
+    assert line.endswith("best 0.5000 (trial 2); mean of 2 folds, standard deviation 0.1414: 0.4000, 0.6000")
+    assert markdown_study("plain", summary).endswith("best 0.5000 (trial 2)")
 
 
 def test_nothing_from_a_file_becomes_a_part_of_it(long: str) -> None:

@@ -1,6 +1,6 @@
 """The pipeline's study as a process that may be killed: its trials are the real ones, and each step of a training is counted.
 
-python -m tests.pipeline.study.driver ROOT DRIVE TRIALS PARALLEL
+python -m tests.pipeline.study.driver ROOT DRIVE TRIALS PARALLEL [FOLDS]
 """
 
 from __future__ import annotations
@@ -45,25 +45,27 @@ class _Steps(Quiet):
         time.sleep(float(os.environ.get(PAUSE, "0")))
 
 
-def changes(trials: int, parallel: int) -> dict[str, Any]:
+def changes(trials: int, parallel: int, folds: int | None = None) -> dict[str, Any]:
     """What is changed in the settings of the small project."""
     return {
         "hpo__trials": trials,
         "hpo__parallel": parallel,
         "hpo__startup_trials": 1,
         "hpo__pruner": "median",
+        "hpo__folds": folds,
         "hpo__checkpoint": {"save_only_best": False},
         "training__checkpoint": {"steps": INTERVAL, "every": None},
     }
 
 
 def main() -> None:
-    root, drive, trials, parallel = sys.argv[1:]
+    root, drive, trials, parallel, *more = sys.argv[1:]
+    folds = int(more[0]) if more else None
     keeper = Machine(Path(root), Path(drive)).keeper()
     from tests.pipeline.study.driver import CountedWork  # under the name by which the processes of trials find it
 
     with mock.patch.object(spread, "TrialWork", CountedWork):
-        Runner(keeper, experiment(**changes(int(trials), int(parallel))), only=("data", "hpo/micro")).run()
+        Runner(keeper, experiment(**changes(int(trials), int(parallel), folds)), only=("data", "hpo/micro")).run()
 
 
 if __name__ == "__main__":

@@ -24,9 +24,10 @@ PARALLEL = 2
 WORKER, DRIVER, MACHINE = "worker", "driver", "machine"
 
 
-def started(machine: Machine, number: int, counted: Path) -> subprocess.Popen[bytes]:
+def started(machine: Machine, number: int, folds: int, counted: Path) -> subprocess.Popen[bytes]:
+    arguments = [str(machine.root), str(machine.drive), str(number), str(PARALLEL), *([str(folds)] if folds else [])]
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.pipeline.study.driver", str(machine.root), str(machine.drive), str(number), str(PARALLEL)],
+        [sys.executable, "-m", "tests.pipeline.study.driver", *arguments],
         env={**os.environ, COUNTED: str(counted), PAUSE: "0.05", "PYTHONPATH": os.pathsep.join(sys.path)},
     )
 
@@ -41,26 +42,27 @@ def weights(machine: Machine) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("number", "kills"),
+    ("number", "folds", "kills"),
     [
-        pytest.param(4, [WORKER, MACHINE], marks=pytest.mark.long),
-        pytest.param(9, [WORKER, DRIVER, WORKER, MACHINE, WORKER, DRIVER, WORKER, MACHINE] * 2, marks=pytest.mark.torture),
+        pytest.param(4, 0, [WORKER, MACHINE], marks=pytest.mark.long),
+        pytest.param(5, 3, [WORKER, DRIVER, WORKER, MACHINE] * 2, marks=pytest.mark.torture),
+        pytest.param(9, 0, [WORKER, DRIVER, WORKER, MACHINE, WORKER, DRIVER, WORKER, MACHINE] * 2, marks=pytest.mark.torture),
     ],
 )
 def test_killed_processes_and_drivers_change_no_trial_and_no_weight_and_no_step_is_trained_again_that_was_kept(
-    tmp_path: Path, number: int, kills: list[str]
+    tmp_path: Path, number: int, folds: int, kills: list[str]
 ) -> None:
     make_project(tmp_path / "template")
     (tmp_path / "uninterrupted").mkdir()
     whole = Project(Rig(tmp_path / "uninterrupted"), tmp_path / "template").machine()
-    assert started(whole, number, tmp_path / "needed").wait() == 0
+    assert started(whole, number, folds, tmp_path / "needed").wait() == 0
     wanted = trials(whole)
     assert {t["state"] for t in wanted} == {"COMPLETE", "PRUNED"}, "else this shows nothing of pruning"
     (tmp_path / "killed").mkdir()
     killed = Project(Rig(tmp_path / "killed"), tmp_path / "template")
-    machine, lost = _killed(killed, number, tmp_path / "steps", list(kills))
+    machine, lost = _killed(killed, number, folds, tmp_path / "steps", list(kills))
     assert trials(machine) == wanted
-    assert len(weights(whole)) == sum(t["state"] == "COMPLETE" for t in wanted)
+    assert len(weights(whole)) == sum(len(t["reports"]) if folds else t["state"] == "COMPLETE" for t in wanted)
     assert weights(machine) == weights(whole)
     needed = steps(tmp_path / "needed")
     assert needed <= steps(tmp_path / "steps") <= needed + INTERVAL * lost
@@ -69,11 +71,11 @@ def test_killed_processes_and_drivers_change_no_trial_and_no_weight_and_no_step_
     assert (trials(fresh), weights(fresh)) == (wanted, weights(whole))
 
 
-def _killed(project: Project, number: int, counted: Path, kills: list[str]) -> tuple[Machine, int]:
+def _killed(project: Project, number: int, folds: int, counted: Path, kills: list[str]) -> tuple[Machine, int]:
     """The study with its kills, at seeded moments, and how many intervals they may cost at most."""
     chance, lost = random.Random(f"killed {number}"), 0
     machine = project.machine()
-    driver = started(machine, number, counted)
+    driver = started(machine, number, folds, counted)
     try:
         while kills:
             _wait_for_steps(driver, counted, steps(counted) + chance.randint(1, 5))
@@ -88,7 +90,7 @@ def _killed(project: Project, number: int, counted: Path, kills: list[str]) -> t
             if what == MACHINE:  # its disk is gone, too, and with it the upload under way
                 machine = project.machine()
                 lost += len(workers)
-            driver = started(machine, number, counted)
+            driver = started(machine, number, folds, counted)
         assert driver.wait() == 0
     finally:
         driver.kill()

@@ -21,9 +21,11 @@ class Trial:
         state: As Optuna calls it: `COMPLETE`, `PRUNED`, `FAIL`, `RUNNING`, `WAITING`.
         value: The score; None where it has none.
         params: What the search chose.
-        reports: Epoch and score, in order.
+        reports: Epoch and score, in order; with folds the number of each and the mean so far.
         seconds: Of work.
         failed: Why it failed, if it did.
+        folds: The score of each fold that is done; empty where there are none.
+        deviation: The standard deviation of these.
     """
 
     number: int
@@ -33,6 +35,8 @@ class Trial:
     reports: tuple[tuple[int, float], ...] = ()
     seconds: float = 0.0
     failed: str = ""
+    folds: tuple[float, ...] = ()
+    deviation: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Study:
         importances: How much each parameter decides, from 0 to 1 together; empty where that cannot be told.
         untold: Why it cannot.
         by_magnitude: Parameters that were drawn on a logarithmic scale.
+        folds: So many trainings make a trial; 0 where it is one, scored on validation.
     """
 
     backbone: str
@@ -56,6 +61,7 @@ class Study:
     importances: Mapping[str, float] = field(default_factory=dict)
     untold: str = ""
     by_magnitude: frozenset[str] = frozenset()
+    folds: int = 0
 
     @property
     def complete(self) -> list[Trial]:

@@ -21,6 +21,7 @@ from holdfast.pipeline.report.facts import Facts, Life, Safety, Speed, Study, Tr
 from holdfast.pipeline.report.mistakes import Mistakes, compare
 from holdfast.pipeline.settings import Experiment
 from holdfast.pipeline.study.database import OtherOptuna, database_url, open_storage
+from holdfast.pipeline.study.search import fold_scores, spread_of
 from holdfast.session.keeper import Keeper
 from holdfast.session.seeing.sight import Sight
 from holdfast.session.seeing.status import Status
@@ -151,6 +152,7 @@ def _study(experiment: Experiment, known: Known, here: Here) -> Study | None:
         importances,
         untold,
         frozenset(n for n, p in experiment.hpo.search_space.items() if p.type == "loguniform"),
+        experiment.hpo.folds or 0,
     )
 
 
@@ -159,7 +161,8 @@ def _trial(trial: optuna.trial.FrozenTrial) -> Trial:
     attributes = trial.user_attrs
     value = trial.value if trial.state.name == "COMPLETE" else None
     spent, failed = float(attributes.get("seconds", 0.0)), str(attributes.get("failed", ""))
-    return Trial(trial.number, trial.state.name, value, dict(trial.params), reports, spent, failed)
+    folds = tuple(fold_scores(trial))
+    return Trial(trial.number, trial.state.name, value, dict(trial.params), reports, spent, failed, folds, spread_of(folds))
 
 
 def _importances(trials: Sequence[optuna.trial.FrozenTrial]) -> tuple[Mapping[str, float], str]:

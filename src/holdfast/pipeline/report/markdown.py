@@ -20,7 +20,13 @@ def markdown(name: str, done: Mapping[str, Record]) -> str:
     lines += [f"- {split}: {count}" for split, count in done["data"].summary["documents"].items()]
     lines += ["", "## Studies", ""]
     lines += [_study(stage.partition("/")[2], record.summary) for stage, record in done.items() if stage.startswith("hpo/")]
-    lines += ["", "## Best configuration", "", f"{selection['backbone']}, trial {selection['trial']}: {selection['reason']}", ""]
+    lines += [
+        "",
+        "## Best configuration",
+        "",
+        f"{selection['backbone']}, trial {selection['trial']}: {selection['reason']}{_folds('', selection)}",
+        "",
+    ]
     lines += [f"- {key}: {value}" for key, value in sorted(selection["parameters"].items())]
     lines += ["", "## Test scores", "", "| | precision | recall | F1 | interval of F1 | entities |", "|---|---|---|---|---|---|"]
     test = final["test"]
@@ -41,7 +47,17 @@ def markdown(name: str, done: Mapping[str, Record]) -> str:
 
 def _study(backbone: str, found: Mapping[str, Any]) -> str:
     states = ", ".join(f"{count} {state.lower()}" for state, count in sorted(found["states"].items()))
-    return f"- {backbone}: {found['trials']} trials ({states}), best {found['best_value']:.4f} (trial {found['best_trial']})"
+    line = f"- {backbone}: {found['trials']} trials ({states}), best {found['best_value']:.4f} (trial {found['best_trial']})"
+    return line + _folds("best_", found)
+
+
+def _folds(prefix: str, found: Mapping[str, Any]) -> str:
+    """What a score is the mean of; nothing where there are no folds."""
+    scores = found.get(f"{prefix}folds")
+    if not scores:
+        return ""
+    each = ", ".join(f"{score:.4f}" for score in scores)
+    return f"; mean of {len(scores)} folds, standard deviation {found[f'{prefix}deviation']:.4f}: {each}"
 
 
 def _figures(row: Mapping[str, Any]) -> str:

@@ -25,7 +25,7 @@ _WHAT = {
 
 
 def sections(facts: Facts) -> str:
-    """Scores, learning, mistakes and conversion. Scores of folds have their place behind those of the splits."""
+    """Scores, learning, mistakes and conversion."""
     return "".join((_scores(facts), _learning(facts), _mistakes(facts), _conversion(facts)))
 
 

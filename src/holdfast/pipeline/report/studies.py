@@ -29,9 +29,10 @@ def _study(study: Study, number: int) -> str:
         states[trial.state.lower()] = states.get(trial.state.lower(), 0) + 1
     counted = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none yet"
     best = study.best
-    found = "" if best is None else f" Best: trial {best.number} with {best.value:.4f} ({parameters(best)})."
+    found = "" if best is None else f" Best: trial {best.number} with {best.value:.4f}{_deviation(best)} ({parameters(best)})."
     spent = sum(t.seconds for t in study.trials)
-    said = f"{len(study.trials)} of {study.asked} trials ({counted}), {duration(spent)} of work.{found}"
+    how = f" Each score is the mean of {study.folds} folds, with its standard deviation." if study.folds else ""
+    said = f"{len(study.trials)} of {study.asked} trials ({counted}), {duration(spent)} of work.{how}{found}"
     return section(
         f"study-{number}",
         f"Study of {study.backbone}",
@@ -42,6 +43,10 @@ def _study(study: Study, number: int) -> str:
         folded(f"The {min(ROWS, len(study.complete))} best trials", _best(study)),
         folded("Trials that failed", _failed(study)),
     )
+
+
+def _deviation(trial: Trial) -> str:
+    return f" \N{PLUS-MINUS SIGN} {trial.deviation:.4f}" if trial.folds else ""
 
 
 def parameters(trial: Trial) -> str:
@@ -66,7 +71,7 @@ def _history(study: Study) -> str:
         high = max(high, value)
         best.append((float(trial.number), high))
     cut = [(float(t.number), y.low) for t in study.trials if t.state in {"PRUNED", "FAIL"}]
-    texts = [f"trial {t.number}: {t.value:.4f}" for t in complete]
+    texts = [f"trial {t.number}: {t.value:.4f}{_deviation(t)}" for t in complete]
     points = [(float(t.number), v) for t, v in zip(complete, values, strict=True)]
     picture = chart(
         f"Score of each trial of {study.backbone}",
@@ -80,17 +85,18 @@ def _history(study: Study) -> str:
 
 
 def _curves(study: Study) -> str:
-    """What trials scored epoch by epoch, the best one stressed."""
+    """What trials scored epoch by epoch, or fold by fold, the best one stressed."""
     ranked = sorted((t for t in study.trials if len(t.reports) > 1), key=lambda t: (-t.reports[-1][1], t.number))[:CURVES]
     if not ranked:
         return ""
-    x = axis("epoch", [float(epoch) for t in ranked for epoch, _ in t.reports], whole=True)
+    x = axis("folds" if study.folds else "epoch", [float(epoch) for t in ranked for epoch, _ in t.reports], whole=True)
     y = axis(study.objective, [value for t in ranked for _, value in t.reports])
     best = study.best
     lines = [Path(_thin(t), "best" if best is not None and t.number == best.number else "line") for t in reversed(ranked)]
     lines.sort(key=lambda line: line.kind == "best")
     of = "each trial" if len(ranked) == len(study.trials) else f"{len(ranked)} trials"
-    return figure(chart(f"Learning curves of {study.backbone}", x, y, lines), f"Learning curves of {of}; the best is stressed")
+    what = "Mean of the folds so far" if study.folds else "Learning curves"
+    return figure(chart(f"{what} of {study.backbone}", x, y, lines), f"{what}, of {of}; the best is stressed")
 
 
 def _thin(trial: Trial) -> list[tuple[float, float]]:
@@ -139,10 +145,19 @@ def _slice(study: Study, name: str) -> str:
 def _best(study: Study) -> str:
     names = sorted({name for t in study.complete for name in t.params})
     ranked = sorted(study.complete, key=lambda t: (-(t.value or 0.0), t.number))[:ROWS]
+    folds = [f"fold {n}" for n in range(1, study.folds + 1)]
     rows = [
-        [str(t.number), f"{t.value:.4f}", *(safe(_value(t.params.get(n, ""))) for n in names), duration(t.seconds)] for t in ranked
+        [
+            str(t.number),
+            f"{t.value:.4f}{_deviation(t)}",
+            *(f"{score:.4f}" for score in t.folds),
+            *(safe(_value(t.params.get(n, ""))) for n in names),
+            duration(t.seconds),
+        ]
+        for t in ranked
     ]
-    return table(["trial", study.objective, *names, "time"], rows, caption=f"Best trials of {study.backbone}") if rows else ""
+    heads = ["trial", study.objective, *folds, *names, "time"]
+    return table(heads, rows, caption=f"Best trials of {study.backbone}") if rows else ""
 
 
 def _failed(study: Study) -> str:

@@ -10,7 +10,9 @@ from holdfast.flow.fingerprint import fingerprint
 from holdfast.flow.stage import Finished, Made
 from holdfast.pipeline.layout import BEST_CONFIGURATION
 from holdfast.pipeline.stages import Workbench
+from holdfast.pipeline.study.crossing import with_deviation
 from holdfast.pipeline.study.database import database_url, open_storage
+from holdfast.pipeline.study.search import fold_scores, spread_of
 from holdfast.pipeline.study.selection import Candidate, choose
 from holdfast.session.files import write_json
 
@@ -28,9 +30,10 @@ def select(bench: Workbench) -> Made:
     write_json(bench.folder / BEST_CONFIGURATION, chosen)
     decided = {"backbone": best["backbone"], "parameters": best["parameters"]}
     shown = ", ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in sorted(best["parameters"].items()))
-    score = f"{bench.experiment.hpo.objective} {best['value']:.4f}"
+    score = f"{bench.experiment.hpo.objective} {best['value']:.4f}{with_deviation(best.get('folds', ()))}"
     bench.narration.say(f"  {best['backbone']} trial {best['trial']} ({score}; {shown or 'nothing varied'}): {best['reason']}")
-    return Made(fingerprint(decided), {**decided, "trial": best["trial"], "value": best["value"], "reason": best["reason"]})
+    shown_too = {k: best[k] for k in ("trial", "value", "deviation", "folds", "reason") if k in best}
+    return Made(fingerprint(decided), {**decided, **shown_too})
 
 
 def _candidates(bench: Workbench, backbone: str, finished: Finished) -> list[Candidate]:
@@ -50,7 +53,10 @@ def _candidates(bench: Workbench, backbone: str, finished: Finished) -> list[Can
                     f"selection: trial {trial.number} of {backbone} lacks {what}, so nothing is trained with a default in its place"
                 )
             size = int(trial.user_attrs["parameters"])
-            found.append(Candidate(backbone, trial.number, trial.value, size, dict(trial.params), latency))
+            scores = tuple(fold_scores(trial))
+            found.append(
+                Candidate(backbone, trial.number, trial.value, size, dict(trial.params), latency, scores, spread_of(scores))
+            )
         return found
 
 

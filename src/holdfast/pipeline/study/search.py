@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ from holdfast.pipeline.settings import Hpo, Parameter, written_alike
 
 if TYPE_CHECKING:
     import optuna
+
+#: User attribute of a trial: a row for each of its folds that is done, in their order.
+FOLD_ROWS = "folds"
 
 
 def suggest(
@@ -77,24 +81,29 @@ def _is_among(name: str, values: Sequence[Any], value: Any) -> bool:
     return value in values or written_alike(name, [value])[0] in values
 
 
-def make_pruner(hpo: Hpo, epochs: int) -> optuna.pruners.BasePruner:
-    """The configured pruner. A trial reports once per epoch.
+def make_pruner(hpo: Hpo, reports: int) -> optuna.pruners.BasePruner:
+    """The configured pruner. A trial reports once per epoch, or once per fold.
 
     Args:
         hpo: The settings.
-        epochs: The most epochs that a trial may have.
+        reports: The most that a trial may report.
     """
     from optuna import pruners
 
     if hpo.pruner == "median":
         return pruners.MedianPruner(
             n_startup_trials=hpo.startup_trials, n_warmup_steps=hpo.pruner_warmup + 1
-        )  # epochs count from 1
+        )  # epochs and folds count from 1
     if hpo.pruner == "successive_halving":
         return pruners.SuccessiveHalvingPruner(min_resource=1)  # "auto" would be another number after a return
     if hpo.pruner == "hyperband":
-        return pruners.HyperbandPruner(max_resource=epochs)
+        return pruners.HyperbandPruner(max_resource=reports)
     return pruners.NopPruner()
+
+
+def most_reports(hpo: Hpo, epochs: int) -> int:
+    """How often a trial may report at most: after each fold, or after each epoch where there are no folds."""
+    return hpo.folds or most_epochs(hpo, epochs)
 
 
 def most_epochs(hpo: Hpo, epochs: int) -> int:
@@ -144,4 +153,15 @@ def summarize(trials: list[optuna.trial.FrozenTrial]) -> dict[str, Any]:
         "best_trial": best.number,
         "best_value": best.value,
         "best_params": best.params,
+        **({"best_deviation": spread_of(found), "best_folds": found} if (found := fold_scores(best)) else {}),
     }
+
+
+def fold_scores(trial: optuna.trial.FrozenTrial) -> list[float]:
+    """The score of each fold of a trial that is done, in their order; none where there are no folds."""
+    return [float(row["score"]) for row in trial.user_attrs.get(FOLD_ROWS, [])]
+
+
+def spread_of(scores: Sequence[float]) -> float:
+    """The standard deviation of a sample (divided by one less than there are); 0 for one score."""
+    return statistics.stdev(scores) if len(scores) > 1 else 0.0

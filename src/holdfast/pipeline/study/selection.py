@@ -20,6 +20,8 @@ class Candidate:
         size: Number of weights.
         parameters: What the search chose for it.
         latency: Mean milliseconds of one call at the smallest batch size, as measured for its backbone; None where not measured.
+        folds: The score of each fold, of which `value` is the mean; empty where there are none.
+        deviation: The standard deviation of these.
     """
 
     backbone: str
@@ -28,6 +30,8 @@ class Candidate:
     size: int
     parameters: Mapping[str, Any]
     latency: float | None = None
+    folds: tuple[float, ...] = ()
+    deviation: float = 0.0
 
 
 def choose(candidates: Sequence[Candidate], *, by: str, tolerance: float) -> dict[str, Any]:
@@ -88,4 +92,6 @@ def _plain(c: Candidate, reason: str, by: str) -> dict[str, Any]:
     row = {**asdict(c), "parameters": dict(c.parameters), "reason": reason}
     if by != "latency":
         del row["latency"]
+    if not c.folds:
+        del row["folds"], row["deviation"]
     return row

@@ -14,9 +14,19 @@ from holdfast.flow.narration import Narration
 from holdfast.integrations.desk import DeskCopies, fetch_with
 from holdfast.integrations.watching import Fetched
 from holdfast.pipeline.data.dataset import open_dataset
-from holdfast.pipeline.layout import trial_folder
+from holdfast.pipeline.layout import fold_folder, trial_folder
 from holdfast.pipeline.settings import Hpo, Training
-from holdfast.pipeline.study.search import best_trial, choices_begun_with, make_pruner, make_sampler, most_epochs
+from holdfast.pipeline.study.crossing import next_fold, told_of_fold
+from holdfast.pipeline.study.folds import Folds
+from holdfast.pipeline.study.search import (
+    FOLD_ROWS,
+    best_trial,
+    choices_begun_with,
+    fold_scores,
+    make_pruner,
+    make_sampler,
+    most_reports,
+)
 from holdfast.pipeline.study.sweep import Sweep
 from holdfast.pipeline.study.trial import run_trial
 from holdfast.pipeline.study.trials import announce, describe, refuse_more_failures, remake_best, tidy
@@ -54,6 +64,7 @@ class TrialWork:
         stride: Overlap of windows, in word pieces.
         device: `cpu` or `cuda`.
         precision: What `auto` meant when the study was begun.
+        folds: See `Sweep`. Then the work is one fold.
     """
 
     backbone: str
@@ -67,9 +78,10 @@ class TrialWork:
     stride: int
     device: str
     precision: str | None
+    folds: Folds | None = None
 
     def __call__(self, desk: Desk) -> Mapping[str, Any]:
-        """Run the trial, and give all that it came to."""
+        """Run the trial, or the fold that it is at, and give all that it came to."""
         import optuna
 
         from holdfast.integrations.account import Part, open_trial, result_of
@@ -82,12 +94,12 @@ class TrialWork:
             desk.attempt.seen,
             desk.root / desk.attempt.folder,
             make_sampler(self.hpo, self.seed),
-            make_pruner(self.hpo, most_epochs(self.hpo, self.training.epochs)),
+            make_pruner(self.hpo, most_reports(self.hpo, self.training.epochs)),
         )
         try:
             trial = optuna.Trial(study, trial_id)
             trial.set_user_attr("environment", dict(recorded(desk.attempt.environment)))
-            broken = run_trial(sweep, study, trial, part.finished, part.more, alone=True)
+            broken = run_trial(sweep, study, trial, part.finished, part.more, alone=True, until=next_fold(part.begun))
             return {**result_of(storage, trial_id), SPOILT: bool(broken)}
         finally:
             storage.close()
@@ -111,6 +123,7 @@ class TrialWork:
             copies=DeskCopies(desk),
             narration=_Telling(desk),
             time_is_over=desk.is_to_stop,
+            folds=self.folds,
         )
 
 
@@ -166,7 +179,9 @@ def run_spread_trials(sweep: Sweep, study: optuna.Study) -> None:
         ground = ground_of(sweep.hpo, root, _key(sweep.folder, root), keeper, sweep.narration)
         engine = open_engine(sweep.hpo.engine, ground)
         try:
-            _Driven(sweep, study, engine, lambda limits: SpreadStudy(study, engine, _plan(sweep, study, ground), limits)).run()
+            _Driven(
+                sweep, study, engine, lambda driven: SpreadStudy(study, engine, _plan(sweep, study, ground, driven), driven)
+            ).run()
         finally:
             engine.close()
 
@@ -186,8 +201,8 @@ def ground_of(hpo: Hpo, root: Path, home: str, keeper: Keeper | None, narration:
     )
 
 
-def _plan(sweep: Sweep, study: optuna.Study, ground: Ground) -> Plan:
-    from holdfast.integrations.spreading import Plan
+def _plan(sweep: Sweep, study: optuna.Study, ground: Ground, driven: _Driven) -> Plan:
+    from holdfast.integrations.spreading import Plan, Turns
 
     assert sweep.dataset is not None
     dataset, folder = _key(sweep.dataset, ground.root), Path(sweep.model).is_dir()
@@ -204,6 +219,7 @@ def _plan(sweep: Sweep, study: optuna.Study, ground: Ground) -> Plan:
         stride=sweep.stride,
         device=sweep.device,
         precision=sweep.precision,
+        folds=sweep.folds,
     )
     return Plan(
         home=ground.home,
@@ -215,6 +231,7 @@ def _plan(sweep: Sweep, study: optuna.Study, ground: Ground) -> Plan:
         environment=ground.environment,
         resources=ground.resources,
         more=choices_begun_with(study.get_trials(deepcopy=False)),
+        turns=None if sweep.folds is None else Turns(fold_folder, next_fold, FOLD_ROWS, driven.fold_done),
     )
 
 
@@ -235,7 +252,7 @@ class _Driven:
         self._raised = False
         self._refused: HoldfastError | None = None
         self._steps: dict[str, tuple[int, int]] = {}
-        self._shares: dict[str, float] = {}
+        self._shares: dict[int, float] = {}
 
     def run(self) -> None:
         sweep = self._sweep
@@ -279,7 +296,8 @@ class _Driven:
         if attempt.number > 1:
             self._sweep.narration.say(f"{self._sweep.backbone}: {_name(attempt)} goes on")
         self._steps[attempt.unit] = (0, 0)
-        self._shares[attempt.unit] = 0.0
+        folds = len(self._sweep.folds or ())
+        self._shares[trial.number] = (next_fold(trial) - 1) / folds if folds else 0.0
 
     def told(self, event: Told) -> None:
         sweep, what = self._sweep, event.what
@@ -288,7 +306,7 @@ class _Driven:
             tell(str(what["line"]))
             return
         self._steps[event.attempt.unit] = (int(what["step"]), int(what["total"]))
-        shown = ", ".join(_short(unit) for unit in sorted(self._steps))
+        shown = ("; " if sweep.folds else ", ").join(_short(unit) for unit in sorted(self._steps))
         done, total = (sum(column) for column in zip(*self._steps.values(), strict=True))
         finished = self._study.finished
         stake = sweep.at_stake()
@@ -306,9 +324,9 @@ class _Driven:
     # -- what is kept --------------------------------------------------------------------------------------------------
 
     def kept(self, event: Kept) -> None:
-        self._shares[event.attempt.unit] = event.share
+        trial = self._study.trial_of(event.attempt)
+        self._shares[trial.number] = event.share
         if not self._engine.keeps:
-            trial = self._study.trial_of(event.attempt)
             self._hand_over([trial.number])
 
     def asked(self, event: Asked) -> object:
@@ -321,6 +339,7 @@ class _Driven:
     def recorded(self, trial: FrozenTrial, trials: list[FrozenTrial], ended: Ended) -> None:
         sweep, finished = self._sweep, self._study.finished
         self._forget(ended.attempt)
+        del self._shares[trial.number]
         sweep.narration.end()
         where = f"  on {ended.where}" if ended.where else ""
         sweep.narration.say(f"{describe(sweep, trial)}  [{finished} of {sweep.hpo.trials}]{where}")
@@ -332,12 +351,21 @@ class _Driven:
             sweep.is_over()
         self._hand_over(numbers)
 
+    def fold_done(self, trial: FrozenTrial, trials: list[FrozenTrial], ended: Ended) -> None:
+        """A fold of a trial is in the study, and another follows."""
+        sweep, scores = self._sweep, fold_scores(trial)
+        self._forget(ended.attempt)
+        self._shares[trial.number] = len(scores) / len(sweep.folds or scores)
+        sweep.narration.end()
+        sweep.narration.say(told_of_fold(sweep, trial.number, scores))
+        tidy(sweep, trials, [trial.number])
+        self._hand_over([trial.number])
+
     def ended(self, event: Ended) -> None:
         self._study.ended(event)
 
     def _forget(self, attempt: Attempt) -> None:
         self._steps.pop(attempt.unit, None)
-        self._shares.pop(attempt.unit, None)
 
     def _hand_over(self, numbers: Collection[int]) -> None:
         """Its progress is the number of finished trials, and the share of those that run: a later one is always more."""
@@ -350,4 +378,5 @@ def _name(attempt: Attempt) -> str:
 
 
 def _short(unit: str) -> str:
-    return str(int(unit.removeprefix("trial-")))
+    number, _, fold = unit.removeprefix("trial-").partition("-fold-")
+    return f"{int(number)}, fold {int(fold)}" if fold else str(int(number))

@@ -14,8 +14,9 @@ from holdfast.flow.narration import Narration, Quiet
 from holdfast.integrations.watching import Copies
 from holdfast.pipeline.data.dataset import Dataset
 from holdfast.pipeline.identity import study_made_from
-from holdfast.pipeline.layout import trial_folder
+from holdfast.pipeline.layout import trial_folder, weights_folder
 from holdfast.pipeline.settings import Hpo, Training, changed
+from holdfast.pipeline.study.folds import Folds
 from holdfast.pipeline.training.train import Job
 from holdfast.session.background.stake import AtStake
 from holdfast.session.keeper import Keeper
@@ -56,6 +57,7 @@ class Sweep:
         claim: Begins work on the folder of a trial, by this process alone. Raises AnotherSession where a live one works on it.
         dataset: Folder of the documents, for processes that open it themselves.
         keeper: Keeps it; None for the attached one.
+        folds: What each trial is trained on, one after the other; None where it is trained once, and scored on validation.
     """
 
     backbone: str
@@ -83,6 +85,7 @@ class Sweep:
     parts: Parts = field(default_factory=Parts)
     dataset: Path | None = None
     keeper: Keeper | None = None
+    folds: Folds | None = None
 
     def hand_over(self, progress: float, numbers: Collection[int], *, alone: bool) -> None:
         """Hand the study to the backup. Where no other process works on it, only what was changed of it is looked at.
@@ -111,17 +114,25 @@ class Sweep:
             seed=self.seed,
             max_length=self.max_length,
             stride=self.stride,
+            folds=None if self.folds is None else self.folds.identity,
         )
 
-    def job(self, settings: Training, folder: Path) -> Job:
-        """The training of one trial."""
+    def weights(self, number: int) -> Path:
+        """The folder of that training of a trial whose weights later stages use: with folds that of the first."""
+        return self.folder / weights_folder(number, self.hpo.folds)
+
+    def job(self, settings: Training, folder: Path, fold: int = 1) -> Job:
+        """The training of one trial, or of one fold of it. What it is scored on is the job's validation."""
+        train, validation = (
+            (self.data.train, self.data.validation) if self.folds is None else self.folds.split(self.data.train, fold)
+        )
         if settings.precision == "auto" and self.precision is not None:
             settings = changed(settings, {"precision": self.precision})
         return Job(
             model=self.model,
             labels=self.data.labels,
-            train=self.data.train,
-            validation=self.data.validation,
+            train=train,
+            validation=validation,
             settings=settings,
             objective=self.hpo.objective,
             seed=self.seed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,15 @@ from holdfast.flow.failing import in_words
 from holdfast.flow.stage import Stopped
 from holdfast.integrations.watching import Copies, Diverged, Watcher
 from holdfast.pipeline.failing import breaks_the_device, is_of_the_trial, is_out_of_memory
-from holdfast.pipeline.layout import METRICS, trial_folder
-from holdfast.pipeline.settings import changed
+from holdfast.pipeline.layout import METRICS, fold_folder, trial_folder
+from holdfast.pipeline.settings import Training, changed
+from holdfast.pipeline.study.crossing import cross_validate, told_of_fold
+from holdfast.pipeline.study.pruning import end_if_pruned
 from holdfast.pipeline.study.search import suggest
 from holdfast.pipeline.study.sweep import Sweep
 from holdfast.pipeline.training.device import describe_device
 from holdfast.pipeline.training.evaluation import evaluate
-from holdfast.pipeline.training.train import train
+from holdfast.pipeline.training.train import Job, train
 from holdfast.session.files import write_json
 
 if TYPE_CHECKING:
@@ -31,13 +34,33 @@ class SmallerDevice(StageFailed):
 
 
 def run_trial(
-    sweep: Sweep, study: optuna.Study, trial: optuna.Trial, finished: int, begun: Mapping[str, Sequence[Any]], *, alone: bool
+    sweep: Sweep,
+    study: optuna.Study,
+    trial: optuna.Trial,
+    finished: int,
+    begun: Mapping[str, Sequence[Any]],
+    *,
+    alone: bool,
+    until: int | None = None,
 ) -> str:
-    """One trial, from its last checkpoint on: told to the study exactly once. Gives what left the device of no use, if anything."""
+    """One trial, from its last checkpoint on: told to the study exactly once.
+
+    Args:
+        sweep: The study, as it is run.
+        study: The study.
+        trial: The trial.
+        finished: Trials that are finished before it.
+        begun: See `choices_begun_with`.
+        alone: No other process works on the study.
+        until: Where there are folds, the last one that is to be trained now; the trial stays as it is where more are left. None
+            for all.
+
+    Returns:
+        What left the device of no use, if anything.
+    """
     import optuna
     from optuna.trial import TrialState
 
-    folder = sweep.folder / trial_folder(trial.number)
     device = describe_device(sweep.device)
     began = trial.user_attrs.get("device")
     if began is None:
@@ -45,18 +68,23 @@ def run_trial(
         began = device
     watcher = TrialWatcher(sweep, trial, finished, alone=alone)
     try:
-        parameters = suggest(trial, sweep.hpo.search_space, begun)
-        job = sweep.job(changed(sweep.training, parameters), folder)
-        trained = train(job, watcher, sweep.clock)
-        scores = evaluate(trained.folder, sweep.data.validation, sweep.device)
-        value = scores["micro" if sweep.hpo.objective.endswith("micro") else "macro"][sweep.hpo.objective.rpartition("_")[0]]
-        trial.set_user_attr("parameters", trained.parameters)
-        trial.set_user_attr("best_step", trained.best_step)
-        write_json(
-            folder / METRICS, {"trial": trial.number, "steps": trained.steps, "best_step": trained.best_step, "validation": scores}
-        )
+        settings = changed(sweep.training, suggest(trial, sweep.hpo.search_space, begun))
+        value: float | None
+        if sweep.folds is None:
+            row = _scored(sweep, trial, watcher, sweep.job(settings, sweep.folder / trial_folder(trial.number)))
+            trial.set_user_attr("best_step", row["best_step"])
+            value = row["score"]
+        else:
+            value = cross_validate(
+                sweep,
+                trial,
+                until or len(sweep.folds),
+                functools.partial(_fold_scored, sweep, trial, watcher, settings),
+                watcher.between,
+            )
         watcher.count_time()
-        study.tell(trial, value)
+        if value is not None:
+            study.tell(trial, value)
     except optuna.TrialPruned:
         watcher.count_time()
         study.tell(trial, state=TrialState.PRUNED)
@@ -80,10 +108,30 @@ def run_trial(
     return ""
 
 
+def _scored(
+    sweep: Sweep, trial: optuna.Trial, watcher: TrialWatcher, job: Job, told: Mapping[str, int] | None = None
+) -> dict[str, Any]:
+    """Train, score the weights, and write down how: what is to be remembered of it."""
+    trained = train(job, watcher, sweep.clock)
+    scores = evaluate(trained.folder, job.validation, sweep.device)
+    trial.set_user_attr("parameters", trained.parameters)
+    how = {"steps": trained.steps, "best_step": trained.best_step}
+    write_json(job.folder / METRICS, {"trial": trial.number, **(told or {}), **how, "validation": scores})
+    average = "micro" if sweep.hpo.objective.endswith("micro") else "macro"
+    return {"score": scores[average][sweep.hpo.objective.rpartition("_")[0]], **how}
+
+
+def _fold_scored(sweep: Sweep, trial: optuna.Trial, watcher: TrialWatcher, settings: Training, fold: int) -> dict[str, Any]:
+    watcher.begin_fold(fold)
+    job = sweep.job(settings, sweep.folder / trial_folder(trial.number) / fold_folder(fold), fold)
+    return _scored(sweep, trial, watcher, job, {"fold": fold})
+
+
 def _fail(study: optuna.Study, trial: optuna.Trial, watcher: TrialWatcher, reason: str) -> None:
     """This trial alone has failed; the study goes on."""
     from optuna.trial import TrialState
 
+    reason = f"{watcher.where}{reason}"
     watcher.count_time()
     trial.set_user_attr("failed", reason)
     study.tell(trial, state=TrialState.FAIL)
@@ -125,10 +173,29 @@ class TrialWatcher(Telling):
         self._since = sweep.clock()
         self._reported = set(trial.storage.get_trial(trial._trial_id).intermediate_values)
         self._note = ""
+        self._folds = len(sweep.folds or ())
+        self._fold = 0
+
+    @property
+    def where(self) -> str:
+        """The fold that is worked on, for the beginning of a sentence; nothing where there are none."""
+        return f"fold {self._fold} of {self._folds}: " if self._fold else ""
+
+    def begin_fold(self, fold: int) -> None:
+        """From here on a fold is worked on. Its epochs are not reported: the mean of the folds is, when each is done."""
+        self._fold = fold
+        self._note = ""
+
+    def between(self, scores: Sequence[float]) -> None:
+        """A fold is done, and another follows: keep study and fold together; stop here where the time is over."""
+        self._sweep.narration.end()
+        self._sweep.narration.say(told_of_fold(self._sweep, self._trial.number, scores))
+        self._keep(len(scores) / self._folds)
 
     def stepped(self, step: int, total: int) -> None:
         """Move the bar."""
-        what = f"{self._sweep.backbone}: trial {self._trial.number} ({self._finished + 1} of {self._sweep.hpo.trials})"
+        fold = f", fold {self._fold} of {self._folds}" if self._fold else ""
+        what = f"{self._sweep.backbone}: trial {self._trial.number}{fold} ({self._finished + 1} of {self._sweep.hpo.trials})"
         self._sweep.narration.work(what, step, total, "; ".join(filter(None, (self._note, self._at_stake(total)))))
 
     def _at_stake(self, total: int) -> str:
@@ -139,35 +206,31 @@ class TrialWatcher(Telling):
         finished, share = divmod(stake.progress or 0.0, 1.0)
         if finished < self._finished:
             return stake.words(f"from trial {finished:.0f}" if finished else "from the first trial")
+        if self._fold:
+            done, share = divmod(share * self._folds, 1.0)
+            if done + 1 < self._fold:
+                return stake.words(f"from fold {done + 1:.0f}")
         return stake.words(f"from step {share * total:.0f}" if share else "from its beginning")
 
     def scored(self, epoch: int, scores: Mapping[str, float]) -> None:
         """Report an epoch, once; raise where the pruner ends the trial."""
-        import optuna
-
         value = scores[self._sweep.hpo.objective]
         self._note = f"{self._sweep.hpo.objective} {value:.3f}"
+        if self._fold:
+            return
         if epoch not in self._reported:
             self._trial.report(value, epoch)
             self._reported.add(epoch)
-        from holdfast.integrations import pruner
-
-        pruned = self._trial.user_attrs.get("pruned")
-        if pruned is not None and pruned["epoch"] == epoch:  # it was killed after the answer
-            notes = pruned["notes"]
-        else:
-            answer, notes = pruner.should_prune(self._trial)
-            pruned = {"epoch": epoch, "notes": notes} if answer else None
-            if pruned is not None:
-                self._trial.set_user_attr("pruned", pruned)
-        pruner.note(self._trial, notes)
-        if pruned is not None:
-            raise optuna.TrialPruned
+        end_if_pruned(self._trial, epoch, "epoch")
 
     def saved(self, step: int, total: int) -> None:
         """Keep study and checkpoint together; stop here where the time is over."""
+        share = step / total
+        self._keep((self._fold - 1 + share) / self._folds if self._fold else share)
+
+    def _keep(self, share: float) -> None:
         self.count_time()
-        self._sweep.hand_over(self._finished + min(step / total, 0.999), [self._trial.number], alone=self._alone)
+        self._sweep.hand_over(self._finished + min(share, 0.999), [self._trial.number], alone=self._alone)
         if self._sweep.time_is_over():
             raise Stopped
 

@@ -16,7 +16,8 @@ from holdfast.flow.stage import Stopped
 from holdfast.integrations.watching import Copies
 from holdfast.pipeline.layout import CHECKPOINT, drop_checkpoints, trial_folder
 from holdfast.pipeline.settings import changed
-from holdfast.pipeline.study.search import best_trial, choices_begun_with
+from holdfast.pipeline.study.crossing import tidy_folds, with_deviation
+from holdfast.pipeline.study.search import best_trial, choices_begun_with, fold_scores
 from holdfast.pipeline.study.sweep import Sweep
 from holdfast.pipeline.study.trial import Telling, run_trial
 from holdfast.pipeline.training.checkpoint import weight_files
@@ -118,7 +119,7 @@ def remake_best(sweep: Sweep, trials: list[optuna.trial.FrozenTrial]) -> None:
     best = best_trial(trials)
     if best is None:
         return
-    folder = sweep.folder / trial_folder(best.number)
+    folder = sweep.weights(best.number)
     put_damaged_aside(folder, sweep.copies)
     if (folder / CHECKPOINT).is_dir():
         return
@@ -143,7 +144,7 @@ def announce(sweep: Sweep, finished: int) -> None:
     """Say how long the trials take that are left, where that is long for want of a GPU."""
     if sweep.device != "cpu":
         return
-    each = estimate_seconds(sweep.job(sweep.training, sweep.folder))
+    each = estimate_seconds(sweep.job(sweep.training, sweep.folder)) * (1 if sweep.folds is None else len(sweep.folds))
     left = sweep.hpo.trials - finished
     tell = sweep.narration.warn if each * left > LONG_SECONDS else sweep.narration.say
     tell(
@@ -186,9 +187,11 @@ def tidy(sweep: Sweep, trials: list[optuna.trial.FrozenTrial], numbers: Collecti
     """
     best = best_trial(trials)
     for trial in trials if numbers is None else [trials[n] for n in sorted(numbers)]:
+        if sweep.folds is not None:
+            tidy_folds(sweep, trial)
         if not trial.state.is_finished():
             continue
-        folder = sweep.folder / trial_folder(trial.number)
+        folder = sweep.weights(trial.number)
         drop_checkpoints(folder)
         if sweep.hpo.checkpoint.save_only_best and (best is None or trial.number != best.number):
             shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
@@ -199,7 +202,8 @@ def describe(sweep: Sweep, trial: optuna.trial.FrozenTrial) -> str:
     from optuna.trial import TrialState
 
     shown = ", ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in sorted(trial.params.items()))
-    state = {TrialState.COMPLETE: f"{sweep.hpo.objective} {trial.value or 0.0:.4f}", TrialState.PRUNED: "pruned"}.get(trial.state)
+    scored = f"{sweep.hpo.objective} {trial.value or 0.0:.4f}{with_deviation(fold_scores(trial))}"
+    state = {TrialState.COMPLETE: scored, TrialState.PRUNED: "pruned"}.get(trial.state)
     state = state or f"failed: {trial.user_attrs.get('failed', 'for an unknown reason')}"
     took = duration(float(trial.user_attrs.get("seconds", 0.0)))
     return f"{sweep.backbone}: trial {trial.number}: {state}  ({shown or 'nothing varies'}; {took})"
