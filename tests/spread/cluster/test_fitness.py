@@ -12,6 +12,7 @@ HERE = Facts(
     versions={"torch": "2.13.0", "numpy": "2.4.6", "keras": None},
     holdfast=("0.1.0", "abcd"),
     processor="A",
+    named="",
     free=10 << 30,
     probe="token",
     sentinel="store",

@@ -77,6 +77,7 @@ class Speed:
         trial: Its number.
         value: Its score.
         device: Where it was measured.
+        node_type: What type of machine that is.
         rows: One for each batch size, as the benchmark has them.
     """
 
@@ -84,6 +85,7 @@ class Speed:
     trial: int
     value: float
     device: str
+    node_type: str
     rows: tuple[Mapping[str, Any], ...]
 
 
