@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import pickle
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -22,6 +23,8 @@ from holdfast.spread.engine import Engine, Ground, open_engine
 from holdfast.spread.environment import recorded
 from holdfast.spread.performing import Desk
 from holdfast.store.local.state import STATE_FOLDER
+
+log = logging.getLogger(__name__)
 
 #: In the environment of a stage: so many threads its attempts computed with. A stage that ran in this process has none.
 THREADS = "threads"
@@ -100,6 +103,8 @@ class Errands:
 def open_errands(bench: Workbench, home: str, node_type: str = "") -> Iterator[Errands]:
     """The engine of the experiment, for errands of a stage. What is kept of them stays until `arrived` has kept it.
 
+    Which nodes have a part was said when the trials began; here that would be said again at every stage.
+
     Args:
         bench: Of the stage.
         home: See `Ground.home`; not that of another stage.
@@ -109,7 +114,8 @@ def open_errands(bench: Workbench, home: str, node_type: str = "") -> Iterator[E
         HoldfastError: see `open_engine`.
     """
     hpo, keeper = bench.experiment.hpo, bench.keeper
-    ground = replace(ground_of(hpo, keeper.root, home, keeper, bench.narration), parallel=1, node_type=node_type)
+    ground = ground_of(hpo, keeper.root, home, keeper, bench.narration)
+    ground = replace(ground, parallel=1, node_type=node_type, say=log.debug)
     engine = open_engine(hpo.engine, ground)
     try:
         yield Errands(bench, engine, ground)

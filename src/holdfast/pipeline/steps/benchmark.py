@@ -19,7 +19,6 @@ from holdfast.pipeline.settings import BenchmarkSettings
 from holdfast.pipeline.stages import Workbench
 from holdfast.pipeline.training.device import resolve_device
 from holdfast.session.files import write_json
-from holdfast.spread.engine import NoSuchNode
 from holdfast.spread.performing import Desk
 
 
@@ -29,7 +28,7 @@ def benchmark(bench: Workbench) -> Made:
         found, where = _work(bench, bench.stage).measure(bench.keeper.root, bench.path(bench.stage.record)), ""
     else:
         found = _on_nodes(bench)
-        where = f", on {found['environment']['node']} ({found['environment']['node_type']})"
+        where = f", on node {found['environment']['node']}, {found['environment']['node_type']}"
     first = found["results"][0]
     bench.narration.say(f"  batch of {first['batch_size']}: {first['mean_ms']:.2f} ms on average{where}")
     return Made(bench.stage.fingerprint)
@@ -102,7 +101,7 @@ def _on_nodes(bench: Workbench) -> dict[str, Any]:
 
     def gone(node_type: str) -> None:
         bench.narration.warn(
-            f"{bench.stage.name}: no node is left of the type that the others were measured on ({node_type}); all are measured again"
+            f"{bench.stage.name}: no node is left of the type that others were measured on ({node_type}); all are measured again"
         )
 
     measure_alike(bench.stage.name, known, measure, again, gone)
