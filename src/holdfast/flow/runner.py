@@ -284,7 +284,7 @@ class Runner:
         return Life(self.keeper.root / stage.folder / LIFE, name, host_name(), self._now)
 
     def _worked_on(self, node: str) -> None:
-        if self._life is not None:
+        if self._life is not None and node:
             self._life.worked_on(node)
 
     def _end_life(self, how: str) -> None:

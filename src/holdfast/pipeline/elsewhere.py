@@ -178,6 +178,7 @@ class _Unit:
         tell(f"{self._bench.stage.name}: node {event.name} {event.line}")
 
     def lost(self, event: Lost) -> None:
+        self._bench.worked_on(event.where)
         self._node = ""
         self._bench.narration.warn(f"{self._bench.stage.name}: {event.why}; another attempt goes on with it")
         if self._ground.node_type and not event.counts:

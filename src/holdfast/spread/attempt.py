@@ -174,11 +174,13 @@ class Lost:
         attempt: Which.
         why: As a sentence goes on: `its process was ended by signal 9`.
         counts: It may be the work's own doing, as a process that ends by itself; a machine that is gone is not.
+        where: As of `Ended`.
     """
 
     attempt: Attempt
     why: str
     counts: bool = True
+    where: str = ""
 
 
 @dataclass(frozen=True)

@@ -288,9 +288,9 @@ class ClusterEngine:
             self._events.append(replace(end, node_type=running.type) if isinstance(end, Ended) else end)
 
     def _lose(self, token: str, why: str, *, counts: bool) -> None:
-        attempt = self._running[token].attempt
+        running = self._running[token]
         self._give_up(token)
-        self._events.append(Lost(attempt, why, counts))
+        self._events.append(Lost(running.attempt, why, counts, running.machine.name))
 
     def _lose_node(self, token: str) -> None:
         """Ray lists it as alive for a while; asked what it is, it is not there."""
