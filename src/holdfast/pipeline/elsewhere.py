@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import pickle
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -12,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import NotRestored
+from holdfast.integrations.checkpoints import newest_sealed
 from holdfast.integrations.watching import Fetched
+from holdfast.pipeline.layout import CHECKPOINTS
 from holdfast.pipeline.settings import Hpo
 from holdfast.pipeline.stages import Workbench
 from holdfast.pipeline.study.spread import ground_of
 from holdfast.platform import random_hex
 from holdfast.spread.attempt import Asked, Attempt, Ended, Kept, Lost, Node, Told
+from holdfast.spread.cluster import lines
 from holdfast.spread.driver import drive
 from holdfast.spread.engine import Engine, Ground, open_engine
 from holdfast.spread.environment import recorded
@@ -225,3 +229,28 @@ def at_stake(bench: Workbench) -> str:
     """What a disconnect would cost now, in words."""
     stake = bench.at_stake()
     return "" if stake is None else stake.words(f"from step {stake.progress:.0f}" if stake.progress else "from its beginning")
+
+
+def take_up(bench: Workbench, unit: str) -> None:
+    """What a node had kept of a training comes into the stage's folder, where the work goes on without a cluster.
+
+    Raises:
+        NotRestored: there is something, and it could not be brought.
+    """
+    keeper, here = bench.keeper, bench.folder / CHECKPOINTS
+    if keeper.store is None or THREADS not in bench.environment:  # none ever had it
+        return
+    above = lines.of_unit(lines.of_study(keeper.config.outputs, bench.stage.folder), unit)
+    known, brought = newest_sealed(here), bench.path(f"{STATE_FOLDER}/brought")
+    for line in lines.furthest_first(keeper.store, above):
+        shutil.rmtree(brought, ignore_errors=True)
+        found = keeper.restore(line.key.value, to=brought)
+        if not found and not found.damaged:
+            raise NotRestored(found.error)
+        there = newest_sealed(brought / line.key.value / CHECKPOINTS)
+        if there is not None and (known is None or there.step > known.step):
+            shutil.rmtree(here, ignore_errors=True)
+            os.replace(there.folder.parent, here)
+            bench.narration.say(f"{bench.stage.name}: goes on here from step {there.step}, which a node had kept")
+            break
+    shutil.rmtree(brought, ignore_errors=True)

@@ -136,6 +136,24 @@ def test_nodes_and_drivers_that_are_killed_in_a_whole_pipeline_change_no_byte_of
 
 
 @pytest.mark.torture
+def test_what_a_node_had_kept_of_a_final_training_is_gone_on_with_without_the_cluster(
+    nodes: Nodes, finished: tuple[Project, Machine], rig: Rig, tmp_path: Path
+) -> None:
+    project, alone = finished
+    if not nodes.alive:
+        nodes.add()
+    mine, driving = Project(rig, project.template), Driving(tmp_path, 0.3)
+    with driving.running(mine.machine(), "ray") as it:
+        driving.until(it, 12)
+    machine, before = mine.machine(), len(driving.done)
+    driving.to_its_end(machine, "local")
+    assert "final_training: goes on here from step" in "\n".join(driving.said)
+    assert driving.done[before] > 1
+    _nothing_was_done_twice(driving.done, losses=1)
+    assert _hashes(machine, MADE) == _hashes(alone, MADE)
+
+
+@pytest.mark.torture
 def test_benchmarks_of_two_backbones_are_on_one_type_of_node_and_all_are_measured_again_where_it_is_gone(
     nodes: Nodes, finished: tuple[Project, Machine], rig: Rig, tmp_path: Path
 ) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.flow.life import LIFE
-from holdfast.flow.stage import RECORD, Made
-from holdfast.pipeline.elsewhere import Errand, at_stake, is_spread, open_errands, threads_of
+from holdfast.flow.stage import FORK_DIGITS, RECORD, Made
+from holdfast.pipeline.elsewhere import Errand, at_stake, is_spread, open_errands, take_up, threads_of
 from holdfast.pipeline.layout import BEST_CONFIGURATION, CHECKPOINT, CHECKPOINTS
 from holdfast.pipeline.stages import Workbench
 from holdfast.pipeline.study.spread import key_of
@@ -20,8 +20,8 @@ from holdfast.pipeline.training.final import FinalTraining, FinalWatcher, Look
 from holdfast.pipeline.training.intervals import SHARE
 from holdfast.spread.attempt import Ended
 
-#: Names of the units that a node works on.
-_LOOK, _TRAINING = "look", "training"
+#: The unit that says what a node is.
+_LOOK = "look"
 
 
 def train_final(bench: Workbench) -> Made:
@@ -83,6 +83,7 @@ def _elsewhere(bench: Workbench, training: FinalTraining) -> Mapping[str, Any]:
     given = training.model if training.is_folder and not training.model.startswith(f"{training.dataset}/") else None
     inputs = (training.dataset, *(() if given is None else (given,)))
     folder = bench.stage.folder
+    unit = f"training-{bench.stage.fingerprint[:FORK_DIGITS]}"  # what was kept of one with other settings is none of this
 
     def arrived(ended: Ended, brought: Path) -> None:
         if brought.is_dir():  # else it was made in place, and is kept with the stage
@@ -97,9 +98,10 @@ def _elsewhere(bench: Workbench, training: FinalTraining) -> Mapping[str, Any]:
         if errands.engine.keeps:  # another machine: only it can say what it is
             environment = dict(errands.run(Errand(_LOOK, f"{folder}/{_LOOK}", Look(training), inputs)).result)
         else:
+            take_up(bench, unit)
             environment = training.look(bench.keeper.root)
         bench.begin({**environment, **threads_of(errands.ground)})
-        return errands.run(Errand(_TRAINING, folder, training.settled(environment), inputs, arrived)).result
+        return errands.run(Errand(unit, folder, training.settled(environment), inputs, arrived)).result
 
 
 def _move(brought: Path, folder: Path) -> None:
