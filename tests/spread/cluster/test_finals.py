@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -17,9 +18,11 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.flow.record import Record, read_record, write_record
 from tests.pipeline.project import Project
 from tests.spread.cluster.nodes import HERE, Nodes
 from tests.spread.cluster.pipeline import PAUSE_VARIABLE, STEPS_VARIABLE
+from tests.spread.processes import workers_of
 from tests.support import Machine, Rig
 
 pytestmark = pytest.mark.long
@@ -93,6 +96,30 @@ def test_a_node_that_is_killed_in_the_final_training_changes_no_byte_of_it(
     assert f"final_training: runs on node {session['nodes'][1]}" in told
     assert f"node {session['nodes'][0]} is lost; another attempt goes on with it" in told
     _nothing_is_left(rig)
+
+
+def test_a_final_training_in_a_process_of_this_machine_that_is_killed_goes_on_to_the_same_files(
+    finished: tuple[Project, Machine], rig: Rig, tmp_path: Path
+) -> None:
+    """It was begun as an attempt, so it goes on as one, also where trials would run in this process now."""
+    project, alone = finished
+    machine = Project(rig, project.template).machine()
+    for name in ("data", "hpo", "best_configuration"):
+        shutil.copytree(alone.outputs / name, machine.outputs / name)
+    record = read_record(alone.root / FINAL / "stage.json")
+    assert record is not None
+    begun = Record(record.stage, record.made_from, environment={**record.environment, "threads": 1})
+    (machine.root / FINAL).mkdir(parents=True)
+    write_record(machine.root / FINAL / "stage.json", begun)
+    driving = Driving(tmp_path, 0.1)
+    with driving.running(machine, "local", "only=final_training") as it:
+        driving.until(it, 5)
+        (worker,) = workers_of(it.pid)
+        os.kill(worker, signal.SIGKILL)
+        assert it.wait() == 0
+    assert "final_training: its process was ended by SIGKILL; another attempt goes on with it" in driving.said
+    assert _hashes(machine, MADE) == _hashes(alone, MADE)
+    _nothing_was_done_twice(driving.done, losses=1)
 
 
 @pytest.mark.torture
