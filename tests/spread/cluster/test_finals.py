@@ -181,30 +181,34 @@ def test_what_a_node_had_kept_of_a_final_training_is_gone_on_with_without_the_cl
 
 
 @pytest.mark.torture
-def test_benchmarks_of_two_backbones_are_on_one_type_of_node_and_all_are_measured_again_where_it_is_gone(
+def test_benchmarks_of_different_backbones_are_on_one_type_of_node_and_all_are_measured_again_where_it_is_gone(
     nodes: Nodes, finished: tuple[Project, Machine], rig: Rig, tmp_path: Path
 ) -> None:
     machine, driving = Project(rig, finished[0].template).machine(), Driving(tmp_path, 0.0)
-    two = f"backbones={json.dumps([{'name': name, 'model': 'encoder'} for name in ('left', 'right')])}"
+    names = ("left", "middle", "right")
+    given = [f"backbones={json.dumps([{'name': name, 'model': 'encoder'} for name in names])}", "hpo__trials=1"]
     for number in list(nodes.alive):
         nodes.kill(number)
-    driving.to_its_end(machine, "local", two, "hpo__trials=1", "only=data", "only=hpo/left", "only=hpo/right")
+    driving.to_its_end(machine, "local", *given, "only=data", *(f"only=hpo/{name}" for name in names))
     first = nodes.add(HOLDFAST_NODE_TYPE="the first type")
-    driving.to_its_end(machine, "ray", two, "hpo__trials=1", "only=benchmark/left")
-    assert _types(machine) == {"left": "the first type"}
-    other = [nodes.add(HOLDFAST_NODE_TYPE="another type") for _ in range(2)]
-    driving.to_its_end(machine, "ray", two, "hpo__trials=1", "only=benchmark/right")
-    assert _types(machine) == {"left": "the first type", "right": "the first type"}, "the one that it began with"
-    (machine.root / "outputs/hpo/right/trials/trial-0000/benchmark.json").unlink()
-    assert machine.keeper().drop("outputs/hpo/right/trials/trial-0000/benchmark.json")
+    driving.to_its_end(machine, "ray", *given, "only=benchmark/left")
+    nodes.add(HOLDFAST_NODE_TYPE="another type")
+    nodes.add(HOLDFAST_NODE_TYPE="another type")
+    driving.to_its_end(machine, "ray", *given, "only=benchmark/middle")
+    assert _types(machine) == {"left": "the first type", "middle": "the first type"}
     nodes.kill(first)
-    driving.to_its_end(machine, "ray", two, "hpo__trials=1", "only=benchmark/right")
-    assert _types(machine) == {"left": "another type", "right": "another type"}
+    driving.to_its_end(machine, "ray", *given, "only=benchmark/right")
+    assert _types(machine) == dict.fromkeys(names, "another type")
     told = "\n".join(driving.said)
     assert "no node is left of the type that others were measured on (the first type); all are measured again" in told
-    assert "benchmark/left: is measured again on another type, as the others are" in told
+    for name in ("left", "middle"):
+        assert f"benchmark/{name}: is measured again on another type, as the others are" in told
+    fresh = rig.machine()
+    for name in names:
+        fresh.keep.require(f"outputs/hpo/{name}/trials/trial-0000/benchmark.json")
+    assert _types(fresh) == dict.fromkeys(names, "another type"), "and so it is kept"
     _nothing_is_left(rig)
-    for number in other:
+    for number in list(nodes.alive):
         nodes.kill(number)
 
 
