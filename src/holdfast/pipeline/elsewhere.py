@@ -16,7 +16,7 @@ from holdfast.errors import NotRestored
 from holdfast.integrations.checkpoints import newest_sealed
 from holdfast.integrations.watching import Fetched
 from holdfast.pipeline.layout import CHECKPOINTS
-from holdfast.pipeline.settings import Hpo
+from holdfast.pipeline.settings import Experiment, Hpo
 from holdfast.pipeline.stages import Workbench
 from holdfast.pipeline.study.spread import ground_of
 from holdfast.platform import random_hex
@@ -42,6 +42,12 @@ def is_spread(hpo: Hpo, environment: Mapping[str, Any] | None = None) -> bool:
         environment: With which the stage was begun: what was begun as an attempt goes on as one.
     """
     return hpo.parallel > 1 or hpo.engine != "local" or THREADS in (environment or {})
+
+
+def device_for(experiment: Experiment) -> str:
+    """The device that is asked for, where it runs: on a cluster a GPU only where one is given (`hpo.resources.gpus`)."""
+    hpo, device = experiment.hpo, experiment.run.device
+    return "cpu" if hpo.engine != "local" and device == "auto" and not hpo.resources.gpus else device
 
 
 def threads_of(ground: Ground) -> dict[str, int]:

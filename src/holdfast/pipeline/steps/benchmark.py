@@ -14,7 +14,7 @@ from typing import Any
 from holdfast.flow.stage import Made, Stage
 from holdfast.pipeline.alike import Measured, measure_alike
 from holdfast.pipeline.benchmark import BENCHMARK_FILENAME, read_benchmark, run_benchmarking_local
-from holdfast.pipeline.elsewhere import Errand, NodeLost, open_errands
+from holdfast.pipeline.elsewhere import Errand, NodeLost, device_for, open_errands
 from holdfast.pipeline.settings import BenchmarkSettings
 from holdfast.pipeline.stages import Workbench
 from holdfast.pipeline.training.device import resolve_device
@@ -78,7 +78,7 @@ class BenchmarkWork:
 def _work(bench: Workbench, stage: Stage) -> BenchmarkWork:
     checkpoint, documents = stage.inputs
     experiment = bench.experiment
-    return BenchmarkWork(checkpoint, documents, experiment.benchmark, experiment.run.device, stage.made_from)
+    return BenchmarkWork(checkpoint, documents, experiment.benchmark, device_for(experiment), stage.made_from)
 
 
 # -- on nodes ----------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any
 
 from holdfast.flow.life import LIFE
 from holdfast.flow.stage import FORK_DIGITS, RECORD, Made
-from holdfast.pipeline.elsewhere import Errand, at_stake, is_spread, open_errands, take_up, threads_of
+from holdfast.pipeline.elsewhere import Errand, at_stake, device_for, is_spread, open_errands, take_up, threads_of
 from holdfast.pipeline.layout import BEST_CONFIGURATION, CHECKPOINT, CHECKPOINTS
 from holdfast.pipeline.stages import Workbench
 from holdfast.pipeline.study.spread import key_of
@@ -58,7 +58,7 @@ def _training(bench: Workbench) -> FinalTraining:
         seed=experiment.seed,
         max_length=experiment.data.max_length,
         stride=experiment.data.stride,
-        device=experiment.run.device,
+        device=device_for(experiment),
         begun=str(bench.environment.get("precision", "")),
     )
 
