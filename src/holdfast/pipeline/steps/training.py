@@ -101,6 +101,8 @@ def _elsewhere(bench: Workbench, training: FinalTraining) -> Mapping[str, Any]:
             take_up(bench, unit)
             environment = training.look(bench.keeper.root)
         bench.begin({**environment, **threads_of(errands.ground)})
+        if errands.engine.keeps:  # a node's checkpoints are never in the store before it is there with what they were begun
+            bench.keeper.settle(bench.keeper.config.timeout)
         return errands.run(Errand(unit, folder, training.settled(environment), inputs, arrived)).result
 
 
