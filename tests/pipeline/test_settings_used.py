@@ -21,6 +21,7 @@ import torch
 from holdfast.errors import ConfigurationError, NotRestored, StageFailed, UsageError
 from holdfast.integrations.account import ATTEMPTS
 from holdfast.integrations.watching import Copies, Watcher
+from holdfast.pipeline import elsewhere
 from holdfast.pipeline import settings as declared
 from holdfast.pipeline.data.dataset import open_dataset
 from holdfast.pipeline.data.documents import Document
@@ -367,6 +368,10 @@ def test_trials_are_spread_where_asked_with_the_threads_and_the_window_that_are_
     ground = ground_of(hpo, tmp_path, "outputs/hpo/b", None, Lines())
     assert (ground.parallel, ground.resources.cpus, ground.resources.gpus) == (3, 2, 0.5)
     assert ground.environment["OMP_NUM_THREADS"] == "2"
+    finals = [({}, {}), ({}, {"threads": 1}), ({"parallel": 2}, {}), ({"engine": "ray"}, {})]
+    assert [elsewhere.is_spread(Hpo(**h), begun) for h, begun in finals] == [False, True, True, True]
+    on_cluster = [experiment(hpo__engine="ray", hpo__resources={"gpus": gpus}, run__device="auto") for gpus in (0, 0.5)]
+    assert [elsewhere.device_for(e) for e in on_cluster] == ["cpu", "auto"]
 
 
 @covers("hpo.folds")

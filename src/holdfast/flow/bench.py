@@ -51,6 +51,7 @@ class Bench:
         narration: Tells how it goes.
         begin: Writes down, and backs up, what the stage is made from. Called by the work of a stage that saves its progress, once
             everything is checked and before anything is made; given what `environment` is when it begins now.
+        worked_on: Told the name of another machine that has the work now, where this one only waits for it; empty where none has.
         environment: Machine and versions that the stage was begun with; empty where it begins now.
         time_is_over: True once no more work should begin.
         clock: Monotonic seconds.
@@ -64,6 +65,7 @@ class Bench:
     patiently: Patiently
     narration: Narration
     begin: Callable[[Mapping[str, Any]], None]
+    worked_on: Callable[[str], None]
     environment: Mapping[str, Any]
     time_is_over: Callable[[], bool]
     clock: Callable[[], float]

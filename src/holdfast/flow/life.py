@@ -32,6 +32,7 @@ class Session:
         progress: How far the stage was then, in what it counts.
         every: The longest time between two moments at which something was kept, in seconds; the first counts from the beginning.
         end: `finished` or `stopped`; empty where it ended in any other way, or works still.
+        nodes: Other machines that it had the work done on, one after the other; none where it worked itself.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Session:
     progress: float | None = None
     every: float = 0.0
     end: str = ""
+    nodes: tuple[str, ...] = ()
 
 
 class Life:
@@ -65,6 +67,11 @@ class Life:
         progress = own.progress if progress is None else progress
         self._write(replace(own, kept=now, progress=progress, every=longest))
 
+    def worked_on(self, node: str) -> None:
+        """Another machine has the work now."""
+        if self._own.nodes[-1:] != (node,):
+            self._write(replace(self._own, nodes=(*self._own.nodes, node)))
+
     def ended(self, how: str) -> None:
         """This session is over."""
         self._write(replace(self._own, end=how))
@@ -80,6 +87,7 @@ def read_life(place: Path) -> list[Session]:
     known = {f.name for f in fields(Session)}
     try:
         rows = json.loads(place.read_bytes())["sessions"]
-        return [Session(**{k: v for k, v in row.items() if k in known}) for row in rows]
+        found = [Session(**{k: v for k, v in row.items() if k in known}) for row in rows]
+        return [replace(s, nodes=tuple(map(str, s.nodes))) for s in found]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []

@@ -220,6 +220,7 @@ class Runner:
             patiently=self.examiner.patiently,
             narration=self.narration,
             begin=begin,
+            worked_on=self._worked_on,
             environment=begun.environment,
             time_is_over=self._time_is_over,
             clock=self._clock,
@@ -281,6 +282,10 @@ class Runner:
     def _begin_life(self, stage: Stage) -> Life:
         name = f"{os.getpid()}-{secrets.token_hex(4)}"
         return Life(self.keeper.root / stage.folder / LIFE, name, host_name(), self._now)
+
+    def _worked_on(self, node: str) -> None:
+        if self._life is not None and node:
+            self._life.worked_on(node)
 
     def _end_life(self, how: str) -> None:
         if self._life is not None:

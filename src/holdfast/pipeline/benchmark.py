@@ -193,12 +193,18 @@ def _existing(place: Path) -> dict[str, Any] | None:
     return None
 
 
-def read_benchmark_record(place: Path, stage: str) -> Record | None:
-    """The record of a benchmark, whose one file says itself what it was made from. Its measurements are not read."""
+def read_benchmark(place: Path) -> dict[str, Any] | None:
+    """A benchmark that is there; None where there is none, or what is there is none."""
     try:
         document = json.loads(place.read_bytes())
-        made_from = dict(document["made_from"])
-        list(document["results"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return document if isinstance(document, dict) and isinstance(document.get("results"), list) else None
+    except (OSError, ValueError):
         return None
-    return Record(stage, made_from, finished=True, result=fingerprint(made_from))
+
+
+def read_benchmark_record(place: Path, stage: str) -> Record | None:
+    """The record of a benchmark, whose one file says itself what it was made from. Its measurements are not read."""
+    document = read_benchmark(place)
+    if document is None or not isinstance(document.get("made_from"), dict):
+        return None
+    return Record(stage, document["made_from"], finished=True, result=fingerprint(document["made_from"]))

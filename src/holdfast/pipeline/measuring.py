@@ -134,10 +134,11 @@ def environment(device: str) -> dict[str, Any]:
     import torch
     import transformers
 
-    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else _processor()
+    processor = _processor()
     return {
         "device": device,
-        "device_name": name,
+        "device_name": torch.cuda.get_device_name(device) if device.startswith("cuda") else processor,
+        "processor": processor,
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "torch": str(torch.__version__),

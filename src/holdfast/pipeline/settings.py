@@ -263,7 +263,7 @@ class StudyStorage(Section):
 
 
 class TrialResources(Section):
-    """What a trial needs of the machine that it runs on, where trials run in processes of their own."""
+    """What a trial, the final training or a benchmark needs of the machine that it runs on, where it has a process of its own."""
 
     cpus: Annotated[Count, Field(ge=1)] = Field(1, description="cores, and so many threads it computes with")
     gpus: Annotated[Number, Field(ge=0)] = Field(0.0, description="GPUs, or a share of one (`engine: ray`)")
@@ -292,9 +292,13 @@ class Hpo(Section):
     )
     engine: Literal["local", "ray"] = Field(
         "local",
-        description="where trials run: in processes of this machine, or on a Ray cluster; it changes nothing of the outcome",
+        description="where trials run, and final training and benchmark: on this machine, or on a Ray cluster; it changes nothing "
+        "of the outcome",
     )
-    resources: TrialResources = Field(default_factory=TrialResources, description="what a trial needs, where trials are spread")
+    resources: TrialResources = Field(
+        default_factory=TrialResources,
+        description="what a trial needs, where trials are spread; also the final training, and a benchmark on a cluster",
+    )
     checkpoint: StudyStorage = Field(default_factory=StudyStorage, description="where the study lies")
 
     @model_validator(mode="after")

@@ -22,9 +22,10 @@ from holdfast.pipeline.identity import backbone_identity, settings_identity, stu
 from holdfast.pipeline.layout import Layout, trial_folder, weights_folder
 from holdfast.pipeline.settings import TINY, Backbone, Experiment
 from holdfast.session.keeper import Keeper
+from holdfast.spread.printing import OUTPUT
 
 #: What decides, beside settings and data, whether two trainings are equal bit for bit.
-COMPARABLE = ("device", "precision", "torch", "transformers")
+COMPARABLE = ("device", "precision", "torch", "transformers", "threads")
 
 
 class Pipeline(Flow):
@@ -166,7 +167,7 @@ class Pipeline(Flow):
                 "data": data.record.result,
                 "benchmark": settings_identity(self.experiment.benchmark),
             },
-            work="holdfast.pipeline.steps.model:benchmark",
+            work="holdfast.pipeline.steps.benchmark:benchmark",
             own=False,
             reads=read_benchmark_record,
         )
@@ -258,7 +259,7 @@ class Pipeline(Flow):
 
     comparable = COMPARABLE
     unfinished = layout.CHECKPOINTS
-    varying = (layout.PAGE,)
+    varying = (layout.PAGE, OUTPUT)
 
     def products(self, done: Mapping[str, Finished]) -> tuple[str, ...]:
         """What a person wants to have here at the end: the model, its metrics, the report."""

@@ -90,10 +90,12 @@ class Told:
     Args:
         attempt: Which.
         what: By name.
+        where: As of `Ended`.
     """
 
     attempt: Attempt
     what: Mapping[str, Any]
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,12 @@ class Kept:
     Args:
         attempt: Which.
         share: How far the unit is, from 0 to 1.
+        where: As of `Ended`.
     """
 
     attempt: Attempt
     share: float
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,11 +138,13 @@ class Ended:
         attempt: Which.
         result: Plain data.
         where: The machine, as a person calls it; empty for this one.
+        node_type: What kind of machine that is, as `Ground.node_type` asks for it; empty where the engine knows only this one.
     """
 
     attempt: Attempt
     result: Mapping[str, Any]
     where: str = ""
+    node_type: str = ""
 
 
 @dataclass(frozen=True)
@@ -168,11 +174,13 @@ class Lost:
         attempt: Which.
         why: As a sentence goes on: `its process was ended by signal 9`.
         counts: It may be the work's own doing, as a process that ends by itself; a machine that is gone is not.
+        where: As of `Ended`.
     """
 
     attempt: Attempt
     why: str
     counts: bool = True
+    where: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,10 @@ from holdfast.spread.attempt import Asked, Attempt, Ended, Event, Kept, Resource
 EngineName = Literal["local", "ray"]
 
 
+class NoSuchNode(ConfigurationError):
+    """No machine of the type that is asked for can have a part."""
+
+
 class Engine(Protocol):
     """Runs attempts. Every method is called by one thread, the driver's."""
 
@@ -82,6 +86,7 @@ class Ground:
         keeper: Keeps the study; None where nothing is kept.
         resources: What each attempt needs.
         environment: Variables of every attempt.
+        node_type: Attempts run on machines of this type alone; empty for any. See `Ended.node_type`.
         fetch: For an engine whose attempts fetch where they run: asks a keeper for the store's copy of what is damaged, given the
             keeper, the path, `weights_only` and `patient`; answers as `Desk.fetch`. A function that pickle takes by its name.
         say: Tells a person a line that stays.
@@ -94,6 +99,7 @@ class Ground:
     keeper: Keeper | None = None
     resources: Resources = field(default_factory=Resources)
     environment: Mapping[str, str] = field(default_factory=dict)
+    node_type: str = ""
     fetch: Callable[[Keeper, Path, bool, bool], tuple[str, bool]] | None = None
     say: Callable[[str], None] = lambda _: None
     warn: Callable[[str], None] = lambda _: None
@@ -104,6 +110,7 @@ def open_engine(name: str, ground: Ground) -> Engine:
 
     Raises:
         ConfigurationError: there is none of that name, or what it needs is not installed.
+        NoSuchNode: no machine of `ground.node_type` is there.
     """
     if name == "local":
         from holdfast.spread.local import LocalEngine

@@ -93,7 +93,7 @@ def speed(backbone: str, value: float, first: float) -> Speed:
     rows = [
         {"batch_size": n, "mean_ms": first * n, "p95_ms": first * n * 1.3, "windows_per_second": 1000 / first} for n in (1, 8, 16)
     ]
-    return Speed(backbone, 12, value, "A Processor of 2026", tuple(rows))
+    return Speed(backbone, 12, value, "A Processor of 2026", "A Processor of 2026", tuple(rows))
 
 
 SESSIONS = tuple(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from holdfast.spread.cluster.fitness import Facts, differs_in_processor, fits, refusal
+from holdfast.spread.cluster.fitness import Facts, differs_in_processor, fits, refusal, type_of
 
 HERE = Facts(
     drive="/drive",
@@ -12,6 +12,7 @@ HERE = Facts(
     versions={"torch": "2.13.0", "numpy": "2.4.6", "keras": None},
     holdfast=("0.1.0", "abcd"),
     processor="A",
+    named="",
     free=10 << 30,
     probe="token",
     sentinel="store",
@@ -60,3 +61,9 @@ def test_a_node_has_room_beside_what_runs_there() -> None:
     assert not fits(has, [need, need], need)  # no GPU is left
     assert not fits({"CPU": 8.0}, [], need)
     assert fits({"CPU": 8.0}, [{"CPU": 7.0}], {"CPU": 1.0})
+
+
+def test_the_type_of_a_node_is_its_processor_and_its_gpus_or_what_it_says_itself() -> None:
+    assert type_of(HERE, {"CPU": 4.0}) == "A"
+    assert type_of(HERE, {"CPU": 4.0, "GPU": 1.0, "accelerator_type:T4": 1.0}) == "A, T4"
+    assert type_of(replace(HERE, named="pods of 2 CPUs"), {"accelerator_type:T4": 1.0}) == "pods of 2 CPUs"

@@ -13,9 +13,9 @@ SMALL = Machine("3" * 8, "head", "10.0.0.3", {"CPU": 0.0})
 class Asked:
     """A roster, and what it asked."""
 
-    def __init__(self, cpus: float = 1.0) -> None:
+    def __init__(self, cpus: float = 1.0, node_type: str = "") -> None:
         self.questions: list[tuple[str, str]] = []
-        self.roster = Roster(HERE, {"CPU": cpus}, 0, lambda name, node: self.questions.append((name, node)))
+        self.roster = Roster(HERE, {"CPU": cpus}, 0, lambda name, node: self.questions.append((name, node)), node_type)
 
     def answer(self, **changes: object) -> list[str]:
         name, _ = self.questions.pop(0)
@@ -104,3 +104,14 @@ def test_another_processor_is_said_once_for_all_nodes_that_have_it() -> None:
     asked.roster.alive([ONE, TWO])
     said = asked.answer(processor="B") + asked.answer(processor="B")
     assert sum("another processor" in line for line in said) == 1
+
+
+def test_of_nodes_that_are_asked_for_by_their_type_no_others_have_a_part() -> None:
+    asked = Asked(node_type="B")
+    asked.roster.alive([ONE, TWO])
+    assert asked.answer() == []
+    assert asked.roster.place("a") is None
+    assert "no node can have a part: node left (10.0.0.1, 111111) is of another type (A)" in asked.roster.why_none
+    asked.answer(processor="B")
+    assert asked.roster.place("a") == TWO
+    assert [asked.roster.type_of(m.id) for m in (ONE, TWO, SMALL)] == ["A", "B", ""]

@@ -83,6 +83,7 @@ class Speed:
         trial: Its number.
         value: Its score.
         device: Where it was measured.
+        node_type: What type of machine that is.
         rows: One for each batch size, as the benchmark has them.
     """
 
@@ -90,6 +91,7 @@ class Speed:
     trial: int
     value: float
     device: str
+    node_type: str
     rows: tuple[Mapping[str, Any], ...]
 
 

@@ -192,7 +192,9 @@ def _speed(known: Known, studies: Sequence[Study], here: Here) -> Speed | None:
         return None
     document = json.loads(place.read_bytes())
     machine = document.get("environment", {})
-    return Speed(backbone, best.number, best.value or 0.0, str(machine.get("device_name", "")), tuple(document["results"]))
+    node_type = str(machine.get("node_type") or machine.get("device_name", ""))
+    device = f"node {machine['node']} ({node_type})" if machine.get("node") else node_type
+    return Speed(backbone, best.number, best.value or 0.0, device, node_type, tuple(document["results"]))
 
 
 # -- the model on test ---------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ class Told:
     """One session in words.
 
     Args:
-        machine: Its name.
+        machine: Its name, and those of the nodes that did its work.
         began: When.
         far: How far it had come when it last kept something.
         kept: When that was; empty where it never did.
@@ -61,7 +61,8 @@ def tell(sessions: Sequence[Session], unit: str) -> list[Told]:
         elif session.end not in _ENDS:
             end = "works, or was cut off"
         far, kept = ("nothing", "") if session.kept is None else (_far(session.progress, unit), moment(session.kept))
-        rows.append(Told(session.machine, moment(session.began), far, kept, end, cost, cut))
+        nodes = f", on node {', then '.join(session.nodes)}" if session.nodes else ""
+        rows.append(Told(session.machine + nodes, moment(session.began), far, kept, end, cost, cut))
     return rows
 
 

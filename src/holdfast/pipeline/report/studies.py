@@ -189,12 +189,15 @@ def _speeds(facts: Facts) -> str:
     ]
     heads = ["backbone", facts.objective, "batch", "mean ms", "p95 ms", "windows/s"]
     where = sorted({s.device for s in facts.speeds if s.device})
+    types = {s.node_type for s in facts.speeds}
+    unlike = "These were measured on machines of different types, so their latencies say nothing about each other."
     return section(
         "latency",
         "Latency against quality",
         picture,
         table(heads, rows, caption="Latency of the best trial of each backbone"),
         paragraph(f"Measured on {', '.join(where)}." if where else "", "quiet"),
+        paragraph(unlike if len(types) > 1 else "", "warning"),
     )
 
 

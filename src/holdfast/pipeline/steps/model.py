@@ -1,4 +1,4 @@
-"""Benchmark and conversion: what is done with finished weights."""
+"""The conversion of finished weights, and where these are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 from holdfast.errors import BadData, NotRestored
 from holdfast.flow.stage import Made
 from holdfast.integrations.watching import Copies
-from holdfast.pipeline.benchmark import run_benchmarking_local
 from holdfast.pipeline.conversion.card import Made as Told
 from holdfast.pipeline.conversion.card import card
 from holdfast.pipeline.conversion.convert import CARD, convert
@@ -21,28 +20,8 @@ from holdfast.pipeline.layout import DATASET, ONNX, TRAINING_CACHE
 from holdfast.pipeline.settings import TINY
 from holdfast.pipeline.stages import Workbench
 from holdfast.pipeline.training.checkpoint import check_whole, weights_identity
-from holdfast.pipeline.training.device import resolve_device
 
 log = logging.getLogger(__name__)
-
-
-def benchmark(bench: Workbench) -> Made:
-    """Measure the best trial of a study."""
-    checkpoint, documents = (bench.path(k) for k in bench.stage.inputs)
-    settings = bench.experiment.benchmark
-    found = run_benchmarking_local(
-        checkpoint,
-        documents,
-        bench.path(bench.stage.record),
-        batch_sizes=settings.batch_sizes,
-        iterations=settings.iterations,
-        warmup_iterations=settings.warmup_iterations,
-        device=resolve_device(bench.experiment.run.device),
-        made_from=bench.stage.made_from,
-    )
-    first = found["results"][0]
-    bench.narration.say(f"  batch of {first['batch_size']}: {first['mean_ms']:.2f} ms on average")
-    return Made(bench.stage.fingerprint)
 
 
 def convert_final(bench: Workbench) -> Made:

@@ -3,170 +3,123 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from holdfast.errors import StageFailed
-from holdfast.flow.stage import Made, Stopped
-from holdfast.integrations.watching import Copies, Watcher
-from holdfast.pipeline.data.dataset import open_dataset
-from holdfast.pipeline.data.entities import spans_of, word_tags
-from holdfast.pipeline.layout import BEST_CONFIGURATION, CHECKPOINT, METRICS, PREDICTIONS, TRAINING_CACHE
-from holdfast.pipeline.settings import changed
+from holdfast.flow.life import LIFE
+from holdfast.flow.stage import FORK_DIGITS, RECORD, Made
+from holdfast.pipeline.elsewhere import Errand, at_stake, device_for, is_spread, open_errands, take_up, threads_of
+from holdfast.pipeline.layout import BEST_CONFIGURATION, CHECKPOINT, CHECKPOINTS
 from holdfast.pipeline.stages import Workbench
+from holdfast.pipeline.study.spread import key_of
 from holdfast.pipeline.training.checkpoint import weights_identity
-from holdfast.pipeline.training.device import (
-    LONG_SECONDS,
-    describe_environment,
-    resolve_device,
-    resolve_precision,
-    resume_precision,
-)
-from holdfast.pipeline.training.evaluation import predict_tags
-from holdfast.pipeline.training.intervals import SHARE, with_intervals
-from holdfast.pipeline.training.scores import score
-from holdfast.pipeline.training.train import Job, estimate_seconds, prepare, train
-from holdfast.session.files import write_json, write_text
-from holdfast.store.reporting.amounts import duration
+from holdfast.pipeline.training.final import FinalTraining, FinalWatcher, Look
+from holdfast.pipeline.training.intervals import SHARE
+from holdfast.spread.attempt import Ended
+
+#: The unit that says what a node is.
+_LOOK = "look"
 
 
 def train_final(bench: Workbench) -> Made:
     """Train, score on validation and test, and write down where everything is."""
-    experiment, folder = bench.experiment, bench.folder
+    training = _training(bench)
+    made = _elsewhere(bench, training) if is_spread(bench.experiment.hpo, bench.environment) else _here(bench, training)
+    summary = made["summary"]
+    test = summary["test"]
+    bench.narration.say(f"  test entity F1 {test['micro']['f1']:.4f} ({_interval(test['micro'])}macro {test['macro']['f1']:.4f})")
+    return Made(str(made["weights"])[:32], summary)
+
+
+def _training(bench: Workbench) -> FinalTraining:
+    experiment, made_from = bench.experiment, bench.stage.made_from
     selection = bench.done["selection"].stage
     best = json.loads((bench.path(selection.folder) / BEST_CONFIGURATION).read_bytes())["best"]
     bench.expect(
-        best["parameters"] == bench.stage.made_from["parameters"],
+        best["parameters"] == made_from["parameters"],
         f"{selection.folder}/{BEST_CONFIGURATION} does not say what its record says; restore the folder",
     )
-    job = _job(bench)
-    prepare(job)
-    bench.begin(describe_environment(job.device, resolve_precision(job.settings.precision, job.device)))
-    if job.device == "cpu":
-        seconds = estimate_seconds(job)
-        tell = bench.narration.warn if seconds > LONG_SECONDS else bench.narration.say
-        tell(f"final training on the CPU, as there is no GPU here: about {duration(seconds)}")
-    watcher = FinalWatcher(bench, job.objective)
-    trained = train(job, watcher, bench.clock)
-    bench.narration.end()
-    dataset = open_dataset(bench.path(bench.done["data"].stage.folder))
-    splits = {"validation": dataset.validation, "test": dataset.test}
-    predicted = {split: predict_tags(trained.folder, documents, job.device) for split, documents in splits.items()}
-    true = {split: [word_tags(d) for d in documents] for split, documents in splits.items()}
-    scores = {split: with_intervals(score(true[split], predicted[split]), true[split], predicted[split]) for split in splits}
-    found = [spans_of(d, tags) for d, tags in zip(dataset.test, predicted["test"], strict=True)]
-    rows = [json.dumps([[s.start, s.end, s.label] for s in spans], ensure_ascii=False) for spans in found]
-    write_text(folder / PREDICTIONS, "".join(f"{row}\n" for row in rows))
-    metrics = {
-        "backbone": best["backbone"],
-        "learnt_from": experiment.final_training.data,
-        "steps": trained.steps,
-        "best_step": trained.best_step,
-        "parameters": trained.parameters,
-        "learning": list(trained.learning),
-        **scores,
-    }
-    _check_complete(metrics)
-    write_json(folder / METRICS, metrics)
-    weights = weights_identity(trained.folder)
-    cache = {
-        "output_dir": bench.stage.folder,
-        "checkpoint": f"{bench.stage.folder}/{CHECKPOINT}",
-        "metrics": f"{bench.stage.folder}/{METRICS}",
-        "weights": weights,
-        "backbone": best["backbone"],
-        "configuration": best["parameters"],
-    }
-    write_json(folder / TRAINING_CACHE, cache)
-    test = scores["test"]
-    bench.narration.say(f"  test entity F1 {test['micro']['f1']:.4f} ({_interval(test['micro'])}macro {test['macro']['f1']:.4f})")
-    summary = {
-        "test": test,
-        "validation_f1": scores["validation"]["micro"]["f1"],
-        "steps": trained.steps,
-        "best_step": trained.best_step,
-    }
-    return Made(weights[:32], summary)
-
-
-def _job(bench: Workbench) -> Job:
-    experiment, made_from = bench.experiment, bench.stage.made_from
-    dataset = open_dataset(bench.path(bench.done["data"].stage.folder))
-    settings = experiment.final(dict(made_from["parameters"]))
-    resume_precision(bench.environment.get("precision"), settings.precision, resolve_device(experiment.run.device))
-    if settings.precision == "auto" and bench.environment.get("precision"):
-        settings = changed(settings, {"precision": bench.environment["precision"]})
-    everything = experiment.final_training.data == "train+validation"
-    return Job(
-        model=bench.pipeline.model(bench.pipeline.chosen(bench.done), bench.done["data"]),
-        labels=dataset.labels,
-        train=dataset.train + dataset.validation if everything else dataset.train,
-        validation=() if everything else dataset.validation,
-        settings=settings,
+    model = bench.pipeline.model(bench.pipeline.chosen(bench.done), bench.done["data"])
+    is_folder = Path(model).is_dir()
+    return FinalTraining(
+        stage=bench.stage.name,
+        folder=bench.stage.folder,
+        dataset=bench.done["data"].stage.folder,
+        model=key_of(Path(model), bench.keeper.root) if is_folder else model,
+        is_folder=is_folder,
+        backbone=best["backbone"],
+        configuration=best["parameters"],
+        learns_from=experiment.final_training.data,
+        settings=experiment.final(dict(made_from["parameters"])),
         objective=experiment.hpo.objective,
         seed=experiment.seed,
-        folder=bench.folder,
         max_length=experiment.data.max_length,
         stride=experiment.data.stride,
-        device=resolve_device(experiment.run.device),
+        device=device_for(experiment),
+        begun=str(bench.environment.get("precision", "")),
     )
+
+
+def _here(bench: Workbench, training: FinalTraining) -> Mapping[str, Any]:
+    """In this process."""
+    environment = training.look(bench.keeper.root)
+    bench.begin(environment)
+    watcher = FinalWatcher(
+        training,
+        bench.narration,
+        bench.copies,
+        keep=lambda step, _: bench.keep(float(step)),
+        is_to_stop=bench.time_is_over,
+        at_stake=lambda: at_stake(bench),
+    )
+    return training.settled(environment).make(bench.keeper.root, watcher, bench.clock)
+
+
+def _elsewhere(bench: Workbench, training: FinalTraining) -> Mapping[str, Any]:
+    """As an attempt of the engine of trials, with as many threads as they have."""
+    given = training.model if training.is_folder and not training.model.startswith(f"{training.dataset}/") else None
+    inputs = (training.dataset, *(() if given is None else (given,)))
+    folder = bench.stage.folder
+    unit = f"training-{bench.stage.fingerprint[:FORK_DIGITS]}"  # what was kept of one with other settings is none of this
+
+    def arrived(ended: Ended, brought: Path) -> None:
+        if brought.is_dir():  # else it was made in place, and is kept with the stage
+            _move(brought, bench.folder)
+            bench.keep(float(ended.result["summary"]["steps"]))
+        bench.expect(
+            weights_identity(bench.folder / CHECKPOINT) == ended.result["weights"],
+            f"{folder}/{CHECKPOINT} does not hold what was trained; run again",
+        )
+
+    with open_errands(bench, folder) as errands:
+        if errands.engine.keeps:  # another machine: only it can say what it is
+            environment = dict(errands.run(Errand(_LOOK, f"{folder}/{_LOOK}", Look(training), inputs)).result)
+        else:
+            take_up(bench, unit)
+            environment = training.look(bench.keeper.root)
+        bench.begin({**environment, **threads_of(errands.ground)})
+        if errands.engine.keeps:  # a node's checkpoints are never in the store before it is there with what they were begun
+            bench.keeper.settle(bench.keeper.config.timeout)
+        return errands.run(Errand(unit, folder, training.settled(environment), inputs, arrived)).result
+
+
+def _move(brought: Path, folder: Path) -> None:
+    """What an attempt made takes the place of what is here. A kill in between costs nothing: it is brought once more.
+
+    The record and the life of the stage are written here alone, and what was unfinished is needed no more.
+    """
+    for made in sorted(brought.iterdir()):
+        if made.name in (RECORD, LIFE, CHECKPOINTS):
+            continue
+        place = folder / made.name
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        os.replace(made, place)
 
 
 def _interval(figures: Mapping[str, Any]) -> str:
     low, high = figures.get("intervals", {}).get("f1", (None, None))
     return "" if low is None else f"{SHARE} % interval {low:.4f} to {high:.4f}; "
-
-
-def _check_complete(metrics: Mapping[str, Any]) -> None:
-    """A missing or impossible figure fails the stage: it must not look like a zero later."""
-    for split in ("validation", "test"):
-        figures = [metrics[split]["micro"], metrics[split]["macro"], *metrics[split]["by_label"].values()]
-        for figure in figures:
-            for name in ("precision", "recall", "f1"):
-                if not 0.0 <= figure[name] <= 1.0:
-                    raise StageFailed(f"final_training: {split} {name} is {figure[name]}, which is no score")
-
-
-class FinalWatcher(Watcher):
-    """Shows how far the training is, and hands its checkpoints to the backup.
-
-    Args:
-        bench: Where the work is done.
-        objective: The score to show.
-    """
-
-    def __init__(self, bench: Workbench, objective: str) -> None:
-        self._bench = bench
-        self._objective = objective
-        self._note = ""
-
-    @property
-    def copies(self) -> Copies:
-        """Those of the run."""
-        return self._bench.copies
-
-    def told(self, line: str) -> None:
-        """Say it in a line that stays."""
-        self._bench.narration.warn(f"{self._bench.stage.name}: {line}")
-
-    def stepped(self, step: int, total: int) -> None:
-        """Move the bar."""
-        self._bench.narration.work("final training", step, total, "; ".join(filter(None, (self._note, self._at_stake()))))
-
-    def _at_stake(self) -> str:
-        stake = self._bench.at_stake()
-        return "" if stake is None else stake.words(f"from step {stake.progress:.0f}" if stake.progress else "from its beginning")
-
-    def scored(self, epoch: int, scores: Mapping[str, float]) -> None:
-        """Show the score of an epoch."""
-        self._note = f"epoch {epoch}: {self._objective} {scores[self._objective]:.3f}"
-
-    def saved(self, step: int, total: int) -> None:
-        """Back the checkpoint up; stop here where the time is over."""
-        self._bench.keep(float(step))
-        if self._bench.time_is_over():
-            raise Stopped
-
-    def wants_to_stop(self) -> bool:
-        """Once the time is over."""
-        return self._bench.time_is_over()

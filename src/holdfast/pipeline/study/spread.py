@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import HoldfastError, NotRestored, StageFailed, UsageError
 from holdfast.flow.narration import Narration
-from holdfast.integrations.desk import DeskCopies, fetch_with
+from holdfast.integrations.desk import DeskCopies, DeskNarration, fetch_with
 from holdfast.integrations.watching import Fetched
 from holdfast.pipeline.data.dataset import open_dataset
 from holdfast.pipeline.layout import fold_folder, trial_folder
@@ -121,32 +121,10 @@ class TrialWork:
             folder=desk.root / desk.attempt.home,
             keep=lambda _, progress: desk.kept(progress - part.finished),
             copies=DeskCopies(desk),
-            narration=_Telling(desk),
+            narration=DeskNarration(desk),
             time_is_over=desk.is_to_stop,
             folds=self.folds,
         )
-
-
-class _Telling:
-    """Narration that goes to the driver."""
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-
-    def say(self, text: str) -> None:
-        """See `Narration`."""
-        self._desk.tell({"line": text})
-
-    def warn(self, text: str) -> None:
-        """See `Narration`."""
-        self._desk.tell({"line": text, "warning": True})
-
-    def work(self, what: str, done: int, total: int, note: str = "") -> None:
-        """See `Narration`."""
-        self._desk.tell({"step": done, "total": total, "note": note})
-
-    def end(self) -> None:
-        """See `Narration`."""
 
 
 # -- the driver's side -------------------------------------------------------------------------------------------------------
@@ -176,7 +154,7 @@ def run_spread_trials(sweep: Sweep, study: optuna.Study) -> None:
         tidy(sweep, study.get_trials(deepcopy=False))
         keeper = attached() if sweep.keeper is None else sweep.keeper
         root = Path.cwd() if keeper is None else keeper.root
-        ground = ground_of(sweep.hpo, root, _key(sweep.folder, root), keeper, sweep.narration)
+        ground = ground_of(sweep.hpo, root, key_of(sweep.folder, root), keeper, sweep.narration)
         engine = open_engine(sweep.hpo.engine, ground)
         try:
             _Driven(
@@ -205,8 +183,8 @@ def _plan(sweep: Sweep, study: optuna.Study, ground: Ground, driven: _Driven) ->
     from holdfast.integrations.spreading import Plan, Turns
 
     assert sweep.dataset is not None
-    dataset, folder = _key(sweep.dataset, ground.root), Path(sweep.model).is_dir()
-    model = _key(Path(sweep.model), ground.root) if folder else sweep.model
+    dataset, folder = key_of(sweep.dataset, ground.root), Path(sweep.model).is_dir()
+    model = key_of(Path(sweep.model), ground.root) if folder else sweep.model
     work = TrialWork(
         backbone=sweep.backbone,
         model=model,
@@ -235,7 +213,7 @@ def _plan(sweep: Sweep, study: optuna.Study, ground: Ground, driven: _Driven) ->
     )
 
 
-def _key(path: Path, root: Path) -> str:
+def key_of(path: Path, root: Path) -> str:
     """A path as attempts have it: below the project as a key, else absolute."""
     absolute = Path(os.path.abspath(path))
     return absolute.relative_to(root).as_posix() if absolute.is_relative_to(root) else str(absolute)

@@ -18,7 +18,7 @@ from holdfast.errors import ConfigurationError, HoldfastError, LocalError, NotRe
 from holdfast.session.keeper import Keeper
 from holdfast.spread.attempt import Asked, Attempt, Ended, Event, Failed, Halted, Kept, Lost, Node, Told
 from holdfast.spread.cluster import lines
-from holdfast.spread.cluster.fitness import DISTRIBUTIONS, VARIABLE, Facts
+from holdfast.spread.cluster.fitness import DISTRIBUTIONS, NAMING, VARIABLE, Facts
 from holdfast.spread.cluster.link import Link, address_to_join
 from holdfast.spread.cluster.node import Order
 from holdfast.spread.cluster.patience import QUICK, SLOW, Patience, Pulse
@@ -26,7 +26,7 @@ from holdfast.spread.cluster.probe import look
 from holdfast.spread.cluster.roster import Roster
 from holdfast.spread.cluster.shared import Shared, unusable
 from holdfast.spread.cluster.words import Broke, Forget, Machine, Machines, Put, Returned, Submit, Withdraw
-from holdfast.spread.engine import Ground
+from holdfast.spread.engine import Ground, NoSuchNode
 from holdfast.store.backends.mounts import DISK, kind_of
 from holdfast.store.format.keys import Key
 from holdfast.store.format.names import SENTINEL
@@ -46,6 +46,7 @@ _SETTLE_SECONDS = 60.0
 class _Running:
     attempt: Attempt
     machine: Machine
+    type: str
     pulse: Pulse
     put: tuple[str, ...]
     kept: int = 0
@@ -94,7 +95,7 @@ class ClusterEngine:
         try:
             self._question = self._make_question()
             here = Facts.of(look({**self._question, "variable": "", "seconds": 0.0}))
-            self._roster = Roster(here, self._need, disk, self._ask)
+            self._roster = Roster(here, self._need, disk, self._ask, ground.node_type)
             self._link = Link(address_to_join())
             self._meet()
         except BaseException:
@@ -108,6 +109,7 @@ class ClusterEngine:
         return {
             "drive": str(self._drive),
             "variable": VARIABLE,
+            "naming": NAMING,
             "probe": str(self._shared.probe.relative_to(self._drive)),
             "sentinel": str(sentinel.relative_to(self._drive)),
             "expected": sentinel.read_text(encoding="utf-8"),
@@ -135,7 +137,8 @@ class ClusterEngine:
             if isinstance(event, Node):
                 (self._ground.warn if event.gone else self._ground.say)(f"engine: ray: node {event.name} {event.line}")
         if not self._roster.is_any_fit:
-            raise ConfigurationError(f"engine: ray: {self._roster.why_none}")
+            why = f"engine: ray: {self._roster.why_none}"
+            raise NoSuchNode(why) if self._ground.node_type else ConfigurationError(why)
 
     # -- what the driver calls -----------------------------------------------------------------------------------------
 
@@ -227,7 +230,8 @@ class ClusterEngine:
                 path=tuple(os.path.abspath(place) for place in sys.path),
                 fetch=self._ground.fetch,
             )
-            self._running[attempt.token] = _Running(attempt, machine, Pulse(self._patience, time.monotonic()), put)
+            pulse = Pulse(self._patience, time.monotonic())
+            self._running[attempt.token] = _Running(attempt, machine, self._roster.type_of(machine.id), pulse, put)
             self._joined.say(
                 Submit(attempt.token, "work", pickle.dumps(order), machine.id, put, self._need, dict(attempt.environment))
             )
@@ -280,12 +284,13 @@ class ClusterEngine:
         if isinstance(end, Halted):
             self._events.append(Halted(running.attempt))
         else:
-            self._events.append(replace(end, attempt=running.attempt, where=running.machine.name))
+            end = replace(end, attempt=running.attempt, where=running.machine.name)
+            self._events.append(replace(end, node_type=running.type) if isinstance(end, Ended) else end)
 
     def _lose(self, token: str, why: str, *, counts: bool) -> None:
-        attempt = self._running[token].attempt
+        running = self._running[token]
         self._give_up(token)
-        self._events.append(Lost(attempt, why, counts))
+        self._events.append(Lost(running.attempt, why, counts, running.machine.name))
 
     def _lose_node(self, token: str) -> None:
         """Ray lists it as alive for a while; asked what it is, it is not there."""
@@ -332,16 +337,17 @@ class ClusterEngine:
         beat = self._shared.beat_of(token) if last else running.pulse.last
         if beat is None:
             return
+        where = running.machine.name
         for number, line, warning in beat.lines:
             if number > running.line:
                 running.line = number
-                self._events.append(Told(running.attempt, {"line": line, "warning": warning}))
-        if beat.kept > running.kept:
-            running.kept = beat.kept
-            self._events.append(Kept(running.attempt, beat.share))
+                self._events.append(Told(running.attempt, {"line": line, "warning": warning}, where))
         if beat.told and beat.told != running.told and not last:
             running.told = beat.told
-            self._events.append(Told(running.attempt, beat.told))
+            self._events.append(Told(running.attempt, beat.told, where))
+        if beat.kept > running.kept:
+            running.kept = beat.kept
+            self._events.append(Kept(running.attempt, beat.share, where))
 
     def _take_events(self) -> list[Event]:
         events, self._events = self._events, []

@@ -27,6 +27,10 @@ DISTRIBUTIONS = (
 
 #: On a node, the folder in which it sees the store, where that is another one than on the driver's machine.
 VARIABLE = "HOLDFAST_NODE_DRIVE"
+#: On a node, what type of machine it is, where processor and GPU do not tell: pods of one processor that have other limits.
+NAMING = "HOLDFAST_NODE_TYPE"
+#: Ray counts each type of GPU under a name that begins so.
+_ACCELERATOR = "accelerator_type:"
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Facts:
         versions: Of what is installed, by name.
         holdfast: Its version, and a digest of its modules.
         processor: Its name.
+        named: What it says itself that its type is; empty where it says nothing.
         free: Bytes for temporary files.
         probe: What the driver's file says there.
         sentinel: What the store's own file says there.
@@ -50,6 +55,7 @@ class Facts:
     versions: Mapping[str, str | None]
     holdfast: tuple[str, str] | None
     processor: str
+    named: str
     free: int
     probe: str | None
     sentinel: str | None
@@ -108,6 +114,17 @@ def differs_in_processor(there: Facts, here: Facts) -> str:
     if there.processor == here.processor:
         return ""
     return f"has another processor ({there.processor}, here {here.processor}), so a trial's last bits may depend on where it ran"
+
+
+def type_of(there: Facts, resources: Mapping[str, float]) -> str:
+    """The type of a node: what is measured on two of one type can be compared.
+
+    Args:
+        there: What it says.
+        resources: What Ray says that it has.
+    """
+    gpus = sorted(name.removeprefix(_ACCELERATOR) for name in resources if name.startswith(_ACCELERATOR))
+    return there.named or ", ".join((there.processor, *gpus))
 
 
 def fits(resources: Mapping[str, float], used: Sequence[Mapping[str, float]], need: Mapping[str, float]) -> bool:

@@ -14,13 +14,13 @@ def look(question: dict[str, Any]) -> dict[str, Any]:
     Args:
         question: `drive`, the folder in which the store lies, and `variable`, whose value is that folder on this node where it is
             set; below it `probe`, a file that the driver wrote, and `sentinel`, the file with the identity of the store;
-            `expected`, its text there; `distributions`, whose versions are asked for; `seconds`, for which a file that is not
-            here yet is waited for.
+            `expected`, its text there; `naming`, the variable in which a node may say of what type it is; `distributions`, whose
+            versions are asked for; `seconds`, for which a file that is not here yet is waited for.
 
     Returns:
         `drive`, where it looked; `python`; `versions` by name, None where it is not installed; `holdfast`, the version and a
-        digest of its modules, or None; `processor`; `free`, bytes for temporary files; `probe` and `sentinel`, their text, or
-        None with the reason in `unseen`.
+        digest of its modules, or None; `processor`; `named`, of what type it says that it is; `free`, bytes for temporary files;
+        `probe` and `sentinel`, their text, or None with the reason in `unseen`.
     """
     import hashlib
     import importlib.metadata
@@ -78,6 +78,7 @@ def look(question: dict[str, Any]) -> dict[str, Any]:
         "versions": {name: version(name) for name in question["distributions"]},
         "holdfast": holdfast(),
         "processor": processor(),
+        "named": os.environ.get(question["naming"], "").strip(),
         "free": shutil.disk_usage(tempfile.gettempdir()).free,
         "unseen": unseen,
         **seen,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from holdfast.spread.attempt import Node
-from holdfast.spread.cluster.fitness import Facts, differs_in_processor, fits, refusal
+from holdfast.spread.cluster.fitness import Facts, differs_in_processor, fits, refusal, type_of
 from holdfast.spread.cluster.words import Machine
 from holdfast.store.reporting.amounts import many
 
@@ -17,6 +17,7 @@ class _Known:
     machine: Machine
     asked: str = ""  #: name of the question that is not answered yet
     fit: bool = False
+    type: str = ""
     refused: str = ""
     said: bool = False  #: a person was told that it is part of this
     lost: bool = False  #: and that it is so no more, though Ray lists it a while longer
@@ -31,13 +32,15 @@ class Roster:
         need: What each attempt needs, in Ray's words.
         disk: Bytes that a node should have for temporary files.
         ask: Asks a node what it is; the arguments are the name of the question, and the node's id.
+        type_: Only nodes of this type have a part; empty for any.
     """
 
-    def __init__(self, here: Facts, need: Mapping[str, float], disk: int, ask: Callable[[str, str], None]) -> None:
+    def __init__(self, here: Facts, need: Mapping[str, float], disk: int, ask: Callable[[str, str], None], type_: str = "") -> None:
         self._here = here
         self._need = need
         self._disk = disk
         self._ask = ask
+        self._type = type_
         self._known: dict[str, _Known] = {}
         self._too_small: dict[str, Machine] = {}
         self._questions = 0
@@ -72,7 +75,11 @@ class Roster:
             return []
         known.asked = ""
         there = Facts.of(answer)
+        known.type = type_of(there, known.machine.resources)
         why = refusal(there, self._here, self._disk)
+        if not why and self._type and known.type != self._type:  # as is known, and nothing is wrong with it
+            known.refused = f"is of another type ({known.type})"
+            return []
         return self._refused(known, why) if why else self._joined(known, there)
 
     def failed(self, name: str, why: str, *, there: bool) -> list[Node]:
@@ -142,6 +149,10 @@ class Roster:
     def has(self, id_: str) -> bool:
         """Whether it is alive, as Ray says."""
         return id_ in self._known
+
+    def type_of(self, id_: str) -> str:
+        """The type of a node, as it said; empty once it is gone."""
+        return self._known[id_].type if id_ in self._known else ""
 
     def is_asked(self, id_: str) -> bool:
         """Whether it owes an answer."""
