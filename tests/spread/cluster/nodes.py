@@ -68,6 +68,10 @@ class Nodes:
         """It goes on."""
         self._ask({"wake": number})
 
+    def kill_head(self) -> None:
+        """The machine of the head is gone. What is left of the cluster is of no use."""
+        self._ask({"head": True})
+
     def close(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
@@ -126,6 +130,11 @@ def _serve() -> None:
         elif "kill" in asked:
             send(asked["kill"], signal.SIGKILL)
             cluster.remove_node(nodes.pop(asked["kill"]), allow_graceful=False)
+        elif "head" in asked:
+            for started in cluster.head_node.all_processes.values():
+                for process in [psutil.Process(each.process.pid) for each in started]:
+                    for one in [*process.children(recursive=True), process]:
+                        one.kill()
         elif "stop" in asked:
             send(asked["stop"], signal.SIGSTOP)
         else:

@@ -3,63 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import os
 import random
-import subprocess
-import sys
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.spread.cluster import cheap
-from tests.spread.cluster.nodes import HERE, Nodes
+from tests.spread.cluster.nodes import Nodes
+from tests.spread.cluster.story import Story
 from tests.support import Machine, Rig
 
 pytestmark = pytest.mark.long
-
-COMMAND = [sys.executable, "-c", "from tests.spread.cluster.cheap import main; main()"]
-
-
-class Story:
-    """A study, what was said of it, and what was done of its steps."""
-
-    def __init__(self, folder: Path, trials: int, seconds: float) -> None:
-        self.steps = folder / "steps"
-        self.steps.mkdir(parents=True)
-        self.trials, self.seconds = trials, seconds
-        self.said: list[str] = []
-
-    def run(self, machine: Machine, engine: str, heard: Callable[[str], bool] = lambda _: False) -> bool:
-        """Drive it. True where it came to its end; false where it was killed, as it is once `heard` says so of a line."""
-        command = [*COMMAND, str(machine.root), str(machine.drive), engine, str(self.trials), str(self.seconds)]
-        path = os.pathsep.join([str(HERE / "src"), str(HERE)])
-        environment = {**os.environ, cheap.STEPS_VARIABLE: str(self.steps), "PYTHONPATH": path}
-        log = self.steps.with_name(f"driver-{len(list(self.steps.parent.iterdir()))}.log")
-        with (
-            log.open("wb") as errors,
-            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment, cwd=HERE) as process,
-        ):
-            try:
-                assert process.stdout is not None
-                for line in process.stdout:
-                    self.said.append(line.rstrip())
-                    if heard(self.said[-1]):
-                        process.kill()
-                        return False
-                assert process.wait() == 0, log.read_text()
-                return True
-            finally:
-                process.kill()
-
-    def done(self) -> Counter[tuple[int, int]]:
-        """How often each step of each trial was done."""
-        found: Counter[tuple[int, int]] = Counter()
-        for place in self.steps.iterdir():
-            found.update((int(place.name.partition("-")[0]), int(step)) for step in place.read_text().split())
-        return found
-
 
 def test_nodes_and_drivers_that_are_killed_change_nothing_of_a_study(nodes: Nodes, rig: Rig, tmp_path: Path) -> None:
     _as_if_nobody_was_killed(nodes, rig, tmp_path, trials=8, kills=2, drivers=1)

@@ -1,0 +1,52 @@
+"""The built-in sample pipeline as a process that may be killed; each step of a trial is counted, on whatever node it is done.
+
+python -m tests.spread.cluster.sample ROOT DRIVE ENGINE TRIALS
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from unittest import mock
+
+from holdfast.flow.narration import Quiet
+from holdfast.pipeline.experiment import load_experiment
+from holdfast.pipeline.runner import Runner
+from holdfast.pipeline.study import spread
+from tests.pipeline.study.driver import INTERVAL, CountedWork
+from tests.support import Machine
+
+PARALLEL = 4
+#: Small trials, so that six of them with all that is done again take minutes.
+SETTINGS = [
+    f"hpo.parallel={PARALLEL}",
+    "hpo.startup_trials=1",
+    "hpo.pruner=median",
+    f"training.checkpoint.steps={INTERVAL}",
+    "training.checkpoint.every=null",
+    "run.device=cpu",
+]
+
+
+class Printed(Quiet):
+    """The lines that stay, as `holdfast run` shows them."""
+
+    def say(self, text: str) -> None:
+        """See `Narration`."""
+        print(text, flush=True)
+
+    def warn(self, text: str) -> None:
+        """See `Narration`."""
+        print(text, flush=True)
+
+
+def main() -> None:
+    root, drive, engine, trials = sys.argv[1:]
+    keeper = Machine(Path(root), Path(drive)).keeper()
+    experiment = load_experiment("sample", [*SETTINGS, f"hpo.engine={engine}", f"hpo.trials={trials}"])
+    with mock.patch.object(spread, "TrialWork", CountedWork):
+        Runner(keeper, experiment, narration=Printed()).run()
+
+
+if __name__ == "__main__":
+    main()
