@@ -123,7 +123,7 @@ def _cheap(instant: Instant, fails: Callable[[Job], None]) -> Iterator[None]:
     with (
         hpo("open_dataset", return_value=Dataset((), (), (), ("A",), "none")),
         hpo("prepare"),
-        hpo("resolve_device", return_value="cpu"),
+        hpo("trial_device", return_value="cpu"),
         trial("train", train),
         trial("evaluate", _evaluate),
         trials("train", train),

@@ -33,6 +33,7 @@ from holdfast.spread.driver import drive
 from holdfast.spread.engine import Engine, Ground, open_engine
 from holdfast.spread.environment import environment_of
 from holdfast.spread.performing import Desk
+from holdfast.spread.shown import Shown
 from tests.support import Machine
 
 PARALLEL, EPOCHS, STEPS = 4, 4, 4
@@ -158,7 +159,7 @@ def main() -> None:
     study = open_study(machine.root)
     environment = environment_of(1)
     ground = Ground(machine.root, HOME, PARALLEL, keeper=machine.keep, environment=environment, say=say, warn=say)
-    engine = ClusterEngine(ground, patience=PATIENCE, disk=0) if name == "ray" else open_engine(name, ground)
+    engine = Shown(ClusterEngine(ground, patience=PATIENCE, disk=0), machine.root) if name == "ray" else open_engine(name, ground)
     plan = Plan(
         home=HOME,
         place=lambda number: f"trials/trial-{number:04d}",

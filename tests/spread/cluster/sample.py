@@ -9,11 +9,10 @@ import sys
 from pathlib import Path
 from unittest import mock
 
-from holdfast.flow.narration import Quiet
 from holdfast.pipeline.experiment import load_experiment
 from holdfast.pipeline.runner import Runner
 from holdfast.pipeline.study import spread
-from tests.pipeline.study.driver import INTERVAL, CountedWork
+from tests.pipeline.study.driver import INTERVAL, CountedWork, Printed
 from tests.support import Machine
 
 PARALLEL = 4
@@ -26,18 +25,6 @@ SETTINGS = [
     "training.checkpoint.every=null",
     "run.device=cpu",
 ]
-
-
-class Printed(Quiet):
-    """The lines that stay, as `holdfast run` shows them."""
-
-    def say(self, text: str) -> None:
-        """See `Narration`."""
-        print(text, flush=True)
-
-    def warn(self, text: str) -> None:
-        """See `Narration`."""
-        print(text, flush=True)
 
 
 def main() -> None:
