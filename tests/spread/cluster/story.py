@@ -25,9 +25,7 @@ class Story:
         self.trials, self.seconds = trials, seconds
         self.said: list[str] = []
 
-    def run(
-        self, machine: Machine, engine: str, heard: Callable[[str], bool] = lambda _: False, **more: str
-    ) -> bool:
+    def run(self, machine: Machine, engine: str, heard: Callable[[str], bool] = lambda _: False, **more: str) -> bool:
         """Drive it. True where it came to its end; false where it was killed, as it is once `heard` says so of a line.
 
         Args:

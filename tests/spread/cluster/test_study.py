@@ -15,6 +15,7 @@ from tests.support import Machine, Rig
 
 pytestmark = pytest.mark.long
 
+
 def test_nodes_and_drivers_that_are_killed_change_nothing_of_a_study(nodes: Nodes, rig: Rig, tmp_path: Path) -> None:
     _as_if_nobody_was_killed(nodes, rig, tmp_path, trials=8, kills=2, drivers=1)
 

@@ -10,7 +10,13 @@ from holdfast.flow.stage import Made
 from holdfast.pipeline.hpo import run_local_hpo_sweep
 from holdfast.pipeline.stages import Workbench
 from holdfast.pipeline.study.search import study_result, summarize
-from holdfast.pipeline.training.device import describe_environment, resolve_device, resolve_precision, resume_precision, trial_device
+from holdfast.pipeline.training.device import (
+    describe_environment,
+    resolve_device,
+    resolve_precision,
+    resume_precision,
+    trial_device,
+)
 
 
 def search(bench: Workbench) -> Made:
@@ -27,7 +33,11 @@ def search(bench: Workbench) -> Made:
     # The restore that is passed is patient itself.
     storage["on_restore_failure"] = "continue" if run.on_restore_failure == "continue" else "stop"
 
-    device, wanted, begun = trial_device(run.device, experiment.hpo), experiment.trial_training().precision, bench.environment.get("precision")
+    device, wanted, begun = (
+        trial_device(run.device, experiment.hpo),
+        experiment.trial_training().precision,
+        bench.environment.get("precision"),
+    )
     resume_precision(begun, wanted, device)
     on_cluster = experiment.hpo.engine != "local"  # where each node would go by its own GPU, so it is fixed here
     fixed = resolve_precision(begun if begun and wanted == "auto" else wanted, device) if on_cluster else begun

@@ -30,10 +30,11 @@ def to_start() -> Iterator[Mapping[str, Any]]:
     os.environ |= {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on Linux too: nobody joins, so it listens on 127.0.0.1
         "PYTHONPATH": os.pathsep.join(places_of_modules()),
     }
     with scratch(_above(), _PREFIX, secrets.token_hex(4)) as place:
-        yield {"_node_ip_address": "127.0.0.1", "_temp_dir": str(place), "include_dashboard": False}
+        yield {"_temp_dir": str(place), "include_dashboard": False}
 
 
 def _above() -> Path:

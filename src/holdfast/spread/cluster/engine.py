@@ -130,9 +130,13 @@ class ClusterEngine:
             heard = self._hear(_LOOK_SECONDS) or heard
         if self._joined.is_alone:
             has = described(self._roster.resources)
-            self._ground.say(f"engine: ray: no cluster is named, so one was started on this machine, with {has}; it ends with this run")
+            self._ground.say(
+                f"engine: ray: no cluster is named, so one was started on this machine, with {has}; it ends with this run"
+            )
         if "GPU" not in self._need and "GPU" in self._roster.resources:
-            self._ground.warn("engine: ray: nodes have GPUs, and no trial is given any; hpo.resources.gpus, or gpus=, says how many each needs")
+            self._ground.warn(
+                "engine: ray: nodes have GPUs, and no trial is given any; hpo.resources.gpus, or gpus=, says how many each needs"
+            )
         for name in self._roster.silent:
             self._ground.warn(f"engine: ray: node {name} does not answer; it has no part in this until it does")
         for event in self._take_events():

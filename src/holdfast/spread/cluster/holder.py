@@ -55,11 +55,11 @@ class _Holder:
 
     def hold(self) -> None:
         """Join a cluster or start one, then do what is said until the other side leaves."""
-        import ray
-
         begin = self._hear()
         assert isinstance(begin, Begin)
         with alone.to_start() if begin.address == alone.HERE else contextlib.nullcontext({}) as more:
+            import ray  # it reads its environment as it is loaded
+
             try:
                 ray.init(address=begin.address, log_to_driver=False, configure_logging=False, **more)
             except BaseException as error:  # noqa: BLE001 - whatever it is, a person is to read it in one line

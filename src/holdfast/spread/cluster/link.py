@@ -64,7 +64,7 @@ class Link:
             if isinstance(answer, Joined):
                 self.address = answer.address
                 return
-            self._child.end()
+            self.close()
         why = answer.why if isinstance(answer, NotJoined) else f"no answer within {JOIN_SECONDS:.0f} s"
         what = "no cluster could be started on this machine" if self.is_alone else f"the cluster at {address} cannot be joined"
         raise ConfigurationError(f"engine: ray: {what} ({why})")

@@ -22,6 +22,7 @@ import weakref
 from collections.abc import Callable
 
 from holdfast.errors import LocalError
+from holdfast.platform import end_session
 
 #: A start takes 70 ms on a quiet machine.
 START_SECONDS = 60.0
@@ -232,7 +233,7 @@ class Child:
         self._ours = False
         self.pipe.close()
         if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            end_session(self._process.pid)
         try:
             self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
@@ -283,7 +284,7 @@ def _end_with_parent(writing: int, parent: int) -> None:
     poll.register(writing, 0)  # no event but that its other end is closed
     while not poll.poll(_LOOK_SECONDS * 1000) and os.getppid() == parent:
         pass
-    os.killpg(os.getpgrp(), signal.SIGKILL)  # a group of its own, as it began a session
+    end_session(os.getpid())
 
 
 class ProcessLock:
