@@ -240,7 +240,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def end_session(leader: int) -> None:
-    """Kill every process of a session, its leader last: what it started, in whatever groups. Elsewhere than on Linux its own group."""
+    """Kill every process of a session, in whatever group, its leader last. Without /proc the leader's own group alone."""
     if sys.platform == "win32":
         return
     import signal

@@ -54,8 +54,8 @@ class LocalEngine:
         self._halted = False
         if ground.resources.gpus:
             ground.warn(
-                f"engine: local: gpus ({ground.resources.gpus:g}) is not gone by: every trial sees all GPUs of this machine; engine: ray "
-                "gives each its own"
+                f"engine: local: gpus ({ground.resources.gpus:g}) is not gone by: every trial sees all GPUs of this machine; "
+                "engine: ray gives each its own"
             )
 
     def start(self, attempt: Attempt) -> None:

@@ -122,6 +122,12 @@ def _serve() -> None:
         for process in processes(number):
             process.send_signal(what)
 
+    def kill_head() -> None:
+        for started in cluster.head_node.all_processes.values():
+            for root in [psutil.Process(each.process.pid) for each in started]:
+                for process in [*root.children(recursive=True), root]:
+                    process.kill()
+
     print(json.dumps({"address": cluster.address}), flush=True)
     for line in sys.stdin:
         asked = json.loads(line)
@@ -131,10 +137,7 @@ def _serve() -> None:
             send(asked["kill"], signal.SIGKILL)
             cluster.remove_node(nodes.pop(asked["kill"]), allow_graceful=False)
         elif "head" in asked:
-            for started in cluster.head_node.all_processes.values():
-                for process in [psutil.Process(each.process.pid) for each in started]:
-                    for one in [*process.children(recursive=True), process]:
-                        one.kill()
+            kill_head()
         elif "stop" in asked:
             send(asked["stop"], signal.SIGSTOP)
         else:

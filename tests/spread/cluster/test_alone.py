@@ -45,7 +45,7 @@ def test_a_cluster_that_is_started_here_is_gone_with_its_driver_and_the_next_one
     _nothing_runs(story)
     assert len([line for line in story.said if STARTED.fullmatch(line)]) == 2
     assert cheap.found(driver.root) == cheap.found(there.root)
-    assert [log.read_text() for log in story.steps.parent.glob("*.log")] == ["", ""]
+    assert "ray" not in "".join(log.read_text() for log in story.steps.parent.glob("*.log")).lower()
     assert not (tmp_path / "home").exists()
     assert not [place for place in temporary.iterdir() if place.name.startswith("hf-ray-") or place.name == "ray"]
 

@@ -1,4 +1,4 @@
-"""The machine with the head of the cluster is gone: the command ends in one line, and with another cluster it goes on to the same end."""
+"""The machine with the head of the cluster is gone: the command ends in one line, and goes on with another cluster."""
 
 from __future__ import annotations
 

@@ -33,11 +33,8 @@ def search(bench: Workbench) -> Made:
     # The restore that is passed is patient itself.
     storage["on_restore_failure"] = "continue" if run.on_restore_failure == "continue" else "stop"
 
-    device, wanted, begun = (
-        trial_device(run.device, experiment.hpo),
-        experiment.trial_training().precision,
-        bench.environment.get("precision"),
-    )
+    device, wanted = trial_device(run.device, experiment.hpo), experiment.trial_training().precision
+    begun = bench.environment.get("precision")
     resume_precision(begun, wanted, device)
     on_cluster = experiment.hpo.engine != "local"  # where each node would go by its own GPU, so it is fixed here
     fixed = resolve_precision(begun if begun and wanted == "auto" else wanted, device) if on_cluster else begun

@@ -44,8 +44,8 @@ def trial_device(wanted: str, hpo: Hpo) -> str:
         return resolve_device(wanted)
     if wanted == "cuda" and not hpo.resources.gpus:
         raise ConfigurationError(
-            "run.device: cuda is asked for, and hpo.resources.gpus is 0, which gives a trial on a cluster no GPU; say how many each "
-            "needs, such as 1 or 0.5"
+            "run.device: cuda is asked for, and hpo.resources.gpus is 0, which gives a trial on a cluster no GPU; say how many "
+            "each needs, such as 1 or 0.5"
         )
     return "cuda" if hpo.resources.gpus and wanted != "cpu" else "cpu"
 
@@ -54,8 +54,8 @@ def resolve_precision(wanted: str, device: str) -> str:
     """The number format that training really uses: `fp32`, `fp16` or `bf16`.
 
     Raises:
-        ConfigurationError: fp16 without a GPU, where it has no speed and no gradient scaler; a GPU that does not have it; auto for a
-            GPU of another machine.
+        ConfigurationError: fp16 without a GPU, where it has no speed and no gradient scaler; a GPU that does not have it; auto for
+            a GPU of another machine.
     """
     if device == "cuda" and not _has_gpu():
         if wanted == "auto":
