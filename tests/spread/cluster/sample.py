@@ -12,11 +12,12 @@ from unittest import mock
 from holdfast.pipeline.experiment import load_experiment
 from holdfast.pipeline.runner import Runner
 from holdfast.pipeline.study import spread
-from tests.pipeline.study.driver import INTERVAL, CountedWork, Printed
+from tests.pipeline.study.driver import CountedWork, Printed
 from tests.support import Machine
 
 PARALLEL = 4
-#: Small trials, so that six of them with all that is done again take minutes.
+#: Steps between two checkpoints of a trial, which has about a hundred.
+INTERVAL = 10
 SETTINGS = [
     f"hpo.parallel={PARALLEL}",
     "hpo.startup_trials=1",

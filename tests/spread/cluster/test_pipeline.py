@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.pipeline.project import trials
-from tests.pipeline.study.driver import COUNTED, INTERVAL, PAUSE
+from tests.pipeline.study.driver import COUNTED
 from tests.spread.cluster import sample
 from tests.spread.cluster.nodes import HERE, Nodes
 from tests.support import Machine, Rig
@@ -84,7 +84,7 @@ def test_nodes_and_drivers_that_are_killed_change_no_weight_and_no_onnx_of_the_s
     moments = sorted(chance.sample(range(5, needed - 10), KILLS))
     ends = sorted(chance.sample(range(1, TRIALS), DRIVERS))
     print(f"seed {seed}: a node dies after {moments} of {needed} steps, the driver after {ends} of {TRIALS} trials")
-    counting = {COUNTED: str(story.counted), PAUSE: "0.02"}
+    counting = {COUNTED: str(story.counted)}
     while nodes.alive:
         nodes.kill(nodes.alive[0])
     for _ in range(4):
@@ -120,7 +120,7 @@ def test_nodes_and_drivers_that_are_killed_change_no_weight_and_no_onnx_of_the_s
     assert _made(machine) == wanted
     again = story.steps() - needed
     print(f"{needed} steps are needed, {again} were done again, in {lost} losses at most; equal: {', '.join(sorted(wanted))}")
-    assert 0 <= again <= lost * 2 * INTERVAL  # the interval, and the one that was on its way to the store
+    assert 0 <= again <= lost * 2 * sample.INTERVAL  # the interval, and the one that was on its way to the store
     assert sum(" is lost" in line for line in story.said) >= KILLS
     assert not [p for p in rig.store.rglob("*") if "attempts" in p.name]
 
