@@ -80,6 +80,7 @@ class Trial:
             time.sleep(self.seconds)
             with (Path(self.log) / f"{trial.number}-{desk.attempt.token}").open("a") as told:
                 told.write(f"{step}\n")
+            desk.tell({"step": step, "total": EPOCHS * STEPS})
             noise = random.Random(f"{trial.number}/{step}").gauss(0, 0.05)
             state = {"step": step, "level": state["level"] + (goal - state["level"]) / 8 + noise / 8}
             if step % STEPS == 0:

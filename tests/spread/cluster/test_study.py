@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 from pathlib import Path
 
 import pytest
 
+from holdfast.session.running import running_at
 from tests.spread.cluster import cheap
 from tests.spread.cluster.nodes import Nodes
 from tests.spread.cluster.story import Story
@@ -17,7 +19,9 @@ pytestmark = pytest.mark.long
 
 
 def test_nodes_and_drivers_that_are_killed_change_nothing_of_a_study(nodes: Nodes, rig: Rig, tmp_path: Path) -> None:
-    _as_if_nobody_was_killed(nodes, rig, tmp_path, trials=8, kills=2, drivers=1)
+    said = _as_if_nobody_was_killed(nodes, rig, tmp_path, trials=8, kills=2, drivers=1, cpus=2)
+    shown = r"trial-\d+ of outputs/study on \S+ \(\S+, \w{6}\): step \d+ of 16 \(outputs/attempts/study-\w+/trial-\d{4}/\d{3}-\w+\)"
+    assert any(re.fullmatch(shown, line) for line in said), said
 
 
 @pytest.mark.torture
@@ -28,15 +32,19 @@ def test_ten_nodes_and_two_drivers_that_are_killed_change_nothing_of_a_long_stud
     _as_if_nobody_was_killed(nodes, rig, tmp_path, trials=20, kills=10, drivers=2, seed=seed)
 
 
-def _as_if_nobody_was_killed(nodes: Nodes, rig: Rig, folder: Path, *, trials: int, kills: int, drivers: int, seed: int = 1) -> None:
+def _as_if_nobody_was_killed(
+    nodes: Nodes, rig: Rig, folder: Path, *, trials: int, kills: int, drivers: int, seed: int = 1, cpus: int = 1
+) -> set[str]:
+    """Gives what was said meanwhile to run."""
     alone = Story(folder / "alone", trials, 0.0)
     there = Machine(folder / "alone" / "machine", folder / "alone")
     assert alone.run(there, "local")
 
     generator = random.Random(seed)
     print(f"seed {seed}")
-    while len(nodes.alive) < 4:
-        nodes.add()
+    while len(nodes.alive) * cpus < cheap.PARALLEL:
+        nodes.add(cpus)
+    shown: set[str] = set()
     story, driver = Story(folder / "spread", trials, 0.05), rig.machine()
     events = itertools.count(1)
     when = sorted(generator.sample(range(4, 2 * trials - 4), kills))
@@ -49,7 +57,9 @@ def _as_if_nobody_was_killed(nodes: Nodes, rig: Rig, folder: Path, *, trials: in
             if hit:  # else at the next line
                 when.pop(0)
                 nodes.kill(generator.choice(hit))
-                nodes.add()
+                nodes.add(cpus)
+        if kind == "kept":
+            shown.update(str(running) for running in running_at(driver.root))
         if kind == "done" and ends and sum(s.startswith("done") for s in story.said) > ends[0]:
             ends.pop(0)
             return True
@@ -64,16 +74,16 @@ def _as_if_nobody_was_killed(nodes: Nodes, rig: Rig, folder: Path, *, trials: in
     assert not when, "a node was to be killed, and the study was over before"
     assert cheap.found(driver.root) == cheap.found(there.root)
     assert any(t["state"] == "PRUNED" for t in cheap.found(there.root))
-    _nothing_was_done_twice(story, alone, kills, drivers)
+    _nothing_was_done_twice(story, alone, kills * cpus + drivers * cheap.PARALLEL)
     assert not [p for p in rig.store.rglob("*") if "attempts" in p.name]
+    return shown
 
 
-def _nothing_was_done_twice(story: Story, alone: Story, kills: int, drivers: int) -> None:
+def _nothing_was_done_twice(story: Story, alone: Story, lost: int) -> None:
     """Steps in all are the steps that are needed, and those of the intervals that were lost: each loss costs one at most."""
     needed, done = alone.done(), story.done()
     assert set(needed.values()) == {1}
     assert done.keys() == needed.keys()
-    lost = kills + drivers * cheap.PARALLEL
     again = done.total() - needed.total()
     print(f"{needed.total()} steps are needed, {again} were done again, in {lost} losses at most")
     assert again <= lost * 2 * cheap.STEPS  # the interval, and the one that was on its way to the store

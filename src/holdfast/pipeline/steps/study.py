@@ -42,7 +42,7 @@ def search(bench: Workbench) -> Made:
     def begin() -> None:
         # A final training that cannot be is found now, not after hours.
         resolve_precision(experiment.final({}).precision, resolve_device(run.device))
-        bench.begin(describe_environment(device, fixed if on_cluster else resolve_precision(wanted, device)))
+        bench.begin(describe_environment(device, fixed if on_cluster and fixed else resolve_precision(wanted, device)))
 
     def keep(_: Path, progress: float) -> Any:
         return bench.keep(progress)

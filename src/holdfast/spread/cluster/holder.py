@@ -11,6 +11,8 @@ import contextlib
 import pickle
 import select
 import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from holdfast.spread.cluster import alone, probe
@@ -57,7 +59,9 @@ class _Holder:
         """Join a cluster or start one, then do what is said until the other side leaves."""
         begin = self._hear()
         assert isinstance(begin, Begin)
-        with alone.to_start() if begin.address == alone.HERE else contextlib.nullcontext({}) as more:
+        named = contextlib.nullcontext(dict[str, Any]())
+        starting: AbstractContextManager[Mapping[str, Any]] = alone.to_start() if begin.address == alone.HERE else named
+        with starting as more:
             import ray  # it reads its environment as it is loaded
 
             try:
