@@ -30,6 +30,7 @@ class Nodes:
         self.environment = {
             "RAY_AUTH_MODE": "disabled",
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_worker_niceness": "0",  # else whatever else runs here comes first
             "RAY_TMPDIR": str(self._ray),
             "PYTHONPATH": os.pathsep.join([str(HERE / "src"), str(HERE)]),
         }

@@ -24,6 +24,8 @@ SETTINGS = [
     "hpo.pruner=median",
     f"training.checkpoint.steps={INTERVAL}",
     "training.checkpoint.every=null",
+    "final_training.training.epochs=2",
+    "benchmark.iterations=5",
     "run.device=cpu",
 ]
 

@@ -54,8 +54,9 @@ class Story:
 
     def _listen(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            self.said.append(line)
+        with process.stdout:
+            for line in process.stdout:
+                self.said.append(line)
 
     def steps(self) -> int:
         """Steps of trials that were done, each as often as it was."""
@@ -85,8 +86,8 @@ def test_nodes_and_drivers_that_are_killed_change_no_weight_and_no_onnx_of_the_s
     ends = sorted(chance.sample(range(1, TRIALS), DRIVERS))
     print(f"seed {seed}: a node dies after {moments} of {needed} steps, the driver after {ends} of {TRIALS} trials")
     counting = {COUNTED: str(story.counted)}
-    while nodes.alive:
-        nodes.kill(nodes.alive[0])
+    for number in list(nodes.alive):
+        nodes.kill(number)
     for _ in range(4):
         nodes.add(**counting)
 
