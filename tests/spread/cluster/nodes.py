@@ -48,12 +48,12 @@ class Nodes:
         self.count = 0
         self.alive: list[int] = []
 
-    def add(self, cpus: int = 1, **environment: str) -> int:
+    def add(self, cpus: int = 1, gpus: int = 0, **environment: str) -> int:
         """A node joins. Its number."""
         self.count += 1
         temporary = self.folder / f"node-{self.count}"
         temporary.mkdir()
-        self._ask({"add": self.count, "cpus": cpus, "environment": {"TMPDIR": str(temporary), **environment}})
+        self._ask({"add": self.count, "cpus": cpus, "gpus": gpus, "environment": {"TMPDIR": str(temporary), **environment}})
         self.alive.append(self.count)
         return self.count
 
@@ -111,7 +111,7 @@ class _Cluster:
 
     def do(self, asked: Mapping[str, Any]) -> None:
         if "add" in asked:
-            self._nodes[asked["add"]] = self._add(asked["cpus"], asked["environment"])
+            self._nodes[asked["add"]] = self._add(asked["cpus"], asked["gpus"], asked["environment"])
         elif "kill" in asked:
             self._send(asked["kill"], signal.SIGKILL)
             self.cluster.remove_node(self._nodes.pop(asked["kill"]), allow_graceful=False)
@@ -130,10 +130,10 @@ class _Cluster:
                 self._send(number, what)
         self.cluster.shutdown()
 
-    def _add(self, cpus: int, environment: dict[str, str]) -> Any:
+    def _add(self, cpus: int, gpus: int, environment: dict[str, str]) -> Any:
         for again in (True, True, False):  # Ray gives a node half a minute to start, which a busy machine may need
             try:
-                return self.cluster.add_node(num_cpus=cpus, env_vars=environment, **self._memory)
+                return self.cluster.add_node(num_cpus=cpus, num_gpus=gpus, env_vars=environment, **self._memory)
             except Exception:
                 if not again:
                     raise
