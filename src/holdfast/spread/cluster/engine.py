@@ -130,7 +130,7 @@ class ClusterEngine:
             heard = self._hear(_LOOK_SECONDS) or heard
         if self._joined.is_alone:
             has = described(self._roster.resources)
-            self._ground.say(
+            self._ground.warn(
                 f"engine: ray: no cluster is named, so one was started on this machine, with {has}; it ends with this run"
             )
         if "GPU" not in self._need and "GPU" in self._roster.resources:
