@@ -36,7 +36,9 @@ def test_where_the_head_is_lost_the_command_ends_in_one_line_and_goes_on_with_an
     nodes = _cluster(tmp_path / "first")
     try:
         first = _command(killed, "ray", nodes)
-        while not any(killed.drive.rglob("*001-*")):  # an attempt has kept something
+        while not any(
+            "attempts" in place.name for place in killed.drive.rglob("generations/*.json")
+        ):  # an attempt has kept something
             assert first.poll() is None
             time.sleep(0.1)
         nodes.kill_head()
