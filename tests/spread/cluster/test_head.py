@@ -36,9 +36,7 @@ def test_where_the_head_is_lost_the_command_ends_in_one_line_and_goes_on_with_an
     nodes = _cluster(tmp_path / "first")
     try:
         first = _command(killed, "ray", nodes)
-        while not any(
-            "attempts" in place.name for place in killed.drive.rglob("generations/*.json")
-        ):  # an attempt has kept something
+        while not any("attempts" in kept.name for kept in killed.drive.rglob("generations/*.json")):
             assert first.poll() is None
             time.sleep(0.1)
         nodes.kill_head()
@@ -47,8 +45,8 @@ def test_where_the_head_is_lost_the_command_ends_in_one_line_and_goes_on_with_an
         nodes.close()
     print(f"exit code {first.returncode}: {errors}")
     assert first.returncode == 1
-    assert len(errors.splitlines()) == 1
-    assert "is lost, or its head; what was kept is safe, and goes on when this is run again" in errors
+    [line] = [line for line in errors.splitlines() if line and not line.startswith("holdfast: note: ")]
+    assert "is lost, or its head; what was kept is safe, and goes on when this is run again" in line
 
     nodes = _cluster(tmp_path / "second")
     try:
