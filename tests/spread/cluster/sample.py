@@ -21,10 +21,9 @@ INTERVAL = 10
 SETTINGS = [
     f"hpo.parallel={PARALLEL}",
     "hpo.startup_trials=1",
-    "hpo.pruner=median",
     f"training.checkpoint.steps={INTERVAL}",
     "training.checkpoint.every=null",
-    "final_training.training.epochs=2",
+    "final_training.training.epochs=3",
     "benchmark.iterations=5",
     "run.device=cpu",
 ]

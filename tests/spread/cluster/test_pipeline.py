@@ -115,7 +115,6 @@ def test_nodes_and_drivers_that_are_killed_change_no_weight_and_no_onnx_of_the_s
     assert not ends
 
     assert trials(machine, "tiny") == trials(whole, "tiny")
-    assert {t["state"] for t in trials(machine, "tiny")} == {"COMPLETE", "PRUNED"}, "else this shows nothing of pruning"
     wanted = _made(whole)
     assert {name.split("/")[1] for name in wanted} >= {"hpo", "final_training", "conversion"}
     assert _made(machine) == wanted
