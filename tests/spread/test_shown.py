@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -49,3 +51,20 @@ def test_status_names_each_trial_that_runs_with_its_newest_step_and_none_that_do
         engine.close()
     assert running_at(machine.root) == []
     assert "of 10" not in repr(machine.keeper().status())
+
+
+def test_what_a_driver_left_that_was_killed_is_not_taken_for_true(machine: Machine) -> None:
+    code = (
+        "import os, sys, pathlib; from holdfast.session.running import Board, Running; "
+        "Board(pathlib.Path(sys.argv[1])).show([Running('trial-0001', 'outputs/study', '', 'outputs/study')]); "
+        "print('shown', flush=True); sys.stdin.read()"
+    )
+    driver = subprocess.Popen([sys.executable, "-c", code, str(machine.root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with driver:
+        assert driver.stdout is not None
+        assert driver.stdout.readline() == b"shown\n"
+        assert [running.what for running in running_at(machine.root)] == ["trial-0001"]
+        driver.kill()
+        driver.wait()
+        assert list((machine.root / ".holdfast" / "running").iterdir())
+        assert running_at(machine.root) == []
