@@ -56,7 +56,7 @@ def test_status_names_each_trial_that_runs_with_its_newest_step_and_none_that_do
 def test_what_a_driver_left_that_was_killed_is_not_taken_for_true(machine: Machine) -> None:
     code = (
         "import os, sys, pathlib; from holdfast.session.running import Board, Running; "
-        "Board(pathlib.Path(sys.argv[1])).show([Running('trial-0001', 'outputs/study', '', 'outputs/study')]); "
+        "board = Board(pathlib.Path(sys.argv[1])); board.show([Running('trial-0001', 'outputs/study', '', 'outputs/study')]); "
         "print('shown', flush=True); sys.stdin.read()"
     )
     driver = subprocess.Popen([sys.executable, "-c", code, str(machine.root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
