@@ -95,7 +95,8 @@ class Keeper(SessionKeeper):
             n_trials: Finished trials of the whole study, as for `trials`; not so many more.
             timeout: No trial is begun so many seconds after this call.
             parallel: Trials at a time.
-            engine: `local` is this machine; `ray` the cluster that `ray.init` or `RAY_ADDRESS` names. None is started.
+            engine: `local` is this machine; `ray` the cluster that `ray.init` or `RAY_ADDRESS` names, else one that is started here
+                and ends with this call.
             catch: Errors that end their trial as failed. Any other ends this call, and the trial comes first next time.
             cpus: Cores of a trial that is spread, and so many threads it computes with.
             gpus: GPUs of such a trial, or a share of one, on a cluster.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import os
@@ -236,6 +237,21 @@ def die_with_parent() -> None:
 
 
 _PR_SET_PDEATHSIG = 1
+
+
+def end_session(leader: int) -> None:
+    """Kill every process of a session, in whatever group, its leader last. Without /proc the leader's own group alone."""
+    if sys.platform == "win32":
+        return
+    import signal
+
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir("/proc"):
+            with contextlib.suppress(ValueError, OSError):  # no process, or one that is gone
+                if int(name) != leader and os.getsid(int(name)) == leader:
+                    os.kill(int(name), signal.SIGKILL)
+    os.killpg(leader, signal.SIGKILL)
+
 
 #: As the kernel's own limit (path_resolution(7)).
 _MOST_LINKS = 40

@@ -137,7 +137,7 @@ def cheap(
         hpo("open_dataset", return_value=data),
         spread("open_dataset", return_value=data),
         hpo("prepare"),
-        hpo("resolve_device", return_value="cpu"),
+        hpo("trial_device", return_value="cpu"),
         trial("train", train),
         trial("evaluate", _evaluate),
         trials("train", train),

@@ -140,14 +140,14 @@ def lose(machine: Machine) -> None:
         shutil.rmtree(machine.root / name, ignore_errors=True)
 
 
-def trials(machine: Machine) -> list[dict[str, Any]]:
+def trials(machine: Machine, backbone: str = "micro") -> list[dict[str, Any]]:
     """What a study found, without its clock times."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{machine.root}/outputs/hpo/micro/study.db")
+    storage = optuna.storages.RDBStorage(f"sqlite:///{machine.root}/outputs/hpo/{backbone}/study.db")
     try:
-        study = optuna.load_study(study_name="micro", storage=storage)
+        study = optuna.load_study(study_name=backbone, storage=storage)
         return [
             {"number": t.number, "state": t.state.name, "params": t.params, "value": t.value, "reports": t.intermediate_values}
             for t in study.get_trials()

@@ -35,7 +35,7 @@ from holdfast.pipeline.study.storage import (
 )
 from holdfast.pipeline.study.sweep import KeepParts, KeepStudy, Sweep
 from holdfast.pipeline.study.trials import put_damaged_aside, run_trials
-from holdfast.pipeline.training.device import resolve_device
+from holdfast.pipeline.training.device import trial_device
 from holdfast.pipeline.training.tiny import make_tiny
 from holdfast.pipeline.training.train import prepare
 from holdfast.session.background.claims import claim
@@ -149,7 +149,7 @@ def run_local_hpo_sweep(
         seed=drawn_by,
         max_length=_whole("max_length", max_length),
         stride=_whole("stride", stride),
-        device=resolve_device(device),
+        device=trial_device(device, hpo),
         precision=precision,
         folder=folder,
         keep=keep or _keep_with_attached,

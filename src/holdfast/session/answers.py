@@ -12,6 +12,7 @@ from holdfast.errors import StoreError
 from holdfast.session.finding import status
 from holdfast.session.finding.safety import remember_proven
 from holdfast.session.project import Project
+from holdfast.session.running import running_at
 from holdfast.session.seeing.sight import Where
 from holdfast.session.seeing.status import Status
 from holdfast.store.backends.backend import Space
@@ -86,7 +87,9 @@ def status_of(project: Project) -> Status:
     found = status.status(project.store, view, project.workspace, waiting=waiting)
     remember_proven(project.workspace)
     told = "" if project.store is None else kind_of(Path(project.store.backend.location)).told
-    return Status(tuple(found), **_where(project), space=_space(project), time=time.time(), queue=project.queue, told=told)
+    running = tuple(running_at(project.root))
+    here = _where(project)
+    return Status(tuple(found), **here, space=_space(project), time=time.time(), queue=project.queue, told=told, running=running)
 
 
 def welcome(project: Project) -> Welcome:

@@ -19,6 +19,19 @@ class NoSuchNode(ConfigurationError):
     """No machine of the type that is asked for can have a part."""
 
 
+@dataclass(frozen=True)
+class Seat:
+    """Where an attempt runs.
+
+    Args:
+        machine: As a person calls it; empty for this one.
+        kept: The artifact in which what it saves is kept, or the part of one.
+    """
+
+    machine: str
+    kept: str
+
+
 class Engine(Protocol):
     """Runs attempts. Every method is called by one thread, the driver's."""
 
@@ -40,6 +53,10 @@ class Engine(Protocol):
 
     def wait(self, seconds: float) -> Sequence[Event]:
         """What happened since the last call, in any order; at the latest after so many seconds, empty where nothing did."""
+        ...
+
+    def seat(self, attempt: Attempt) -> Seat | None:
+        """Where an attempt that was started runs, for people; None where it waits for a machine, or runs no more."""
         ...
 
     def answer(self, event: Kept | Asked, value: object = None) -> None:
@@ -106,7 +123,7 @@ class Ground:
 
 
 def open_engine(name: str, ground: Ground) -> Engine:
-    """The engine of a name. What it needs is loaded here.
+    """The engine of a name; where a keeper keeps the study, one of which `status` shows what runs. What it needs is loaded here.
 
     Raises:
         ConfigurationError: there is none of that name, or what it needs is not installed.
@@ -115,11 +132,17 @@ def open_engine(name: str, ground: Ground) -> Engine:
     if name == "local":
         from holdfast.spread.local import LocalEngine
 
-        return LocalEngine(ground)
-    refuse_unknown(name)
-    from holdfast.spread.cluster import open_cluster
+        engine: Engine = LocalEngine(ground)
+    else:
+        refuse_unknown(name)
+        from holdfast.spread.cluster import open_cluster
 
-    return open_cluster(ground)
+        engine = open_cluster(ground)
+    if ground.keeper is None:
+        return engine
+    from holdfast.spread.shown import Shown
+
+    return Shown(engine, ground.root)
 
 
 def refuse_unknown(name: str) -> None:

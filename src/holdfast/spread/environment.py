@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
 
 #: Libraries read these once, as they are loaded. One and two threads give different bits.
@@ -20,3 +22,8 @@ def environment_of(threads: int) -> Mapping[str, str]:
 def recorded(environment: Mapping[str, str]) -> Mapping[str, int]:
     """What of it stands in the record of a trial."""
     return {"threads": int(environment["OMP_NUM_THREADS"]), "hash_seed": int(environment["PYTHONHASHSEED"])}
+
+
+def places_of_modules() -> list[str]:
+    """Where this process finds modules, for one that is to find the same."""
+    return [os.path.abspath(place) for place in sys.path if not place.endswith(".zip")]

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.spread.attempt import SPOILT, Asked, Attempt, Ended, Event, Failed, Halted, Kept, Lost, Told
-from holdfast.spread.engine import Ground
+from holdfast.spread.engine import Ground, Seat
+from holdfast.spread.environment import places_of_modules
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,11 @@ class LocalEngine:
         self._ground = ground
         self._workers: list[_Worker] = []
         self._halted = False
+        if ground.resources.gpus:
+            ground.warn(
+                f"engine: local: gpus ({ground.resources.gpus:g}) is not gone by: every trial sees all GPUs of this machine; "
+                "engine: ray gives each its own"
+            )
 
     def start(self, attempt: Attempt) -> None:
         """See `Engine`."""
@@ -70,7 +76,7 @@ class LocalEngine:
                 [sys.executable, "-m", "holdfast.spread.worker", str(theirs.fileno()), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
-                env={**os.environ, **attempt.environment, "PYTHONPATH": os.pathsep.join(_here())},
+                env={**os.environ, **attempt.environment, "PYTHONPATH": os.pathsep.join(places_of_modules())},
                 cwd=os.getcwd(),
             )
         return _Worker(process, ours)
@@ -129,6 +135,10 @@ class LocalEngine:
             self._end(worker)
         return Ended(attempt, said[0])
 
+    def seat(self, attempt: Attempt) -> Seat | None:
+        """See `Engine`."""
+        return Seat("", attempt.folder) if any(w.attempt is attempt for w in self._workers) else None
+
     def answer(self, event: Kept | Asked, value: object = None) -> None:
         """See `Engine`."""
         for worker in self._workers:
@@ -170,11 +180,6 @@ class LocalEngine:
         except subprocess.TimeoutExpired:
             worker.process.kill()
             return worker.process.wait()
-
-
-def _here() -> list[str]:
-    """Where this process finds modules, for one that is to find the same."""
-    return [os.path.abspath(p) for p in sys.path if not p.endswith(".zip")]
 
 
 def _why(code: int) -> str:

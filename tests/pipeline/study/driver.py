@@ -45,6 +45,16 @@ class _Steps(Quiet):
         time.sleep(float(os.environ.get(PAUSE, "0")))
 
 
+class Printed(Quiet):
+    """The lines that stay, as `holdfast run` shows them."""
+
+    def say(self, text: str) -> None:
+        print(text, flush=True)
+
+    def warn(self, text: str) -> None:
+        print(text, flush=True)
+
+
 def changes(trials: int, parallel: int, folds: int | None = None) -> dict[str, Any]:
     """What is changed in the settings of the small project."""
     return {
@@ -65,7 +75,8 @@ def main() -> None:
     from tests.pipeline.study.driver import CountedWork  # under the name by which the processes of trials find it
 
     with mock.patch.object(spread, "TrialWork", CountedWork):
-        Runner(keeper, experiment(**changes(int(trials), int(parallel), folds)), only=("data", "hpo/micro")).run()
+        settings = experiment(**changes(int(trials), int(parallel), folds))
+        Runner(keeper, settings, only=("data", "hpo/micro"), narration=Printed()).run()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -26,10 +27,12 @@ WORKER, DRIVER, MACHINE = "worker", "driver", "machine"
 
 def started(machine: Machine, number: int, folds: int, counted: Path) -> subprocess.Popen[bytes]:
     arguments = [str(machine.root), str(machine.drive), str(number), str(PARALLEL), *([str(folds)] if folds else [])]
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.pipeline.study.driver", *arguments],
-        env={**os.environ, COUNTED: str(counted), PAUSE: "0.05", "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    with counted.with_suffix(".lines").open("ab") as lines:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.pipeline.study.driver", *arguments],
+            env={**os.environ, COUNTED: str(counted), PAUSE: "0.05", "PYTHONPATH": os.pathsep.join(sys.path)},
+            stdout=lines,
+        )
 
 
 def steps(counted: Path) -> int:
@@ -66,6 +69,11 @@ def test_killed_processes_and_drivers_change_no_trial_and_no_weight_and_no_step_
     assert weights(machine) == weights(whole)
     needed = steps(tmp_path / "needed")
     assert needed <= steps(tmp_path / "steps") <= needed + INTERVAL * lost
+    lines = (tmp_path / "steps.lines").read_text()
+    cut_off = re.findall(r"micro: trial (\d+): its process was ended by SIGKILL; another attempt goes on with it\n", lines)
+    assert cut_off
+    assert all(f"micro: trial {n} goes on\n" in lines for n in cut_off)
+    assert f"[{number} of {number}]" in lines
     fresh = killed.machine()
     assert fresh.keep.ensure("outputs/hpo/micro")
     assert (trials(fresh), weights(fresh)) == (wanted, weights(whole))

@@ -33,6 +33,7 @@ from holdfast.spread.driver import drive
 from holdfast.spread.engine import Engine, Ground, open_engine
 from holdfast.spread.environment import environment_of
 from holdfast.spread.performing import Desk
+from holdfast.spread.shown import Shown
 from tests.support import Machine
 
 PARALLEL, EPOCHS, STEPS = 4, 4, 4
@@ -79,6 +80,7 @@ class Trial:
             time.sleep(self.seconds)
             with (Path(self.log) / f"{trial.number}-{desk.attempt.token}").open("a") as told:
                 told.write(f"{step}\n")
+            desk.tell({"step": step, "total": EPOCHS * STEPS})
             noise = random.Random(f"{trial.number}/{step}").gauss(0, 0.05)
             state = {"step": step, "level": state["level"] + (goal - state["level"]) / 8 + noise / 8}
             if step % STEPS == 0:
@@ -158,7 +160,7 @@ def main() -> None:
     study = open_study(machine.root)
     environment = environment_of(1)
     ground = Ground(machine.root, HOME, PARALLEL, keeper=machine.keep, environment=environment, say=say, warn=say)
-    engine = ClusterEngine(ground, patience=PATIENCE, disk=0) if name == "ray" else open_engine(name, ground)
+    engine = Shown(ClusterEngine(ground, patience=PATIENCE, disk=0), machine.root) if name == "ray" else open_engine(name, ground)
     plan = Plan(
         home=HOME,
         place=lambda number: f"trials/trial-{number:04d}",

@@ -5,6 +5,7 @@ It is held by a process of its own, `python -m tests.spread.cluster.nodes`, whic
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -29,6 +30,7 @@ class Nodes:
         self.environment = {
             "RAY_AUTH_MODE": "disabled",
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_worker_niceness": "0",  # else whatever else runs here comes first
             "RAY_TMPDIR": str(self._ray),
             "PYTHONPATH": os.pathsep.join([str(HERE / "src"), str(HERE)]),
         }
@@ -46,12 +48,12 @@ class Nodes:
         self.count = 0
         self.alive: list[int] = []
 
-    def add(self, cpus: int = 1, **environment: str) -> int:
+    def add(self, cpus: int = 1, gpus: int = 0, **environment: str) -> int:
         """A node joins. Its number."""
         self.count += 1
         temporary = self.folder / f"node-{self.count}"
         temporary.mkdir()
-        self._ask({"add": self.count, "cpus": cpus, "environment": {"TMPDIR": str(temporary), **environment}})
+        self._ask({"add": self.count, "cpus": cpus, "gpus": gpus, "environment": {"TMPDIR": str(temporary), **environment}})
         self.alive.append(self.count)
         return self.count
 
@@ -67,6 +69,10 @@ class Nodes:
     def wake(self, number: int) -> None:
         """It goes on."""
         self._ask({"wake": number})
+
+    def kill_head(self) -> None:
+        """The machine of the head is gone. What is left of the cluster is of no use."""
+        self._ask({"head": True})
 
     def close(self) -> None:
         assert self._process.stdin is not None
@@ -91,51 +97,68 @@ class Nodes:
         raise AssertionError(f"the cluster ended: {(self.folder / 'nodes.log').read_text()[-2000:]}")
 
 
-def _serve() -> None:
-    import psutil
-    from ray.cluster_utils import Cluster
+class _Cluster:
+    """What the process does that holds it."""
 
-    memory = {"object_store_memory": MEGABYTES << 20}
-    keepalive = {"grpc_client_keepalive_time_ms": 10_000, "grpc_client_keepalive_timeout_ms": 10_000}
-    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": keepalive, **memory}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    nodes: dict[int, Any] = {}
+    def __init__(self) -> None:
+        from ray.cluster_utils import Cluster
 
-    def add(cpus: int, environment: dict[str, str]) -> Any:
+        self._memory = {"object_store_memory": MEGABYTES << 20}
+        keepalive = {"grpc_client_keepalive_time_ms": 10_000, "grpc_client_keepalive_timeout_ms": 10_000}
+        head = {"num_cpus": 0, "include_dashboard": False, "_system_config": keepalive, **self._memory}
+        self.cluster = Cluster(initialize_head=True, head_node_args=head)
+        self._nodes: dict[int, Any] = {}
+
+    def do(self, asked: Mapping[str, Any]) -> None:
+        if "add" in asked:
+            self._nodes[asked["add"]] = self._add(asked["cpus"], asked["gpus"], asked["environment"])
+        elif "kill" in asked:
+            self._send(asked["kill"], signal.SIGKILL)
+            self.cluster.remove_node(self._nodes.pop(asked["kill"]), allow_graceful=False)
+        elif "head" in asked:
+            for started in self.cluster.head_node.all_processes.values():
+                for each in started:
+                    _send(each.process.pid, signal.SIGKILL)
+        elif "stop" in asked:
+            self._send(asked["stop"], signal.SIGSTOP)
+        else:
+            self._send(asked["wake"], signal.SIGCONT)
+
+    def end(self) -> None:
+        for what in (signal.SIGCONT, signal.SIGKILL):
+            for number in self._nodes:
+                self._send(number, what)
+        self.cluster.shutdown()
+
+    def _add(self, cpus: int, gpus: int, environment: dict[str, str]) -> Any:
         for again in (True, True, False):  # Ray gives a node half a minute to start, which a busy machine may need
             try:
-                return cluster.add_node(num_cpus=cpus, env_vars=environment, **memory)
+                return self.cluster.add_node(num_cpus=cpus, num_gpus=gpus, env_vars=environment, **self._memory)
             except Exception:
                 if not again:
                     raise
         raise AssertionError
 
-    def processes(number: int) -> list[psutil.Process]:
-        raylet = psutil.Process(nodes[number].all_processes["raylet"][0].process.pid)
-        return [raylet, *raylet.children(recursive=True)]
+    def _send(self, number: int, what: signal.Signals) -> None:
+        _send(self._nodes[number].all_processes["raylet"][0].process.pid, what)
 
-    def send(number: int, what: signal.Signals) -> None:
-        for process in processes(number):
+
+def _send(root: int, what: signal.Signals) -> None:
+    """To a process and all that it started, where it is not gone by itself."""
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for process in [psutil.Process(root), *psutil.Process(root).children(recursive=True)]:
             process.send_signal(what)
 
-    print(json.dumps({"address": cluster.address}), flush=True)
+
+def _serve() -> None:
+    held = _Cluster()
+    print(json.dumps({"address": held.cluster.address}), flush=True)
     for line in sys.stdin:
-        asked = json.loads(line)
-        if "add" in asked:
-            nodes[asked["add"]] = add(asked["cpus"], asked["environment"])
-        elif "kill" in asked:
-            send(asked["kill"], signal.SIGKILL)
-            cluster.remove_node(nodes.pop(asked["kill"]), allow_graceful=False)
-        elif "stop" in asked:
-            send(asked["stop"], signal.SIGSTOP)
-        else:
-            send(asked["wake"], signal.SIGCONT)
+        held.do(json.loads(line))
         print("{}", flush=True)
-    for number in nodes:
-        send(number, signal.SIGCONT)
-    for number in list(nodes):
-        send(number, signal.SIGKILL)
-    cluster.shutdown()
+    held.end()
 
 
 if __name__ == "__main__":

@@ -221,6 +221,17 @@ def test_a_need_that_no_node_has_is_refused_before_any_trial(two: Nodes, rig: Ri
         ClusterEngine(ground, patience=PATIENCE)
 
 
+def test_gpus_of_nodes_that_no_trial_is_given_are_said(two: Nodes, rig: Rig) -> None:
+    with driver(rig) as it:
+        assert not [line for line in it.said if "GPU" in line]
+    number = two.add(gpus=1)  # as Ray is told; nothing looks for one
+    try:
+        with driver(rig) as it:
+            assert sum("nodes have GPUs, and no trial is given any" in line for line in it.said) == 1
+    finally:
+        two.kill(number)
+
+
 def _made(folder: Path) -> Path:
     folder.mkdir(parents=True)
     return folder

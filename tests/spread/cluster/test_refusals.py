@@ -5,6 +5,7 @@ import pytest
 from holdfast.errors import ConfigurationError
 from holdfast.session.config import Config
 from holdfast.session.keeper import Keeper
+from holdfast.spread.cluster.alone import HERE
 from holdfast.spread.cluster.engine import ClusterEngine
 from holdfast.spread.cluster.link import address_to_join
 from holdfast.spread.engine import Ground
@@ -26,9 +27,11 @@ def test_an_address_of_rays_client_is_refused_with_the_one_to_give(monkeypatch: 
         address_to_join()
 
 
-def test_the_cluster_that_is_named_is_joined_and_without_one_the_line_says_how_to_start_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cluster_that_is_named_is_joined_and_without_one_it_is_one_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
     assert address_to_join() == "head:6379"
+    for named in ("local", " ", ""):
+        monkeypatch.setenv("RAY_ADDRESS", named)
+        assert address_to_join() == HERE
     monkeypatch.delenv("RAY_ADDRESS")
-    with pytest.raises(ConfigurationError, match="start one with `ray start --head`, set RAY_ADDRESS=auto"):
-        address_to_join()
+    assert address_to_join() == HERE

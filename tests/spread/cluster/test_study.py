@@ -3,66 +3,25 @@
 from __future__ import annotations
 
 import itertools
-import os
 import random
-import subprocess
-import sys
-from collections import Counter
-from collections.abc import Callable
+import re
 from pathlib import Path
 
 import pytest
 
+from holdfast.session.running import running_at
 from tests.spread.cluster import cheap
-from tests.spread.cluster.nodes import HERE, Nodes
+from tests.spread.cluster.nodes import Nodes
+from tests.spread.cluster.story import Story
 from tests.support import Machine, Rig
 
 pytestmark = pytest.mark.long
 
-COMMAND = [sys.executable, "-c", "from tests.spread.cluster.cheap import main; main()"]
-
-
-class Story:
-    """A study, what was said of it, and what was done of its steps."""
-
-    def __init__(self, folder: Path, trials: int, seconds: float) -> None:
-        self.steps = folder / "steps"
-        self.steps.mkdir(parents=True)
-        self.trials, self.seconds = trials, seconds
-        self.said: list[str] = []
-
-    def run(self, machine: Machine, engine: str, heard: Callable[[str], bool] = lambda _: False) -> bool:
-        """Drive it. True where it came to its end; false where it was killed, as it is once `heard` says so of a line."""
-        command = [*COMMAND, str(machine.root), str(machine.drive), engine, str(self.trials), str(self.seconds)]
-        path = os.pathsep.join([str(HERE / "src"), str(HERE)])
-        environment = {**os.environ, cheap.STEPS_VARIABLE: str(self.steps), "PYTHONPATH": path}
-        log = self.steps.with_name(f"driver-{len(list(self.steps.parent.iterdir()))}.log")
-        with (
-            log.open("wb") as errors,
-            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment, cwd=HERE) as process,
-        ):
-            try:
-                assert process.stdout is not None
-                for line in process.stdout:
-                    self.said.append(line.rstrip())
-                    if heard(self.said[-1]):
-                        process.kill()
-                        return False
-                assert process.wait() == 0, log.read_text()
-                return True
-            finally:
-                process.kill()
-
-    def done(self) -> Counter[tuple[int, int]]:
-        """How often each step of each trial was done."""
-        found: Counter[tuple[int, int]] = Counter()
-        for place in self.steps.iterdir():
-            found.update((int(place.name.partition("-")[0]), int(step)) for step in place.read_text().split())
-        return found
-
 
 def test_nodes_and_drivers_that_are_killed_change_nothing_of_a_study(nodes: Nodes, rig: Rig, tmp_path: Path) -> None:
-    _as_if_nobody_was_killed(nodes, rig, tmp_path, trials=8, kills=2, drivers=1)
+    said = _as_if_nobody_was_killed(nodes, rig, tmp_path, trials=8, kills=2, drivers=1, cpus=2)
+    shown = r"trial-\d+ of outputs/study on \S+ \(\S+, \w{6}\): step \d+ of 16 \(outputs/attempts/study-\w+/trial-\d{4}/\d{3}-\w+\)"
+    assert any(re.fullmatch(shown, line) for line in said), said
 
 
 @pytest.mark.torture
@@ -73,15 +32,19 @@ def test_ten_nodes_and_two_drivers_that_are_killed_change_nothing_of_a_long_stud
     _as_if_nobody_was_killed(nodes, rig, tmp_path, trials=20, kills=10, drivers=2, seed=seed)
 
 
-def _as_if_nobody_was_killed(nodes: Nodes, rig: Rig, folder: Path, *, trials: int, kills: int, drivers: int, seed: int = 1) -> None:
+def _as_if_nobody_was_killed(
+    nodes: Nodes, rig: Rig, folder: Path, *, trials: int, kills: int, drivers: int, seed: int = 1, cpus: int = 1
+) -> set[str]:
+    """Gives what was said meanwhile to run."""
     alone = Story(folder / "alone", trials, 0.0)
     there = Machine(folder / "alone" / "machine", folder / "alone")
     assert alone.run(there, "local")
 
     generator = random.Random(seed)
     print(f"seed {seed}")
-    while len(nodes.alive) < 4:
-        nodes.add()
+    while len(nodes.alive) * cpus < cheap.PARALLEL:
+        nodes.add(cpus)
+    shown: set[str] = set()
     story, driver = Story(folder / "spread", trials, 0.05), rig.machine()
     events = itertools.count(1)
     when = sorted(generator.sample(range(4, 2 * trials - 4), kills))
@@ -94,7 +57,9 @@ def _as_if_nobody_was_killed(nodes: Nodes, rig: Rig, folder: Path, *, trials: in
             if hit:  # else at the next line
                 when.pop(0)
                 nodes.kill(generator.choice(hit))
-                nodes.add()
+                nodes.add(cpus)
+        if kind == "kept":
+            shown.update(str(running) for running in running_at(driver.root))
         if kind == "done" and ends and sum(s.startswith("done") for s in story.said) > ends[0]:
             ends.pop(0)
             return True
@@ -109,16 +74,16 @@ def _as_if_nobody_was_killed(nodes: Nodes, rig: Rig, folder: Path, *, trials: in
     assert not when, "a node was to be killed, and the study was over before"
     assert cheap.found(driver.root) == cheap.found(there.root)
     assert any(t["state"] == "PRUNED" for t in cheap.found(there.root))
-    _nothing_was_done_twice(story, alone, kills, drivers)
+    _nothing_was_done_twice(story, alone, kills * cpus + drivers * cheap.PARALLEL)
     assert not [p for p in rig.store.rglob("*") if "attempts" in p.name]
+    return shown
 
 
-def _nothing_was_done_twice(story: Story, alone: Story, kills: int, drivers: int) -> None:
+def _nothing_was_done_twice(story: Story, alone: Story, lost: int) -> None:
     """Steps in all are the steps that are needed, and those of the intervals that were lost: each loss costs one at most."""
     needed, done = alone.done(), story.done()
     assert set(needed.values()) == {1}
     assert done.keys() == needed.keys()
-    lost = kills + drivers * cheap.PARALLEL
     again = done.total() - needed.total()
     print(f"{needed.total()} steps are needed, {again} were done again, in {lost} losses at most")
     assert again <= lost * 2 * cheap.STEPS  # the interval, and the one that was on its way to the store

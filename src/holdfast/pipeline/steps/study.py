@@ -10,7 +10,13 @@ from holdfast.flow.stage import Made
 from holdfast.pipeline.hpo import run_local_hpo_sweep
 from holdfast.pipeline.stages import Workbench
 from holdfast.pipeline.study.search import study_result, summarize
-from holdfast.pipeline.training.device import describe_environment, resolve_device, resolve_precision, resume_precision
+from holdfast.pipeline.training.device import (
+    describe_environment,
+    resolve_device,
+    resolve_precision,
+    resume_precision,
+    trial_device,
+)
 
 
 def search(bench: Workbench) -> Made:
@@ -27,12 +33,16 @@ def search(bench: Workbench) -> Made:
     # The restore that is passed is patient itself.
     storage["on_restore_failure"] = "continue" if run.on_restore_failure == "continue" else "stop"
 
-    resume_precision(bench.environment.get("precision"), experiment.trial_training().precision, resolve_device(run.device))
+    device, wanted = trial_device(run.device, experiment.hpo), experiment.trial_training().precision
+    begun = bench.environment.get("precision")
+    resume_precision(begun, wanted, device)
+    on_cluster = experiment.hpo.engine != "local"  # where each node would go by its own GPU, so it is fixed here
+    fixed = resolve_precision(begun if begun and wanted == "auto" else wanted, device) if on_cluster else begun
 
     def begin() -> None:
-        device = resolve_device(run.device)
-        resolve_precision(experiment.final({}).precision, device)  # a final training that cannot be is found now, not after hours
-        bench.begin(describe_environment(device, resolve_precision(experiment.trial_training().precision, device)))
+        # A final training that cannot be is found now, not after hours.
+        resolve_precision(experiment.final({}).precision, resolve_device(run.device))
+        bench.begin(describe_environment(device, fixed if on_cluster and fixed else resolve_precision(wanted, device)))
 
     def keep(_: Path, progress: float) -> Any:
         return bench.keep(progress)
@@ -55,7 +65,7 @@ def search(bench: Workbench) -> Made:
         max_length=experiment.data.max_length,
         stride=experiment.data.stride,
         device=experiment.run.device,
-        precision=bench.environment.get("precision"),
+        precision=fixed,
         keep=keep,
         keep_parts=keep_parts,
         at_stake=bench.at_stake,

@@ -6,9 +6,12 @@ import contextlib
 import os
 import platform
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from holdfast.pipeline.settings import Hpo
 
 #: On a CPU, work that is estimated to take longer is worth a second look for a GPU.
 LONG_SECONDS = 1800.0
@@ -20,11 +23,9 @@ def resolve_device(wanted: str) -> str:
     Raises:
         ConfigurationError: a GPU is asked for and there is none.
     """
-    import torch
-
     if wanted == "cpu":
         return "cpu"
-    if torch.cuda.is_available():
+    if _has_gpu():
         return "cuda"
     if wanted == "cuda":
         raise ConfigurationError(
@@ -33,12 +34,36 @@ def resolve_device(wanted: str) -> str:
     return "cpu"
 
 
+def trial_device(wanted: str, hpo: Hpo) -> str:
+    """Where the trials of a study train: as `resolve_device` says; on a cluster on the GPUs that each is given there, if it is any.
+
+    Raises:
+        ConfigurationError: a GPU is asked for, and there is none, or none is given.
+    """
+    if hpo.engine == "local":
+        return resolve_device(wanted)
+    if wanted == "cuda" and not hpo.resources.gpus:
+        raise ConfigurationError(
+            "run.device: cuda is asked for, and hpo.resources.gpus is 0, which gives a trial on a cluster no GPU; say how many "
+            "each needs, such as 1 or 0.5"
+        )
+    return "cuda" if hpo.resources.gpus and wanted != "cpu" else "cpu"
+
+
 def resolve_precision(wanted: str, device: str) -> str:
     """The number format that training really uses: `fp32`, `fp16` or `bf16`.
 
     Raises:
-        ConfigurationError: fp16 without a GPU, where it has no speed and no gradient scaler.
+        ConfigurationError: fp16 without a GPU, where it has no speed and no gradient scaler; a GPU that does not have it; auto for
+            a GPU of another machine.
     """
+    if device == "cuda" and not _has_gpu():
+        if wanted == "auto":
+            raise ConfigurationError(
+                "training.precision: auto goes by the GPU, and this machine, which drives the cluster, has none to go by; set bf16 "
+                "where all nodes' GPUs have it, else fp16 or fp32"
+            )
+        return wanted
     if wanted == "fp16" and device == "cpu":
         raise ConfigurationError("training.precision: fp16 needs a GPU; use auto, fp32 or bf16")
     if wanted == "bf16" and device == "cuda":
@@ -53,6 +78,12 @@ def resolve_precision(wanted: str, device: str) -> str:
     import torch
 
     return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def resume_precision(begun: str | None, wanted: str, device: str) -> None:
@@ -123,7 +154,7 @@ def describe_environment(device: str, precision: str) -> dict[str, Any]:
     import transformers
 
     return {
-        "device": describe_device(device)["type"],
+        "device": device,
         "precision": precision,
         "torch": torch.__version__,
         "transformers": transformers.__version__,

@@ -8,6 +8,7 @@ from typing import overload
 
 from holdfast.session.background.waiting import Queue
 from holdfast.session.finding.status import ArtifactStatus
+from holdfast.session.running import Running
 from holdfast.session.seeing import terminal, verdict
 from holdfast.session.seeing.sight import Sight, Tone
 from holdfast.store.backends.backend import Space
@@ -27,6 +28,7 @@ class Status(Sequence[ArtifactStatus]):
         time: When this was found, Unix seconds; for people.
         queue: What waits to be sent in the background, and what went wrong with it.
         told: When what is written to the store's place arrives, and what to do to have it safe; for a person.
+        running: What runs now, driven from here.
     """
 
     artifacts: tuple[ArtifactStatus, ...]
@@ -38,6 +40,7 @@ class Status(Sequence[ArtifactStatus]):
     time: float
     queue: Queue = field(default_factory=Queue)
     told: str = ""
+    running: tuple[Running, ...] = ()
 
     @overload
     def __getitem__(self, index: int) -> ArtifactStatus: ...
@@ -67,6 +70,7 @@ class Status(Sequence[ArtifactStatus]):
             now=self.time,
             queue=self.queue,
             told=self.told,
+            running=self.running,
         )
 
     def __repr__(self) -> str:

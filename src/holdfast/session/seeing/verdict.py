@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from holdfast.session.background.waiting import Queue
 from holdfast.session.finding.safety import time_of
 from holdfast.session.finding.status import ArtifactStatus
+from holdfast.session.running import Running
 from holdfast.session.seeing.sight import Fact, Line, Sight, Tone, Verdict
 from holdfast.store.backends.backend import Space
 from holdfast.store.backends.mounts import DRIVE, OTHER
@@ -36,6 +37,7 @@ def see(
     now: float,
     queue: Queue | None = None,
     told: str = "",
+    running: Sequence[Running] = (),
 ) -> Sight:
     """Everything that status shows.
 
@@ -49,6 +51,7 @@ def see(
         now: Unix seconds.
         queue: What waits to be sent.
         told: When what is written there arrives, and what to do to have it safe; for a person.
+        running: What runs now.
     """
     store = "Drive" if on_drive else "the store"
     verdict = decide(rows, store=None if place is None else store, free=None if space is None else space.free)
@@ -58,6 +61,7 @@ def see(
         Fact("store", place or "none: work is kept on this machine only"),
         *room(space, store, waiting=waiting_bytes(rows)),
         *queued(queue or Queue(), now),
+        *(Fact("running", printable(str(r))) for r in running),
         *not_kept(rows),
     ]
     shown, folded = fold(rows)

@@ -15,23 +15,22 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import ConfigurationError, HoldfastError, LocalError, NotRestored
-from holdfast.session.keeper import Keeper
 from holdfast.spread.attempt import Asked, Attempt, Ended, Event, Failed, Halted, Kept, Lost, Node, Told
 from holdfast.spread.cluster import lines
 from holdfast.spread.cluster.fitness import DISTRIBUTIONS, NAMING, VARIABLE, Facts
+from holdfast.spread.cluster.handover import folders_of, identity_of, store_of
 from holdfast.spread.cluster.link import Link, address_to_join
 from holdfast.spread.cluster.node import Order
 from holdfast.spread.cluster.patience import QUICK, SLOW, Patience, Pulse
 from holdfast.spread.cluster.probe import look
-from holdfast.spread.cluster.roster import Roster
+from holdfast.spread.cluster.roster import Roster, described
 from holdfast.spread.cluster.shared import Shared, unusable
 from holdfast.spread.cluster.words import Broke, Forget, Machine, Machines, Put, Returned, Submit, Withdraw
-from holdfast.spread.engine import Ground, NoSuchNode
+from holdfast.spread.engine import Ground, NoSuchNode, Seat
 from holdfast.store.backends.mounts import DISK, kind_of
 from holdfast.store.format.keys import Key
 from holdfast.store.format.names import SENTINEL
 from holdfast.store.local.disk import local_errors
-from holdfast.store.looking.view import Presence
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +70,9 @@ class ClusterEngine:
 
     def __init__(self, ground: Ground, *, patience: Patience | None = None, disk: int = DISK_BYTES) -> None:
         self._ground = ground
-        self._keeper = _need_store(ground)
-        self._drive, self._store = _folders(self._keeper)
-        self._identity = _made(self._keeper)
+        self._keeper = store_of(ground)
+        self._drive, self._store = folders_of(self._keeper)
+        self._identity = identity_of(self._keeper)
         self._study = lines.of_study(self._keeper.config.outputs, ground.home)
         self._patience = patience or (QUICK if kind_of(self._drive) is DISK else SLOW)
         self._need = {"CPU": float(ground.resources.cpus), **({"GPU": ground.resources.gpus} if ground.resources.gpus else {})}
@@ -131,6 +130,15 @@ class ClusterEngine:
         heard = False
         while time.monotonic() < until and not (heard and self._roster.are_all_known):
             heard = self._hear(_LOOK_SECONDS) or heard
+        if self._joined.is_alone:
+            has = described(self._roster.resources)
+            self._ground.warn(
+                f"engine: ray: no cluster is named, so one was started on this machine, with {has}; it ends with this run"
+            )
+        if "GPU" not in self._need and "GPU" in self._roster.resources:
+            self._ground.warn(
+                "engine: ray: nodes have GPUs, and no trial is given any; hpo.resources.gpus, or gpus=, says how many each needs"
+            )
         for name in self._roster.silent:
             self._ground.warn(f"engine: ray: node {name} does not answer; it has no part in this until it does")
         for event in self._take_events():
@@ -162,6 +170,11 @@ class ClusterEngine:
             self._begin()
             if self._events or time.monotonic() >= until:
                 return self._take_events()
+
+    def seat(self, attempt: Attempt) -> Seat | None:
+        """See `Engine`."""
+        running = self._running.get(attempt.token)
+        return None if running is None else Seat(running.machine.name, lines.of_attempt(self._study, attempt).value)
 
     def answer(self, event: Kept | Asked, value: object = None) -> None:
         """See `Engine`: nothing waits for it."""
@@ -376,37 +389,3 @@ class ClusterEngine:
         self._taken.clear()
         if all_done:
             lines.sweep(self._store, self._study)
-
-
-# -- the store -------------------------------------------------------------------------------------------------------------
-
-
-def _need_store(ground: Ground) -> Keeper:
-    if ground.keeper is None or ground.keeper.store is None:
-        raise ConfigurationError(
-            "engine: ray: the nodes hand over through a store that all of them see, and there is none; give one (--drive DIR), or "
-            "take engine: local"
-        )
-    return ground.keeper
-
-
-def _folders(keeper: Keeper) -> tuple[Path, Path]:
-    """The drive folder, and that of the store below it."""
-    assert keeper.store is not None
-    store = Path(keeper.store.backend.location)
-    depth = len(Path(keeper.config.project).parts)
-    drive = store.parents[depth - 1] if len(store.parents) >= depth else store
-    if not store.is_absolute() or drive / keeper.config.project != store:
-        raise ConfigurationError(f"engine: ray: the store at {store} is in no folder that other machines could mount")
-    return drive, store
-
-
-def _made(keeper: Keeper) -> str:
-    """The identity of the store, which is there from now on: nodes that came first would each make one."""
-    assert keeper.store is not None
-    view = keeper.store.look()
-    if view.presence is not Presence.STORE:
-        view = keeper.store.prepare(view)
-    if view.store_id is None:
-        raise ConfigurationError(f"engine: ray: the store at {keeper.store.location} has no identity that can be read")
-    return view.store_id

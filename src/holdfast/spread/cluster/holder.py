@@ -11,9 +11,11 @@ import contextlib
 import pickle
 import select
 import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
-from holdfast.spread.cluster import probe
+from holdfast.spread.cluster import alone, probe
 from holdfast.spread.cluster.remote import work
 from holdfast.spread.cluster.words import (
     Begin,
@@ -54,18 +56,26 @@ class _Holder:
         self._listed = 0.0
 
     def hold(self) -> None:
-        """Join, then do what is said until the other side leaves."""
-        import ray
-
+        """Join a cluster or start one, then do what is said until the other side leaves."""
         begin = self._hear()
         assert isinstance(begin, Begin)
-        try:
-            ray.init(address=begin.address, log_to_driver=False, configure_logging=False)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, a person is to read it in one line
-            self._say(NotJoined(_line(error)))
-            return
-        try:
+        named = contextlib.nullcontext(dict[str, Any]())
+        starting: AbstractContextManager[Mapping[str, Any]] = alone.to_start() if begin.address == alone.HERE else named
+        with starting as more:
+            import ray  # it reads its environment as it is loaded
+
+            try:
+                ray.init(address=begin.address, log_to_driver=False, configure_logging=False, **more)
+            except BaseException as error:  # noqa: BLE001 - whatever it is, a person is to read it in one line
+                self._say(NotJoined(_line(error)))
+                return
             self._say(Joined(ray.get_runtime_context().gcs_address))
+            self._do()
+
+    def _do(self) -> None:
+        import ray
+
+        try:
             ray.cloudpickle.register_pickle_by_value(probe)
             self._functions = {"probe": ray.remote(probe.look), "work": ray.remote(work)}
             while self._did_what_was_said():

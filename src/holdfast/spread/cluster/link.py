@@ -10,30 +10,28 @@ import sys
 import time
 
 from holdfast.errors import ConfigurationError, StageFailed
+from holdfast.spread.cluster.alone import HERE
 from holdfast.spread.cluster.words import Begin, Joined, Leave, NotJoined, Word
 from holdfast.store.apart.child import Child, Gone
 
 #: Joining takes a second, starting a cluster up to half a minute where the machine is busy.
 JOIN_SECONDS = 180.0
 _LEAVE_SECONDS = 15.0
+#: Ray gives up a start that takes half a minute, as it may on a machine that is busy just then.
+_STARTS = 2
 _ENTRY = "holdfast.spread.cluster.holder:serve"
 
 
 def address_to_join() -> str:
-    """The cluster that `ray.init` of this process or `RAY_ADDRESS` names.
+    """The cluster that `ray.init` of this process or `RAY_ADDRESS` names; else `alone.HERE`.
 
     Raises:
-        ConfigurationError: neither names one, or it is an address of Ray's client, through which no node can be named.
+        ConfigurationError: it is an address of Ray's client, through which no node can be named.
     """
     ray = sys.modules.get("ray")
     if ray is not None and ray.is_initialized():
         return str(ray.get_runtime_context().gcs_address)
-    address = os.environ.get("RAY_ADDRESS", "").strip()
-    if address in ("", "local"):
-        raise ConfigurationError(
-            "engine: ray: no cluster is named; start one with `ray start --head`, set RAY_ADDRESS=auto, and run again; or take "
-            "engine: local, which runs on this machine"
-        )
+    address = os.environ.get("RAY_ADDRESS", "").strip() or HERE
     if address.startswith("ray://"):
         raise ConfigurationError(
             f"RAY_ADDRESS: {address} is for Ray's client; run on a machine of the cluster, with the address of its head, as in "
@@ -49,21 +47,26 @@ class Link:
         address: Of the cluster; see `address_to_join`.
 
     Raises:
-        ConfigurationError: the cluster cannot be joined.
+        ConfigurationError: the cluster cannot be joined, or none can be started.
         LocalError: no process could be started.
     """
 
     def __init__(self, address: str) -> None:
-        self._child = Child(_ENTRY)
-        self.address = address
-        self.say(Begin(address))
-        answer = self.hear(JOIN_SECONDS)
-        if isinstance(answer, Joined):
-            self.address = answer.address
-            return
-        self._child.end()
+        self.is_alone = address == HERE
+        for _ in range(_STARTS if self.is_alone else 1):
+            self.address = address
+            self._child = Child(_ENTRY, site=True)
+            try:
+                self.say(Begin(address))
+                answer = self.hear(JOIN_SECONDS)
+            except StageFailed:  # Ray ends a process in the middle of what it does
+                answer = NotJoined("Ray ended while it was asked")
+            if isinstance(answer, Joined):
+                self.address = answer.address
+                return
+            self.close()
         why = answer.why if isinstance(answer, NotJoined) else f"no answer within {JOIN_SECONDS:.0f} s"
-        what = "no cluster could be started here" if address == "local" else f"the cluster at {address} cannot be joined"
+        what = "no cluster could be started on this machine" if self.is_alone else f"the cluster at {address} cannot be joined"
         raise ConfigurationError(f"engine: ray: {what} ({why})")
 
     def say(self, word: Word) -> None:
@@ -101,7 +104,8 @@ class Link:
         self._child.end()
 
     def _lost(self) -> StageFailed:
-        return StageFailed(
-            f"engine: ray: the cluster at {self.address} is lost, or its head; what was kept is safe, and goes on when this is run "
-            "again with a cluster that is there"
-        )
+        if self.is_alone:
+            which, then = "that was started on this machine is lost", "this is run again"
+        else:
+            which, then = f"at {self.address} is lost, or its head", "this is run again with a cluster that is there"
+        return StageFailed(f"engine: ray: the cluster {which}; what was kept is safe, and goes on when {then}")

@@ -13,14 +13,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import logging
 import os
-import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +31,7 @@ from holdfast.session.keeper import Keeper
 from holdfast.spread.attempt import Attempt, Ended, Failed, Halted
 from holdfast.spread.cluster import lines
 from holdfast.spread.cluster.fitness import VARIABLE
+from holdfast.spread.cluster.scratch import scratch
 from holdfast.spread.cluster.shared import Beat, Shared
 from holdfast.spread.performing import perform, problem_of
 from holdfast.spread.printing import OUTPUT, printing
@@ -81,7 +80,7 @@ def run(order: Order, work: bytes, seen: tuple[bytes, ...]) -> Ended | Halted | 
     with contextlib.suppress(OSError):  # it is the driver's, and may be nowhere else
         os.chdir(order.folder)
     try:
-        with _place(attempt.token) as place, _Pulse(order) as pulse:
+        with scratch(Path(tempfile.gettempdir()), _PREFIX, attempt.token) as place, _Pulse(order) as pulse:
             desk = _settle(order, attempt, place / "project", pulse)
             with printing(desk.folder / OUTPUT):
                 end = perform(attempt, desk)
@@ -95,24 +94,6 @@ def run(order: Order, work: bytes, seen: tuple[bytes, ...]) -> Ended | Halted | 
 # -- where it works --------------------------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def _place(token: str) -> Iterator[Path]:
-    """A folder for this attempt. What a killed one left here goes."""
-    above = Path(tempfile.gettempdir())
-    for left in above.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError), open(left / "lock", "rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(left, ignore_errors=True)
-    place = above / f"{_PREFIX}{token}"
-    (place / "project").mkdir(parents=True)
-    with open(place / "lock", "wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            yield place
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
-
-
 def _drive(order: Order) -> Path:
     """The folder in which this node sees the store."""
     return Path(os.environ.get(VARIABLE) or order.drive)
@@ -120,6 +101,7 @@ def _drive(order: Order) -> Path:
 
 def _settle(order: Order, attempt: Attempt, root: Path, pulse: _Pulse) -> _Desk:
     """What the work needs is there, and what earlier attempts had saved."""
+    root.mkdir()
     keeper = keeper_at(replace(order.config, root=root), _drive(order), progress=Silent(), background=True)
     study = lines.of_study(order.config.outputs, attempt.home)
     key = lines.of_attempt(study, attempt)

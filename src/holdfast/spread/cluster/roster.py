@@ -114,7 +114,7 @@ class Roster:
             return [Node(known.machine.name, "answers again")]
         known.said = True
         name = known.machine.name
-        news = [Node(name, f"has a part: {_described(known.machine.resources)}")]
+        news = [Node(name, f"has a part: {described(known.machine.resources)}")]
         other = differs_in_processor(there, self._here)
         if other and there.processor not in self._processors:
             self._processors.add(there.processor)
@@ -159,6 +159,13 @@ class Roster:
         return id_ in self._known and bool(self._known[id_].asked)
 
     @property
+    def resources(self) -> Mapping[str, float]:
+        """CPUs and GPUs of all of them together, where there are any."""
+        all_ = [*(k.machine for k in self._known.values()), *self._too_small.values()]
+        sums = {name: sum(m.resources.get(name, 0.0) for m in all_) for name in ("CPU", "GPU")}
+        return {name: amount for name, amount in sums.items() if amount}
+
+    @property
     def are_all_known(self) -> bool:
         """Whether each has answered."""
         return not any(k.asked for k in self._known.values())
@@ -180,12 +187,13 @@ class Roster:
             each = [f"node {k.machine.name} {k.refused or 'does not answer'}" for k in self._known.values()]
             return "no node can have a part: " + "; ".join(each)
         if self._too_small:
-            each = [f"node {m.name} has {_described(m.resources)}" for m in self._too_small.values()]
-            return f"no node has the {_described(self._need)} that each trial needs (hpo.resources): " + "; ".join(each)
+            each = [f"node {m.name} has {described(m.resources)}" for m in self._too_small.values()]
+            return f"no node has the {described(self._need)} that each trial needs (hpo.resources): " + "; ".join(each)
         return "no node is there"
 
 
-def _described(resources: Mapping[str, float]) -> str:
+def described(resources: Mapping[str, float]) -> str:
+    """What a machine has, or an attempt needs, in words."""
     cpus, gpus = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
     said = many(int(cpus), "CPU") if cpus == int(cpus) else f"{cpus:g} CPUs"
     if gpus:

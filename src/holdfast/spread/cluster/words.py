@@ -34,7 +34,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Begin:
-    """Join the cluster at this address."""
+    """Join the cluster at this address, or start one: see `alone.HERE`."""
 
     address: str
 

@@ -22,6 +22,7 @@ import weakref
 from collections.abc import Callable
 
 from holdfast.errors import LocalError
+from holdfast.platform import end_session
 
 #: A start takes 70 ms on a quiet machine.
 START_SECONDS = 60.0
@@ -159,6 +160,8 @@ class Child:
 
     Args:
         entry: `module:function` of ours; the function gets a `Pipe` and returns when there is nothing more to do.
+        site: It has its Python's own packages from its beginning, which takes longer: for what looks whether it has, and has the
+            processes that it starts be without where it has not (Ray).
 
     Raises:
         LocalError: it could not be started.
@@ -166,7 +169,7 @@ class Child:
 
     _ours = False
 
-    def __init__(self, entry: str) -> None:
+    def __init__(self, entry: str, *, site: bool = False) -> None:
         _lingering[:] = [process for process in _lingering if process.poll() is None]
         package = sys.modules[__name__.partition(".")[0]]
         setup = {
@@ -179,7 +182,7 @@ class Child:
         reading, answers = os.pipe()
         requests, writing = os.pipe()
         try:
-            process = _spawn(requests, answers)
+            process = _spawn(requests, answers, site=site)
         except (OSError, RuntimeError) as error:  # RuntimeError: Python 3.12 and newer start nothing once the interpreter ends
             os.close(reading)
             os.close(writing)
@@ -224,12 +227,13 @@ class Child:
         return self._ours and self._process.poll() is None
 
     def end(self) -> None:
-        """End it at once. One in a call that hangs is left behind, and taken off the system's list later."""
+        """End it at once, and what it started. One in a call that hangs is left behind, and taken off the system's list later."""
         if not self._ours:
             return
         self._ours = False
         self.pipe.close()
-        self._process.kill()
+        if self._process.poll() is None:
+            end_session(self._process.pid)
         try:
             self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
@@ -246,10 +250,10 @@ class Child:
         self.end()
 
 
-def _spawn(requests: int, answers: int) -> subprocess.Popen[bytes]:
+def _spawn(requests: int, answers: int, *, site: bool) -> subprocess.Popen[bytes]:
     if not sys.executable:
         raise OSError(errno.ENOENT, "Python does not know where its own program lies")
-    options = ["-P", "-S", "-X", f"utf8={sys.flags.utf8_mode}"]
+    options = ["-P", *([] if site else ["-S"]), "-X", f"utf8={sys.flags.utf8_mode}"]
     return subprocess.Popen(  # noqa: S603 - our own words
         [sys.executable, *options, "-c", _BOOT, str(requests), str(answers)],
         pass_fds=(requests, answers),
@@ -275,12 +279,12 @@ def serve(reading: int, writing: int, parent: int, service: Callable[[Pipe], Non
 
 
 def _end_with_parent(writing: int, parent: int) -> None:
-    """End this process, in the middle of whatever it does, when nobody waits for an answer any more."""
+    """End this process and all that it started, in the middle of whatever they do, when nobody waits for an answer any more."""
     poll = select.poll()
     poll.register(writing, 0)  # no event but that its other end is closed
     while not poll.poll(_LOOK_SECONDS * 1000) and os.getppid() == parent:
         pass
-    os._exit(0)
+    end_session(os.getpid())
 
 
 class ProcessLock:

@@ -1,0 +1,32 @@
+"""Folders for temporary files, each of one process, and gone with it: what a killed one left, the next one removes."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def scratch(above: Path, prefix: str, name: str) -> Iterator[Path]:
+    """A folder for this process. Those that killed ones left beside it go.
+
+    Args:
+        above: In which it is made.
+        prefix: What the names of all such folders begin with.
+        name: What follows; no two have the same.
+    """
+    for left in above.glob(f"{prefix}*"):
+        with contextlib.suppress(OSError), open(left / "lock", "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left, ignore_errors=True)
+    place = above / f"{prefix}{name}"
+    place.mkdir(mode=0o700)
+    with open(place / "lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield place
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
