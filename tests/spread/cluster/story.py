@@ -48,6 +48,7 @@ class Story:
                     self.said.append(line.rstrip())
                     if heard(self.said[-1]):
                         process.kill()
+                        self.said += [rest.rstrip() for rest in process.stdout]  # what it had said by then
                         return False
                 assert process.wait() == 0, log.read_text()
                 return True

@@ -29,11 +29,20 @@ def test_nodes_and_drivers_that_are_killed_change_nothing_of_a_study(nodes: Node
 def test_ten_nodes_and_two_drivers_that_are_killed_change_nothing_of_a_long_study(
     nodes: Nodes, rig: Rig, tmp_path: Path, seed: int
 ) -> None:
-    _as_if_nobody_was_killed(nodes, rig, tmp_path, trials=20, kills=10, drivers=2, seed=seed)
+    _as_if_nobody_was_killed(nodes, rig, tmp_path, trials=20, kills=10, drivers=2, seed=seed, seconds=0.2)
 
 
 def _as_if_nobody_was_killed(
-    nodes: Nodes, rig: Rig, folder: Path, *, trials: int, kills: int, drivers: int, seed: int = 1, cpus: int = 1
+    nodes: Nodes,
+    rig: Rig,
+    folder: Path,
+    *,
+    trials: int,
+    kills: int,
+    drivers: int,
+    seed: int = 1,
+    cpus: int = 1,
+    seconds: float = 0.05,
 ) -> set[str]:
     """Gives what was said meanwhile to run."""
     alone = Story(folder / "alone", trials, 0.0)
@@ -45,7 +54,7 @@ def _as_if_nobody_was_killed(
     while len(nodes.alive) * cpus < cheap.PARALLEL:
         nodes.add(cpus)
     shown: set[str] = set()
-    story, driver = Story(folder / "spread", trials, 0.05), rig.machine()
+    story, driver = Story(folder / "spread", trials, seconds), rig.machine()
     events = itertools.count(1)
     when = sorted(generator.sample(range(4, 2 * trials - 4), kills))
     ends = sorted(generator.sample(range(trials // 4, trials - 2), drivers))

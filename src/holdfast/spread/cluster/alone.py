@@ -1,7 +1,7 @@
 """A cluster of this machine alone, started for one run by the process that holds Ray.
 
 It listens on this machine only, to those who know a word that is in no file, and writes into a folder of its own, so that no other
-program joins it by accident. Its processes end with the one that started it: see `store.apart.child`, which ends its whole group.
+program joins it by accident. Its processes end with the one that started it: see `store.apart.child`, which ends its whole session.
 """
 
 from __future__ import annotations

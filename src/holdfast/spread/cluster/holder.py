@@ -11,8 +11,6 @@ import contextlib
 import pickle
 import select
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from typing import Any
 
 from holdfast.spread.cluster import alone, probe
@@ -59,12 +57,11 @@ class _Holder:
         """Join a cluster or start one, then do what is said until the other side leaves."""
         begin = self._hear()
         assert isinstance(begin, Begin)
-        named = contextlib.nullcontext(dict[str, Any]())
-        starting: AbstractContextManager[Mapping[str, Any]] = alone.to_start() if begin.address == alone.HERE else named
-        with starting as more:
-            import ray  # it reads its environment as it is loaded
-
+        with contextlib.ExitStack() as stack:
             try:
+                more = stack.enter_context(alone.to_start()) if begin.address == alone.HERE else {}
+                import ray  # it reads its environment as it is loaded
+
                 ray.init(address=begin.address, log_to_driver=False, configure_logging=False, **more)
             except BaseException as error:  # noqa: BLE001 - whatever it is, a person is to read it in one line
                 self._say(NotJoined(_line(error)))

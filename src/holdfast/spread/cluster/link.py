@@ -55,7 +55,7 @@ class Link:
         self.is_alone = address == HERE
         for _ in range(_STARTS if self.is_alone else 1):
             self.address = address
-            self._child = Child(_ENTRY, site=True)
+            self._child = Child(_ENTRY, site=True)  # Ray starts its workers without, where this has none, and they find no Ray then
             try:
                 self.say(Begin(address))
                 answer = self.hear(JOIN_SECONDS)
