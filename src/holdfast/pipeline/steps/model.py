@@ -49,9 +49,10 @@ def _write_card(bench: Workbench, held_out: Path, cache: Path, conversion: dict[
     """The card lies with the model, so that it goes where that goes."""
     about = json.loads(cache.read_bytes())
     metrics, dataset = bench.keeper.root / str(about["metrics"]), held_out.with_name(DATASET)
-    for needed in (metrics, dataset):
-        if not bench.restore(needed):
-            raise NotRestored(f"{needed}: is neither here nor in the backup, and the model card tells of it; run its stage again")
+    missing = [place.name for place in (metrics, dataset) if not bench.restore(place)]
+    if missing:
+        bench.narration.warn(f"  there is no model card, as {', '.join(missing)} is neither here nor in the backup")
+        return
     experiment, data = bench.experiment, json.loads(dataset.read_bytes())
     backbone = next(b for b in experiment.backbones if b.name == about["backbone"])
     is_public = backbone.model != TINY and not (bench.keeper.root / Path(backbone.model).expanduser()).is_dir()
