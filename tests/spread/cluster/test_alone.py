@@ -34,10 +34,10 @@ def test_a_cluster_that_is_started_here_is_gone_with_its_driver_and_the_next_one
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("TMPDIR", str(temporary))
-    alone, there = Story(tmp_path / "alone", 4, 0.0), Machine(tmp_path / "alone" / "machine", tmp_path / "alone")
+    alone, there = Story(tmp_path / "alone", 2, 0.0), Machine(tmp_path / "alone" / "machine", tmp_path / "alone")
     assert alone.run(there, "local")
 
-    story, driver = Story(tmp_path / "spread", 4, 0.05), rig.machine()
+    story, driver = Story(tmp_path / "spread", 2, 0.05), rig.machine()
     assert not story.run(driver, "ray", lambda line: line.startswith("kept"))  # killed
     _nothing_runs(story)
     assert list(temporary.glob("hf-ray-*")), "else nothing was left to be removed"
