@@ -16,7 +16,7 @@ from holdfast.pipeline.conversion.card import Made as Told
 from holdfast.pipeline.conversion.card import card
 from holdfast.pipeline.conversion.convert import CARD, convert
 from holdfast.pipeline.data.reading import read_documents
-from holdfast.pipeline.layout import DATASET, ONNX, TRAINING_CACHE
+from holdfast.pipeline.layout import DATASET, METRICS, ONNX, TRAINING_CACHE
 from holdfast.pipeline.settings import TINY
 from holdfast.pipeline.stages import Workbench
 from holdfast.pipeline.training.checkpoint import check_whole, weights_identity
@@ -48,7 +48,7 @@ def convert_final(bench: Workbench) -> Made:
 def _write_card(bench: Workbench, held_out: Path, cache: Path, conversion: dict[str, Any]) -> None:
     """The card lies with the model, so that it goes where that goes."""
     about = json.loads(cache.read_bytes())
-    metrics, dataset = bench.keeper.root / str(about["metrics"]), held_out.with_name(DATASET)
+    metrics, dataset = bench.keeper.root / str(about.get("metrics", METRICS)), held_out.with_name(DATASET)
     missing = [place.name for place in (metrics, dataset) if not bench.restore(place)]
     if missing:
         bench.narration.warn(f"  there is no model card, as {', '.join(missing)} is neither here nor in the backup")
