@@ -331,6 +331,7 @@ def test_a_pruned_trial_that_was_not_told_is_pruned_again(finished: Finished, tm
         hpo = experiment().hpo
         narration = Lines()
         clock = staticmethod(lambda: 0.0)
+        folds = None
 
     bad = study.ask()
     with pytest.raises(optuna.TrialPruned):
