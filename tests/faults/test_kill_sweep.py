@@ -11,12 +11,12 @@ from tests.faults.bench import Tool
 from tests.faults.strace import StraceError
 from tests.faults.sweep import Sweep, run
 
-SAMPLE = 40
-LEAST_SAMPLED = 36
+SAMPLE = 30
+LEAST_SAMPLED = 27
 LEAST_IN_ALL = 2000
 
-SAMPLE_ON_DRIVE = 20
-LEAST_SAMPLED_ON_DRIVE = 18
+SAMPLE_ON_DRIVE = 14
+LEAST_SAMPLED_ON_DRIVE = 12
 LEAST_IN_ALL_ON_DRIVE = 500
 
 

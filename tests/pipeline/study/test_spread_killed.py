@@ -44,12 +44,13 @@ def weights(machine: Machine) -> dict[str, str]:
     return {n: hashlib.sha256(c).hexdigest() for n, c in found.items() if n.endswith(".safetensors")}
 
 
+@pytest.mark.torture
 @pytest.mark.parametrize(
     ("number", "folds", "kills"),
     [
-        pytest.param(4, 0, [WORKER, MACHINE], marks=pytest.mark.long),
-        pytest.param(5, 3, [WORKER, DRIVER, WORKER, MACHINE] * 2, marks=pytest.mark.torture),
-        pytest.param(9, 0, [WORKER, DRIVER, WORKER, MACHINE, WORKER, DRIVER, WORKER, MACHINE] * 2, marks=pytest.mark.torture),
+        (4, 0, [WORKER, MACHINE]),
+        (5, 3, [WORKER, DRIVER, WORKER, MACHINE] * 2),
+        (9, 0, [WORKER, DRIVER, WORKER, MACHINE] * 4),
     ],
 )
 def test_killed_processes_and_drivers_change_no_trial_and_no_weight_and_no_step_is_trained_again_that_was_kept(

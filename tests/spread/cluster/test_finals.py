@@ -98,6 +98,7 @@ def test_a_node_that_is_killed_in_the_final_training_changes_no_byte_of_it(
     _nothing_is_left(rig)
 
 
+@pytest.mark.torture
 def test_a_final_training_in_a_process_of_this_machine_that_is_killed_goes_on_to_the_same_files(
     finished: tuple[Project, Machine], rig: Rig, tmp_path: Path
 ) -> None:
