@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 
 @contextlib.contextmanager
@@ -23,10 +25,23 @@ def scratch(above: Path, prefix: str, name: str) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(left, ignore_errors=True)
     place = above / f"{prefix}{name}"
-    place.mkdir(mode=0o700)
-    with open(place / "lock", "wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _locked(place):
         try:
             yield place
         finally:
             shutil.rmtree(place, ignore_errors=True)
+
+
+def _locked(place: Path) -> IO[bytes]:
+    """Make a folder, and lock it. Until it is locked another process takes it for one that was left, and may remove it."""
+    while True:
+        place.mkdir(mode=0o700, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            lock = open(place / "lock", "wb")  # noqa: SIM115 - it is given back open
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                if os.path.samestat(os.fstat(lock.fileno()), os.stat(place / "lock")):
+                    return lock
+            except FileNotFoundError:
+                pass
+            lock.close()
