@@ -247,6 +247,9 @@ def page(each: int, workers: Sequence[int], rounds: int, trials: int, place: Pat
             "",
             *tables[0],
             "",
+            "Each trial is also kept, and on Ray taken over by the driver from the node that kept it. Workers, driver, store and Ray share",
+            f"{os.cpu_count()} cores here, which with 400 trials a minute have {60 * (os.cpu_count() or 1) / 400:.1f} s for each trial, all in all.",
+            "",
             "## What the exact order costs",
             "",
             f"{UNEVEN} trials of 1 to 3 s, {AT_A_TIME} at a time, {rounds} rounds in turns, medians. A trial begins when all those are finished that it",
@@ -263,6 +266,9 @@ def page(each: int, workers: Sequence[int], rounds: int, trials: int, place: Pat
             f"Means of the {WINDOW} trials before each place, 4 workers. `tests/spread/test_cost.py` asserts the counts.",
             "",
             *tables[3],
+            "",
+            "Target: flat. The operations are. The driver's time grows with what it keeps of the study: see [a long study](study.md), where the",
+            "copy of the database and the proof that it is sound go over all of it.",
             "",
         ]
     )
