@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import struct
 import subprocess
 import tempfile
@@ -11,18 +10,10 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 
+from tests.chromium import FLAGS, PROGRAM
+
 #: Background and text of Colab's output in both themes.
 THEMES = {"light": ("#ffffff", "#212121"), "dark": ("#383838", "#d5d5d5")}
-_FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-)
 #: Says how wide the page would like to be. The notebook's own part has no script.
 _MEASURE = "<script>document.body.dataset.wants = document.documentElement.scrollWidth</script>"
 
@@ -35,10 +26,9 @@ def page(part: str, theme: str) -> str:
 
 
 def _run(*words: str) -> str:
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or "chromium"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         done = subprocess.run(
-            [browser, *_FLAGS, f"--user-data-dir={profile}", *words], capture_output=True, text=True, timeout=120, check=False
+            [PROGRAM, *FLAGS, f"--user-data-dir={profile}", *words], capture_output=True, text=True, timeout=120, check=False
         )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout

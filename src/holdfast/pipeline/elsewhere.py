@@ -19,6 +19,7 @@ from holdfast.pipeline.layout import CHECKPOINTS
 from holdfast.pipeline.settings import Experiment, Hpo
 from holdfast.pipeline.stages import Workbench
 from holdfast.pipeline.study.spread import ground_of
+from holdfast.pipeline.training.device import trial_device
 from holdfast.platform import random_hex
 from holdfast.spread.attempt import Asked, Attempt, Ended, Kept, Lost, Node, Told
 from holdfast.spread.cluster import lines
@@ -45,9 +46,13 @@ def is_spread(hpo: Hpo, environment: Mapping[str, Any] | None = None) -> bool:
 
 
 def device_for(experiment: Experiment) -> str:
-    """The device that is asked for, where it runs: on a cluster a GPU only where one is given (`hpo.resources.gpus`)."""
+    """The device that is asked for, to be resolved where it runs; on a cluster by the rule of trials.
+
+    Raises:
+        ConfigurationError: see `trial_device`.
+    """
     hpo, device = experiment.hpo, experiment.run.device
-    return "cpu" if hpo.engine != "local" and device == "auto" and not hpo.resources.gpus else device
+    return device if hpo.engine == "local" else trial_device(device, hpo)
 
 
 def threads_of(ground: Ground) -> dict[str, int]:

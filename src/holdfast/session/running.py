@@ -55,8 +55,10 @@ class Board:
         folder = root / _FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         self._place = folder / f"{random_hex(4)}.json"
-        self._file = self._place.open("wb")
+        begun = self._place.with_suffix(".new")
+        self._file = begun.open("wb")
         try_lock(self._file)
+        begun.rename(self._place)  # locked before anybody knows it: else another process takes it for left behind
         for place in folder.glob("*.json"):
             with contextlib.suppress(OSError), place.open("rb") as left:
                 if place != self._place and try_lock(left):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
-from holdfast.pipeline.conversion.card import Made, card
+from holdfast.pipeline.conversion.card import Subject, card
 
 
 def _score(f1: float, support: int) -> dict[str, Any]:
@@ -15,9 +15,9 @@ def _score(f1: float, support: int) -> dict[str, Any]:
     return {**of, "support": support, "intervals": {kind: [value - 0.02, value + 0.02] for kind, value in of.items()}}
 
 
-def made(**changes: Any) -> Made:
+def made(**changes: Any) -> Subject:
     test = {"micro": _score(0.9, 120), "macro": _score(0.8, 120), "by_label": {"NAME": _score(0.95, 100), "CITY": _score(0.5, 20)}}
-    return Made(
+    return Subject(
         **{
             "name": "my: résumés",
             "backbone": "distilbert-base-uncased",

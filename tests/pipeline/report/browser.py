@@ -5,25 +5,15 @@ from __future__ import annotations
 import html
 import json
 import re
-import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-    "--enable-logging=stderr",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
-)
+from tests.chromium import FLAGS, PROGRAM
+
+_FLAGS = (*FLAGS, "--enable-logging=stderr", "--host-resolver-rules=MAP * ~NOTFOUND")
 
 #: Looks into the frame from outside, so that the page itself is as it is. A wide table scrolls by itself, the page must not.
 _LOOK = """
@@ -97,10 +87,9 @@ def picture(folder: Path, content: str, name: str, *, width: int, height: int, d
 
 
 def _run(*words: str) -> subprocess.CompletedProcess[str]:
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or "chromium"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         done = subprocess.run(
-            [browser, *_FLAGS, f"--user-data-dir={profile}", *words], capture_output=True, text=True, timeout=180, check=False
+            [PROGRAM, *_FLAGS, f"--user-data-dir={profile}", *words], capture_output=True, text=True, timeout=180, check=False
         )
     assert done.returncode == 0, done.stderr[-2000:]
     return done

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -13,17 +12,9 @@ from typing import Any
 
 from tornado.websocket import websocket_connect
 
-_FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--remote-debugging-port=0",
-    "--remote-allow-origins=*",
-)
+from tests.chromium import FLAGS, PROGRAM
+
+_FLAGS = (*FLAGS, "--remote-debugging-port=0", "--remote-allow-origins=*")
 
 
 @dataclass(frozen=True)
@@ -43,10 +34,9 @@ class Shown:
 
 def run_in(address: str, script: str) -> Shown:
     """Open a page, and run a script in it: an expression, whose promise is waited for."""
-    program = shutil.which("chromium") or "chromium"
     with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
         process = subprocess.Popen(
-            [program, *_FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            [PROGRAM, *_FLAGS, f"--user-data-dir={profile}", "about:blank"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

@@ -15,8 +15,8 @@ _FEW = 30
 
 
 @dataclass(frozen=True)
-class Made:
-    """What a card tells. Nothing of it depends on when, where or how often interrupted the model was made.
+class Subject:
+    """What a card tells. Nothing of it depends on when, where or how often interrupted the model was subject.
 
     Args:
         name: Of the experiment.
@@ -45,15 +45,15 @@ class Made:
     weights: str
 
 
-def card(made: Made) -> str:
+def card(subject: Subject) -> str:
     """The card."""
-    test = made.metrics["test"]
+    test = subject.metrics["test"]
     return "\n".join(
         [
-            *_head(made, test["micro"]),
-            f"# {_plain(made.name)}: named entities by {_plain(made.backbone)}",
+            *_head(subject, test["micro"]),
+            f"# {_plain(subject.name)}: named entities by {_plain(subject.backbone)}",
             "",
-            f"Finds {', '.join(f'`{label}`' for label in made.labels)} in text.",
+            f"Finds {', '.join(f'`{label}`' for label in subject.labels)} in text.",
             "",
             "## Use it",
             "",
@@ -75,15 +75,15 @@ def card(made: Made) -> str:
             "",
             "## How good it is",
             "",
-            f"On {made.documents.get('test', 0):,} test documents, from which nothing was learnt or chosen. An entity counts",
+            f"On {subject.documents.get('test', 0):,} test documents, from which nothing was learnt or chosen. An entity counts",
             "where its place and its label are right. In brackets 95 % intervals (bootstrap over documents).",
             "",
             *_scores(test),
             "",
-            *_remarks(made, test),
+            *_remarks(subject, test),
             "## How it was made",
             "",
-            *_making(made),
+            *_making(subject),
             "",
             "## What it is not",
             "",
@@ -94,18 +94,18 @@ def card(made: Made) -> str:
     )
 
 
-def _head(made: Made, micro: Mapping[str, Any]) -> list[str]:
+def _head(subject: Subject, micro: Mapping[str, Any]) -> list[str]:
     metrics = [
         f"        - {{type: {kind}, name: 'entity {kind}, micro', value: {micro[kind]:.4f}}}"
         for kind in ("precision", "recall", "f1")
     ]
-    name = json.dumps(made.name)  # JSON's texts are YAML's
+    name = json.dumps(subject.name)  # JSON's texts are YAML's
     return [
         "---",
         "library_name: onnx",
         "pipeline_tag: token-classification",
         "tags: [named-entity-recognition, holdfast]",
-        *([f"base_model: {json.dumps(made.backbone)}"] if made.is_public else []),
+        *([f"base_model: {json.dumps(subject.backbone)}"] if subject.is_public else []),
         "metrics: [precision, recall, f1]",
         "model-index:",
         f"  - name: {name}",
@@ -139,37 +139,37 @@ def _score(one: Mapping[str, Any], kind: str) -> str:
     return f"{one[kind]:.3f}" + (f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else "")
 
 
-def _remarks(made: Made, test: Mapping[str, Any]) -> list[str]:
+def _remarks(subject: Subject, test: Mapping[str, Any]) -> list[str]:
     lines = []
     few = [f"`{label}` ({one['support']})" for label, one in test["by_label"].items() if one["support"] < _FEW]
     if few:
         lines.append(f"- Fewer than {_FEW} entities in the test documents, so that the score says little: {', '.join(few)}.")
-    f1 = made.conversion["f1"]
+    f1 = subject.conversion["f1"]
     lines.append(
         f"- `model.onnx` gives the tags of the trained model: F1 {f1['onnx']:.4f}, and {f1['torch']:.4f} before the conversion."
     )
-    if "int8_refused" in made.conversion:
+    if "int8_refused" in subject.conversion:
         lines.append(f"- There is no 8-bit model: its F1 was {f1['int8']:.4f}.")
     elif "int8" in f1:
         lines.append(f"- `model.int8.onnx` is smaller and only nearly the same: F1 {f1['int8']:.4f}.")
-    lines += [f"- Of the documents: {_plain(note)}" for note in made.notes]
+    lines += [f"- Of the documents: {_plain(note)}" for note in subject.notes]
     return [*lines, ""]
 
 
-def _making(made: Made) -> list[str]:
-    split = ", ".join(f"{name} {count:,}" for name, count in made.documents.items())
-    metrics, versions = made.metrics, made.conversion["versions"]
+def _making(subject: Subject) -> list[str]:
+    split = ", ".join(f"{name} {count:,}" for name, count in subject.documents.items())
+    metrics, versions = subject.metrics, subject.conversion["versions"]
     rows = {
         "documents": split,
-        "backbone": made.backbone,
+        "backbone": subject.backbone,
         "learnt from": metrics.get("learnt_from", "train"),
         "parameters of the model": _count(metrics.get("parameters")),
         "steps": _count(metrics.get("steps")),
         "the weights are those of step": _count(metrics.get("best_step")),
-        **{f"{name} (chosen by a study)": value for name, value in made.configuration.items()},
-        **{name: value for name, value in made.settings.items() if name not in made.configuration},
+        **{f"{name} (chosen by a study)": value for name, value in subject.configuration.items()},
+        **{name: value for name, value in subject.settings.items() if name not in subject.configuration},
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
-        "BLAKE3 of the trained weights": made.weights,
+        "BLAKE3 of the trained weights": subject.weights,
     }
     return ["| | |", "| --- | --- |", *(f"| {_plain(name)} | {_plain(value)} |" for name, value in rows.items())]
 

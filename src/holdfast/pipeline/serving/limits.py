@@ -15,7 +15,7 @@ class Limits:
         waiting: Texts that wait for the model, of all requests together.
         body_seconds: Until a body has come as a whole.
         seconds: Until there is an answer, from then on.
-        connections: Open at a time; so many and as many more again need that many file descriptors.
+        connections: Open at a time.
     """
 
     size: int = 200_000

@@ -12,8 +12,7 @@ from typing import Any
 from holdfast.errors import BadData, NotRestored
 from holdfast.flow.stage import Made
 from holdfast.integrations.watching import Copies
-from holdfast.pipeline.conversion.card import Made as Told
-from holdfast.pipeline.conversion.card import card
+from holdfast.pipeline.conversion.card import Subject, card
 from holdfast.pipeline.conversion.convert import CARD, convert
 from holdfast.pipeline.data.reading import read_documents
 from holdfast.pipeline.layout import DATASET, METRICS, ONNX, TRAINING_CACHE
@@ -48,7 +47,8 @@ def convert_final(bench: Workbench) -> Made:
 def _write_card(bench: Workbench, held_out: Path, cache: Path, conversion: dict[str, Any]) -> None:
     """The card lies with the model, so that it goes where that goes."""
     about = json.loads(cache.read_bytes())
-    metrics, dataset = bench.keeper.root / str(about.get("metrics", METRICS)), held_out.with_name(DATASET)
+    checkpoint, dataset = bench.keeper.root / str(about["checkpoint"]), held_out.with_name(DATASET)
+    metrics = checkpoint.with_name(METRICS)
     missing = [place.name for place in (metrics, dataset) if not bench.restore(place)]
     if missing:
         bench.narration.warn(f"  there is no model card, as {', '.join(missing)} is neither here nor in the backup")
@@ -57,20 +57,20 @@ def _write_card(bench: Workbench, held_out: Path, cache: Path, conversion: dict[
     backbone = next(b for b in experiment.backbones if b.name == about["backbone"])
     is_public = backbone.model != TINY and not (bench.keeper.root / Path(backbone.model).expanduser()).is_dir()
     settings = experiment.final(about["configuration"]).model_dump(mode="json", exclude_none=True)
-    made = Told(
+    subject = Subject(
         name=experiment.name,
         backbone=backbone.model if is_public else backbone.name,
         is_public=is_public,
         labels=data["labels"],
         documents=data["documents"],
-        notes=data["notes"],
+        notes=data.get("notes", ()),
         metrics=json.loads(metrics.read_bytes()),
         configuration=about["configuration"],
         settings={**{k: v for k, v in settings.items() if k not in ("checkpoint", "report_to")}, "seed": experiment.seed},
         conversion=conversion,
         weights=about["weights"],
     )
-    (bench.folder / ONNX / CARD).write_text(card(made), encoding="utf-8")
+    (bench.folder / ONNX / CARD).write_text(card(subject), encoding="utf-8")
 
 
 def find_checkpoint(cache: Path, root: Path, restore: Callable[[Path], Any], copies: Copies | None = None) -> Path:
