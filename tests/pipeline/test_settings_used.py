@@ -371,7 +371,7 @@ def test_trials_are_spread_where_asked_with_the_threads_and_the_window_that_are_
     finals = [({}, {}), ({}, {"threads": 1}), ({"parallel": 2}, {}), ({"engine": "ray"}, {})]
     assert [elsewhere.is_spread(Hpo(**h), begun) for h, begun in finals] == [False, True, True, True]
     on_cluster = [experiment(hpo__engine="ray", hpo__resources={"gpus": gpus}, run__device="auto") for gpus in (0, 0.5)]
-    assert [elsewhere.device_for(e) for e in on_cluster] == ["cpu", "auto"]
+    assert [elsewhere.device_for(e) for e in on_cluster] == ["cpu", "cuda"], "by the rule of trials: a GPU or none is given"
 
 
 @covers("hpo.folds")
