@@ -191,6 +191,7 @@ class _Spread:
             self._engine: Engine = open_engine(self._name, self._ground)
             try:
                 self._study = SpreadStudy(trials.study, self._engine, self._plan, self)
+                self._others = trials.finished_in_file() - self._study.finished  # the folder is claimed: nobody adds to them
                 if self._study.finished:
                     self._say(f"{trials.key}: goes on with {self._study.finished} of {trials.n} trials finished")
                 self._bring_back()
@@ -215,7 +216,7 @@ class _Spread:
     def room(self, trials: Sequence[FrozenTrial], seen: int) -> bool:
         if self._until is not None and time.monotonic() >= self._until:
             return False
-        return len(trials) - sum(t.state is TrialState.WAITING for t in trials) < self._trials.n
+        return len(trials) - sum(t.state is TrialState.WAITING for t in trials[seen:]) < self._trials.n
 
     def next(self, running: Collection[str]) -> Attempt | None:
         return self._study.next(running)
@@ -264,11 +265,8 @@ class _Spread:
         self._keep(ended.attempt)
 
     def _keep(self, attempt: Attempt) -> None:
-        trials = self._trials
-        if trials.parts.are_enough():
-            trials.keep(self._ground.root / attempt.folder)
-        else:
-            trials.keep()
+        trials, done = self._trials, self._others + self._study.finished
+        trials.keep(self._ground.root / attempt.folder if trials.parts.are_enough() else None, done)
 
 
 def _pickled(work: ObjectiveWork) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from holdfast.integrations.account import ATTEMPTS, PARALLEL, Part, begin_trial, pickled, write_down
+from holdfast.integrations.account import ACCOUNT, ATTEMPTS, PARALLEL, Part, begin_trial, pickled, write_down
 from holdfast.platform import random_hex
 from holdfast.spread.attempt import Attempt, Ended, Resources
 from holdfast.spread.engine import Engine
@@ -26,7 +26,7 @@ class Limits(Protocol):
 
         Args:
             trials: All that there are, by number.
-            seen: The new one sees so many of them.
+            seen: The new one sees so many of them, which are finished.
         """
         ...
 
@@ -109,13 +109,17 @@ class SpreadStudy:
         self.trials: list[FrozenTrial] = list(study.get_trials(deepcopy=False))
         self._known = 0
         self._units: dict[str, int] = {}
+        self._advance()
+        for trial in self.trials:
+            if trial.state.is_finished():  # where a kill came right before
+                self._drop_accounts(trial)
 
     # -- which is next -------------------------------------------------------------------------------------------------
 
     @property
     def finished(self) -> int:
-        """Trials that are finished."""
-        return sum(t.state.is_finished() for t in self.trials)
+        """Trials that are finished: those up to the first gap, and the few behind it."""
+        return self._known + sum(t.state.is_finished() for t in self.trials[self._known :])
 
     def is_open(self) -> bool:
         """Whether a trial is begun and not finished."""
@@ -210,6 +214,7 @@ class SpreadStudy:
             part=pickle.dumps(part, protocol=5),
             seen=self._pieces.of(seen, lambda begin, end: pickled(self.trials[begin:end])),
             inputs=plan.inputs,
+            account=ACCOUNT,
             environment=plan.environment,
             resources=plan.resources,
         )
@@ -230,9 +235,18 @@ class SpreadStudy:
         write_down(self._storage, trial._trial_id, event.result, "" if turns is None else turns.mark)
         trial = self._read_again(trial.number)
         if turns is None or trial.state.is_finished():
+            self._drop_accounts(trial)
             self._limits.recorded(trial, self.trials, event)
         else:
             turns.done(trial, self.trials, event)
+
+    def _drop_accounts(self, trial: FrozenTrial) -> None:
+        """What a finished trial did is in the study: its account is needed no more, and would be kept with each later trial."""
+        folder = self._plan.root / self._plan.home / self._plan.place(trial.number)
+        turns = self._plan.turns
+        units = [folder] if turns is None else [folder / turns.name(turn) for turn in range(1, turns.next(trial) + 1)]
+        for unit in units:
+            (unit / ACCOUNT).unlink(missing_ok=True)
 
 
 def _light(attributes: Mapping[str, Any]) -> dict[str, Any]:

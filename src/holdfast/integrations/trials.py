@@ -230,16 +230,20 @@ class Trials:
         self.keeper.workspace.whole.add(self.key)
         self.keep()
 
-    def keep(self, trial: Path | None = None) -> None:
-        """Back up. All studies of the file count, as it is one artifact.
+    def finished_in_file(self) -> int:
+        """Finished trials of all studies of the file, as it is one artifact."""
+        storage = self.study._storage
+        over = tuple(state for state in TrialState if state.is_finished())
+        return sum(storage.get_n_trials(s._study_id, over) for s in storage.get_all_studies())
+
+    def keep(self, trial: Path | None = None, done: int | None = None) -> None:
+        """Back up.
 
         Args:
             trial: The folder of the trial that was told: folders of other trials are not looked at then.
+            done: `finished_in_file`, where it is known; to count goes over all trials.
         """
-        storage = self.study._storage
-        done = sum(
-            t.state.is_finished() for s in storage.get_all_studies() for t in storage.get_all_trials(s._study_id, deepcopy=False)
-        )
+        done = self.finished_in_file() if done is None else done
         parts = () if trial is None else parts_of(self.keeper, self.folder, [*self._beside(), trial])
         if not self.keeper.backup(*(parts or (self.folder,)), progress=done):
             self.parts.all_is_due()

@@ -44,6 +44,7 @@ class Attempt:
         part: What is different in this attempt, pickled. `desk.part` hands it to the work.
         seen: What the work may know of other units, in pieces. A piece never changes, and later attempts have the same objects
             again with others behind them, so that an engine may send each once.
+        account: Name of a file in the folder that attempts read and nobody else: where it is all that there is, nothing is brought.
         environment: Variables that are to be set before the process begins that runs it: threads, the seed of hashes.
         resources: What it needs.
     """
@@ -57,6 +58,7 @@ class Attempt:
     part: bytes = b""
     seen: tuple[bytes, ...] = ()
     inputs: tuple[str, ...] = ()
+    account: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     resources: Resources = field(default_factory=Resources)
 

@@ -85,9 +85,8 @@ def drive(engine: Engine, units: Units, parallel: int, time_is_over: Callable[[]
         if not halting and time_is_over():
             engine.halt()
             halting = True
-        while not halting and len(now.running) < parallel and (attempt := units.next(now.running.keys())) is not None:
-            now.running[attempt.unit] = attempt
-            engine.start(attempt)
+        if not halting:
+            now.begin(parallel)
         if not now.running:
             if halting and not units.is_over():
                 raise Stopped
@@ -95,6 +94,8 @@ def drive(engine: Engine, units: Units, parallel: int, time_is_over: Callable[[]
             return
         for event in engine.wait(LOOK_SECONDS):
             now.hears(event)
+            if not halting:  # no place stays free while other attempts are written down that ended with this one
+                now.begin(parallel)
 
 
 @dataclass
@@ -103,6 +104,11 @@ class _Now:
     units: Units
     running: dict[str, Attempt] = field(default_factory=dict)
     losses: dict[str, int] = field(default_factory=dict)
+
+    def begin(self, parallel: int) -> None:
+        while len(self.running) < parallel and (attempt := self.units.next(self.running.keys())) is not None:
+            self.running[attempt.unit] = attempt
+            self.engine.start(attempt)
 
     def hears(self, event: Event) -> None:
         if isinstance(event, Node):

@@ -244,7 +244,7 @@ class _Driven:
         from optuna.trial import TrialState
 
         hpo = self._sweep.hpo
-        if len(trials) - sum(t.state is TrialState.WAITING for t in trials) >= hpo.trials:
+        if len(trials) - sum(t.state is TrialState.WAITING for t in trials[seen:]) >= hpo.trials:
             return False
         if hpo.timeout is not None and sum(float(t.user_attrs.get("seconds", 0.0)) for t in trials[:seen]) >= hpo.timeout:
             return False

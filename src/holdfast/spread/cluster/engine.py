@@ -186,7 +186,9 @@ class ClusterEngine:
         with local_errors():
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir(parents=True)
-            found = self._keeper.restore(key.value, to=scratch / "new") if self._keeper.held(key.value)[0] else None
+            held = self._keeper.held(key.value)[0]
+            is_wanted = bool(held) and set(held.files) != {ended.attempt.account}
+            found = self._keeper.restore(key.value, to=scratch / "new") if is_wanted else None
             if found is not None and not found:
                 raise NotRestored(f"{ended.attempt.unit}: what its attempt made could not be fetched: {found.error}")
             place.parent.mkdir(parents=True, exist_ok=True)

@@ -272,6 +272,7 @@ def _file_fields(record: FileRecord, index: Mapping[str, int]) -> dict[str, Any]
 
 
 @functools.lru_cache(maxsize=1 << 14)
+@functools.lru_cache(maxsize=1 << 14)  # a generation has nearly all folders from the one before it
 def _folder_row(folder: FolderRecord, format_: int) -> str:
     """The row of a folder as JSON. In format 1 it is its path."""
     if format_ == 1:
