@@ -12,6 +12,7 @@ from holdfast.errors import MadeOtherwise
 from holdfast.flow.examination import Examiner
 from holdfast.flow.found import State
 from holdfast.pipeline.runner import Runner, open_pipeline
+from holdfast.spread.cluster import lines
 from holdfast.store.format.keys import Key
 from tests.pipeline.project import STAGES, Lines, Project, experiment, make_documents, trials
 from tests.support import Machine
@@ -72,6 +73,23 @@ def test_more_trials_go_on_with_the_same_study(copied: tuple[Project, Machine]) 
     assert [t["number"] for t in trials(machine)] == [0, 1, 2]
     with pytest.raises(MadeOtherwise, match=r"selection: .*trials: 2 then, 3 now"):
         project.run(machine, changed={"hpo__trials": 3})
+
+
+def test_lines_of_attempts_that_were_left_go_once_all_is_done_and_those_of_other_studies_stay(
+    copied: tuple[Project, Machine],
+) -> None:
+    project, machine = copied
+    (final,) = (p.relative_to(machine.root).as_posix() for p in (machine.root / "outputs/final_training").iterdir())
+    left, others = (lines.of_study("outputs", home).value + "/unit/001-aaaa" for home in (final, "outputs/study"))
+    node = machine.keeper()  # it had been given up, and wrote on after the driver was through
+    for key in (left, others):
+        machine.write(f"{key}/state.txt", "late")
+        assert node.backup(key)
+        shutil.rmtree(machine.root / key)
+    assert not project.run(machine).ran
+    here = {p.relative_to(project.rig.store).as_posix() for p in project.rig.store.rglob("*")}
+    assert not [name for name in here if left in name]
+    assert [name for name in here if others in name]
 
 
 def test_keys_of_the_layout_are_keys() -> None:

@@ -16,6 +16,7 @@ import optuna
 import pytest
 
 from holdfast.errors import ConfigurationError, StageFailed, UsageError
+from holdfast.integrations.account import ACCOUNT
 from holdfast.integrations.exact import Exact
 from holdfast.integrations.trials import KeptTrial
 from holdfast.spread import engine as engine_module
@@ -97,6 +98,7 @@ def test_killed_workers_and_drivers_change_nothing_and_nothing_is_done_twice(
     again = study_of(fresh.root)
     assert told(again) == wanted
     close(again)
+    assert not [place for root in (machine.root, fresh.root) for place in root.rglob(ACCOUNT)], "what is in the study is kept once"
 
 
 def test_one_at_a_time_is_the_same_in_this_process_and_in_others(rig: Rig) -> None:
@@ -126,6 +128,10 @@ def test_trials_from_before_it_go_on_and_more_at_a_time_may_follow(rig: Rig) -> 
     assert len(study.trials) == 5
     assert study.trials[cut_off.number].params["x"] == x
     assert all(t.state.is_finished() for t in study.trials)
+    left = machine.root / "outputs" / "study" / "trials" / "trial-0004" / ACCOUNT
+    left.write_text("", encoding="utf-8")  # a kill came between the trial's end and the end of its account
+    keeper_of(machine).optimize(study, climb, 6, parallel=2)
+    assert not left.exists()
     close(study)
 
 

@@ -43,6 +43,9 @@ class Flow(ABC):
         """What the work of a stage is given."""
         return bench
 
+    def clear(self, keeper: Keeper, done: Mapping[str, Finished]) -> None:
+        """All stages are done, and one look at the store is shared: what is left there of the way to them may go."""
+
     # -- whether it is what is asked for -----------------------------------------------------------------------------
 
     def same(self, then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:

@@ -120,6 +120,8 @@ class Runner:
             complete = len(done) == len(self.flow.names())
             for key in self.flow.products(done) if complete else ():
                 self.examiner.require(key)
+            if complete:
+                self.flow.clear(self.keeper, done)
             return Summary(complete, stopped=False, ran=tuple(self._ran), done=done, safe=self._safety(done))
 
     def advance(self, through: str | None = None) -> bool:

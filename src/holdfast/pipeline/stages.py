@@ -22,6 +22,7 @@ from holdfast.pipeline.identity import backbone_identity, settings_identity, stu
 from holdfast.pipeline.layout import Layout, trial_folder, weights_folder
 from holdfast.pipeline.settings import TINY, Backbone, Experiment
 from holdfast.session.keeper import Keeper
+from holdfast.spread.cluster.lines import let_go_of_rest
 from holdfast.spread.printing import OUTPUT
 
 #: What decides, beside settings and data, whether two trainings are equal bit for bit.
@@ -287,6 +288,12 @@ class Pipeline(Flow):
     def may_pass(self, error: Exception) -> bool:
         """Whether the same may go well another time, also of torch and its libraries."""
         return failing.may_pass(error)
+
+    def clear(self, keeper: Keeper, done: Mapping[str, Finished]) -> None:
+        """Lines of attempts that a kill left, or a node wrote that had been given up."""
+        if keeper.store is not None:
+            homes = {finished.stage.folder for finished in done.values()}
+            let_go_of_rest(keeper, homes, look=self.experiment.hpo.engine != "local")
 
     def mended(self, keeper: Keeper, place: Path) -> bool:
         """Checkpoints tell by their own marker that they are damaged."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from blake3 import blake3
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, StoreError
+from holdfast.session.keeper import Keeper
 from holdfast.spread.attempt import Attempt
 from holdfast.store.format.keys import Key
 from holdfast.store.format.names import mark_folder, payload_folder
@@ -103,6 +104,32 @@ def let_go(store: Store, place: Path, unit: Key) -> None:
         shutil.rmtree(place / payload_folder(unit, "x"), ignore_errors=True)
     except HoldfastError as error:
         log.info("%s: not removed yet (%s)", unit, error)
+
+
+def let_go_of_rest(keeper: Keeper, homes: Collection[str], *, look: bool) -> None:
+    """Remove lines of what is done. A driver was killed before they went, or a node wrote on that had been given up.
+
+    Args:
+        keeper: The project's, which has a store.
+        homes: The folders of what is done, as `of_study` takes them. One that waits to be sent is left alone.
+        look: Look at the store where no look is shared; else nothing is asked of it then.
+    """
+    store = keeper.store
+    assert store is not None
+    try:
+        view = store.shared or (store.look() if look else None)
+        if view is None or next(_below(view, Key(f"{keeper.config.outputs}/{FOLDER}")), None) is None:
+            return
+        place, waiting = Path(store.backend.location), keeper.queue.waiting
+        for home in sorted(homes):
+            study = of_study(keeper.config.outputs, home)
+            units = set() if any(Key(home).covers(k) for k in waiting) else {k.parents()[0] for k in _below(view, study)}
+            for unit in sorted(units):
+                let_go(store, place, unit)
+            if units:
+                sweep(place, study)
+    except StoreError as error:
+        log.info("lines of attempts that are done are not removed yet (%s)", error)
 
 
 def sweep(place: Path, study: Key) -> None:
