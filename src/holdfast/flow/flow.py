@@ -43,7 +43,7 @@ class Flow(ABC):
         """What the work of a stage is given."""
         return bench
 
-    def clear(self, keeper: Keeper, done: Mapping[str, Finished]) -> None:
+    def clear(self, keeper: Keeper, done: Mapping[str, Finished]) -> None:  # noqa: B027 - most flows leave nothing
         """All stages are done, and one look at the store is shared: what is left there of the way to them may go."""
 
     # -- whether it is what is asked for -----------------------------------------------------------------------------
