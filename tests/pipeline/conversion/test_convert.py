@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from safetensors.torch import load_file, save_file
 
 from holdfast.errors import BadData, StageFailed, UsageError
 from holdfast.pipeline.conversion import convert as conversion
@@ -24,6 +26,7 @@ from holdfast.pipeline.conversion.convert import convert
 from holdfast.pipeline.data.documents import Document
 from holdfast.pipeline.data.encode import encode
 from holdfast.pipeline.data.entities import spans_of
+from holdfast.pipeline.settings import Conversion
 from holdfast.pipeline.training.checkpoint import file_identity, load_tokenizer, weights_identity
 from holdfast.pipeline.training.evaluation import predict_tags
 from tests.pipeline.conftest import MAX_LENGTH, STRIDE, TAGS
@@ -147,6 +150,29 @@ def test_an_int8_model_that_loses_too_much_is_not_kept_and_that_is_said(
     (line,) = warned
     f1 = report["f1"]["int8"]
     assert line.startswith(f"the int8 model is NOT kept: its entity F1 is {f1:.4f}, that of the trained model 1.0000")
+
+
+def test_an_int8_model_that_finds_nothing_any_more_is_not_kept_by_default(
+    made_once: Path, documents: Sequence[Document], tmp_path: Path
+) -> None:
+    """A tag that is never chosen has weights so large that eight bits leave nothing of the others'."""
+    checkpoint = tmp_path / "checkpoint"
+    shutil.copytree(made_once, checkpoint)
+    weights = load_file(checkpoint / "model.safetensors")
+    unused = len(TAGS) - 1
+    weights["classifier.weight"][unused] *= 1e4
+    weights["classifier.bias"][unused] = -1e6
+    weights["classifier.bias"][TAGS.index("O")] += 1e-3
+    save_file(weights, checkpoint / "model.safetensors", {"format": "pt"})
+    found = predict_tags(checkpoint, documents, "cpu")
+    learnt = tuple(replace(d, spans=spans_of(d, tags)) for d, tags in zip(documents, found, strict=True))
+    assert any(d.spans for d in learnt)
+    warned: list[str] = []
+    report = convert(checkpoint, tmp_path / "onnx", learnt, int8_may_lose=Conversion().int8_may_lose, warn=warned.append)
+    assert (report["f1"]["onnx"], report["f1"]["int8"]) == (1.0, 0.0)
+    assert "model.int8.onnx" not in names(tmp_path / "onnx")
+    (line,) = warned
+    assert line.startswith("the int8 model is NOT kept: its entity F1 is 0.0000, that of the trained model 1.0000")
 
 
 def test_an_int8_model_that_loses_no_more_than_it_may_is_kept(
