@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -241,12 +242,14 @@ class SpreadStudy:
             turns.done(trial, self.trials, event)
 
     def _drop_accounts(self, trial: FrozenTrial) -> None:
-        """What a finished trial did is in the study: its account is needed no more, and would be kept with each later trial."""
+        """What a finished trial did is in the study: its account would only be kept with each later trial, and so an empty folder."""
         folder = self._plan.root / self._plan.home / self._plan.place(trial.number)
         turns = self._plan.turns
         units = [folder] if turns is None else [folder / turns.name(turn) for turn in range(1, turns.next(trial) + 1)]
         for unit in units:
             (unit / ACCOUNT).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # there is more in it
+                unit.rmdir()
 
 
 def _light(attributes: Mapping[str, Any]) -> dict[str, Any]:
