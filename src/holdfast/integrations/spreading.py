@@ -242,7 +242,7 @@ class SpreadStudy:
             turns.done(trial, self.trials, event)
 
     def _drop_accounts(self, trial: FrozenTrial) -> None:
-        """What a finished trial did is in the study: its account would only be kept with each later trial, and so an empty folder."""
+        """What a finished trial did is in the study: its account, and an empty folder, would only be kept with each later one."""
         folder = self._plan.root / self._plan.home / self._plan.place(trial.number)
         turns = self._plan.turns
         units = [folder] if turns is None else [folder / turns.name(turn) for turn in range(1, turns.next(trial) + 1)]
