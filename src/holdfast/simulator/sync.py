@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from holdfast.simulator.clock import Clock
-from holdfast.simulator.cloud import Cloud, Content, Item
+from holdfast.simulator.cloud import Cloud
+from holdfast.simulator.items import Content, Item
 from holdfast.simulator.conditions import Conditions
 from holdfast.simulator.counters import Counters
 from holdfast.simulator.fates import Change, Fate, Lost, Lot
@@ -115,10 +116,14 @@ class Sync:
         self._settled(node)
 
     def _fits(self, node: Node) -> bool:
-        if node.folder or node.scratch is None:
-            return True
+        """Whether the cloud takes it. What it does not take stays here, and nobody is told *(assumed)*."""
         before = 0 if node.item is None else node.item.size
-        return node.size <= before or self._cloud.used() + node.size - before <= self._cloud.quota
+        size = node.size if not node.folder and node.scratch is not None else before
+        limits = self._cloud.limits
+        if node.path.count("/") + node.folder > limits.levels:  # the folders above it cannot be there either
+            return False
+        parent = node.parent.id if node.parent is not None and node.parent.item is not None and node.item is None else ""
+        return self._cloud.limit(parent, folder=node.folder, growth=size - before, sends=size > 0 and node.scratch is not None) is None
 
     def _send(self, node: Node, size: int | None) -> None:
         """Bring a node to the cloud, with the folders above it.
@@ -252,6 +257,8 @@ class Sync:
     def _meet_folder(self, node: Node, fate: Fate) -> Lost:
         if node.item is not None:
             return Lost(node.path, Change.FOLDER, Fate.WHOLE, 0)
+        if not self._fits(node):
+            fate = Fate.MISSING
         if fate is Fate.WHOLE:
             self._send(node, None)
         return Lost(node.path, Change.FOLDER, fate, 0)

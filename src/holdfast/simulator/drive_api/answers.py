@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from holdfast.simulator.cloud import Cloud, Content, Item, Sums
+from holdfast.simulator.cloud import Cloud
+from holdfast.simulator.items import SHARED, Content, Item, Sums
 from holdfast.simulator.drive_api import fields
 from holdfast.simulator.drive_api.account import Account
 from holdfast.simulator.drive_api.faults import Fault, Faults
-from holdfast.simulator.drive_api.files import BYTES, NAMES, SHARED, SHARED_NAME, USER, mime
+from holdfast.simulator.drive_api.files import BYTES, NAMES, SHARED_NAME, USER, mime
 from holdfast.simulator.drive_api.listing import Listing
 from holdfast.simulator.drive_api.messages import Answer, Piece, Request, answer_json
 from holdfast.simulator.drive_api.multipart import header, parts
@@ -188,13 +189,16 @@ class Api:
         length = request.headers.get("X-Upload-Content-Length")
         shared = _all_drives(request.query)
         self._account.check_writable(meta)
+        total = None if length is None else int(length)
         updates = request.ids[0] if request.ids else None
         if updates is not None:
-            self._account.find(updates, shared=shared)
+            before = self._account.find(updates, shared=shared).size
+            self._account.check_limits("", is_folder=False, growth=(total or 0) - before, sends=bool(total))
         else:
-            self._account.folder_for(meta, shared=shared)
+            folder = self._account.folder_for(meta, shared=shared)
             self._account.check_new_id(meta)
-        session = self.sessions.begin(meta, updates, request.query, None if length is None else int(length))
+            self._account.check_limits(folder.id, is_folder=False, growth=total or 0, sends=bool(total))
+        session = self.sessions.begin(meta, updates, request.query, total)
         address = f"{request.origin}{request.path}?uploadType=resumable&upload_id={session.id}"
         return Answer(200, b"", {"Location": address, "X-GUploader-UploadID": session.id})
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.simulator.clock import Clock
-from holdfast.simulator.cloud import Content, Sums
+from holdfast.simulator.items import Content, Sums
 from holdfast.simulator.drive_api.faults import Fault, What
 from holdfast.simulator.drive_api.messages import Answer, Body, Request
 from holdfast.simulator.drive_api.refusals import Refused
