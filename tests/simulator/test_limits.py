@@ -44,7 +44,7 @@ def test_a_full_folder_is_refused_and_my_drive_itself_never_is(client: Client) -
     folder = client.folder("a")
     for name in ("a.txt", "b.txt"):
         client.put(name, b"x", parent=folder)
-    assert reason(client.send("c.txt", b"x", parent=folder)) == (403, "numChildrenInNonRootLimitExceeded")
+    assert reason(client.post_file("c.txt", b"x", parent=folder)) == (403, "numChildrenInNonRootLimitExceeded")
     begun = client.ask("POST", "/upload/drive/v3/files?uploadType=resumable", json={"name": "c.txt", "parents": [folder]})
     assert reason(begun) == (403, "numChildrenInNonRootLimitExceeded")
     for name in ("a.txt", "b.txt", "c.txt"):
@@ -56,7 +56,7 @@ def test_a_full_account_is_refused_before_the_first_byte_of_a_session(client: Cl
     headers = {"X-Upload-Content-Length": "1001"}
     begun = client.ask("POST", "/upload/drive/v3/files?uploadType=resumable", json={"name": "a"}, headers=headers)
     assert reason(begun) == (403, "storageQuotaExceeded")
-    assert reason(client.send("a.txt", b"x" * 1001)) == (403, "storageQuotaExceeded")
+    assert reason(client.post_file("a.txt", b"x" * 1001)) == (403, "storageQuotaExceeded")
     client.put("a.txt", b"x" * 1000)
 
 
@@ -65,7 +65,7 @@ def test_what_crosses_the_line_of_a_day_is_taken_and_then_nothing_for_a_day(clie
     limit(client, day=1000)
     client.put("a.txt", b"x" * 999)
     client.put("b.txt", b"x" * 999)
-    assert reason(client.send("c.txt", b"x")) == (403, "userRateLimitExceeded")
+    assert reason(client.post_file("c.txt", b"x")) == (403, "userRateLimitExceeded")
     assert client.folder("a folder has no bytes")
     client.api.faults.clock.advance(DAY + 60)
     client.put("c.txt", b"x")
@@ -79,7 +79,7 @@ def test_a_shared_drive_has_limits_of_its_own(client: Client) -> None:
     answer = client.ask("POST", "/drive/v3/files?supportsAllDrives=true", json=deep)
     assert reason(answer) == (403, "teamDriveHierarchyTooDeep")
     limit(client, shared_items=2)
-    assert reason(client.send("a.txt", b"x", parent=folder)) == (403, "teamDriveFileLimitExceeded")
+    assert reason(client.post_file("a.txt", b"x", parent=folder)) == (403, "teamDriveFileLimitExceeded")
 
 
 def test_what_is_beyond_a_limit_never_arrives_from_a_mount_and_nobody_is_told(mount: Mount, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ GONE = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
 )
 def test_a_refusal_has_googles_status_reason_and_words_and_nothing_is_done(api: DriveApi, client: Client, status: int, why: str) -> None:
     api.faults.add(Fault(What.REFUSE, "files.create", status=status, reason=why, retry_after=7))
-    answer = client.send("a.txt", b"a")
+    answer = client.post_file("a.txt", b"a")
     assert reason(answer) == (status, why)
     assert answer.headers["Retry-After"] == "7"
     assert answer.json()["error"]["errors"][0]["domain"] in ("usageLimits", "global")
@@ -62,7 +62,7 @@ def test_a_token_that_is_over_is_refused_and_a_new_one_serves(api: DriveApi, cli
 def test_an_answer_is_lost_and_what_was_asked_is_done(api: DriveApi, client: Client) -> None:
     api.faults.add(Fault(What.LOSE, "files.create"))
     with pytest.raises(GONE):
-        client.send("a.txt", b"a")
+        client.post_file("a.txt", b"a")
     assert client.names() == ["a.txt"]
     session = client.begin("b.txt", 3)
     api.faults.add(Fault(What.LOSE, "session.chunk"))
@@ -123,7 +123,7 @@ def test_what_is_delivered_twice_is_done_twice(api: DriveApi, client: Client) ->
     assert client.names() == ["a.txt", "a.txt"]
     (id_,) = client.ids(1)
     api.faults.add(Fault(What.TWICE, "files.create"))
-    assert reason(client.send("b.txt", b"b", id=id_)) == (409, "fileIdInUse")
+    assert reason(client.post_file("b.txt", b"b", id=id_)) == (409, "fileIdInUse")
     session = client.begin("c.txt", 2 * BLOCK)
     api.faults.add(Fault(What.TWICE, "session.chunk", times=2))
     assert client.chunk(session, CONTENT[:BLOCK], 0, 2 * BLOCK).headers["Range"] == f"bytes=0-{BLOCK - 1}"
@@ -147,10 +147,10 @@ def test_an_answer_can_come_later_than_a_client_waits(api: DriveApi, client: Cli
 def test_new_items_come_no_faster_than_the_rate(api: DriveApi, client: Client) -> None:
     api.faults.clock = Clock()
     api.faults.creates_per_second = 2
-    assert client.send("a.txt", b"a").status_code == 200
-    assert reason(client.send("b.txt", b"b")) == (403, "userRateLimitExceeded")
+    assert client.post_file("a.txt", b"a").status_code == 200
+    assert reason(client.post_file("b.txt", b"b")) == (403, "userRateLimitExceeded")
     api.faults.clock.advance(0.5)
-    assert client.send("b.txt", b"b").status_code == 200
+    assert client.post_file("b.txt", b"b").status_code == 200
 
 
 def test_each_request_is_told_of_before_and_after(api: DriveApi, client: Client) -> None:
