@@ -34,7 +34,9 @@ def test_the_hundred_and_first_level_of_folders_is_refused_and_files_lie_in_the_
     folder = "root"
     for level in range(100):
         folder = client.folder(str(level), parent=folder)
-    answer = client.ask("POST", "/drive/v3/files", json={"name": "x", "mimeType": "application/vnd.google-apps.folder", "parents": [folder]})
+    answer = client.ask(
+        "POST", "/drive/v3/files", json={"name": "x", "mimeType": "application/vnd.google-apps.folder", "parents": [folder]}
+    )
     assert reason(answer) == (403, "myDriveHierarchyDepthLimitExceeded")
     assert client.put("a.txt", b"a", parent=folder)["parents"] == [folder]
 

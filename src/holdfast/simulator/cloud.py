@@ -166,11 +166,17 @@ class Cloud:
                 return None
             above = self._above(parent)
             shared = above[-1] == SHARED
-            if shared and self._count(_BELOW.format("parent=?") + "select count(*) from below", parent=SHARED) >= limits.shared_items:
+            if (
+                shared
+                and self._count(_BELOW.format("parent=?") + "select count(*) from below", parent=SHARED) >= limits.shared_items
+            ):
                 return Limit.SHARED_ITEMS
             if folder and len(above) - shared >= limits.levels:
                 return Limit.SHARED_LEVELS if shared else Limit.LEVELS
-            if parent != SHARED and self._count("select count(*) from items where parent=? and trashed<2", parent=parent) >= limits.children:
+            if (
+                parent != SHARED
+                and self._count("select count(*) from items where parent=? and trashed<2", parent=parent) >= limits.children
+            ):
                 return Limit.CHILDREN
         return None
 
@@ -337,7 +343,21 @@ class Cloud:
             id_ = id_ or _id(change)
             kept = content or Content()
             self._sent(kept.size)
-            row = (id_, parent, name, content is None, kept.blob, kept.size, kept.md5, 1, _HERE, change, change, self._machine, modified)
+            row = (
+                id_,
+                parent,
+                name,
+                content is None,
+                kept.blob,
+                kept.size,
+                kept.md5,
+                1,
+                _HERE,
+                change,
+                change,
+                self._machine,
+                modified,
+            )
             try:
                 self._database.execute(f"insert into items ({_COLUMNS}) values ({','.join('?' * 13)})", row)  # noqa: S608
             except sqlite3.IntegrityError as error:

@@ -91,6 +91,10 @@ class Service:
         self.end()
         raise AssertionError("the process has ended")
 
+    def settle(self) -> None:
+        """Upload what is due by now."""
+        self._machine.settle()
+
     def end(self) -> None:
         """Take the machine away with what is not uploaded, and end the process."""
         self._disconnect({})

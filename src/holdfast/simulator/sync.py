@@ -123,7 +123,9 @@ class Sync:
         if node.path.count("/") + node.folder > limits.levels:  # the folders above it cannot be there either
             return False
         parent = node.parent.id if node.parent is not None and node.parent.item is not None and node.item is None else ""
-        return self._cloud.limit(parent, folder=node.folder, growth=size - before, sends=size > 0 and node.scratch is not None) is None
+        return (
+            self._cloud.limit(parent, folder=node.folder, growth=size - before, sends=size > 0 and node.scratch is not None) is None
+        )
 
     def _send(self, node: Node, size: int | None) -> None:
         """Bring a node to the cloud, with the folders above it.
@@ -195,9 +197,8 @@ class Sync:
     def _show(self, item: Item) -> None:
         node = self._tree.by_id(item.id)
         if node is None:
-            if not item.trashed and self._tree.graft(item) and item.folder:
-                for inside in self._cloud.inside(item.id, item.change):  # it came back with what is in it
-                    self._show(inside)
+            if not item.trashed and self._tree.graft(item):
+                self._show_inside(item, item.change)
         elif node.gone:
             node.item = item
         elif item.trashed:
@@ -214,6 +215,12 @@ class Sync:
             if folder is not None and (moved or hidden):
                 self._tree.detach(node)
                 self._tree.attach(node, folder, free_name(folder, item.name))
+
+    def _show_inside(self, folder: Item, until: int) -> None:
+        """A folder came back, from the trash or from another place, with what was in it by then."""
+        for item in self._cloud.inside(folder.id, until) if folder.folder else ():
+            if self._tree.by_id(item.id) is None and self._tree.graft(item):
+                self._show_inside(item, until)
 
     # --- The end ---
 

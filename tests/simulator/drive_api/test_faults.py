@@ -21,9 +21,17 @@ GONE = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
 
 @pytest.mark.parametrize(
     ("status", "why"),
-    [(403, "userRateLimitExceeded"), (403, "storageQuotaExceeded"), (429, "rateLimitExceeded"), (500, "backendError"), (503, "backendError")],
+    [
+        (403, "userRateLimitExceeded"),
+        (403, "storageQuotaExceeded"),
+        (429, "rateLimitExceeded"),
+        (500, "backendError"),
+        (503, "backendError"),
+    ],
 )
-def test_a_refusal_has_googles_status_reason_and_words_and_nothing_is_done(api: DriveApi, client: Client, status: int, why: str) -> None:
+def test_a_refusal_has_googles_status_reason_and_words_and_nothing_is_done(
+    api: DriveApi, client: Client, status: int, why: str
+) -> None:
     api.faults.add(Fault(What.REFUSE, "files.create", status=status, reason=why, retry_after=7))
     answer = client.post_file("a.txt", b"a")
     assert reason(answer) == (status, why)
@@ -97,7 +105,9 @@ def test_of_a_chunk_only_a_part_may_have_arrived(api: DriveApi, client: Client) 
 def test_a_download_is_cut_with_and_without_a_length(api: DriveApi, client: Client) -> None:
     file = client.put("a.bin", CONTENT)["id"]
     path = f"/drive/v3/files/{file}?alt=media"
-    api.faults.add(Fault(What.CUT, "download", size=400), Fault(What.NO_LENGTH, "download", size=400), Fault(What.NO_LENGTH, "download"))
+    api.faults.add(
+        Fault(What.CUT, "download", size=400), Fault(What.NO_LENGTH, "download", size=400), Fault(What.NO_LENGTH, "download")
+    )
     with pytest.raises(GONE):
         client.ask("GET", path)
     answer = client.ask("GET", path)
@@ -181,7 +191,9 @@ def test_one_connection_serves_many_requests_and_tls_is_what_it_speaks(api: Driv
     context = ssl.create_default_context(cafile=str(api.certificate))
     connection = http.client.HTTPSConnection("127.0.0.1", api.port, context=context, timeout=30)
     for _ in range(3):
-        connection.request("GET", "/drive/v3/files?" + urllib.parse.urlencode({"q": "trashed = false"}), headers=dict(client.headers))
+        connection.request(
+            "GET", "/drive/v3/files?" + urllib.parse.urlencode({"q": "trashed = false"}), headers=dict(client.headers)
+        )
         answer = connection.getresponse()
         assert (answer.status, answer.version) == (200, 11)
         answer.read()

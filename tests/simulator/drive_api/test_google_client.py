@@ -24,8 +24,7 @@ CONTENT = bytes(range(256)) * (BLOCK * 5 // 256) + b"the end\r"
 
 
 @pytest.fixture
-def service(api: DriveApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("HTTPLIB2_CA_CERTS", str(api.certificate))
+def service(api: DriveApi) -> Iterator[Any]:
     place = Path(googleapiclient.discovery_cache.__file__).parent / "documents" / "drive.v3.json"
     document = {**json.loads(place.read_text()), "rootUrl": api.address + "/"}
     document["baseUrl"] = api.address + "/drive/v3/"
@@ -33,7 +32,9 @@ def service(api: DriveApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     credentials = Credentials(
         "token", refresh_token="refresh", token_uri=api.address + "/token", client_id="id", client_secret="secret"
     )
-    http = google_auth_httplib2.AuthorizedHttp(credentials, http=build_http())
+    transport = build_http()
+    transport.ca_certs = str(api.certificate)
+    http = google_auth_httplib2.AuthorizedHttp(credentials, http=transport)
     service = build_from_document(document, http=http)
     yield service
     service.close()

@@ -14,7 +14,7 @@ from holdfast.simulator import Weather
 from holdfast.simulator.drive_api import DriveApi
 from tests.simulator.conftest import Mount
 from tests.simulator.drive_api.support import Client
-from tests.simulator.support import attribute, write
+from tests.simulator.support import attribute, until, write
 
 SOON = Weather(foreign_delay=(1, 2))
 
@@ -51,7 +51,9 @@ def test_what_the_api_made_is_in_the_mount_after_a_while(mount: Mount, api: Driv
     assert place.read_bytes() == b"three"
 
 
-def test_what_the_api_deletes_goes_from_the_mount_and_what_it_restores_comes_back(mount: Mount, api: DriveApi, client: Client) -> None:
+def test_what_the_api_deletes_goes_from_the_mount_and_what_it_restores_comes_back(
+    mount: Mount, api: DriveApi, client: Client
+) -> None:
     drive = mount("first", weather=SOON)
     write(drive, "proj/sub/a.txt", b"a")
     write(drive, "proj/b.txt", b"b")
@@ -103,9 +105,15 @@ def test_one_command_serves_both_faces(tmp_path: Path) -> None:
     with process:
         (tmp_path / "drive" / "MyDrive" / "a.txt").write_bytes(b"a")
         files: list[dict[str, str]] = []
-        while not files:
-            answer = requests.get(f"{address}/drive/v3/files", headers={"Authorization": "Bearer x"}, verify=certificate, timeout=30)
-            files = answer.json()["files"]
+
+        def arrived() -> bool:
+            answer = requests.get(
+                f"{address}/drive/v3/files", headers={"Authorization": "Bearer x"}, verify=certificate, timeout=30
+            )
+            files[:] = answer.json()["files"]
+            return bool(files)
+
+        until(arrived)
         assert [(file["name"], file["id"]) for file in files] == [("a.txt", attribute(tmp_path / "drive/MyDrive/a.txt", "id"))]
         process.communicate(timeout=30)
     assert process.returncode == 0

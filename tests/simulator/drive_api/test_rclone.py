@@ -36,9 +36,7 @@ def rclone(api: DriveApi, tmp_path: Path) -> Iterator[Rclone]:
 
         def run(*arguments: str) -> subprocess.CompletedProcess[str]:
             command = [str(BINARY), "--config", str(config), "--ca-cert", str(api.certificate), "--drive-pacer-min-sleep", "1ms"]
-            return subprocess.run(
-                [*command, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
-            )
+            return subprocess.run([*command, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False)
 
         yield run
 
@@ -96,10 +94,14 @@ def test_what_is_removed_is_in_the_trash_and_purged_with_its_folder(rclone: Rclo
     assert client.names(q="trashed = false") == []
 
 
-def test_a_chunk_that_is_refused_or_whose_answer_is_lost_still_makes_one_file(rclone: Rclone, client: Client, tmp_path: Path) -> None:
+def test_a_chunk_that_is_refused_or_whose_answer_is_lost_still_makes_one_file(
+    rclone: Rclone, client: Client, tmp_path: Path
+) -> None:
     make_tree(tmp_path / "up")
     client.api.faults.add(Fault(What.REFUSE, "session.chunk", skip=1), Fault(What.LOSE, "session.chunk", skip=2))
-    done = rclone("copy", "--drive-chunk-size", "256k", "--drive-upload-cutoff", "0", str(tmp_path / "up/sub/deeper"), "drive:folder")
+    done = rclone(
+        "copy", "--drive-chunk-size", "256k", "--drive-upload-cutoff", "0", str(tmp_path / "up/sub/deeper"), "drive:folder"
+    )
     assert done.returncode == 0, done.stderr
     (file,) = client.list(q="name = 'large.bin'")
     assert client.read(file["id"]) == (tmp_path / "up/sub/deeper/large.bin").read_bytes()
