@@ -1,5 +1,7 @@
 """Space in the store: refused where it is not enough, said clearly where it runs out, given back by an attempt that fails.
 
+And what Drive refuses however much space is free: levels of folders, names in a folder, bytes in a day.
+
 On Drive the mount tells the account's quota (ct#6051), and a full one may take writes in silence and upload nothing (ct#5325). So
 what does not fit is refused by what the mount tells, whether writing would work or not.
 """
@@ -12,10 +14,16 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from holdfast.errors import StoreError, StoreExists, StoreFull, StoreTimeout
+from holdfast.errors import StoreDenied, StoreError, StoreExists, StoreFull, StoreTimeout
 from holdfast.platform import file_system
 from holdfast.store.backends.mounts import DRIVE_FILE_SYSTEM
-from holdfast.store.reporting.amounts import size
+from holdfast.store.deciding import limits
+from holdfast.store.format.keys import Key, printable
+from holdfast.store.format.manifest import Manifest
+from holdfast.store.format.names import GENERATIONS, mark
+from holdfast.store.local.workspace import Workspace
+from holdfast.store.looking.view import View
+from holdfast.store.reporting.amounts import duration, size
 from holdfast.store.store import Store
 from holdfast.store.transfer.sending import Sending
 
@@ -44,6 +52,66 @@ def refuse_if_full(store: Store, needed: int, awaited: int) -> None:
         f"No space left, the drive is full: {size(needed)} are needed{waiting}, {size(space.free)} are free; {_mend(store)}",
         store.backend.location,
     )
+
+
+def refuse_beyond_limits(
+    store: Store, workspace: Workspace, view: View, key: Key, sending: Sending, base: Manifest | None, *, now: float
+) -> None:
+    """Return where Drive takes what a commit would put there, or where the store lies elsewhere.
+
+    Args:
+        store: Where to.
+        workspace: Knows what was sent within a day.
+        view: A look at the store.
+        key: What is committed.
+        sending: What would be sent.
+        base: The generation that the commit stands on.
+        now: Unix seconds.
+
+    Raises:
+        StoreDenied: it would lie too deep.
+        StoreFull: a folder would hold too many names, or a day too many bytes.
+    """
+    if not _on_drive(store):
+        return
+    limit, names = store.limits, len(view.names) + len(view.strays)
+    deep = limits.too_deep(limit, store.location, (*sending.folders, mark(key)))
+    if deep is not None:
+        raise StoreDenied(
+            errno.ENAMETOOLONG,
+            f"it would lie in {deep[1]} folders in one another, and Drive takes {limit.levels}: make the folders there fewer; {_UNTOUCHED}",
+            printable(deep[0]),
+        )
+    there = () if base is None else tuple(base.payloads())
+    for folder, count in ((GENERATIONS, names + 1), limits.fullest(there, sending.folders)):
+        if count > limit.items:
+            raise StoreFull(
+                errno.EDQUOT,
+                f"the folder {folder} would hold {count:,} names, and Drive takes {limit.items:,}: `holdfast prune` removes what newer "
+                f"backups make needless; {_UNTOUCHED}",
+                store.location,
+            )
+    if limits.nearly_too_many(limit, names) and GENERATIONS not in store.told:
+        store.told.add(GENERATIONS)
+        log.warning(
+            "%s holds %s names, and Drive takes %s in a folder: run `holdfast prune`", GENERATIONS, f"{names:,}", f"{limit.items:,}"
+        )
+    sent, first = workspace.sent_since(now - limits.DAY_SECONDS)
+    if limits.too_much(limit, sent, sending.size):
+        again = f"; back up again in {duration(first + limits.DAY_SECONDS - now)}"
+        wait = again if sending.size <= limit.day else ": back up parts of it, on one day after the other"
+        raise StoreFull(
+            errno.EDQUOT,
+            f"{size(sending.size)} are to be sent and {size(sent)} were sent from here within 24 hours, and Drive takes "
+            f"{size(limit.day)} a day{wait}; {_UNTOUCHED}",
+            store.location,
+        )
+
+
+def note_sent(store: Store, workspace: Workspace, sending: Sending, *, now: float) -> None:
+    """Remember what went to Drive, for what a day may still take."""
+    if _on_drive(store):
+        workspace.note_sent(sum(sending.sent.values()), now)
 
 
 @contextlib.contextmanager
