@@ -11,8 +11,8 @@ from holdfast.platform import host_name, random_hex
 from holdfast.store.backends.backend import Backend
 from holdfast.store.backends.backoff import ONCE, Backoff
 from holdfast.store.deciding.heads import find_heads
-from holdfast.store.format import names
 from holdfast.store.deciding.limits import DRIVE
+from holdfast.store.format import names
 from holdfast.store.format.keys import MAX_DEPTH, printable
 from holdfast.store.format.manifest import Manifest
 from holdfast.store.format.names import SENTINEL, ManifestName, twin_of

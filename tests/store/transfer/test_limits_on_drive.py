@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.session.keeper import Keeper
-from holdfast.simulator import SimulatedDrive
 from holdfast.simulator import Limits as CloudLimits
+from holdfast.simulator import SimulatedDrive
 from holdfast.store.deciding.limits import Limits
 from holdfast.store.reporting.durability import Durability
 from tests.account import Account, Site
@@ -73,7 +73,7 @@ def test_a_full_folder_of_generations_is_refused_and_one_that_is_nearly_full_is_
         session.site.write(f"outputs/{number}.txt", str(number))
         assert session.keeper.backup(f"outputs/{number}.txt")
     assert [r.getMessage() for r in caplog.records if "names, and Drive takes" in r.getMessage()] == [
-        "generations holds 9 names, and Drive takes 10 in a folder: run `holdfast prune`"
+        "the folder generations holds 9 names, and Drive takes 10: run `holdfast prune`"
     ]
     session.site.write("outputs/one-more.txt", "one more")
     for _ in range(2):
