@@ -14,7 +14,7 @@ from pathlib import Path
 
 from holdfast.errors import StoreError, StoreExists, StoreFull, StoreTimeout
 from holdfast.platform import file_system
-from holdfast.store.backends.mounts import DRIVE_FILE_SYSTEM
+from holdfast.store.backends.mounts import DRIVE_FILE_SYSTEM, GDRIVE
 from holdfast.store.reporting.amounts import size
 from holdfast.store.store import Store
 from holdfast.store.transfer.sending import Sending
@@ -104,7 +104,8 @@ def give_back(store: Store, sending: Sending, manifest: str | None = None) -> bo
 
 
 def _on_drive(store: Store) -> bool:
-    return file_system(Path(store.backend.location)) == DRIVE_FILE_SYSTEM
+    location = store.backend.location
+    return location.startswith(GDRIVE) or file_system(Path(location)) == DRIVE_FILE_SYSTEM
 
 
 def _mend(store: Store) -> str:
