@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import os
 import shutil
 import sqlite3
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = "root"
 DEFAULT_QUOTA = 15 * 10**9
@@ -27,15 +29,31 @@ create table if not exists items (
     blob text not null, size integer not null, md5 text not null, version integer not null,
     trashed integer not null, born integer not null, change integer not null, machine text not null, modified real not null
 );
+create index if not exists items_of_a_folder on items (parent);
 create table if not exists numbers (name text primary key, value integer not null);
+create table if not exists details (id text primary key, fields text not null);
+create table if not exists checksums (blob text primary key, sha1 text not null, sha256 text not null);
+create table if not exists ids (id text primary key);
 """
 _COLUMNS = "id, parent, name, folder, blob, size, md5, version, trashed, born, change, machine, modified"
 _CHUNK = 1 << 20
+_HERE, _TRASHED, _DELETED = 0, 1, 2
+_BELOW = (
+    "with recursive below(id) as (select id from items where {} "
+    "union select items.id from items join below on items.parent = below.id) "
+)
+
+
+class Taken(Exception):
+    """The id belongs to an item already, or to one that was deleted."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One file or folder. Two items of one folder can share a name: they are twins."""
+    """One file or folder. Two items of one folder can share a name: they are twins.
+
+    `trashed` says whether it was put into the trash itself; what lies in a folder in the trash is not marked.
+    """
 
     id: str
     parent: str
@@ -61,6 +79,23 @@ class Content:
     md5: str = hashlib.md5(b"", usedforsecurity=False).hexdigest()
 
 
+class Sums:
+    """The checksums that Drive keeps of a content, computed as its bytes come."""
+
+    def __init__(self) -> None:
+        self._digests = [hashlib.new(name, usedforsecurity=False) for name in ("md5", "sha1", "sha256")]
+
+    def add(self, data: bytes | memoryview) -> None:
+        """The next bytes."""
+        for digest in self._digests:
+            digest.update(data)
+
+    def read(self) -> tuple[str, str, str]:
+        """MD5, SHA-1 and SHA-256 of the bytes so far, in hexadecimal."""
+        md5, sha1, sha256 = (digest.hexdigest() for digest in self._digests)
+        return md5, sha1, sha256
+
+
 class Cloud:
     """The account's Drive.
 
@@ -81,7 +116,7 @@ class Cloud:
         self._database.execute("pragma synchronous=off")
         self._database.executescript(_SCHEMA)
         with self._changing():
-            for name, value in (("change", 0), ("quota", DEFAULT_QUOTA), ("mounts", 0)):
+            for name, value in (("change", 0), ("quota", DEFAULT_QUOTA), ("mounts", 0), ("ids", 0)):
                 self._database.execute("insert or ignore into numbers values (?, ?)", (name, value))
             if quota is not None:
                 self._database.execute("update numbers set value=? where name='quota'", (quota,))
@@ -94,6 +129,9 @@ class Cloud:
     @contextmanager
     def _changing(self) -> Iterator[None]:
         with self._lock:
+            if self._database.in_transaction:  # a part of a change that has begun
+                yield
+                return
             self._database.execute("begin immediate")
             try:
                 yield
@@ -101,6 +139,12 @@ class Cloud:
                 self._database.execute("rollback")
                 raise
             self._database.execute("commit")
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Several changes as one."""
+        with self._changing():
+            yield
 
     def _next(self, name: str) -> int:
         self._database.execute("update numbers set value=value+1 where name=?", (name,))
@@ -127,7 +171,7 @@ class Cloud:
         with self._lock:
             change = self.last_change()
             if self._used is None or self._used[0] != change:
-                total = self._database.execute("select coalesce(sum(size), 0) from items").fetchone()[0]
+                total = self._database.execute("select coalesce(sum(size), 0) from items where trashed<2").fetchone()[0]
                 self._used = (change, int(total))
             return self._used[1]
 
@@ -144,9 +188,49 @@ class Cloud:
         """Everything that is not in the trash, the eldest first."""
         return self._select("where trashed=0 order by born", ())
 
+    def inside(self, id_: str, until: int) -> list[Item]:
+        """What lies in a folder and is not in the trash, as far as it changed no later than change number `until`."""
+        return self._select("where parent=? and trashed=0 and change<=? order by born", (id_, until))
+
     def changes(self, since: int) -> list[Item]:
-        """What others changed after change number `since`, trashed items included."""
+        """What others changed after change number `since`; what is in the trash or deleted is included, as trashed."""
         return self._select("where change>? and machine<>? order by change", (since, self._machine))
+
+    def all_changes(self, since: int) -> list[tuple[Item, bool]]:
+        """What anybody changed after change number `since`, and whether it was deleted."""
+        with self._lock:
+            deleted = {row[0] for row in self._database.execute("select id from items where change>? and trashed=2", (since,))}
+            return [(item, item.id in deleted) for item in self._select("where change>? order by change", (since,))]
+
+    def everything(self) -> list[Item]:
+        """All that is not deleted, the trash included, the eldest first."""
+        return self._select("where trashed<2 order by born", ())
+
+    def get(self, id_: str) -> Item | None:
+        """One item, in the trash or not; None where there is none, or none any more."""
+        return next(iter(self._select("where id=? and trashed<2", (id_,))), None)
+
+    def details(self, id_: str) -> dict[str, Any]:
+        """What else was said of an item: nothing where it came through a mount."""
+        with self._lock:
+            row = self._database.execute("select fields from details where id=?", (id_,)).fetchone()
+        return {} if row is None else dict(json.loads(row[0]))
+
+    def secure_sums(self, item: Item) -> tuple[str, str]:
+        """SHA-1 and SHA-256 of a file's content, computed when they are asked for first."""
+        with self._lock:
+            row = self._database.execute("select sha1, sha256 from checksums where blob=?", (item.blob,)).fetchone()
+        if row is not None:
+            return row[0], row[1]
+        sums = Sums()
+        if item.blob:
+            with open(self.content_path(item.blob), "rb") as file:
+                while chunk := file.read(_CHUNK):
+                    sums.add(chunk)
+        _, sha1, sha256 = sums.read()
+        with self._changing():
+            self._database.execute("insert or ignore into checksums values (?, ?, ?)", (item.blob, sha1, sha256))
+        return sha1, sha256
 
     def _select(self, where: str, values: tuple[object, ...]) -> list[Item]:
         with self._lock:
@@ -189,28 +273,57 @@ class Cloud:
                 digest.update(chunk)
         return Content(blob, place.stat().st_size, digest.hexdigest())
 
-    def create(self, parent: str, name: str, content: Content | None, modified: float = 0.0) -> Item:
-        """A new file, or a new folder where `content` is None. Never refuses a name that is taken: twins are allowed."""
+    def take(self, place: Path, sums: Sums) -> Content:
+        """Take over a file whose checksums are known already."""
+        size = place.stat().st_size
+        md5, sha1, sha256 = sums.read()
+        if size == 0:
+            place.unlink()
+            return Content()
+        blob = uuid.uuid4().hex
+        shutil.move(place, self._blobs / blob)
+        with self._changing():
+            self._database.execute("insert into checksums values (?, ?, ?)", (blob, sha1, sha256))
+        return Content(blob, size, md5)
+
+    def new_ids(self, count: int) -> list[str]:
+        """Ids that a later `create` may choose."""
+        with self._changing():
+            found = [_id("chosen", self._next("ids")) for _ in range(count)]
+            self._database.executemany("insert into ids values (?)", [(id_,) for id_ in found])
+        return found
+
+    def is_new_id(self, id_: str) -> bool:
+        """Whether `new_ids` gave this id out; used or not."""
+        with self._lock:
+            return self._database.execute("select 1 from ids where id=?", (id_,)).fetchone() is not None
+
+    def create(
+        self,
+        parent: str,
+        name: str,
+        content: Content | None,
+        modified: float = 0.0,
+        *,
+        id_: str | None = None,
+        details: dict[str, Any] | None = None,
+    ) -> Item:
+        """A new file, or a new folder where `content` is None. Never refuses a name that is taken: twins are allowed.
+
+        Raises:
+            Taken: the id that was chosen belongs to something, also where that was deleted.
+        """
         with self._changing():
             change = self._next("change")
-            id_ = "1" + hashlib.blake2b(str(change).encode(), digest_size=16).hexdigest()
+            id_ = id_ or _id(change)
             kept = content or Content()
-            values = (
-                id_,
-                parent,
-                name,
-                content is None,
-                kept.blob,
-                kept.size,
-                kept.md5,
-                1,
-                0,
-                change,
-                change,
-                self._machine,
-                modified,
-            )
-            self._database.execute(f"insert into items ({_COLUMNS}) values ({','.join('?' * 13)})", values)  # noqa: S608
+            row = (id_, parent, name, content is None, kept.blob, kept.size, kept.md5, 1, _HERE, change, change, self._machine, modified)
+            try:
+                self._database.execute(f"insert into items ({_COLUMNS}) values ({','.join('?' * 13)})", row)  # noqa: S608
+            except sqlite3.IntegrityError as error:
+                raise Taken(id_) from error
+            if details is not None:
+                self._database.execute("insert into details values (?, ?)", (id_, json.dumps(details)))
         return self._get(id_)
 
     def update(self, id_: str, content: Content, modified: float = 0.0) -> Item:
@@ -225,17 +338,39 @@ class Cloud:
 
     def trash(self, id_: str) -> Item:
         """Into the trash, where it counts as before."""
-        return self._set(id_, "trashed=1", ())
+        return self._set(id_, "trashed=?", (_TRASHED,))
+
+    def restore(self, id_: str) -> Item:
+        """Out of the trash, to where it was."""
+        return self._set(id_, "trashed=?", (_HERE,))
+
+    def describe(self, id_: str, details: dict[str, Any], modified: float | None = None) -> Item:
+        """Say other things of an item, in place of what was said before."""
+        with self._changing():
+            self._database.execute("insert or replace into details values (?, ?)", (id_, json.dumps(details)))
+            return self._set(id_, "modified=coalesce(?, modified)", (modified,))
 
     def _set(self, id_: str, assignments: str, values: tuple[object, ...]) -> Item:
         with self._changing():
             change = self._next("change")
             statement = f"update items set {assignments}, change=?, machine=? where id=?"  # noqa: S608 - our own words
             self._database.execute(statement, (*values, change, self._machine, id_))
-        return self._get(id_)
+            return self._get(id_)
+
+    def delete(self, id_: str) -> None:
+        """Delete for good, past the trash; of a folder all that is in it too."""
+        self._delete("id=?", (id_,))
 
     def empty_trash(self) -> None:
         """Delete for good what is in the trash."""
+        self._delete("trashed=1", ())
+
+    def _delete(self, where: str, values: tuple[object, ...]) -> None:
         with self._changing():
-            self._next("change")
-            self._database.execute("delete from items where trashed=1")
+            change = self._next("change")
+            statement = _BELOW.format(where) + "update items set trashed=?, change=?, machine=? where id in (select id from below)"
+            self._database.execute(statement, (*values, _DELETED, change, self._machine))
+
+
+def _id(*of: object) -> str:
+    return "1" + hashlib.blake2b("|".join(map(str, of)).encode(), digest_size=16).hexdigest()

@@ -25,30 +25,30 @@ from holdfast.simulator.weather import Death, to_json
 
 #: Held calls each keep a thread of the file system busy; others must still get through.
 _THREADS = 100
-_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
 class Service:
-    """Serves one mount until it is disconnected. The process ends with it."""
+    """Serves one mount until it is disconnected. The process ends with it. Its `clock` is virtual time."""
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         # Before any thread is made: signals go to a thread of ours, because libfuse would wait for the calls that hang.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        self.until(lambda: signal.sigwait(_SIGNALS))
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        self.until(lambda: signal.sigwait(SIGNALS))
         setup.cloud.mkdir(parents=True, exist_ok=True)
         with_quota = Cloud(setup.cloud, quota=setup.quota)
         number = with_quota.begin_mount()
         with_quota.close()
         self._cloud = Cloud(setup.cloud, machine=f"machine-{number}")
-        self._clock = Clock(setup.speed)
+        self.clock = Clock(setup.speed)
         self._counters = Counters()
-        self._conditions = Conditions(setup.weather, setup.seed, self._clock, self._counters)
+        self._conditions = Conditions(setup.weather, setup.seed, self.clock, self._counters)
         self._folder = setup.cloud / f"machine-{number}"
         self._folder.mkdir()
         self._machine = Machine(
             self._cloud,
-            self._clock,
+            self.clock,
             self._conditions,
             self._counters,
             pace=setup.pace,
@@ -147,11 +147,11 @@ class Service:
 
     def _advance(self, seconds: float) -> float:
         self._machine.advance(seconds)
-        return self._clock.now()
+        return self.clock.now()
 
     def _state(self) -> dict[str, Any]:
         return {
-            "now": self._clock.now(),
+            "now": self.clock.now(),
             "pending": self._machine.pending(),
             "hanging": self._conditions.hanging,
             "weather": to_json(self._conditions.weather),

@@ -190,8 +190,9 @@ class Sync:
     def _show(self, item: Item) -> None:
         node = self._tree.by_id(item.id)
         if node is None:
-            if not item.trashed:
-                self._tree.graft(item)
+            if not item.trashed and self._tree.graft(item) and item.folder:
+                for inside in self._cloud.inside(item.id, item.change):  # it came back with what is in it
+                    self._show(inside)
         elif node.gone:
             node.item = item
         elif item.trashed:
@@ -203,12 +204,9 @@ class Sync:
             before = node.item
             node.take(item)
             folder = self._tree.by_id(item.parent)
-            if (
-                before is not None
-                and folder is not None
-                and (before.parent, before.name) != (item.parent, item.name)
-                and not node.moved
-            ):
+            moved = before is not None and (before.parent, before.name) != (item.parent, item.name) and not node.moved
+            hidden = node.parent is not None and node.parent.children.get(node.name) is not node
+            if folder is not None and (moved or hidden):
                 self._tree.detach(node)
                 self._tree.attach(node, folder, free_name(folder, item.name))
 
