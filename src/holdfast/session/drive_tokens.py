@@ -124,7 +124,9 @@ def find_token(*, ask: bool = False) -> FixedToken | Credentials | None:
 
 def _of_file(place: Path) -> FixedToken | Credentials:
     if os.name == "posix" and stat.S_IMODE(place.stat().st_mode) & 0o077:
-        raise ConfigurationError(f"{place}: others on this machine can read it, and who has it has your Drive; run: chmod 600 {place}")
+        raise ConfigurationError(
+            f"{place}: others on this machine can read it, and who has it has your Drive; run: chmod 600 {place}"
+        )
     try:
         said = json.loads(place.read_text(encoding="utf-8"))
         if not isinstance(said, dict):

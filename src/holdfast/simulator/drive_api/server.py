@@ -319,4 +319,3 @@ class _Connection(BaseHTTPRequestHandler):
 
 def _in_memory(data: bytes) -> Body:
     return Body(io.BytesIO(data), len(data), Line(lambda: None), lambda size: None)
-

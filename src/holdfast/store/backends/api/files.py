@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from holdfast.errors import StoreExists, StoreUnreadable
+from holdfast.errors import StoreExists, StoreUnreachable, StoreUnreadable
 from holdfast.platform import random_hex
 from holdfast.store.backends.api.items import FIELDS, FOLDER, Item, called, within
 from holdfast.store.backends.api.transport import Answer, Broken, Transport
@@ -62,6 +62,7 @@ class Files:
             most: Stop behind so many; None for all.
 
         Raises:
+            StoreUnreachable: a folder in the query is not there, or not shown to this account.
             StoreUnreadable: Drive says itself that the list is incomplete.
             StoreError: as it says.
         """
@@ -72,6 +73,12 @@ class Files:
                 answer = self._page(query, where, token)
                 if token is not None and answer.status == 400 and left:  # a refused token means: begin again
                     break
+                if answer.status == 404:  # of a folder that is asked about; that is no empty list
+                    raise StoreUnreachable(
+                        errno.ENOENT,
+                        "Drive does not show the folder to this account any more: look for it, and into the trash",
+                        where,
+                    )
                 said = self._good(answer, where).object()
                 if said.get("incompleteSearch"):
                     raise StoreUnreadable(errno.EIO, "Drive says that its list is incomplete: try again", where)
@@ -169,9 +176,7 @@ class Files:
         return self._created(id_, "POST", UPLOAD, body, f"multipart/related; boundary={mark}", query, where)
 
     def _created(self, id_: str, method: str, path: str, body: bytes, kind: str, query: dict[str, str], where: str) -> Item:
-        answer = self.transport.ask(
-            method, path, where=where, query=self._query(query), body=body, headers={"Content-Type": kind}
-        )
+        answer = self.transport.ask(method, path, where=where, query=self._query(query), body=body, headers={"Content-Type": kind})
         if answer.status == 409:  # an earlier request did it, and its answer was lost
             return self.get(id_, where)
         return self.item_in(self._good(answer, where), where)

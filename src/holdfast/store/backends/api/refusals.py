@@ -56,39 +56,93 @@ class Refusal:
 
 _OF_FOLDER = "give this account the right to change the folder (Share, Editor), or take a folder of its own"
 _MEANINGS: dict[str, tuple[type[StoreError], int, str]] = {
-    "userRateLimitExceeded": (StoreUnreadable, errno.EAGAIN, "Drive says that this account asks too fast, also after waiting: "
-                              "try again in some minutes; if it stays for hours, 750 GB were uploaded today, and it ends after a day"),
-    "rateLimitExceeded": (StoreUnreadable, errno.EAGAIN, "Drive says that it is asked too fast, also after waiting: "
-                          "try again in some minutes"),
-    "sharingRateLimitExceeded": (StoreUnreadable, errno.EAGAIN, "Drive says that it is asked too fast, also after waiting: "
-                                 "try again in some minutes"),
-    "dailyLimitExceeded": (StoreDenied, errno.EDQUOT, "the daily limit of the project that the OAuth client belongs to is used up: "
-                           "its owner raises it in Google's console, or it ends at midnight, Pacific time"),
-    "storageQuotaExceeded": (StoreFull, errno.EDQUOT, "Drive is full: empty its trash or make room; a service account has no room of "
-                             "its own, so sign in as a person or use a shared drive"),
-    "teamDriveFileLimitExceeded": (StoreFull, errno.EDQUOT, "the shared drive holds 500,000 items, its trash counted: prune, and empty "
-                                   "its trash"),
+    "userRateLimitExceeded": (
+        StoreUnreadable,
+        errno.EAGAIN,
+        "Drive says that this account asks too fast, also after waiting: "
+        "try again in some minutes; if it stays for hours, 750 GB were uploaded today, and it ends after a day",
+    ),
+    "rateLimitExceeded": (
+        StoreUnreadable,
+        errno.EAGAIN,
+        "Drive says that it is asked too fast, also after waiting: try again in some minutes",
+    ),
+    "sharingRateLimitExceeded": (
+        StoreUnreadable,
+        errno.EAGAIN,
+        "Drive says that it is asked too fast, also after waiting: try again in some minutes",
+    ),
+    "dailyLimitExceeded": (
+        StoreDenied,
+        errno.EDQUOT,
+        "the daily limit of the project that the OAuth client belongs to is used up: "
+        "its owner raises it in Google's console, or it ends at midnight, Pacific time",
+    ),
+    "storageQuotaExceeded": (
+        StoreFull,
+        errno.EDQUOT,
+        "Drive is full: empty its trash or make room; a service account has no room of "
+        "its own, so sign in as a person or use a shared drive",
+    ),
+    "teamDriveFileLimitExceeded": (
+        StoreFull,
+        errno.EDQUOT,
+        "the shared drive holds 500,000 items, its trash counted: prune, and empty its trash",
+    ),
     "numChildrenInNonRootLimitExceeded": (StoreFull, errno.EDQUOT, "the folder holds 500,000 items: prune, or give another folder"),
-    "activeItemCreationLimitExceeded": (StoreFull, errno.EDQUOT, "this account has made as many items as Drive allows: delete some, for "
-                                        "good"),
-    "myDriveHierarchyDepthLimitExceeded": (StoreDenied, errno.ENAMETOOLONG, "Drive allows 100 folders in one another: keep it flatter"),
-    "teamDriveHierarchyTooDeep": (StoreDenied, errno.ENAMETOOLONG, "a shared drive allows 100 folders in one another: keep it flatter"),
+    "activeItemCreationLimitExceeded": (
+        StoreFull,
+        errno.EDQUOT,
+        "this account has made as many items as Drive allows: delete some, for good",
+    ),
+    "myDriveHierarchyDepthLimitExceeded": (
+        StoreDenied,
+        errno.ENAMETOOLONG,
+        "Drive allows 100 folders in one another: keep it flatter",
+    ),
+    "teamDriveHierarchyTooDeep": (
+        StoreDenied,
+        errno.ENAMETOOLONG,
+        "a shared drive allows 100 folders in one another: keep it flatter",
+    ),
     "teamDriveMembershipRequired": (StoreDenied, errno.EACCES, "this account is no member of the shared drive: have it added"),
     "teamDrivesFolderMoveInNotSupported": (StoreDenied, errno.EPERM, "folders cannot be moved into a shared drive: make it there"),
     "insufficientFilePermissions": (StoreDenied, errno.EACCES, f"this account may not change it: {_OF_FOLDER}"),
     "insufficientParentPermissions": (StoreDenied, errno.EACCES, f"this account may not write into the folder: {_OF_FOLDER}"),
-    "insufficientPermissions": (StoreDenied, errno.EACCES, "the token was given for less than this: sign in again and allow access to "
-                                "Drive"),
-    "ACCESS_TOKEN_SCOPE_INSUFFICIENT": (StoreDenied, errno.EACCES, "the token was given for less than this: sign in again and allow "
-                                        "access to Drive"),
-    "appNotAuthorizedToFile": (StoreDenied, errno.EACCES, "the token sees only what its own application made: sign in with the scope "
-                               "`drive`"),
-    "domainPolicy": (StoreDenied, errno.EACCES, "the administrator of the account's domain has switched Drive applications off: ask "
-                     "there"),
-    "accessNotConfigured": (StoreDenied, errno.EACCES, "the Drive API is not enabled for the project of the OAuth client: enable it in "
-                            "Google's console"),
-    "downloadQuotaExceeded": (StoreUnreadable, errno.EDQUOT, "Drive says that the file was read too often; it ends after about a day"),
-    "cannotDownloadAbusiveFile": (StoreDenied, errno.EACCES, "Drive took the file for malware and does not give it: ask for a review "
-                                  "in a browser"),
+    "insufficientPermissions": (
+        StoreDenied,
+        errno.EACCES,
+        "the token was given for less than this: sign in again and allow access to Drive",
+    ),
+    "ACCESS_TOKEN_SCOPE_INSUFFICIENT": (
+        StoreDenied,
+        errno.EACCES,
+        "the token was given for less than this: sign in again and allow access to Drive",
+    ),
+    "appNotAuthorizedToFile": (
+        StoreDenied,
+        errno.EACCES,
+        "the token sees only what its own application made: sign in with the scope `drive`",
+    ),
+    "domainPolicy": (
+        StoreDenied,
+        errno.EACCES,
+        "the administrator of the account's domain has switched Drive applications off: ask there",
+    ),
+    "accessNotConfigured": (
+        StoreDenied,
+        errno.EACCES,
+        "the Drive API is not enabled for the project of the OAuth client: enable it in Google's console",
+    ),
+    "downloadQuotaExceeded": (
+        StoreUnreadable,
+        errno.EDQUOT,
+        "Drive says that the file was read too often; it ends after about a day",
+    ),
+    "cannotDownloadAbusiveFile": (
+        StoreDenied,
+        errno.EACCES,
+        "Drive took the file for malware and does not give it: ask for a review in a browser",
+    ),
     "cannotDownloadFile": (StoreDenied, errno.EACCES, "its owner does not allow downloads: change its sharing in a browser"),
 }

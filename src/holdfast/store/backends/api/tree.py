@@ -194,7 +194,9 @@ class Tree:
         parent = self.given().id
         for name in self.store[:-1]:
             found = [i for i in self.files.named(name, [parent], self.shown()) if i.is_folder and not i.trashed]
-            parent = in_order(found)[0].id if found else self.files.create_folder(self.files.new_id(), name, parent, self.shown()).id
+            parent = (
+                in_order(found)[0].id if found else self.files.create_folder(self.files.new_id(), name, parent, self.shown()).id
+            )
         return parent
 
     # -- one path ------------------------------------------------------------------------------------------------------
