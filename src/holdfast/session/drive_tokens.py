@@ -144,7 +144,8 @@ def _of_file(place: Path) -> FixedToken | Credentials:
     from google.oauth2.credentials import Credentials as OfUser
 
     uri = str(said.get("token_uri") or TOKEN_URI)
-    return Credentials(OfUser(None, token_uri=uri, scopes=[str(said.get("scope") or SCOPE)], **info))
+    of_user: Any = OfUser
+    return Credentials(of_user(None, token_uri=uri, scopes=[str(said.get("scope") or SCOPE)], **info))
 
 
 def _ask_in_colab() -> None:
@@ -154,7 +155,7 @@ def _ask_in_colab() -> None:
         return
     try:
         auth.authenticate_user()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - Colab's own errors can be imported on Colab only
         raise StoreUnreachable(
             errno.EACCES, f"nobody signed in for Drive's API ({type(error).__name__}); run the cell again", "Drive's API"
         ) from None

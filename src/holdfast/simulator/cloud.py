@@ -317,21 +317,7 @@ class Cloud:
             change = self._next("change")
             id_ = id_ or _id(change)
             kept = content or Content()
-            row = (
-                id_,
-                parent,
-                name,
-                content is None,
-                kept.blob,
-                kept.size,
-                kept.md5,
-                1,
-                _HERE,
-                change,
-                change,
-                self._machine,
-                modified,
-            )
+            row = (id_, parent, name, content is None, kept.blob, kept.size, kept.md5, 1, _HERE, change, change, self._machine, modified)
             try:
                 self._database.execute(f"insert into items ({_COLUMNS}) values ({','.join('?' * 13)})", row)  # noqa: S608
             except sqlite3.IntegrityError as error:

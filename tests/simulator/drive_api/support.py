@@ -30,9 +30,7 @@ class Client(requests.Session):
         return self._good(self.ask("GET", f"/drive/v3/files/{id_}", params={"fields": fields}))
 
     def list(self, **params: str) -> list[dict[str, Any]]:
-        found = self._good(
-            self.ask("GET", "/drive/v3/files", params={"fields": "files(*),nextPageToken,incompleteSearch", **params})
-        )
+        found = self._good(self.ask("GET", "/drive/v3/files", params={"fields": "files(*),nextPageToken,incompleteSearch", **params}))
         return list(found["files"])
 
     def names(self, **params: str) -> list[str]:

@@ -95,9 +95,7 @@ class Account:
                 above = Place(over.drive, over.trashed or folder.trashed, over.readonly)
         if known is not None:
             known[item.parent] = above
-        return Place(
-            above.drive, above.trashed, above.readonly or item.id in self._faults.readonly or item.parent in self._faults.readonly
-        )
+        return Place(above.drive, above.trashed, above.readonly or item.id in self._faults.readonly or item.parent in self._faults.readonly)
 
     def show(self, item: Item, known: dict[str, Place] | None = None) -> dict[str, Any]:
         """The file resource."""
@@ -190,9 +188,7 @@ class Account:
         self._check_may(item)
         if "parents" in meta:
             raise Refused(
-                403,
-                "fieldNotWritable",
-                "The parents field is not directly writable in update requests. Use addParents and removeParents.",
+                403, "fieldNotWritable", "The parents field is not directly writable in update requests. Use addParents and removeParents."
             )
         now = self.now()
         modified = read_time(meta["modifiedTime"]) if meta.get("modifiedTime") else now
@@ -246,3 +242,5 @@ def _said(before: dict[str, Any], meta: dict[str, Any]) -> dict[str, Any]:
             properties = {**found.get(name, {}), **(meta[name] or {})}
             found[name] = {key: value for key, value in properties.items() if value is not None}
     return found
+
+

@@ -83,13 +83,7 @@ class Api:
             raise Refused(400, "required", "The 'fields' parameter is required for this method.", location="fields")
         used = str(self._cloud.used())
         quota = {"limit": str(self._cloud.quota), "usage": used, "usageInDrive": used, "usageInDriveTrash": "0"}
-        found = {
-            "kind": "drive#about",
-            "user": USER,
-            "storageQuota": quota,
-            "maxUploadSize": str(5 * 2**40),
-            "canCreateDrives": False,
-        }
+        found = {"kind": "drive#about", "user": USER, "storageQuota": quota, "maxUploadSize": str(5 * 2**40), "canCreateDrives": False}
         return answer_json(fields.select(fields.parse(request.query["fields"]), found))
 
     def _list(self, request: Request) -> Answer:
@@ -239,7 +233,6 @@ def _wanted(text: str, size: int) -> tuple[int, int]:
     else:
         start, end = int(match[1]), min(size, int(match[2]) + 1 if match[2] else size)
     if start >= end:
-        raise Refused(
-            416, "requestedRangeNotSatisfiable", "Request range not satisfiable", headers={"Content-Range": f"bytes */{size}"}
-        )
+        raise Refused(416, "requestedRangeNotSatisfiable", "Request range not satisfiable", headers={"Content-Range": f"bytes */{size}"})
     return start, end
+

@@ -319,3 +319,4 @@ class _Connection(BaseHTTPRequestHandler):
 
 def _in_memory(data: bytes) -> Body:
     return Body(io.BytesIO(data), len(data), Line(lambda: None), lambda size: None)
+

@@ -66,9 +66,7 @@ class Sessions:
         finish: Makes the file of a session that is whole.
     """
 
-    def __init__(
-        self, folder: Path, clock: Callable[[], Clock], odd: Callable[[], bool], finish: Callable[[Session], Answer]
-    ) -> None:
+    def __init__(self, folder: Path, clock: Callable[[], Clock], odd: Callable[[], bool], finish: Callable[[Session], Answer]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._clock = clock

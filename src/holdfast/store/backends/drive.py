@@ -79,7 +79,8 @@ class DriveBackend(DirectoryBackend):
     def durability(self, paths: Sequence[str], reference: str | None = None) -> Durability:
         """`WRITTEN` while any file is not uploaded, `CONFIRMED` where every file is known to be, else `UNKNOWN`.
 
-        Where Drive's API can be asked its word counts: the mount only names ids, and says what it still waits for. Else three signals of the mount have to agree: an id that the cloud gave, nothing uncommitted, and the checksum of what the cloud has.
+        Where Drive's API can be asked its word counts: the mount only names ids, and says what it still waits for. Else three
+        signals of the mount have to agree: an id that the cloud gave, nothing uncommitted, and the checksum of what the cloud has.
         A mount that gives no checksum for the reference either gives none at all, and then two are enough. Before that
         is known a missing checksum is an absent signal; once any was seen, it means that the file is not uploaded.
 

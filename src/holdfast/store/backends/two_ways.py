@@ -1,7 +1,7 @@
 """A store on Drive by two ways: its mount, and where that is dead or hangs, its API. It is said once, and handed back.
 
-Both show one Drive, so what one of them wrote the other reads, once it has arrived. Until a mount shows what was sent past it, those
-names are answered by the API.
+Both show one Drive, so what one of them wrote the other reads, once it has arrived. Until a mount shows what was sent past it,
+those names are answered by the API.
 """
 
 from __future__ import annotations
@@ -147,8 +147,7 @@ class TwoWays:
                     yield chunk
                 return
         except (StoreUnreachable, StoreNotFound) as error:
-            other = self._take_over(error) if isinstance(error, StoreUnreachable) else self._second.backend()
-            if other is None:
+            if (self._take_over(error) if isinstance(error, StoreUnreachable) else self._second.backend()) is None:
                 raise
         other = self._second.backend()
         assert other is not None

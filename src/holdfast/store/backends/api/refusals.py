@@ -59,8 +59,10 @@ _MEANINGS: dict[str, tuple[type[StoreError], int, str]] = {
     "userRateLimitExceeded": (
         StoreUnreadable,
         errno.EAGAIN,
-        "Drive says that this account asks too fast, also after waiting: "
-        "try again in some minutes; if it stays for hours, 750 GB were uploaded today, and it ends after a day",
+        (
+            "Drive says that this account asks too fast, also after waiting: "
+            "try again in some minutes; if it stays for hours, 750 GB were uploaded today, and it ends after a day"
+        ),
     ),
     "rateLimitExceeded": (
         StoreUnreadable,
@@ -75,14 +77,18 @@ _MEANINGS: dict[str, tuple[type[StoreError], int, str]] = {
     "dailyLimitExceeded": (
         StoreDenied,
         errno.EDQUOT,
-        "the daily limit of the project that the OAuth client belongs to is used up: "
-        "its owner raises it in Google's console, or it ends at midnight, Pacific time",
+        (
+            "the daily limit of the project that the OAuth client belongs to is used up: "
+            "its owner raises it in Google's console, or it ends at midnight, Pacific time"
+        ),
     ),
     "storageQuotaExceeded": (
         StoreFull,
         errno.EDQUOT,
-        "Drive is full: empty its trash or make room; a service account has no room of "
-        "its own, so sign in as a person or use a shared drive",
+        (
+            "Drive is full: empty its trash or make room; a service account has no room of "
+            "its own, so sign in as a person or use a shared drive"
+        ),
     ),
     "teamDriveFileLimitExceeded": (
         StoreFull,

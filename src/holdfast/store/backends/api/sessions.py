@@ -102,9 +102,9 @@ class Uploads:
         if last and len(first) <= SMALL_BYTES:
             digests = _Digests()
             digests.update(first)
-            id_ = self._files.new_id()
-            self._notes.note(Made(path, id_))
-            item = self._files.create_small(id_, name, parent, first, where)
+            chosen = self._files.new_id()
+            self._notes.note(Made(path, chosen))
+            item = self._files.create_small(chosen, name, parent, first, where)
             return self._arrived(path, item, digests.sent(), where)
         id_: str | None = None
         for attempt in range(_SESSIONS):

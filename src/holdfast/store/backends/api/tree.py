@@ -1,7 +1,7 @@
 """From paths of the store to what Drive has: by ids that are known, else by name, and what a missing name proves.
 
-Drive's names are not unique. Folders of one name are read as one; of files of one name the oldest counts, and of those the one of the
-least id. So two machines that make one folder at once make one store, whatever each of them sees first.
+Drive's names are not unique. Folders of one name are read as one; of files of one name the oldest counts, and of those the one of
+the least id. So two machines that make one folder at once make one store, whatever each of them sees first.
 """
 
 from __future__ import annotations
@@ -252,7 +252,7 @@ class Tree:
         return in_order(there.values())
 
     def children(self, path: str) -> list[Item] | None:
-        """What a folder holds, what this machine made with it though no listing shows it yet. None where there is no such folder."""
+        """What a folder holds, with what this machine made there and no listing shows yet. None where there is no such folder."""
         ids = self.folders(path)
         if not ids:
             return None
