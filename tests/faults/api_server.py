@@ -1,9 +1,8 @@
 """The simulated API in a process of its own, told by lines of JSON what goes wrong at which request.
 
-    python -m tests.faults.api_server CLOUD
-
-prints its address. `{"plan": "kill-before", "at": 7}` arms the seventh request from then on; `{"pid": 123}` says whom a kill means.
-Every line is answered by one with the number of requests since the last plan.
+`{"open": CLOUD}` is answered with the address of an API over that cloud, in place of the one before. `{"plan": "kill-before",
+"at": 7}` arms the seventh request from then on; `{"pid": 123}` says whom a kill means; both, and anything else, are answered with
+the number of requests since the last plan.
 """
 
 from __future__ import annotations
@@ -62,17 +61,25 @@ class Plan:
 
 
 def main() -> None:
-    faults = Faults()
-    plan = Plan(faults)
-    with DriveApi(Path(sys.argv[1]), tls=False, faults=faults) as api:
-        print(api.address, flush=True)
-        for line in sys.stdin:
-            said = json.loads(line)
-            if "pid" in said:
-                plan.whom(said["pid"])
-            elif "plan" in said:
-                plan.begin(said["plan"], said.get("at", 0))
-            print(plan.seen, flush=True)
+    api, plan = None, Plan(Faults())
+    for line in sys.stdin:
+        said = json.loads(line)
+        if "open" in said:
+            if api is not None:
+                api.close()
+            faults = Faults()
+            api, plan = DriveApi(Path(said["open"]), tls=False, faults=faults), Plan(faults)
+            api.start()
+            print(api.address, flush=True)
+            continue
+        if "close" in said and api is not None:
+            api.close()
+            api = None
+        if "pid" in said:
+            plan.whom(said["pid"])
+        elif "plan" in said:
+            plan.begin(said["plan"], said.get("at", 0))
+        print(plan.seen, flush=True)
 
 
 if __name__ == "__main__":

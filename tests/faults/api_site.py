@@ -6,6 +6,7 @@ At a request the command is killed before it is looked at, or once it was done; 
 from __future__ import annotations
 
 import enum
+import importlib
 import json
 import os
 import random
@@ -58,14 +59,34 @@ class ApiResult:
     violations: tuple[str, ...] = ()
 
 
+class Server:
+    """The simulated APIs of one worker, in a process that lasts as long as it."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "tests.faults.api_server"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def tell(self, **said: object) -> str:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{json.dumps(said)}\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline().strip()
+        assert answer, "the simulated API has ended"
+        return answer
+
+    def close(self) -> None:
+        self._process.communicate(timeout=_SECONDS)
+
+
 class ApiSite(Site):
     """The store is in `gdrive:`, whose cloud lies in the folder too."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, server: Server) -> None:
         super().__init__(folder)
+        self.server = server
         self.drive = "gdrive:"  # type: ignore[assignment]
         self.config = f"{CONFIG}  remembers: 0\n"
-        self._server: subprocess.Popen[str] | None = None
 
     @property
     def sides(self) -> dict[str, Path]:
@@ -84,20 +105,11 @@ class ApiSite(Site):
         self._project(self.here)
 
     def begin(self, seed: int = 0) -> None:
-        command = [sys.executable, "-m", "tests.faults.api_server", str(self.folder / "cloud")]
-        self._server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self._server.stdout is not None
-        self._address = self._server.stdout.readline().strip()
-        assert self._address, "the simulated API did not begin"
+        self._address = self.server.tell(open=str(self.folder / "cloud"))
         os.environ.update(self.environment)
 
     def tell(self, **said: object) -> int:
-        assert self._server is not None
-        assert self._server.stdin is not None
-        assert self._server.stdout is not None
-        self._server.stdin.write(f"{json.dumps(said)}\n")
-        self._server.stdin.flush()
-        return int(self._server.stdout.readline())
+        return int(self.server.tell(**said))
 
     def copy(self, target: Path) -> None:
         self.close()
@@ -105,9 +117,7 @@ class ApiSite(Site):
         self.begin()
 
     def close(self) -> None:
-        if self._server is not None:
-            self._server.communicate(timeout=_SECONDS)
-            self._server = None
+        self.server.tell(close=True)
 
 
 class ApiBench:
@@ -128,6 +138,13 @@ class ApiBench:
         }
         scratch.mkdir(parents=True)
         self._templates.mkdir()
+        self.server = Server()
+        # What every forked command would load by itself.
+        for module in ("requests", "holdfast.store.backends.api.backend", "holdfast.store.backup", "holdfast.store.restore"):
+            importlib.import_module(module)
+
+    def close(self) -> None:
+        self.server.close()
 
     def record(self, name: str) -> list[ApiPoint]:
         """Every point of a command: each request in four ways, and each local call."""
@@ -174,14 +191,14 @@ class ApiBench:
         template = self._templates / name.replace(" ", "-")
         shutil.rmtree(self._live, ignore_errors=True)
         if name not in self._known:
-            site = ApiSite(self._live)
+            site = ApiSite(self._live, self.server)
             try:
                 self._known[name] = prepare(SCENARIOS[name], site, template)
             finally:
                 site.close()
             shutil.rmtree(self._live)
         copy_site(template, self._live)
-        site = ApiSite(self._live)
+        site = ApiSite(self._live, self.server)
         site.begin()
         try:
             yield self._known[name], site
