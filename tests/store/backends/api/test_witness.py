@@ -185,8 +185,9 @@ def disconnects(api: DriveApi, cloud: Cloud, mount: Mount, folder: Path, rounds:
             now = account.mount.durability([path])
             assert (now is Durability.CONFIRMED) is account.has(path), f"seed {seed}: {path} is {now}"
         drive.disconnect()
-        api.faults.clock.advance(2 * MINUTES)
         later = account.later()
+        later.durability(list(said), {}, nothing)  # from this look on what changed is on its way into the lists
+        api.faults.clock.advance(2 * MINUTES)
         for path, before in said.items():
             there = account.has(path)
             assert there or before is not Durability.CONFIRMED, f"seed {seed}: {path} was confirmed, and is lost"

@@ -148,6 +148,11 @@ class ApiBackend:
             self.tree.removed(path, item.id)
         self._notes.forget(path)
 
+    def remove_folder(self) -> None:
+        """Delete the whole store folder, past the trash. Only for one that was made to try something out."""
+        for id_ in self.tree.folders(""):
+            self.tree.files.delete(id_, self.tree.shown())
+
     def flush(self) -> None:
         """Nothing waits: what was created has arrived."""
 
