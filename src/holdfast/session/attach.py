@@ -255,7 +255,7 @@ def _patient_backend(config: Config, folder: Path, backoff: Backoff, workspace: 
 
     patient: Backend = Bounded(plain, config.timeout)
     if second is not None:
-        from holdfast.store.backends.two_ways import TwoWays
+        from holdfast.store.backends.two_ways import LOOK_AGAIN_SECONDS, TwoWays
 
-        patient = TwoWays(patient, second)
+        patient = TwoWays(patient, second, again=min(LOOK_AGAIN_SECONDS, config.timeout))
     return Retrying(patient, backoff)

@@ -173,7 +173,7 @@ def disconnects(api: DriveApi, cloud: Cloud, mount: Mount, folder: Path, rounds:
         account = Account(api, drive, cloud, folder / f"notes-{seed}")
         for number in range(chance.randrange(1, 6)):
             account.write(
-                f"r-{seed}/{chance.randrange(2)}/file-{number}", chance.randbytes(chance.choice((0, 10, 50_000, 3_000_000)))
+                f"r-{seed}/{chance.randrange(2)}/file-{seed}-{number}", chance.randbytes(chance.choice((0, 10, 50_000, 3_000_000)))
             )
             drive.advance(chance.choice((0.0, 2.0, 15.0)))
         drive.advance(chance.choice((0.0, 5.0, 30.0, 300.0)))
