@@ -8,6 +8,7 @@ measured is marked *(assumed)* where it stands.
 from holdfast.simulator.drive import SimulatedDrive
 from holdfast.simulator.elsewhere import Elsewhere
 from holdfast.simulator.fates import Change, Fate
+from holdfast.simulator.limits import Limits
 from holdfast.simulator.uploads import Pace
 from holdfast.simulator.weather import Attributes, Death, Full, Hang, Latency, Listings, Spared, Trouble, Weather
 
@@ -20,6 +21,7 @@ __all__ = [
     "Full",
     "Hang",
     "Latency",
+    "Limits",
     "Listings",
     "Pace",
     "SimulatedDrive",

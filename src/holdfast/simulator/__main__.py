@@ -55,6 +55,8 @@ def main(arguments: list[str] | None = None) -> None:
     if given.until_stdin_closes:
         service.until(sys.stdin.buffer.read)
     api = None if given.api is None else _api(parser, cloud, given.api, given.seed, service.clock)
+    if api is not None:
+        api.faults.before = lambda *_: service.settle()
 
     def announce() -> None:
         sys.stdout.write(

@@ -13,14 +13,16 @@ import os
 import shutil
 import sqlite3
 import threading
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = "root"
+from holdfast.simulator.items import ROOT, SHARED, Content, Item, Sums
+from holdfast.simulator.limits import Limit, Limits
+
 DEFAULT_QUOTA = 15 * 10**9
 
 _SCHEMA = """
@@ -34,6 +36,7 @@ create table if not exists numbers (name text primary key, value integer not nul
 create table if not exists details (id text primary key, fields text not null);
 create table if not exists checksums (blob text primary key, sha1 text not null, sha256 text not null);
 create table if not exists ids (id text primary key);
+create table if not exists sent (minute integer primary key, size integer not null);
 """
 _COLUMNS = "id, parent, name, folder, blob, size, md5, version, trashed, born, change, machine, modified"
 _CHUNK = 1 << 20
@@ -48,54 +51,6 @@ class Taken(Exception):
     """The id belongs to an item already, or to one that was deleted."""
 
 
-@dataclass(frozen=True)
-class Item:
-    """One file or folder. Two items of one folder can share a name: they are twins.
-
-    `trashed` says whether it was put into the trash itself; what lies in a folder in the trash is not marked.
-    """
-
-    id: str
-    parent: str
-    name: str
-    folder: bool
-    blob: str
-    size: int
-    md5: str
-    version: int
-    trashed: bool
-    born: int
-    change: int
-    machine: str
-    modified: float
-
-
-@dataclass(frozen=True)
-class Content:
-    """The bytes of one version of a file, kept under a name that is never used again."""
-
-    blob: str = ""
-    size: int = 0
-    md5: str = hashlib.md5(b"", usedforsecurity=False).hexdigest()
-
-
-class Sums:
-    """The checksums that Drive keeps of a content, computed as its bytes come."""
-
-    def __init__(self) -> None:
-        self._digests = [hashlib.new(name, usedforsecurity=False) for name in ("md5", "sha1", "sha256")]
-
-    def add(self, data: bytes | memoryview) -> None:
-        """The next bytes."""
-        for digest in self._digests:
-            digest.update(data)
-
-    def read(self) -> tuple[str, str, str]:
-        """MD5, SHA-1 and SHA-256 of the bytes so far, in hexadecimal."""
-        md5, sha1, sha256 = (digest.hexdigest() for digest in self._digests)
-        return md5, sha1, sha256
-
-
 class Cloud:
     """The account's Drive.
 
@@ -103,12 +58,16 @@ class Cloud:
         folder: Where it lies; made if missing.
         machine: Who changes it, so that a machine knows the changes of others.
         quota: Bytes; None to keep what was set before.
+        now: Seconds since 1970, for what a day may take.
     """
 
-    def __init__(self, folder: Path, machine: str = "elsewhere", quota: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, machine: str = "elsewhere", quota: int | None = None, now: Callable[[], float] = time.time
+    ) -> None:
         self._blobs = folder / "contents"
         self._blobs.mkdir(parents=True, exist_ok=True)
         self._machine = machine
+        self._time = now
         self._lock = threading.RLock()
         self._used: tuple[int, int] | None = None
         self._database = sqlite3.connect(folder / "cloud.sqlite", isolation_level=None, check_same_thread=False, timeout=30)
@@ -174,6 +133,72 @@ class Cloud:
                 total = self._database.execute("select coalesce(sum(size), 0) from items where trashed<2").fetchone()[0]
                 self._used = (change, int(total))
             return self._used[1]
+
+    @property
+    def limits(self) -> Limits:
+        """What else there is room for."""
+        with self._lock:
+            rows = self._database.execute("select name, value from numbers where name like 'limit.%'").fetchall()
+        return Limits(**{name.removeprefix("limit."): value for name, value in rows})
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        with self._changing():
+            for name, value in dataclasses.asdict(limits).items():
+                self._database.execute("insert or replace into numbers values (?, ?)", (f"limit.{name}", value))
+
+    def limit(self, parent: str, *, folder: bool, growth: int, sends: bool) -> Limit | None:
+        """The limit that stands against a change; None where none does.
+
+        Args:
+            parent: Folder that a new item goes to; empty for an item that stays where it is.
+            folder: Whether the new item is a folder.
+            growth: Bytes by which the account grows.
+            sends: Whether there are bytes to upload.
+        """
+        limits = self.limits
+        with self._lock:
+            if growth > 0 and self.used() + growth > self.quota:
+                return Limit.FULL
+            if sends and self._sent_in_a_day() >= limits.day:
+                return Limit.DAY
+            if parent in ("", ROOT):
+                return None
+            above = self._above(parent)
+            shared = above[-1] == SHARED
+            if (
+                shared
+                and self._count(_BELOW.format("parent=?") + "select count(*) from below", parent=SHARED) >= limits.shared_items
+            ):
+                return Limit.SHARED_ITEMS
+            if folder and len(above) - shared >= limits.levels:
+                return Limit.SHARED_LEVELS if shared else Limit.LEVELS
+            if (
+                parent != SHARED
+                and self._count("select count(*) from items where parent=? and trashed<2", parent=parent) >= limits.children
+            ):
+                return Limit.CHILDREN
+        return None
+
+    def _count(self, statement: str, *, parent: str) -> int:
+        return int(self._database.execute(statement, (parent,)).fetchone()[0])
+
+    def _above(self, id_: str) -> list[str]:
+        """A folder and those above it, without `My Drive`."""
+        found = []
+        while id_ not in ("", ROOT):
+            found.append(id_)
+            row = self._database.execute("select parent from items where id=?", (id_,)).fetchone()
+            id_ = "" if row is None else row[0]
+        return found
+
+    def _sent_in_a_day(self) -> int:
+        since = int(self._time() // 60) - 24 * 60
+        return int(self._database.execute("select coalesce(sum(size), 0) from sent where minute>?", (since,)).fetchone()[0])
+
+    def _sent(self, size: int) -> None:
+        statement = "insert into sent values (?, ?) on conflict (minute) do update set size=size+excluded.size"
+        self._database.execute(statement, (int(self._time() // 60), size))
 
     def begin_mount(self) -> int:
         """Number of the mount that begins now, from 1."""
@@ -317,7 +342,22 @@ class Cloud:
             change = self._next("change")
             id_ = id_ or _id(change)
             kept = content or Content()
-            row = (id_, parent, name, content is None, kept.blob, kept.size, kept.md5, 1, _HERE, change, change, self._machine, modified)
+            self._sent(kept.size)
+            row = (
+                id_,
+                parent,
+                name,
+                content is None,
+                kept.blob,
+                kept.size,
+                kept.md5,
+                1,
+                _HERE,
+                change,
+                change,
+                self._machine,
+                modified,
+            )
             try:
                 self._database.execute(f"insert into items ({_COLUMNS}) values ({','.join('?' * 13)})", row)  # noqa: S608
             except sqlite3.IntegrityError as error:
@@ -328,9 +368,10 @@ class Cloud:
 
     def update(self, id_: str, content: Content, modified: float = 0.0) -> Item:
         """Overwrite in place. The revision before is forgotten and does not count."""
-        return self._set(
-            id_, "blob=?, size=?, md5=?, version=version+1, modified=?", (content.blob, content.size, content.md5, modified)
-        )
+        with self._changing():
+            self._sent(content.size)
+            values = (content.blob, content.size, content.md5, modified)
+            return self._set(id_, "blob=?, size=?, md5=?, version=version+1, modified=?", values)
 
     def move(self, id_: str, parent: str, name: str) -> Item:
         """Rename, or move to another folder."""

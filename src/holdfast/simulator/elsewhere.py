@@ -5,7 +5,9 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from holdfast.simulator.cloud import ROOT, Cloud, Content
+from holdfast.simulator.cloud import Cloud
+from holdfast.simulator.items import ROOT, Content
+from holdfast.simulator.limits import Limits
 from holdfast.simulator.tree import Node, Tree
 
 
@@ -90,6 +92,12 @@ class Elsewhere:
     def set_quota(self, size: int) -> None:
         """Change the quota, for every mount at once."""
         Cloud(self._folder, quota=size).close()
+
+    def set_limits(self, limits: Limits) -> None:
+        """Change the other limits of the account, for every mount at once."""
+        cloud = Cloud(self._folder)
+        cloud.limits = limits
+        cloud.close()
 
 
 def _make_folders(cloud: Cloud, parent: str, names: list[str]) -> str:

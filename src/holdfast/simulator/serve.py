@@ -40,8 +40,9 @@ class Service:
         with_quota = Cloud(setup.cloud, quota=setup.quota)
         number = with_quota.begin_mount()
         with_quota.close()
-        self._cloud = Cloud(setup.cloud, machine=f"machine-{number}")
         self.clock = Clock(setup.speed)
+        epoch = time.time()
+        self._cloud = Cloud(setup.cloud, machine=f"machine-{number}", now=lambda: epoch + self.clock.now())
         self._counters = Counters()
         self._conditions = Conditions(setup.weather, setup.seed, self.clock, self._counters)
         self._folder = setup.cloud / f"machine-{number}"
@@ -54,7 +55,7 @@ class Service:
             pace=setup.pace,
             seed=setup.seed,
             folder=self._folder,
-            epoch=time.time(),
+            epoch=epoch,
             mount=number,
         )
         self._ending = threading.Lock()
@@ -89,6 +90,10 @@ class Service:
         )
         self.end()
         raise AssertionError("the process has ended")
+
+    def settle(self) -> None:
+        """Upload what is due by now."""
+        self._machine.settle()
 
     def end(self) -> None:
         """Take the machine away with what is not uploaded, and end the process."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from holdfast.simulator.clock import Clock
-from holdfast.simulator.cloud import Cloud, Content, Item
+from holdfast.simulator.cloud import Cloud
+from holdfast.simulator.items import Content, Item
 from holdfast.simulator.conditions import Conditions
 from holdfast.simulator.counters import Counters
 from holdfast.simulator.fates import Change, Fate, Lost, Lot
@@ -115,10 +116,16 @@ class Sync:
         self._settled(node)
 
     def _fits(self, node: Node) -> bool:
-        if node.folder or node.scratch is None:
-            return True
+        """Whether the cloud takes it. What it does not take stays here, and nobody is told *(assumed)*."""
         before = 0 if node.item is None else node.item.size
-        return node.size <= before or self._cloud.used() + node.size - before <= self._cloud.quota
+        size = node.size if not node.folder and node.scratch is not None else before
+        limits = self._cloud.limits
+        if node.path.count("/") + node.folder > limits.levels:  # the folders above it cannot be there either
+            return False
+        parent = node.parent.id if node.parent is not None and node.parent.item is not None and node.item is None else ""
+        return (
+            self._cloud.limit(parent, folder=node.folder, growth=size - before, sends=size > 0 and node.scratch is not None) is None
+        )
 
     def _send(self, node: Node, size: int | None) -> None:
         """Bring a node to the cloud, with the folders above it.
@@ -190,9 +197,8 @@ class Sync:
     def _show(self, item: Item) -> None:
         node = self._tree.by_id(item.id)
         if node is None:
-            if not item.trashed and self._tree.graft(item) and item.folder:
-                for inside in self._cloud.inside(item.id, item.change):  # it came back with what is in it
-                    self._show(inside)
+            if not item.trashed and self._tree.graft(item):
+                self._show_inside(item, item.change)
         elif node.gone:
             node.item = item
         elif item.trashed:
@@ -209,6 +215,12 @@ class Sync:
             if folder is not None and (moved or hidden):
                 self._tree.detach(node)
                 self._tree.attach(node, folder, free_name(folder, item.name))
+
+    def _show_inside(self, folder: Item, until: int) -> None:
+        """A folder came back, from the trash or from another place, with what was in it by then."""
+        for item in self._cloud.inside(folder.id, until) if folder.folder else ():
+            if self._tree.by_id(item.id) is None and self._tree.graft(item):
+                self._show_inside(item, until)
 
     # --- The end ---
 
@@ -252,6 +264,8 @@ class Sync:
     def _meet_folder(self, node: Node, fate: Fate) -> Lost:
         if node.item is not None:
             return Lost(node.path, Change.FOLDER, Fate.WHOLE, 0)
+        if not self._fits(node):
+            fate = Fate.MISSING
         if fate is Fate.WHOLE:
             self._send(node, None)
         return Lost(node.path, Change.FOLDER, fate, 0)

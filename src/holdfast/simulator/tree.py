@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from holdfast.simulator.cloud import ROOT, Item
+from holdfast.simulator.items import ROOT, Item
 
 MOUNTPOINT = "/"
 MY_DRIVE = "My Drive"

@@ -30,7 +30,9 @@ class Client(requests.Session):
         return self._good(self.ask("GET", f"/drive/v3/files/{id_}", params={"fields": fields}))
 
     def list(self, **params: str) -> list[dict[str, Any]]:
-        found = self._good(self.ask("GET", "/drive/v3/files", params={"fields": "files(*),nextPageToken,incompleteSearch", **params}))
+        found = self._good(
+            self.ask("GET", "/drive/v3/files", params={"fields": "files(*),nextPageToken,incompleteSearch", **params})
+        )
         return list(found["files"])
 
     def names(self, **params: str) -> list[str]:
@@ -41,9 +43,9 @@ class Client(requests.Session):
         return str(self._good(self.ask("POST", "/drive/v3/files", json=body, params={"supportsAllDrives": "true"}))["id"])
 
     def put(self, name: str, content: bytes, parent: str = "root", fields: str = "*", **more: Any) -> dict[str, Any]:
-        return self._good(self.send(name, content, parent, fields, **more))
+        return self._good(self.post_file(name, content, parent, fields, **more))
 
-    def send(self, name: str, content: bytes, parent: str = "root", fields: str = "*", **more: Any) -> requests.Response:
+    def post_file(self, name: str, content: bytes, parent: str = "root", fields: str = "*", **more: Any) -> requests.Response:
         meta = json.dumps({"name": name, "parents": [parent], **more})
         body = f"--b\r\nContent-Type: application/json\r\n\r\n{meta}\r\n--b\r\nContent-Type: text/plain\r\n\r\n".encode()
         return self.ask(

@@ -6,8 +6,9 @@ import hashlib
 
 import pytest
 
+from holdfast.simulator.items import SHARED
 from holdfast.simulator.drive_api import DriveApi
-from holdfast.simulator.drive_api.files import ROOT_ID, SHARED
+from holdfast.simulator.drive_api.files import ROOT_ID
 from tests.simulator.drive_api.support import Client, reason
 
 
@@ -45,15 +46,15 @@ def test_names_are_not_unique_and_twins_are_both_listed(client: Client) -> None:
 def test_a_chosen_id_makes_one_file_however_often_it_is_sent(client: Client) -> None:
     (id_,) = client.ids(1)
     assert client.put("a.txt", b"1", id=id_)["id"] == id_
-    assert reason(client.send("a.txt", b"1", id=id_)) == (409, "fileIdInUse")
+    assert reason(client.post_file("a.txt", b"1", id=id_)) == (409, "fileIdInUse")
     assert client.names() == ["a.txt"]
     assert client.ask("DELETE", f"/drive/v3/files/{id_}").status_code == 204
     assert reason(client.ask("GET", f"/drive/v3/files/{id_}")) == (404, "notFound")
-    assert reason(client.send("a.txt", b"1", id=id_)) == (409, "fileIdInUse")
+    assert reason(client.post_file("a.txt", b"1", id=id_)) == (409, "fileIdInUse")
 
 
 def test_an_id_that_nobody_generated_is_refused(client: Client) -> None:
-    assert reason(client.send("a.txt", b"1", id="1" + "0" * 32))[0] == 400
+    assert reason(client.post_file("a.txt", b"1", id="1" + "0" * 32))[0] == 400
 
 
 def test_what_lies_in_a_folder_in_the_trash_is_in_the_trash_too_and_comes_back_with_it(client: Client) -> None:
@@ -117,7 +118,7 @@ def test_what_may_not_be_seen_is_not_found_and_what_may_only_be_read_is_refused(
     api.faults.readonly = {folder}
     assert client.get_file(file, "capabilities/canEdit") == {"capabilities": {"canEdit": False}}
     assert client.get_file(folder, "capabilities/canAddChildren") == {"capabilities": {"canAddChildren": False}}
-    assert reason(client.send("c.txt", b"c", parent=folder)) == (403, "insufficientFilePermissions")
+    assert reason(client.post_file("c.txt", b"c", parent=folder)) == (403, "insufficientFilePermissions")
     assert reason(client.ask("DELETE", f"/drive/v3/files/{file}")) == (403, "insufficientFilePermissions")
     api.faults.hidden = {folder}
     assert reason(client.ask("GET", f"/drive/v3/files/{file}")) == (404, "notFound")
@@ -135,7 +136,7 @@ def test_a_shared_drive_shows_only_to_who_says_that_it_knows_of_them(client: Cli
     assert client.names(**both, corpora="drive", driveId=SHARED) == ["a.txt"]
     assert client.names(q="'root' in parents", **both) == []
     assert client.ask("GET", "/drive/v3/drives").json()["drives"][0]["id"] == SHARED
-    assert reason(client.send("b.txt", b"b", parent="nowhere")) == (404, "notFound")
+    assert reason(client.post_file("b.txt", b"b", parent="nowhere")) == (404, "notFound")
 
 
 def test_the_account_says_how_full_it_is(client: Client) -> None:

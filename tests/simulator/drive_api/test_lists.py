@@ -35,7 +35,9 @@ def test_a_query_finds_what_it_says(client: Client, query: str, names: list[str]
     assert client.names(q=query) == names
 
 
-@pytest.mark.parametrize("query", ["name", "name = a", "name ~ 'a'", "(name = 'a'", "size > '3'", "trashed = 'yes'", "name = 'a' and"])
+@pytest.mark.parametrize(
+    "query", ["name", "name = a", "name ~ 'a'", "(name = 'a'", "size > '3'", "trashed = 'yes'", "name = 'a' and"]
+)
 def test_a_query_that_cannot_be_read_is_refused(client: Client, query: str) -> None:
     assert reason(client.ask("GET", "/drive/v3/files", params={"q": query})) == (400, "invalidParameter")
 

@@ -102,6 +102,8 @@ def test_a_session_is_over_after_a_week_or_when_it_is_cancelled(api: DriveApi, c
 
 
 def test_the_address_of_a_session_names_the_host_that_was_asked(api: DriveApi, client: Client) -> None:
-    answer = client.ask("POST", "/resumable/upload/drive/v3/files?uploadType=resumable", json={"name": "a"}, headers={"Host": "drive.test"})
+    answer = client.ask(
+        "POST", "/resumable/upload/drive/v3/files?uploadType=resumable", json={"name": "a"}, headers={"Host": "drive.test"}
+    )
     assert answer.headers["Location"].startswith("https://drive.test/resumable/upload/drive/v3/files?")
     assert requests.utils.urlparse(client.begin("a", 1)).port == api.port

@@ -7,11 +7,13 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from holdfast.simulator.cloud import ROOT, Cloud, Content, Item, Taken
+from holdfast.simulator.cloud import Cloud, Taken
+from holdfast.simulator.items import ROOT, SHARED, Content, Item
 from holdfast.simulator.drive_api.faults import Faults
-from holdfast.simulator.drive_api.files import FOLDER, SHARED, SHARED_NAME, Place, inner, resource, root_item
+from holdfast.simulator.drive_api.files import FOLDER, SHARED_NAME, Place, inner, resource, root_item
 from holdfast.simulator.drive_api.refusals import Refused, not_found
 from holdfast.simulator.drive_api.times import read_time
+from holdfast.simulator.limits import Limit
 
 #: What a client may say of a file and the simulator keeps as it is.
 _KEPT = ("mimeType", "description", "starred", "folderColorRgb", "originalFilename")
@@ -95,7 +97,9 @@ class Account:
                 above = Place(over.drive, over.trashed or folder.trashed, over.readonly)
         if known is not None:
             known[item.parent] = above
-        return Place(above.drive, above.trashed, above.readonly or item.id in self._faults.readonly or item.parent in self._faults.readonly)
+        return Place(
+            above.drive, above.trashed, above.readonly or item.id in self._faults.readonly or item.parent in self._faults.readonly
+        )
 
     def show(self, item: Item, known: dict[str, Place] | None = None) -> dict[str, Any]:
         """The file resource."""
@@ -154,8 +158,10 @@ class Account:
         self.check_writable(meta)
         folder = self.folder_for(meta, shared=shared)
         self.check_new_id(meta)
-        self._check_rate()
         is_folder = meta.get("mimeType") == FOLDER
+        size = 0 if content is None else content.size
+        self.check_limits(folder.id, is_folder=is_folder, growth=size, sends=size > 0)
+        self._check_rate()
         now = self.now()
         details = {"created": read_time(meta["createdTime"]) if meta.get("createdTime") else now, **_said({}, meta)}
         modified = read_time(meta["modifiedTime"]) if meta.get("modifiedTime") else now
@@ -164,6 +170,16 @@ class Account:
             return self.cloud.create(folder.id, meta.get("name", "Untitled"), kept, modified, id_=meta.get("id"), details=details)
         except Taken as error:
             raise _taken() from error
+
+    def check_limits(self, parent: str, *, is_folder: bool, growth: int, sends: bool) -> None:
+        """Whether there is room, as `Cloud.limit` says.
+
+        Raises:
+            Refused: 403 where there is none.
+        """
+        limit = self.cloud.limit(parent, folder=is_folder, growth=growth, sends=sends)
+        if limit is not None:
+            raise Refused(403, limit.value, "User rate limit exceeded." if limit is Limit.DAY else None)
 
     def _check_rate(self) -> None:
         rate = self._faults.creates_per_second
@@ -188,10 +204,13 @@ class Account:
         self._check_may(item)
         if "parents" in meta:
             raise Refused(
-                403, "fieldNotWritable", "The parents field is not directly writable in update requests. Use addParents and removeParents."
+                403,
+                "fieldNotWritable",
+                "The parents field is not directly writable in update requests. Use addParents and removeParents.",
             )
-        now = self.now()
-        modified = read_time(meta["modifiedTime"]) if meta.get("modifiedTime") else now
+        if content is not None:
+            self.check_limits("", is_folder=False, growth=content.size - item.size, sends=content.size > 0)
+        modified = read_time(meta["modifiedTime"]) if meta.get("modifiedTime") else self.now()
         with self.cloud.together():
             if content is not None:
                 self.cloud.update(item.id, content, modified)
@@ -216,6 +235,7 @@ class Account:
         folder = self.folder_for({"parents": [add]}, shared=shared)
         if any(above.id == item.id for above in self._upwards(folder)):
             raise Refused(403, "cyclicalParent", "The requested change would make the folder an ancestor of itself.")
+        self.check_limits(folder.id, is_folder=item.folder, growth=0, sends=False)
         return folder.id
 
     def delete(self, id_: str, *, shared: bool) -> None:
@@ -242,5 +262,3 @@ def _said(before: dict[str, Any], meta: dict[str, Any]) -> dict[str, Any]:
             properties = {**found.get(name, {}), **(meta[name] or {})}
             found[name] = {key: value for key, value in properties.items() if value is not None}
     return found
-
-

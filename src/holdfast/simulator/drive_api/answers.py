@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from holdfast.simulator.cloud import Cloud, Content, Item, Sums
+from holdfast.simulator.cloud import Cloud
+from holdfast.simulator.items import SHARED, Content, Item, Sums
 from holdfast.simulator.drive_api import fields
 from holdfast.simulator.drive_api.account import Account
 from holdfast.simulator.drive_api.faults import Fault, Faults
-from holdfast.simulator.drive_api.files import BYTES, NAMES, SHARED, SHARED_NAME, USER, mime
+from holdfast.simulator.drive_api.files import BYTES, NAMES, SHARED_NAME, USER, mime
 from holdfast.simulator.drive_api.listing import Listing
 from holdfast.simulator.drive_api.messages import Answer, Piece, Request, answer_json
 from holdfast.simulator.drive_api.multipart import header, parts
@@ -83,7 +84,13 @@ class Api:
             raise Refused(400, "required", "The 'fields' parameter is required for this method.", location="fields")
         used = str(self._cloud.used())
         quota = {"limit": str(self._cloud.quota), "usage": used, "usageInDrive": used, "usageInDriveTrash": "0"}
-        found = {"kind": "drive#about", "user": USER, "storageQuota": quota, "maxUploadSize": str(5 * 2**40), "canCreateDrives": False}
+        found = {
+            "kind": "drive#about",
+            "user": USER,
+            "storageQuota": quota,
+            "maxUploadSize": str(5 * 2**40),
+            "canCreateDrives": False,
+        }
         return answer_json(fields.select(fields.parse(request.query["fields"]), found))
 
     def _list(self, request: Request) -> Answer:
@@ -188,13 +195,16 @@ class Api:
         length = request.headers.get("X-Upload-Content-Length")
         shared = _all_drives(request.query)
         self._account.check_writable(meta)
+        total = None if length is None else int(length)
         updates = request.ids[0] if request.ids else None
         if updates is not None:
-            self._account.find(updates, shared=shared)
+            before = self._account.find(updates, shared=shared).size
+            self._account.check_limits("", is_folder=False, growth=(total or 0) - before, sends=bool(total))
         else:
-            self._account.folder_for(meta, shared=shared)
+            folder = self._account.folder_for(meta, shared=shared)
             self._account.check_new_id(meta)
-        session = self.sessions.begin(meta, updates, request.query, None if length is None else int(length))
+            self._account.check_limits(folder.id, is_folder=False, growth=total or 0, sends=bool(total))
+        session = self.sessions.begin(meta, updates, request.query, total)
         address = f"{request.origin}{request.path}?uploadType=resumable&upload_id={session.id}"
         return Answer(200, b"", {"Location": address, "X-GUploader-UploadID": session.id})
 
@@ -233,6 +243,7 @@ def _wanted(text: str, size: int) -> tuple[int, int]:
     else:
         start, end = int(match[1]), min(size, int(match[2]) + 1 if match[2] else size)
     if start >= end:
-        raise Refused(416, "requestedRangeNotSatisfiable", "Request range not satisfiable", headers={"Content-Range": f"bytes */{size}"})
+        raise Refused(
+            416, "requestedRangeNotSatisfiable", "Request range not satisfiable", headers={"Content-Range": f"bytes */{size}"}
+        )
     return start, end
-

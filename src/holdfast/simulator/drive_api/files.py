@@ -6,15 +6,14 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.simulator.cloud import ROOT, Cloud, Item
+from holdfast.simulator.cloud import Cloud
+from holdfast.simulator.items import ROOT, SHARED, Item
 from holdfast.simulator.drive_api.times import write_time
 
 FOLDER = "application/vnd.google-apps.folder"
 BYTES = "application/octet-stream"
 #: What the API calls `My Drive`; `root` is an alias that it understands and never answers.
 ROOT_ID = "0AHoldfastMyDriveUk9PVA"
-#: The one shared drive.
-SHARED = "0AHoldfastSharedUk9PVA"
 SHARED_NAME = "Shared"
 
 #: Every name of the resource, from the discovery document. The simulator has a part of them; the others are never there.

@@ -9,10 +9,10 @@ import threading
 from collections import OrderedDict
 from typing import Any
 
-from holdfast.simulator.cloud import ROOT, Item
+from holdfast.simulator.items import ROOT, SHARED, Item
 from holdfast.simulator.drive_api.account import Account
 from holdfast.simulator.drive_api.faults import Faults
-from holdfast.simulator.drive_api.files import SHARED, Place, inner, mime, outer
+from holdfast.simulator.drive_api.files import Place, inner, mime, outer
 from holdfast.simulator.drive_api.messages import Request
 from holdfast.simulator.drive_api.queries import Query, fits, folders, parse
 from holdfast.simulator.drive_api.refusals import Refused, invalid, not_found

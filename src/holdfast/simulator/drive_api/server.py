@@ -52,14 +52,16 @@ class DriveApi:
     """
 
     def __init__(self, cloud_folder: Path, *, port: int = 0, tls: bool = True, faults: Faults | None = None, seed: int = 0) -> None:
+        self.cloud = cloud_folder
         self.faults = faults or Faults(seed=seed)
         self.book = Book()
         self._folder = cloud_folder / "api"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._temporary = tempfile.TemporaryDirectory(prefix="way-", dir=self._folder)
-        self._cloud = Cloud(cloud_folder, machine="api")
         self.certificate: Path | None = certificate(self._folder) if tls else None
-        self._api = Api(self._cloud, Path(self._temporary.name), self.faults, time.time() - self.faults.clock.now())
+        epoch = time.time() - self.faults.clock.now()
+        self._cloud = Cloud(cloud_folder, machine="api", now=lambda: epoch + self.faults.clock.now())
+        self._api = Api(self._cloud, Path(self._temporary.name), self.faults, epoch)
         self._server = _Server(port, self, server_context(self._folder) if tls else None)
         self.port = int(self._server.server_address[1])
         self.address = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
@@ -319,4 +321,3 @@ class _Connection(BaseHTTPRequestHandler):
 
 def _in_memory(data: bytes) -> Body:
     return Body(io.BytesIO(data), len(data), Line(lambda: None), lambda size: None)
-

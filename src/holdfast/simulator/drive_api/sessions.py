@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.simulator.clock import Clock
-from holdfast.simulator.cloud import Content, Sums
+from holdfast.simulator.items import Content, Sums
 from holdfast.simulator.drive_api.faults import Fault, What
 from holdfast.simulator.drive_api.messages import Answer, Body, Request
 from holdfast.simulator.drive_api.refusals import Refused
@@ -66,7 +66,9 @@ class Sessions:
         finish: Makes the file of a session that is whole.
     """
 
-    def __init__(self, folder: Path, clock: Callable[[], Clock], odd: Callable[[], bool], finish: Callable[[Session], Answer]) -> None:
+    def __init__(
+        self, folder: Path, clock: Callable[[], Clock], odd: Callable[[], bool], finish: Callable[[Session], Answer]
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._clock = clock
