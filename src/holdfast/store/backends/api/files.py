@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from holdfast.errors import StoreExists, StoreUnreachable, StoreUnreadable
+from holdfast.errors import StoreExists, StoreNotFound, StoreUnreachable, StoreUnreadable
 from holdfast.platform import random_hex
 from holdfast.store.backends.api.items import FIELDS, FOLDER, Item, called, within
 from holdfast.store.backends.api.transport import Answer, Broken, Transport
@@ -178,8 +178,19 @@ class Files:
     def _created(self, id_: str, method: str, path: str, body: bytes, kind: str, query: dict[str, str], where: str) -> Item:
         answer = self.transport.ask(method, path, where=where, query=self._query(query), body=body, headers={"Content-Type": kind})
         if answer.status == 409:  # an earlier request did it, and its answer was lost
-            return self.get(id_, where)
+            return self.made(id_, where)
         return self.item_in(self._good(answer, where), where)
+
+    def made(self, id_: str, where: str) -> Item:
+        """What was made under an id that Drive calls taken.
+
+        Raises:
+            StoreUnreadable: it is gone again; the next attempt takes another id.
+        """
+        try:
+            return self.get(id_, where)
+        except StoreNotFound as error:
+            raise StoreUnreadable(errno.EIO, "it was made, and is gone again: try again", where) from error
 
     def move(self, item: Item, name: str, parent: str, where: str) -> Item:
         """Give a file of ours its name and folder."""

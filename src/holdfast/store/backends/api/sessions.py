@@ -199,7 +199,7 @@ class _Session:
         self._waits = self._transport.waits.each()
         self._total = "*"
         self.at = 0
-        self.item = None if upload.address else files.get(upload.id, where)
+        self.item = None if upload.address else files.made(upload.id, where)
 
     def put(self, data: bytes, *, last: bool) -> None:
         """Send bytes from `at` on. What counts afterwards is what Drive says that it has."""
