@@ -66,12 +66,17 @@ def second_opinion(config: Config, folder: Path, state: Path, patience: Patience
                 "google.colab import auth; auth.authenticate_user()",
             )
         ]
-    checked = patience.ask("asking Drive's API for the folder", lambda: backend.check() or True)
+    checked = patience.ask("asking Drive's API for the folder", lambda: _is_there(backend))
     if checked.came:
         return backend, [
             good(_TOPIC, f"it shows {backend.tree.shown()[: -len(backend.name)] or 'My Drive'}, in {checked.seconds:.1f} s")
         ]
     return None, [note(_TOPIC, f"it does not show the folder of the mount: {checked.text or checked.error}")]
+
+
+def _is_there(backend: ApiBackend) -> bool:
+    backend.check()
+    return True
 
 
 def asking(backend: ApiBackend | None) -> Ask | None:
@@ -124,8 +129,8 @@ def said(pairs: Sequence[Pair]) -> Finding:
     """What two verdicts come to. Pure."""
     mount, drive = Counter(p.mount.value for p in pairs), Counter(p.drive for p in pairs)
     text = (
-        f"of the {len(pairs)} newest manifests the mount says {_counted(mount)}, and Drive itself {_counted(drive)}; the second word "
-        "is the one that counts"
+        f"of the {len(pairs)} newest manifests the mount says {_counted(mount)}, and Drive itself {_counted(drive)}; the second "
+        "word is the one that counts"
     )
     false = sum(p.mount is Durability.CONFIRMED and p.drive in ("OTHER", "TRASHED") for p in pairs)
     if false:
@@ -144,7 +149,7 @@ def _counted(found: Counter[str]) -> str:
 
 def examine_api(store: ApiBackend, patience: Patience) -> list[Finding]:
     """Whether a store by Drive's API can be written, read and listed. Makes and removes one folder beside it."""
-    checked = patience.ask("asking Drive's API for the folder", lambda: store.check() or True)
+    checked = patience.ask("asking Drive's API for the folder", lambda: _is_there(store))
     if not checked.came:
         return [bad(_TOPIC, checked.text or checked.error or "it did not come back")]
     findings = [good(_TOPIC, f"{store.location}, answered in {checked.seconds:.1f} s")]

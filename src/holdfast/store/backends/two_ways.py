@@ -63,6 +63,7 @@ class TwoWays:
 
     def _either(self, through: Callable[[Backend], T]) -> T:
         """By the mount; by the API where the mount is dead, or denies what may be there."""
+        other: Backend | None
         if self._taken_over:
             other = self._second.backend()
             assert other is not None
