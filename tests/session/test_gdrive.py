@@ -285,17 +285,101 @@ def test_no_secret_is_in_a_log_an_error_a_store_or_a_report(
             assert place.stat().st_mode & 0o077 == 0
 
 
-def test_a_token_that_others_can_read_is_refused(api: DriveApi, tmp_path: Path) -> None:
-    (tmp_path / "settings" / "holdfast" / "drive.json").chmod(0o644)
+def goes_on(root: Path, drive: str = "gdrive:") -> None:
+    """The work goes on: a backup, and a fresh machine has it."""
+    fill(root, 3)
+    assert attach(root, drive).backup("outputs/run")
+    fresh = machine(root.parent, f"{root.name}-fresh")
+    assert as_machine(attach(fresh, drive), "fresh").ensure("outputs/run").outcome is Outcome.RESTORED
+
+
+def test_a_token_that_others_can_read_is_refused_until_nobody_else_can(api: DriveApi, tmp_path: Path) -> None:
+    place = tmp_path / "settings" / "holdfast" / "drive.json"
+    place.chmod(0o644)
+    root = machine(tmp_path, "here")
     with pytest.raises(ConfigurationError, match="chmod 600") as caught:
-        attach(machine(tmp_path, "here"))
+        attach(root)
     assert TOKEN not in str(caught.value)
+    place.chmod(0o600)
+    goes_on(root)
 
 
-def test_what_is_switched_off_is_not_asked(api: DriveApi, tmp_path: Path) -> None:
+def test_without_a_token_or_with_one_that_cannot_be_read_it_says_where_to_put_one(api: DriveApi, tmp_path: Path) -> None:
+    place = tmp_path / "settings" / "holdfast" / "drive.json"
+    root, text = machine(tmp_path, "here"), place.read_text()
+    for broken in ("", "[]", '{"client_id": "x"}', "{"):
+        place.write_text(broken)
+        with pytest.raises(ConfigurationError, match="no token for Drive can be read there"):
+            attach(root)
+    place.unlink()
+    with pytest.raises(ConfigurationError, match="nothing here gives a token"):
+        attach(root)
+    place.write_text(text)
+    place.chmod(0o600)
+    goes_on(root)
+
+
+def test_what_is_switched_off_is_not_asked_until_it_is_switched_on(api: DriveApi, tmp_path: Path) -> None:
+    root = machine(tmp_path, "here", api=False)
     with pytest.raises(ConfigurationError, match=r"drive\.api is off"):
-        attach(machine(tmp_path, "here", api=False))
+        attach(root)
     assert not api.book.requests
+    (root / "config" / "paths.yaml").write_text(json.dumps({"drive": {"api": "auto", "backup_base_dir": "proj"}}))
+    goes_on(root)
+
+
+@pytest.mark.parametrize("text", ["gdrive:a//b", "gdrive:../b", "gdrive:id:"])
+def test_a_folder_of_drive_that_cannot_be_is_refused_and_another_taken(api: DriveApi, tmp_path: Path, text: str) -> None:
+    root = machine(tmp_path, "here")
+    with pytest.raises(ConfigurationError, match="gdrive:Folder/Sub"):
+        attach(root, text)
+    goes_on(root)
+
+
+def test_a_folder_that_is_missing_or_in_the_trash_is_named_until_it_is_there(api: DriveApi, cloud: Cloud, tmp_path: Path) -> None:
+    root = machine(tmp_path, "here")
+    fill(root, 3)
+    assert "Drive has no folder" in attach(root, "gdrive:Given").backup("outputs/run").results[0].error
+    assert "is the id right" in attach(root, "gdrive:id:1234567890").backup("outputs/run").results[0].error
+    given = cloud.create(ROOT, "Given", None)
+    cloud.trash(given.id)
+    assert "in Drive's trash" in attach(root, f"gdrive:id:{given.id}").backup("outputs/run").results[0].error
+    cloud.restore(given.id)
+    goes_on(root, "gdrive:Given")
+
+
+def test_folders_in_one_another_are_refused_before_drive_refuses_them(api: DriveApi, tmp_path: Path) -> None:
+    root = machine(tmp_path, "here")
+    deep = root / "outputs" / "run" / "/".join("d" * 99)
+    deep.mkdir(parents=True)
+    (deep / "big.bin").write_bytes(os.urandom(2_000_000))
+    done = attach(root).backup("outputs/run")
+    assert "100 folders in one another" in done.results[0].error
+    (root / "outputs" / "run" / "big.bin").write_bytes((deep / "big.bin").read_bytes())
+    (deep / "big.bin").unlink()
+    goes_on(root)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(What.CUT, "*", size=0, times=None),
+        Fault(What.REFUSE, "files.list", times=None),
+        Fault(What.CORRUPT, "files.create", times=None),
+        Fault(What.REFUSE, "*", times=None, status=401, reason="authError"),
+    ],
+    ids=["no answer", "refused", "changed", "token"],
+)
+def test_what_drive_answers_badly_says_so_and_goes_on_later(
+    api: DriveApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # the waits of a client whose server is away
+    root = machine(tmp_path, "here")
+    fill(root, 3)
+    api.faults.add(fault)
+    assert not attach(root).backup("outputs/run")
+    api.faults.clear()
+    goes_on(root)
 
 
 def test_doctor_tries_the_api_and_leaves_nothing(api: DriveApi, cloud: Cloud, tmp_path: Path) -> None:
