@@ -46,6 +46,9 @@ NOT_SHOWN = {
     "no regular file": "an absent lease",
     "this system has no leases": "the same",
     "no such mappings here": "an absent proof",
+    "it has more or less than was sent": "ends a session of an upload, and another one begins",
+    "it has less than was confirmed": "the same",
+    "no file resource: ": "stands for `Drive answered with something that is no file`",
 }
 
 #: A manifest's own troubles stand in the brackets of `torn or damaged manifest (...)`, those of the tar of a sparse file behind

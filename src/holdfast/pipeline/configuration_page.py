@@ -105,6 +105,13 @@ _PATHS = (
         "for so many seconds the mount may show a listing as it was; default: what its kind does (rclone 300, davfs 60, sshfs 20)",
     ),
     (
+        "drive.api",
+        "api",
+        "`auto`, `off` or `only`",
+        "",
+        "Drive's API beside its mount: `auto` uses it where there is a token, `only` needs no mount ([drive-api.md](drive-api.md))",
+    ),
+    (
         "drive.ignore",
         "ignore",
         "list of text",

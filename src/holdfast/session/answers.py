@@ -16,7 +16,7 @@ from holdfast.session.running import running_at
 from holdfast.session.seeing.sight import Where
 from holdfast.session.seeing.status import Status
 from holdfast.store.backends.backend import Space
-from holdfast.store.backends.mounts import kind_of
+from holdfast.store.backends.mounts import GDRIVE, kind_at
 from holdfast.store.local.disk import is_file, lstat_or_none
 from holdfast.store.local.records import Signature
 from holdfast.store.looking.same_store import look
@@ -86,7 +86,7 @@ def status_of(project: Project) -> Status:
     view = None if project.store is None else look(project.store, project.workspace)
     found = status.status(project.store, view, project.workspace, waiting=waiting)
     remember_proven(project.workspace)
-    told = "" if project.store is None else kind_of(Path(project.store.backend.location)).told
+    told = "" if project.store is None else kind_at(project.store.backend.location).told
     running = tuple(running_at(project.root))
     here = _where(project)
     return Status(tuple(found), **here, space=_space(project), time=time.time(), queue=project.queue, told=told, running=running)
@@ -114,7 +114,7 @@ def unseen(project: Project, problem: str) -> Welcome:
 
 def _where(project: Project) -> Where:
     place = None if project.store is None else project.store.backend.location
-    on_drive = place is not None and Path(place).is_relative_to(project.config.mount_point)
+    on_drive = place is not None and (place.startswith(GDRIVE) or Path(place).is_relative_to(project.config.mount_point))
     return {"root": str(project.root), "environment": project.environment.value, "place": place, "on_drive": on_drive}
 
 

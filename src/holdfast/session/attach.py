@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from holdfast.errors import ConfigurationError
 from holdfast.platform import file_system, host_name, real_path
 from holdfast.session.config import MY_DRIVE, Config, find_root, load_config
+from holdfast.session.drive_api import DriveFolder, need_api, second_way
 from holdfast.session.environment import Environment, detect
 from holdfast.session.keeper import Keeper
 from holdfast.session.progress import Bar
@@ -18,7 +20,7 @@ from holdfast.session.which_backend import backend_at
 from holdfast.store.apart.reading import Reader
 from holdfast.store.backends.backend import Backend
 from holdfast.store.backends.backoff import ONCE, Backoff
-from holdfast.store.backends.mounts import DISK, DRIVE, contradiction, kind_of
+from holdfast.store.backends.mounts import DISK, DRIVE, DRIVE_API, contradiction, kind_of
 from holdfast.store.local.workspace import Workspace
 from holdfast.store.looking.memory import Memory
 from holdfast.store.store import Store, wrote
@@ -50,9 +52,10 @@ def open_keeper(
 
     Args:
         root: The project folder; default the nearest one at or above here that has `config/paths.yaml`, else here.
-        drive: The folder in which the store folder lies; default `HOLDFAST_DRIVE`, else Drive where it is mounted. In a drill
-            always `HOLDFAST_DRIVE`.
-        mount: On Colab, mount Drive if it is not, and anew where it is dead. Only a notebook cell can; a command passes False.
+        drive: The folder in which the store folder lies, or `gdrive:Folder/Sub` for one that is reached by Drive's API; default
+            `HOLDFAST_DRIVE`, else Drive where it is mounted. In a drill always `HOLDFAST_DRIVE`.
+        mount: On Colab, mount Drive if it is not, and anew where it is dead; where only Drive's API is used, ask the user to sign
+            in. Only a notebook cell can; a command passes False.
         progress: Told about transfers; default a bar for what takes over a second.
         before: The keeper that was attached until now, if any; it knows best what a dead mount may never have uploaded, and
             what it has in its queue is sent on.
@@ -79,7 +82,8 @@ def open_keeper(
     environment = detect()
     workspace = open_workspace(config, reader=_apart() if background else None)
     folder = _drive_folder(config, environment, drive)
-    if mount and environment is Environment.COLAB and folder is not None and folder.is_relative_to(config.mount_point):
+    on_mount = isinstance(folder, Path) and folder.is_relative_to(config.mount_point)
+    if mount and environment is Environment.COLAB and on_mount:
         from holdfast.session.colab import mount_drive
 
         at_stake = before.awaited if before is not None and before.root == place else functools.partial(_backed_up, workspace)
@@ -97,6 +101,7 @@ def open_keeper(
         background=background,
         force=force,
         kind=kind,
+        ask=mount and environment is Environment.COLAB,
     )
     if before is not None and background:
         keeper.take_over(before)
@@ -105,7 +110,7 @@ def open_keeper(
 
 def keeper_at(
     config: Config,
-    folder: Path,
+    folder: Path | DriveFolder,
     *,
     environment: Environment = Environment.ELSEWHERE,
     workspace: Workspace | None = None,
@@ -113,6 +118,7 @@ def keeper_at(
     background: bool = False,
     force: bool = False,
     kind: type[Keeper] = Keeper,
+    ask: bool = False,
 ) -> Keeper:
     """The keeper of a project whose configuration and drive folder are known.
 
@@ -125,15 +131,21 @@ def keeper_at(
         background: Backups are sent in the background.
         force: Write also where another live session works.
         kind: What is opened.
+        ask: In a cell of Colab, ask the user to sign in where only Drive's API is used.
     """
-    opening = functools.partial(_open_store, config, folder)
+    workspace = workspace or open_workspace(config, reader=_apart() if background else None)
+    opening: Callable[[], Store]
+    if isinstance(folder, DriveFolder):
+        opening = functools.partial(_open_api_store, config, folder, workspace, ask=ask)
+    else:
+        opening = functools.partial(_open_store, config, folder, workspace)
     return kind(
         config,
         opening(),
-        workspace or open_workspace(config, reader=_apart() if background else None),
+        workspace,
         environment,
         progress or Bar(),
-        may_hang=(file_system(folder) or "").startswith("fuse"),
+        may_hang=isinstance(folder, Path) and (file_system(folder) or "").startswith("fuse"),
         opening=opening,
         background=background,
         force=force,
@@ -162,9 +174,18 @@ def _refuse_outside_of_drill(machine: Path, root: Path) -> None:
         )
 
 
-def _drive_folder(config: Config, environment: Environment, given: str | PurePath | None) -> Path | None:
+def _drive_folder(config: Config, environment: Environment, given: str | PurePath | None) -> Path | DriveFolder | None:
+    found = _given_folder(config, environment, given)
+    if config.api == "only" and isinstance(found, Path):
+        return DriveFolder.below_mount(found, config.mount_point) or found
+    return found
+
+
+def _given_folder(config: Config, environment: Environment, given: str | PurePath | None) -> Path | DriveFolder | None:
     text = os.environ.get("HOLDFAST_DRIVE") if given is None else os.fspath(given)
     if text:
+        if (by_api := DriveFolder.parse(text)) is not None:
+            return by_api
         try:
             return Path(text).expanduser().absolute()
         except RuntimeError as error:
@@ -181,14 +202,25 @@ def _backed_up(workspace: Workspace) -> list[str]:
     return sorted(k for k, base in bases.items() if base is not None and wrote(base, host_name()))
 
 
-def _open_store(config: Config, folder: Path) -> Store:
+def _open_api_store(config: Config, folder: DriveFolder, workspace: Workspace, *, ask: bool) -> Store:
+    kind = DRIVE_API
+    return Store(
+        need_api(config, folder, workspace.drive_api, ask=ask),
+        expected_id=config.store_id,
+        parallel=config.parallel,
+        backoff=Backoff(RETRY_WAITS),
+        memory=Memory(kind.remembers if config.remembers is None else config.remembers, name=kind.name),
+    )
+
+
+def _open_store(config: Config, folder: Path, workspace: Workspace) -> Store:
     kind = kind_of(folder)
     backoff = ONCE if kind is DISK else Backoff(RETRY_WAITS)
     if text := contradiction(kind, config.durable):
         log.warning("%s", text)
     seconds = kind.remembers if config.remembers is None else config.remembers
     return Store(
-        _patient_backend(config, folder, backoff),
+        _patient_backend(config, folder, backoff, workspace),
         expected_id=config.store_id,
         parallel=config.parallel,
         backoff=backoff,
@@ -197,10 +229,10 @@ def _open_store(config: Config, folder: Path) -> Store:
     )
 
 
-def _refuse_outputs_on_drive(workspace: Workspace, config: Config, folder: Path | None) -> None:
+def _refuse_outputs_on_drive(workspace: Workspace, config: Config, folder: Path | DriveFolder | None) -> None:
     outputs = real_path(workspace.local(workspace.outputs))
     for drive in (config.mount_point, folder):
-        if drive is None:
+        if not isinstance(drive, Path):
             continue
         place = real_path(drive)
         if place.is_relative_to(outputs):
@@ -212,12 +244,18 @@ def _refuse_outputs_on_drive(workspace: Workspace, config: Config, folder: Path 
             )
 
 
-def _patient_backend(config: Config, folder: Path, backoff: Backoff) -> Backend:
+def _patient_backend(config: Config, folder: Path, backoff: Backoff, workspace: Workspace) -> Backend:
     """The folder; with bounded waits and retries where a call can hang or hiccup, which a local disk does not."""
     kind = kind_of(folder)
-    plain = backend_at(folder, config.project, kind, mount_point=config.mount_point, durable=config.durable)
+    second = second_way(config, folder, workspace.drive_api) if kind is DRIVE else None
+    plain = backend_at(folder, config.project, kind, mount_point=config.mount_point, durable=config.durable, second=second)
     if kind is DISK:
         return plain
     from holdfast.store.backends.wrappers import Bounded, Retrying
 
-    return Retrying(Bounded(plain, config.timeout), backoff)
+    patient: Backend = Bounded(plain, config.timeout)
+    if second is not None:
+        from holdfast.store.backends.two_ways import LOOK_AGAIN_SECONDS, TwoWays
+
+        patient = TwoWays(patient, second, again=min(LOOK_AGAIN_SECONDS, config.timeout))
+    return Retrying(patient, backoff)

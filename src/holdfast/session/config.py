@@ -28,8 +28,10 @@ _DRIVE_SETTINGS = {
     "ignore",
     "follow",
     "accept",
+    "api",
 }
 _DURABLE = ("fsync", "close")
+_API = ("auto", "off", "only")
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Config:
         ignore: Patterns of what is left out, in gitignore's syntax, beside those of `.holdfastignore`.
         follow: Keys of symbolic links that are followed, wherever they lead.
         accept: Keys of what cannot be kept and may be lost, with all below it.
+        api: Whether Drive's API is used beside its mount: `auto` where there is a token, `off`, or `only`, without the mount.
     """
 
     root: Path
@@ -63,6 +66,7 @@ class Config:
     ignore: tuple[str, ...] = ()
     follow: tuple[str, ...] = ()
     accept: tuple[str, ...] = ()
+    api: str = "auto"
 
 
 def find_root(start: Path) -> Path:
@@ -105,6 +109,8 @@ def load_config(root: Path) -> Config:
         ignore=_texts(place, "drive.ignore", drive.get("ignore")),
         follow=_keys(place, "drive.follow", drive.get("follow"), Key(outputs)),
         accept=_keys(place, "drive.accept", drive.get("accept"), Key(outputs)),
+        # To YAML a bare `off` is false.
+        api=_one_of(place, "drive.api", "off" if (api := drive.get("api", "auto")) is False else api, _API) or "auto",
     )
 
 

@@ -28,14 +28,48 @@ def arrived(watched: Watched | None, *, wanted: bool, on_drive: bool, full: bool
         ]
     if watched is None:
         return [note("upload", "not watched: no file could be written")]
-    return [*(note("upload seen", _line(s, watched.md5)) for s in watched.samples), _verdict(watched, full=full)]
+    seen = [note("upload seen", _line(s, watched.md5)) for s in watched.samples]
+    return [*seen, _verdict(watched, full=full), *_by_drive(watched)]
+
+
+def _by_drive(watched: Watched) -> list[Finding]:
+    """What Drive itself said, beside what the mount said: how true its attributes are."""
+    if not any(s.drive for s in watched.samples):
+        return []
+    own = next((s.seconds for s in watched.samples if s.arrived), None)
+    told = next((s.seconds for s in watched.samples if s.uploaded), None)
+    if own is None:
+        if told is not None:
+            return [
+                bad(
+                    "two words",
+                    f"the mount called it uploaded after {told:.1f} s, and Drive itself had not: {watched.samples[-1].drive}",
+                )
+            ]
+        return [note("two words", f"neither the mount nor Drive itself had it after {watched.seconds:.0f} s")]
+    if told is None:
+        return [
+            good(
+                "two words",
+                f"Drive itself had it after {own:.1f} s, and the mount never said so: Drive's word is the one that counts",
+            )
+        ]
+    if told < own:
+        return [
+            note(
+                "two words",
+                f"the mount called it uploaded after {told:.1f} s, and Drive itself had it after {own:.1f} s: too early",
+            )
+        ]
+    return [good("two words", f"Drive itself had it after {own:.1f} s, and the mount said so after {told:.1f} s")]
 
 
 def _line(sample: Sample, md5: str) -> str:
     """One look, as a line to paste. An id of the cloud is cut: it names a file of somebody's account."""
     identity = f"{sample.id[:4]}..." if sample.in_cloud else sample.id
     sum_ = sample.md5 if not has_value(sample.md5) else f"{sample.md5} ({'the real one' if sample.md5 == md5 else f'really {md5}'})"
-    return f"{sample.seconds:.1f} s: id {identity}, uncommitted {sample.uncommitted}, md5 {sum_}"
+    own = f"; Drive itself: {sample.drive}" if sample.drive else ""
+    return f"{sample.seconds:.1f} s: id {identity}, uncommitted {sample.uncommitted}, md5 {sum_}{own}"
 
 
 def _verdict(watched: Watched, *, full: bool) -> Finding:

@@ -7,12 +7,14 @@ import platform
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from holdfast._version import __version__
 from holdfast.errors import HoldfastError
 from holdfast.platform import file_system, real_path
 from holdfast.session.doctor import diagnosis
 from holdfast.session.doctor.arrival import arrived
+from holdfast.session.doctor.by_api import asking, examine_api, second_opinion, two_words
 from holdfast.session.doctor.findings import Finding, bad, good, note
 from holdfast.session.doctor.nearby import Beside, look_around, touch
 from holdfast.session.doctor.patience import Answer, Patience
@@ -22,11 +24,16 @@ from holdfast.session.doctor.scratch import try_out
 from holdfast.session.environment import Environment
 from holdfast.session.keeper import Keeper
 from holdfast.session.which_backend import backend_at
+from holdfast.store.backends.drive import DriveBackend
+from holdfast.store.backends.mounts import GDRIVE
 from holdfast.store.backends.wrappers import Bounded
 from holdfast.store.looking.same_store import look
 from holdfast.store.looking.view import View
 from holdfast.store.reporting.one_line import first_error
 from holdfast.store.store import Store
+
+if TYPE_CHECKING:
+    from holdfast.store.backends.api.backend import ApiBackend
 
 #: A call that takes longer than this is a hang to doctor, whatever a transfer is allowed.
 LONGEST_CALL_SECONDS = 20.0
@@ -55,6 +62,11 @@ def examine(
     if keeper.store is None:
         return [*findings, diagnosis.no_store(keeper.environment)]
     patience = Patience(min(keeper.config.timeout, LONGEST_CALL_SECONDS) if limit is None else limit)
+    if keeper.store.location.startswith(GDRIVE):
+        from holdfast.store.backends.api.backend import ApiBackend
+
+        assert isinstance(keeper.store.backend, ApiBackend)
+        return findings + examine_api(keeper.store.backend, patience) + _shown_by(keeper, keeper.store)
     findings += _drive(keeper, keeper.store, patience, upload_wait, interval)
     return findings + diagnosis.after_all(findings)
 
@@ -70,7 +82,9 @@ def _drive(keeper: Keeper, store: Store, patience: Patience, upload_wait: float,
         return [*findings, _said("drive folder", checked, place)]
     findings += diagnosis.room(place, first.space)
     space = diagnosis.told(place, first.space)
-    trial = try_out(place, patience, upload_wait=upload_wait, interval=interval)
+    api, asked = second_opinion(keeper.config, place.folder, keeper.workspace.drive_api, patience) if place.on_drive else (None, [])
+    findings += asked
+    trial = try_out(place, patience, upload_wait=upload_wait, interval=interval, ask=asking(api))
     findings += diagnosis.tried(place, trial, space)
     full = space is not None and space.free < diagnosis.NO_ROOM
     findings += arrived(trial.watched, wanted=upload_wait > 0, on_drive=place.on_drive, full=full, told=place.sort.told)
@@ -78,7 +92,7 @@ def _drive(keeper: Keeper, store: Store, patience: Patience, upload_wait: float,
     findings += diagnosis.memory(place, keeper.config.remembers)
     around = look_around(place, patience)
     reads = trial.read is not None and trial.read.came
-    findings += _store(keeper, place, patience, around, reads=reads)
+    findings += _store(keeper, place, patience, around, api, reads=reads)
     return findings + diagnosis.beside(place, around)
 
 
@@ -113,25 +127,36 @@ def _said(topic: str, answer: Answer[object], place: Place) -> Finding:
     return diagnosis.trouble(topic, answer, Doing.LIST, diagnosis.setting(place))
 
 
-def _store(keeper: Keeper, place: Place, patience: Patience, around: Beside, *, reads: bool) -> list[Finding]:
+def _store(
+    keeper: Keeper, place: Place, patience: Patience, around: Beside, api: ApiBackend | None, *, reads: bool
+) -> list[Finding]:
     own = touch(place, patience)
     listed = around.listing.came and place.store.name in around.names
     findings = diagnosis.touched(place, own, reads=reads, store_folder_listed=listed)
     if findings and findings[0].topic == "store":
         return findings
     # As the keeper's own, with the doctor's limit, and without retries: what hiccups shall be seen.
-    backend = Bounded(backend_at(place.folder, place.project, place.sort, mount_point=place.expected), patience.seconds)
-    store = Store(backend, expected_id=keeper.config.store_id, parallel=keeper.config.parallel)
+    plain = backend_at(place.folder, place.project, place.sort, mount_point=place.expected)
+    store = Store(Bounded(plain, patience.seconds), expected_id=keeper.config.store_id, parallel=keeper.config.parallel)
     try:
         view = look(store, keeper.workspace)  # many calls, each with the limit
     except HoldfastError as error:
         return [*findings, bad("store", first_error(error) if isinstance(error, OSError) else str(error))]
-    return [*findings, _seen(view, place)]
+    both = two_words(api, plain, view.names, patience) if api is not None and isinstance(plain, DriveBackend) else []
+    return [*findings, _seen(view, str(place.store)), *both]
 
 
-def _seen(view: View, place: Place) -> Finding:
+def _shown_by(keeper: Keeper, store: Store) -> list[Finding]:
+    """The store, as it is reached by Drive's API, whose calls have limits of their own."""
+    try:
+        return [_seen(look(store, keeper.workspace), store.location)]
+    except HoldfastError as error:
+        return [bad("store", first_error(error) if isinstance(error, OSError) else str(error))]
+
+
+def _seen(view: View, place: str) -> Finding:
     if view.sentinel_problem is not None:
         return note("store", f"{view.sentinel_problem}; the next backup writes it again (store_id: {view.store_id})")
     if view.store_id is None:
-        return note("store", f"{view.presence.value}; the first backup makes one at {place.store}")
+        return note("store", f"{view.presence.value}; the first backup makes one at {place}")
     return good("store", f"store_id {view.store_id}, {len(view.names)} generation(s) of {len(view.codes())} artifact(s)")

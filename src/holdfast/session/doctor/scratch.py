@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from holdfast.platform import NO_BLOCK, NO_FOLLOW, get_attribute
+from holdfast.session.doctor.by_api import Ask
 from holdfast.session.doctor.patience import Answer, Patience
 from holdfast.session.doctor.places import Place, shown
 from holdfast.session.doctor.upload import Watched, watch
@@ -73,7 +74,7 @@ class Trial:
     left: str = ""
 
 
-def try_out(place: Place, patience: Patience, *, upload_wait: float = 0.0, interval: float = 1.0) -> Trial:
+def try_out(place: Place, patience: Patience, *, upload_wait: float = 0.0, interval: float = 1.0, ask: Ask | None = None) -> Trial:
     """Make a scratch folder in the drive folder, try everything in it, and remove it.
 
     Args:
@@ -81,6 +82,7 @@ def try_out(place: Place, patience: Patience, *, upload_wait: float = 0.0, inter
         patience: For every call.
         upload_wait: Longest time to watch an upload; 0 for not at all.
         interval: Seconds between two looks at it.
+        ask: Asks Drive itself what it has of that file; None where nobody can.
     """
     scratch = place.folder / f"{PREFIX}{secrets.token_hex(4)}"
     trial = Trial(scratch, patience.ask("making a folder", functools.partial(_make, scratch)))
@@ -89,13 +91,13 @@ def try_out(place: Place, patience: Patience, *, upload_wait: float = 0.0, inter
         return replace(trial, left=left)
     left = ""
     try:
-        trial = _try_files(trial, patience, on_drive=place.on_drive, upload_wait=upload_wait, interval=interval)
+        trial = _try_files(trial, patience, on_drive=place.on_drive, upload_wait=upload_wait, interval=interval, ask=ask)
     finally:
         left = clean(scratch, patience.seconds, empty=place.sort.empties)
     return replace(trial, left=left)
 
 
-def _try_files(trial: Trial, patience: Patience, *, on_drive: bool, upload_wait: float, interval: float) -> Trial:
+def _try_files(trial: Trial, patience: Patience, *, on_drive: bool, upload_wait: float, interval: float, ask: Ask | None) -> Trial:
     scratch = trial.scratch
     content = {name: secrets.token_bytes(_BYTES) for name in _FILES}
     trial = replace(trial, create=_mean(patience, "writing a small file", lambda n: _create(scratch / n, content[n])))
@@ -119,7 +121,7 @@ def _try_files(trial: Trial, patience: Patience, *, on_drive: bool, upload_wait:
         data = secrets.token_bytes(_BYTES)
         made = patience.ask("writing a small file", lambda: _create(scratch / _UPLOAD, data))
         if made.came:
-            watched = watch(scratch / _UPLOAD, data, patience, seconds=upload_wait, interval=interval)
+            watched = watch(scratch / _UPLOAD, data, patience, seconds=upload_wait, interval=interval, ask=ask)
             trial = replace(trial, watched=watched)
     # Last, because a listing that hangs keeps the folder locked, so that nothing in it can be changed any more.
     return replace(trial, listing=patience.ask("listing a new folder", lambda: _missing(os.listdir(scratch))))

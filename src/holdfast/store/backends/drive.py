@@ -11,9 +11,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
+from holdfast.errors import StoreNotFound
 from holdfast.platform import get_attribute
 from holdfast.store.backends.backend import Source
 from holdfast.store.backends.directory import DirectoryBackend, as_store_error
+from holdfast.store.backends.second_way import Given, SecondWay
 from holdfast.store.reporting.durability import Durability
 
 #: A new file's id begins so until the cloud has given it one.
@@ -28,17 +30,34 @@ _NO_SIGNAL = frozenset({errno.ENODATA, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EN
 
 
 class DriveBackend(DirectoryBackend):
-    """A store folder on a `fuse.drive` mount. It uploads later, in any order, or never."""
+    """A store folder on a `fuse.drive` mount. It uploads later, in any order, or never.
 
-    def __init__(self, folder: Path, project: str, *, mount_point: Path | None = None, durable: str | None = None) -> None:
+    Args:
+        folder: As for any folder, and so are the next three.
+        project: Likewise.
+        mount_point: Likewise.
+        durable: Likewise.
+        second: Drive's API, whose word counts more than that of the mount; None where nobody can be asked.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        project: str,
+        *,
+        mount_point: Path | None = None,
+        durable: str | None = None,
+        second: SecondWay | None = None,
+    ) -> None:
         super().__init__(folder, project, mount_point=mount_point, durable=durable)
+        self._second = second
         self._written: dict[str, bytes] = {}
         self._gives_checksums: bool | None = None
 
     def beside(self, name: str) -> Self:
         """Likewise; nothing was written there yet."""
         made = super().beside(name)
-        made._written = {}
+        made._written, made._second = {}, None
         return made
 
     def create(self, path: str, source: Source) -> None:
@@ -46,18 +65,22 @@ class DriveBackend(DirectoryBackend):
         import hashlib  # it brings OpenSSL, which nobody needs who only looks
 
         def hashed() -> Iterator[bytes]:
-            digest = hashlib.md5(usedforsecurity=False)
+            digest, size = hashlib.md5(usedforsecurity=False), 0
             for chunk in source():
                 digest.update(chunk)
+                size += len(chunk)
                 yield chunk
             self._written[path] = digest.hexdigest().encode()
+            if self._second is not None:
+                self._second.wrote(path, Given(size, digest.hexdigest()))
 
         super().create(path, hashed)
 
     def durability(self, paths: Sequence[str], reference: str | None = None) -> Durability:
-        """`WRITTEN` while any file is not uploaded, `CONFIRMED` where the mount says of every file that it is, else `UNKNOWN`.
+        """`WRITTEN` while any file is not uploaded, `CONFIRMED` where every file is known to be, else `UNKNOWN`.
 
-        Three signals have to agree: an id that the cloud gave, nothing uncommitted, and the checksum of what the cloud has.
+        Where Drive's API can be asked its word counts: the mount only names ids, and says what it still waits for. Else three
+        signals of the mount have to agree: an id that the cloud gave, nothing uncommitted, and the checksum of what the cloud has.
         A mount that gives no checksum for the reference either gives none at all, and then two are enough. Before that
         is known a missing checksum is an absent signal; once any was seen, it means that the file is not uploaded.
 
@@ -67,8 +90,28 @@ class DriveBackend(DirectoryBackend):
         self.check()
         if self._gives_checksums is None and reference is not None and self._uploaded(reference):
             self._gives_checksums = self._attribute(reference, CHECKSUM) is not None
+        if self._second is not None and (by_api := self._second.durability(paths, self._ids(paths), self._by_mount)) is not None:
+            return by_api
         answers = {self._durability(path) for path in paths}
         return next((d for d in (Durability.WRITTEN, Durability.UNKNOWN) if d in answers), Durability.CONFIRMED)
+
+    def _ids(self, paths: Sequence[str]) -> dict[str, str]:
+        """The ids in Drive that the mount names."""
+        found = {path: self._of_mount(path, ID) for path in paths}
+        return {p: i.decode("ascii", "replace") for p, i in found.items() if i and not i.lower().startswith(LOCAL_ID)}
+
+    def _of_mount(self, path: str, name: str) -> bytes | None:
+        try:
+            return get_attribute(self._path(path), name).strip() or None
+        except OSError:
+            return None
+
+    def _by_mount(self, path: str) -> Durability:
+        """What the mount says of one file; of what was sent past it, and it does not show yet, nothing."""
+        try:
+            return self._durability(path)
+        except StoreNotFound:
+            return Durability.UNKNOWN
 
     def _durability(self, path: str) -> Durability:
         uploaded = self._uploaded(path)

@@ -55,6 +55,11 @@ DISK = Kind("a local disk", Kept.HERE)
 DRIVE = Kind(
     "Drive", Kept.NOT, told="what the folder shows in a browser has arrived; `holdfast doctor --upload 60` watches one file"
 )
+#: Drive's API is no mount: what it has answered is safe, and what it lists may be old by minutes. 90 new files were all listed
+#: after 8 min 48 s (rclone, docs/content/drive.md).
+DRIVE_API = Kind("Drive's API", Kept.ON_CLOSE, remembers=600.0)
+#: What a place by Drive's API begins with.
+GDRIVE = "gdrive:"
 MEMORY = Kind("memory", Kept.NOT, told="it lies in this machine's memory and goes with it: give a folder that stays by --drive DIR")
 RCLONE = Kind(
     "rclone",
@@ -187,6 +192,11 @@ def kind_of(path: Path) -> Kind:
     """What is known of the place that holds a path."""
     found = mount_at(path)
     return OTHER if found is None else found.kind
+
+
+def kind_at(location: str) -> Kind:
+    """What is known of the place of a store, by what its backend calls it."""
+    return DRIVE_API if location.startswith(GDRIVE) else kind_of(Path(location))
 
 
 #: davfs2 tells so many free blocks of so many where the server does not say (dav_fuse.c).

@@ -77,6 +77,11 @@ class StateFolder(Project):
         return any(key.covers(file) for key in self.whole)
 
     @property
+    def drive_api(self) -> Path:
+        """The folder in which is noted what Drive's API and its mount were given (`backends/api/notes`)."""
+        return self._state / "drive-api"
+
+    @property
     def claims(self) -> Path:
         """The folder in which processes of this workspace say what they work on."""
         return self._state / "claims"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from holdfast.errors import LocalError, StoreDenied, StoreError, StoreExists, StoreFull, StoreTimeout
 from holdfast.platform import file_system
-from holdfast.store.backends.mounts import DRIVE_FILE_SYSTEM
+from holdfast.store.backends.mounts import DRIVE_FILE_SYSTEM, GDRIVE
 from holdfast.store.deciding import limits
 from holdfast.store.format.keys import Key, printable
 from holdfast.store.format.manifest import Manifest
@@ -192,7 +192,8 @@ def give_back(store: Store, sending: Sending, manifest: str | None = None) -> bo
 
 
 def _on_drive(store: Store) -> bool:
-    return file_system(Path(store.backend.location)) == DRIVE_FILE_SYSTEM
+    location = store.backend.location
+    return location.startswith(GDRIVE) or file_system(Path(location)) == DRIVE_FILE_SYSTEM
 
 
 def _mend(store: Store) -> str:

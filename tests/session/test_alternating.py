@@ -1,0 +1,70 @@
+"""A store is continued by the mount and by the API in turns, with kills: one line, no fork, every generation whole."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from holdfast.session.attach import open_keeper
+from holdfast.simulator import SimulatedDrive
+from holdfast.simulator.drive_api import DriveApi
+from holdfast.store.looking.view import State
+from holdfast.store.reporting.outcomes import Outcome
+from tests.drive import Mount, mount, nothing_stays_mounted
+from tests.session.test_two_ways import api, project
+
+__all__ = ["api", "mount", "nothing_stays_mounted"]
+
+
+def alternate(drive: SimulatedDrive, folder: Path, turns: int, seed: int) -> None:
+    chance, root = random.Random(seed), project(drive, folder / "here")
+    run = root / "outputs" / "run"
+    run.mkdir()
+    (run / "weights.bin").write_bytes(chance.randbytes(3_000_000))
+    ways = (str(drive.my_drive), "gdrive:")
+    killed = 0
+    for turn in range(turns):
+        (run / "step.txt").write_text(f"step {turn}")
+        (run / f"part-{turn % 7}.bin").write_bytes(chance.randbytes(1_500_000 if turn % 3 == 0 else 2000))
+        command = [sys.executable, "-m", "holdfast", "backup", "outputs/run", "--root", str(root), "--drive", ways[turn % 2]]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        ) as child:
+            if turn + 2 < turns and chance.random() < 0.6:
+                time.sleep(chance.uniform(0.4, 1.8))
+                os.killpg(child.pid, signal.SIGKILL)
+            output, _ = child.communicate(timeout=120)
+        killed += child.returncode == -signal.SIGKILL
+        assert child.returncode in (0, 5, -signal.SIGKILL), f"turn {turn}: {child.returncode}: {output}"
+        assert "fork" not in output, f"turn {turn}: {output}"
+        drive.advance(chance.choice((0.0, 5.0, 60.0)))
+    drive.drain()
+    drive.advance(600)
+    for number, way in enumerate(ways):
+        keeper = open_keeper(project(drive, folder / f"fresh-{number}"), way, mount=False)
+        assert keeper.ensure("outputs/run").outcome is Outcome.RESTORED
+        assert (keeper.root / "outputs" / "run" / "step.txt").read_text() == f"step {turns - 1}"
+        entries = keeper.history("outputs/run")
+        assert sum(e.head for e in entries) == 1, entries
+        whole = [e for e in entries if e.state is State.WHOLE]
+        assert entries[0] in whole
+        assert keeper.verify() == [], "a generation that is whole by its lengths is not by its content"
+        assert all(keeper.restore("outputs/run", generation=e.generation, to=folder / f"to-{number}-{e.generation}") for e in whole)
+    print(f"seed {seed}: {turns} turns, {killed} killed")
+
+
+def test_both_ways_in_turns_with_kills_make_one_line(api: DriveApi, mount: Mount, tmp_path: Path) -> None:
+    alternate(mount(seed=1), tmp_path, 6, random.SystemRandom().randrange(1_000_000))
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("seed", range(3))
+def test_both_ways_fifty_times_with_kills_make_one_line(api: DriveApi, mount: Mount, tmp_path: Path, seed: int) -> None:
+    alternate(mount(seed=seed), tmp_path, 50, seed)

@@ -1,0 +1,102 @@
+"""Drive's mount dies: backups go on by its API, without a person, and are handed back."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from holdfast.session.attach import open_keeper
+from holdfast.session.keeper import Keeper
+from holdfast.simulator import Death, SimulatedDrive, Spared
+from holdfast.simulator.drive_api import DriveApi
+from holdfast.simulator.weather import Hang
+from holdfast.store.reporting.durability import Durability
+from holdfast.store.reporting.outcomes import Outcome
+from tests.drive import Mount, mount, nothing_stays_mounted
+from tests.store.backends.api.support import TOKEN
+
+__all__ = ["mount", "nothing_stays_mounted"]
+
+DEATHS = {
+    "enotconn": {"death": Death.ENOTCONN},
+    "enoent": {"death": Death.ENOENT},
+    "enoent but the mountpoint": {"death": Death.ENOENT, "spared": Spared.MOUNTPOINT},
+    "enoent but My Drive": {"death": Death.ENOENT, "spared": Spared.MY_DRIVE},
+    "hangs": {"hangs": (Hang(),)},
+}
+
+
+@pytest.fixture
+def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DriveApi]:
+    place = tmp_path / "settings" / "holdfast" / "drive.json"
+    place.parent.mkdir(parents=True)
+    place.write_text(json.dumps({"token": TOKEN}))
+    place.chmod(0o600)
+    with DriveApi(tmp_path / "cloud") as api:
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
+        monkeypatch.setenv("HOLDFAST_DRIVE_API", f"{api.address} {api.certificate}")
+        yield api
+
+
+def project(drive: SimulatedDrive, root: Path) -> Path:
+    (root / "config").mkdir(parents=True)
+    settings = {"mount_point": str(drive.mountpoint), "backup_base_dir": "proj", "timeout": 0.7, "remembers": 0}
+    (root / "config" / "paths.yaml").write_text(json.dumps({"drive": settings}))
+    (root / "outputs").mkdir()
+    return root
+
+
+def attach(root: Path, drive: str | Path) -> Keeper:
+    return open_keeper(root, drive, mount=False)
+
+
+def heads(keeper: Keeper, path: str) -> int:
+    return sum(entry.head for entry in keeper.history(path))
+
+
+@pytest.mark.parametrize("how", DEATHS)
+def test_a_mount_that_dies_is_taken_over_from_and_handed_back_to(
+    api: DriveApi, mount: Mount, tmp_path: Path, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    drive = mount()
+    root = project(drive, tmp_path / "here")
+    keeper = attach(root, drive.my_drive)
+    file = root / "outputs" / "a.txt"
+    file.write_text("1")
+    assert keeper.backup("outputs/a.txt")
+    drive.drain()
+    drive.weather(**DEATHS[how])
+    with caplog.at_level(logging.WARNING):
+        for number in range(2, 5):
+            file.write_text(str(number))
+            done = keeper.backup("outputs/a.txt")
+            if not done:  # the name under which the mount hung is used up; the next attempt takes another
+                done = keeper.backup("outputs/a.txt")
+            assert done, [r.error for r in done.results]
+            assert done.results[0].durability is Durability.CONFIRMED
+    assert sum("Drive's mount is dead" in r.message for r in caplog.records) == 1
+    fresh = attach(project(drive, tmp_path / "fresh"), "gdrive:")
+    assert fresh.ensure("outputs/a.txt").outcome is Outcome.RESTORED
+    assert (fresh.root / "outputs" / "a.txt").read_text() == "4"
+    assert heads(fresh, "outputs/a.txt") == 1
+    drive.weather(death=Death.ALIVE, hangs=())
+    drive.advance(600)
+    for _ in range(300):
+        keeper.confirm()
+        time.sleep(0.02)
+        if any("answers again" in r.message for r in caplog.records):
+            break
+    assert sum("answers again" in r.message for r in caplog.records) == 1
+    file.write_text("5")
+    assert keeper.backup("outputs/a.txt")
+    drive.drain()
+    assert heads(attach(root, drive.my_drive), "outputs/a.txt") == 1
+    later = attach(project(drive, tmp_path / "later"), "gdrive:")
+    assert later.ensure("outputs/a.txt").outcome is Outcome.RESTORED
+    assert (later.root / "outputs" / "a.txt").read_text() == "5"
+    assert heads(later, "outputs/a.txt") == 1

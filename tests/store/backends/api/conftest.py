@@ -1,0 +1,16 @@
+"""A simulated API of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from holdfast.simulator.drive_api import DriveApi
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[DriveApi]:
+    with DriveApi(tmp_path / "cloud") as api:
+        yield api
