@@ -45,7 +45,7 @@ class Keeper(SessionKeeper):
 
         A call gives the path of the output, or of each where several are named. What counts is its code, with the functions,
         classes and plain data of the project that it reads, the versions of other modules, its arguments, and what its inputs hold.
-        Where one of these is another, it is refused with the difference. A parameter called `inputs` or `outputs` is given the paths.
+        Where one of these is another, it is refused with the difference. A parameter called `inputs` or `outputs` is given paths.
 
         Args:
             outputs: What it makes, below outputs: files or folders. A folder with a slash at the end is made before.

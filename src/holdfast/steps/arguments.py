@@ -62,7 +62,7 @@ def whole(function: Any, call: BoundArguments, paths: Mapping[str, Any]) -> Boun
     """The call as the function wants it, paths and all."""
     signature = whole_signature(function)
     given = {**call.arguments, **paths}
-    return BoundArguments(signature, {n: given[n] for n in signature.parameters if n in given})  # type: ignore[arg-type]
+    return BoundArguments(signature, {n: given[n] for n in signature.parameters if n in given})
 
 
 def _plain(name: str, key: str, value: Any, left: list[int]) -> Any:
@@ -85,6 +85,6 @@ def _plain(name: str, key: str, value: Any, left: list[int]) -> Any:
         return operator.index(value)
     except TypeError:
         raise UsageError(
-            f"{name}: {key} is {named(value)}, which cannot be counted; an argument is a number, a text, a path, or a list or dict of "
-            "those. Anything else goes by a file in inputs"
+            f"{name}: {key} is {named(value)}, which cannot be counted; an argument is a number, a text, a path, or a list or dict "
+            "of those. Anything else goes by a file in inputs"
         ) from None

@@ -1,4 +1,4 @@
-"""Which steps have to run, and which only to be fetched: each is a pipeline of one stage, and `flow` decides what there is of it."""
+"""Which steps have to run, and which only to be fetched: each is a pipeline of one stage, and `flow` says what there is of it."""
 
 from __future__ import annotations
 
@@ -254,8 +254,8 @@ def _refuse_unforked(task: Task, found: Found, inputs: Inputs) -> None:
     """A function that knows no path but its own cannot make another result beside one, nor take one from there."""
     if found.stage is not None and found.stage.outputs != task.outputs and "outputs" not in task.asks:
         raise UsageError(
-            f"{task.name}: another result is made as {found.stage.outputs[0]}, and the function would write {task.outputs[0]}; give it "
-            "a parameter called outputs, which is told the path"
+            f"{task.name}: another result is made as {found.stage.outputs[0]}, and the function would write {task.outputs[0]}; give "
+            "it a parameter called outputs, which is told the path"
         )
     if inputs.beside and "inputs" not in task.asks:
         raise UsageError(
@@ -269,6 +269,6 @@ def refusal(task: Task, found: Found) -> str:
     lines = list(found.differences)
     shown = "; ".join(lines[:5]) + (f"; and {len(lines) - 5} more" if len(lines) > 5 else "")
     return (
-        f"{task.name}: {task.outputs[0]} was made from something else: {shown}. Set that back to have it as it was; or have it made "
-        f"anew: {task.anew}"
+        f"{task.name}: {task.outputs[0]} was made from something else: {shown}. Set that back to have it as it was; or have it "
+        f"made anew: {task.anew}"
     )

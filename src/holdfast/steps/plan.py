@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 from holdfast.errors import HoldfastError
@@ -124,12 +124,10 @@ def decide(found: Found, before: Sequence[str]) -> tuple[Next, str]:
 
 def _with_unneeded(rows: Mapping[str, Row]) -> list[Row]:
     """Whose outputs are gone, and whose users are all there, need not run."""
-    there = {n for n, r in rows.items() if r.next in (Next.NOTHING, Next.FETCH)}
-    found: dict[str, Row] = {}
-    for name, row in reversed(rows.items()):
-        users = [r.name for r in rows.values() if name in r.before]
-        unneeded = (
-            row.next is Next.MAKE and bool(users) and all(u in there or found[u].next is Next.UNNEEDED for u in users if u in found)
-        )
-        found[name] = Row(name, Next.UNNEEDED, row.why, row.outputs, row.before) if unneeded and set(users) <= found.keys() else row
-    return [found[name] for name in rows]
+    there = {Next.NOTHING, Next.FETCH, Next.UNNEEDED}
+    found = dict(rows)
+    for name, row in reversed(list(rows.items())):
+        users = [r.next for r in found.values() if name in r.before]
+        if row.next is Next.MAKE and users and there.issuperset(users):
+            found[name] = replace(row, next=Next.UNNEEDED)
+    return list(found.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import inspect
 import linecache
 import os
@@ -89,8 +90,8 @@ def _written_later(file: str) -> bool:
 
 def _is(code: CodeType, definition: ast.FunctionDef) -> bool:
     """Whether a definition is that of the code that runs."""
-    bare = ast.FunctionDef(**{**{f: getattr(definition, f, None) for f in definition._fields}, "decorator_list": []})
-    bare = ast.copy_location(bare, definition)
+    bare = copy.copy(definition)
+    bare.decorator_list = []
     compiled = compile(ast.fix_missing_locations(ast.Module([bare], [])), "<step>", "exec", dont_inherit=True)
     made = next((c for c in compiled.co_consts if isinstance(c, CodeType) and c.co_name == code.co_name), None)
     return made is None or "." in code.co_qualname or _bones(made) == _bones(code)

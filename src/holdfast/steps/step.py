@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from inspect import BoundArguments
@@ -130,9 +131,9 @@ def without_step(tree: ast.FunctionDef) -> ast.FunctionDef:
     ours = [n for n, d in enumerate(tree.decorator_list) if isinstance(d, ast.Call) and any(k.arg == "outputs" for k in d.keywords)]
     if not ours:
         return tree
-    found = ast.FunctionDef(**{f: getattr(tree, f, None) for f in tree._fields})
+    found = copy.copy(tree)
     found.decorator_list = tree.decorator_list[ours[-1] + 1 :]
-    return ast.copy_location(found, tree)
+    return found
 
 
 class Steps:

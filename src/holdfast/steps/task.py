@@ -107,7 +107,8 @@ class One(Flow):
 
     def differing(self, then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         """One line for each thing that differs, in words."""
-        return [line for part in _WORDS for line in _lines(part, then.get(part), now.get(part))]
+        parts = [p for p in _WORDS if p != "code" or ("code" in then) == ("code" in now)]  # where a version counts, no code does
+        return [line for part in parts for line in _lines(part, then.get(part), now.get(part))]
 
 
 def forked(key: str, fork: str) -> str:

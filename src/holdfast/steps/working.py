@@ -39,8 +39,8 @@ def work(given: tuple[Bench, Doing]) -> Made:
         raise
     if answer is not None:
         raise UsageError(
-            f"{task.name}: returned {named(answer)}, which nobody would have on the next machine; write it to an output, and return "
-            "nothing"
+            f"{task.name}: returned {named(answer)}, which nobody would have on the next machine; write it to an output, and "
+            "return nothing"
         )
     now = task.counts()
     if now != counted:
