@@ -108,6 +108,8 @@ class Examiner:
                 found = self._judge(stage, record)
                 if found.state is State.BEGUN:
                     return replace(found, why=f"{found.why}; {how}")
+            if stage.beside and not record.finished:
+                return Found(name, State.BEGUN, stage, None, "begun and not finished")
             if stage.beside and self._nothing_left(stage, record):
                 return self._without_record(stage)
             lines = tuple(self.flow.differing(record.made_from, stage.made_from))

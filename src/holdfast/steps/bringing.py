@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from holdfast.errors import MadeOtherwise, NotBackedUp, StageFailed, UsageError
-from holdfast.flow.examination import Examiner, Patient
+from holdfast.flow.examination import Examiner, Patience
 from holdfast.flow.found import Found, State
 from holdfast.flow.narration import Quiet
 from holdfast.flow.runner import Runner
@@ -27,6 +27,7 @@ class Makers(Protocol):
 
     keeper: Keeper
     contents: Contents
+    patience: Patience
 
     def task_of(self, step: ByOutputs) -> Task:
         """What is asked of a step where another one needs it."""
@@ -116,7 +117,7 @@ class Bringing:
 
     def _run(self, task: Task, inputs: Inputs, *, runs: bool) -> tuple[Path, ...]:
         flow = One(task, inputs)
-        runner = Runner(self._keeper, flow, fork=task.fork, narration=Lines())
+        runner = Runner(self._keeper, flow, self._makers.patience, fork=task.fork, narration=Lines())
         raised: Exception | None = None
         try:
             runner.advance()
@@ -145,7 +146,7 @@ class Bringing:
             if inputs is None:
                 return Found(task.name, State.LATER, why="a step before it has to run first"), Inputs({}, (), ())
             flow = One(task, inputs)
-            known = Examiner(self._keeper, flow, Patient(), fork=task.fork).find(task.name, {}), inputs
+            known = Examiner(self._keeper, flow, self._makers.patience, fork=task.fork).find(task.name, {}), inputs
             self._found[task.name] = known
         return known
 
@@ -227,7 +228,7 @@ class Bringing:
         inputs = self._inputs(task, make=True)
         assert inputs is not None
         flow = One(task, inputs)
-        found = Examiner(self._keeper, flow, Patient(), fork=task.fork).find(task.name, {})
+        found = Examiner(self._keeper, flow, self._makers.patience, fork=task.fork).find(task.name, {})
         stage = found.stage or flow.stage("")
         for key in (stage.record, *stage.outputs):
             self._drop(key)
@@ -254,8 +255,8 @@ def _refuse_unforked(task: Task, found: Found, inputs: Inputs) -> None:
     """A function that knows no path but its own cannot make another result beside one, nor take one from there."""
     if found.stage is not None and found.stage.outputs != task.outputs and "outputs" not in task.asks:
         raise UsageError(
-            f"{task.name}: another result is made as {found.stage.outputs[0]}, and the function would write {task.outputs[0]}; give "
-            "it a parameter called outputs, which is told the path"
+            f"{task.name}: another result is made as {found.stage.outputs[0]}, and the function would write {task.outputs[0]}; "
+            "give it a parameter called outputs, which is told the path"
         )
     if inputs.beside and "inputs" not in task.asks:
         raise UsageError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 import inspect
 import linecache
 import os
@@ -41,7 +40,7 @@ def function_tree(function: FunctionType) -> ast.FunctionDef | ast.Lambda:
     definition = next((n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == code.co_name), None)
     if definition is None:
         raise NoSource("its source cannot be read")
-    if _written_later(code.co_filename) and not _is(code, definition):
+    if _written_later(code.co_filename) and not _is_there(code):
         raise NoSource(
             f"{os.path.basename(code.co_filename)} was changed after it was loaded; load it again, or begin a new process"
         )
@@ -88,13 +87,20 @@ def _written_later(file: str) -> bool:
         return False
 
 
-def _is(code: CodeType, definition: ast.FunctionDef) -> bool:
-    """Whether a definition is that of the code that runs."""
-    bare = copy.copy(definition)
-    bare.decorator_list = []
-    compiled = compile(ast.fix_missing_locations(ast.Module([bare], [])), "<step>", "exec", dont_inherit=True)
-    made = next((c for c in compiled.co_consts if isinstance(c, CodeType) and c.co_name == code.co_name), None)
-    return made is None or "." in code.co_qualname or _bones(made) == _bones(code)
+def _is_there(code: CodeType) -> bool:
+    """Whether a file as it is now has the code that runs."""
+    try:
+        whole = compile("".join(linecache.getlines(code.co_filename)), code.co_filename, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return False
+    return any(_bones(c) == _bones(code) for c in _within(whole) if c.co_qualname == code.co_qualname)
+
+
+def _within(code: CodeType) -> Iterator[CodeType]:
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield inner
+            yield from _within(inner)
 
 
 def _bones(code: CodeType) -> tuple[object, ...]:

@@ -12,6 +12,7 @@ from types import FunctionType
 from typing import Any
 
 from holdfast.errors import UsageError
+from holdfast.flow.examination import Patience, Patient
 from holdfast.session.keeper import Keeper
 from holdfast.steps import arguments
 from holdfast.steps.bringing import Bringing
@@ -141,9 +142,11 @@ class Steps:
 
     Args:
         keeper: The project's.
+        patience: What to do where the store cannot be read.
     """
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: Keeper, patience: Patience | None = None) -> None:
+        self.patience = patience or Patient()
         self._steps: dict[str, Step] = {}
         self._cells: dict[str, tuple[str, ...]] = {}
         self.go_on_with(keeper)
