@@ -392,7 +392,7 @@ def test_where_the_store_cannot_be_read_nothing_is_made_anew_for_that(project: P
     assert project.drive is not None
     hidden = project.drive.with_name("hidden")
     project.drive.rename(hidden)
-    with pytest.raises(NotRestored, match="outputs/.first.json.step"):
+    with pytest.raises(NotRestored, match=r"outputs/\.first\.json\.step"):
         steps.first()
     hidden.rename(project.drive)
     steps.first()

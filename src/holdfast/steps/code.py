@@ -7,6 +7,7 @@ import builtins
 import enum
 import functools
 import importlib.metadata
+import importlib.util
 import inspect
 import logging
 import sys
@@ -20,7 +21,7 @@ from blake3 import blake3
 
 from holdfast.errors import UsageError
 from holdfast.session.project import Project
-from holdfast.steps.source import NoSource, class_tree, function_tree, module_tree
+from holdfast.steps.source import NoSource, class_tree, function_tree
 from holdfast.steps.syntax import Chain, Syntax, arguments_without_defaults, syntax_of
 from holdfast.steps.values import NotPlain, named, text_of
 
@@ -77,9 +78,9 @@ class _Counted:
         self.found[_ITSELF] = _hash(CODE, syntax.text)
         self._reads(syntax, function.__globals__, function.__module__)
 
-    def _reads(self, syntax: Syntax, names: Mapping[str, Any], module: str) -> None:
+    def _reads(self, syntax: Syntax, names: Mapping[str, Any], module: str, captured: frozenset[str] = frozenset()) -> None:
         for chain in sorted(syntax.reads):
-            if chain[0] not in self._ignore and not (chain[0].startswith("__") and chain[0].endswith("__")):
+            if chain[0] not in self._ignore | captured and not (chain[0].startswith("__") and chain[0].endswith("__")):
                 self._name_of(chain, names, module)
         for imported in sorted(syntax.imports):
             top = imported.partition(".")[0]
@@ -103,13 +104,8 @@ class _Counted:
 
     def _imported(self, name: str, top: str) -> None:
         """A module that is imported where the function runs."""
-        module = sys.modules.get(name) or sys.modules.get(top)
-        if module is not None and is_own(module):
-            self._whole(module)
-        elif module is not None or top in sys.stdlib_module_names:
-            self.found.setdefault(f"import {top}", _version(top, module))
-        else:
-            self.found.setdefault(f"import {top}", _version(top, None))
+        text = self._whole(name) if _own_file(name) is not None else _version(top, sys.modules.get(top))
+        self.found.setdefault(f"import {name}", text)
 
     def _value(self, value: Any, label: str) -> str | None:
         """What stands for a value, where that is not to be left out. What has a home of its own is counted there."""
@@ -122,7 +118,7 @@ class _Counted:
         if isinstance(value, Project | logging.Logger):
             return None
         if isinstance(value, ModuleType):
-            return self._whole(value) if is_own(value) else _version(value.__name__, value)
+            return self._whole(value.__name__) if is_own(value) else _version(value.__name__, value)
         if isinstance(value, FunctionType):
             return self._function(value, label)
         if isinstance(value, type):
@@ -136,9 +132,9 @@ class _Counted:
             return f"{self._class(type(value), label)}.{value.name}"
         if type(value).__module__ in ("typing", "types") and not isinstance(value, MethodType):
             return repr(value)
-        for inside in ("__wrapped__", "py_func"):  # functools.lru_cache, numba.njit and their like
-            if isinstance(found := getattr(value, inside, None), FunctionType):
-                return f"{type(value).__qualname__} of {self._function(found, label)}"
+        inner = _function_within(value)
+        if inner is not None:
+            return f"{type(value).__qualname__} of {self._function(inner, label) or label}"
         return self._data(value, label)
 
     def _data(self, value: Any, label: str) -> str:
@@ -150,7 +146,8 @@ class _Counted:
 
     def _inside(self, value: Any, label: str) -> str:
         """What stands in data and is no data: functions and classes count as ever."""
-        if isinstance(value, FunctionType | BuiltinFunctionType | type | functools.partial | enum.Enum):
+        kinds = FunctionType | BuiltinFunctionType | type | functools.partial | enum.Enum
+        if isinstance(value, kinds) or _function_within(value) is not None:
             return self._value(value, label) or ""
         raise NotPlain(named(value))
 
@@ -171,7 +168,8 @@ class _Counted:
             if syntax.assigns:
                 self._refuse(min(syntax.assigns), f"{own} gives that global another value while it runs")
             self.found[own] = _hash(CODE, syntax.text)
-            self._reads(syntax, function.__globals__, function.__module__)
+            captured = frozenset(function.__code__.co_freevars)
+            self._reads(syntax, function.__globals__, function.__module__, captured)
             for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
                 self._captured(f"{own}.{name}", cell)
         return None if own == label else own
@@ -200,15 +198,20 @@ class _Counted:
             self._reads(syntax, vars(home), kind.__module__)
         return None if own == label else own
 
-    def _whole(self, module: ModuleType) -> str:
-        """A module of this project that is asked for as a whole."""
-        label = f"module {module.__name__}"
-        if label not in self.found:
+    def _whole(self, name: str) -> str:
+        """A module of this project that is asked for as a whole, with those of the project that it imports."""
+        file = _own_file(name)
+        label = f"module {name}"
+        if label not in self.found and file is not None:
             try:
-                self.found[label] = _hash(CODE, syntax_of(module_tree(module)).text)
-            except NoSource as error:
-                self._refuse(module.__name__, f"{error}")
-        return module.__name__
+                syntax = syntax_of(ast.parse(file.read_text(encoding="utf-8")))
+            except (OSError, SyntaxError, ValueError):
+                self._refuse(name, "its source cannot be read")
+            self.found[label] = _hash(CODE, syntax.text)
+            for imported in sorted(syntax.imports):
+                if _own_file(imported) is not None:
+                    self._whole(imported)
+        return name
 
     def _home(self, thing: Any, label: str, *, alone: bool = True) -> tuple[str, bool]:
         """The name under which a function or class is counted, and whether it is still to be.
@@ -248,16 +251,36 @@ def _folders_of_others() -> tuple[Path, ...]:
 
 def is_own(module: ModuleType) -> bool:
     """Whether a module belongs to the project, and not to Python or to what was installed."""
-    if module.__name__ == "__main__":
-        return True
-    top = module.__name__.partition(".")[0]
-    file = getattr(module, "__file__", None)
+    return module.__name__ == "__main__" or _is_own(module.__name__, getattr(module, "__file__", None))
+
+
+def _is_own(name: str, file: str | None) -> bool:
+    top = name.partition(".")[0]
     if file is None or top == "holdfast" or top in sys.stdlib_module_names:
         return False
     place = Path(file).resolve()
     if {"site-packages", "dist-packages"} & set(place.parts):
         return False
     return not any(place.is_relative_to(folder) for folder in _folders_of_others())
+
+
+def _own_file(name: str) -> Path | None:
+    """The file of a module that belongs to the project, loaded or not; None where it does not, or there is none."""
+    module = sys.modules.get(name)
+    file = getattr(module, "__file__", None)
+    if module is None and name.partition(".")[0] not in sys.stdlib_module_names:
+        try:
+            spec = importlib.util.find_spec(name)
+        except (ImportError, ValueError, AttributeError):
+            spec = None
+        file = None if spec is None else spec.origin
+    return Path(file) if file is not None and file.endswith(".py") and _is_own(name, file) else None
+
+
+def _function_within(value: Any) -> FunctionType | None:
+    """The function that a thing of another library stands for: of functools.lru_cache, numba.njit and their like."""
+    found = (getattr(value, inside, None) for inside in ("__wrapped__", "py_func"))
+    return next((f for f in found if isinstance(f, FunctionType)), None)
 
 
 def _of_elsewhere(value: Any, module: str) -> str:

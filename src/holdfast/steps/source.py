@@ -63,18 +63,6 @@ def class_tree(kind: type) -> ast.ClassDef:
     return found
 
 
-def module_tree(module: Any) -> ast.Module:
-    """The tree of a whole module.
-
-    Raises:
-        NoSource: it cannot be read.
-    """
-    try:
-        return ast.parse(inspect.getsource(module))
-    except (OSError, TypeError, SyntaxError) as error:
-        raise NoSource("its source cannot be read") from error
-
-
 def _parsed(text: str) -> ast.Module:
     """What stands further in is read as it stands: to move it would change text over several lines."""
     return ast.parse(f"if 1:\n{text}" if text[:1].isspace() else text)

@@ -110,7 +110,25 @@ def _does_nothing(statement: ast.AST) -> bool:
 
 
 class _Plainer(ast.NodeTransformer):
-    """Formatted text as a tuple of what stands in it: the names are the same, and every version can write it down."""
+    """The same names, so that every version of Python can write it down, and sees the same scopes.
+
+    Formatted text becomes a tuple of what stands in it. A comprehension in a class or a module becomes a function that is called:
+    from Python 3.12 on its variables would count as those of the class.
+    """
+
+    _in_function = False
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        within = self._in_function
+        if isinstance(node, ast.ClassDef):
+            self._in_function = False
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            self._in_function = True
+        found: ast.AST = super().visit(node)
+        self._in_function = within
+        if isinstance(found, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) and not within:
+            return _called(found)
+        return found
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
         self.generic_visit(node)
@@ -119,6 +137,14 @@ class _Plainer(ast.NodeTransformer):
     def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.AST:
         self.generic_visit(node)
         return ast.Tuple([node.value, *([node.format_spec] if node.format_spec else [])], ast.Load())
+
+
+def _called(made: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> ast.expr:
+    if any(isinstance(n, ast.NamedExpr | ast.Await) for n in ast.walk(made)):
+        return made
+    over, made.generators[0].iter = made.generators[0].iter, ast.Name("_over_", ast.Load())
+    arguments = ast.arguments([], [ast.arg("_over_")], None, [], [], None, [])
+    return ast.Call(ast.Lambda(arguments, made), [over], [])
 
 
 def _names(tree: ast.AST) -> _Names:
