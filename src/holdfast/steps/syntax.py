@@ -97,12 +97,26 @@ class _Clean(ast.NodeTransformer):
                 setattr(
                     node, field, kept or ([ast.Pass()] if block and field == "body" and not isinstance(node, ast.Module) else [])
                 )
+        if isinstance(node, ast.JoinedStr):
+            node.values = _joined(node.values)
         self._in_class = within
         if isinstance(node, ast.AnnAssign) and not within and isinstance(node.target, ast.Name):
             if node.value is None:
                 return ast.copy_location(ast.Pass(), node)
             return ast.copy_location(ast.Assign([node.target], node.value), node)
         return node
+
+
+def _joined(values: list[ast.expr]) -> list[ast.expr]:
+    """The parts of formatted text, of which Python 3.12.0 and 3.12.1 may cut what is constant in two."""
+    found: list[ast.expr] = []
+    for part in values:
+        last = found[-1] if found else None
+        if isinstance(part, ast.Constant) and isinstance(last, ast.Constant):
+            found[-1] = ast.Constant(str(last.value) + str(part.value))
+        elif not (isinstance(part, ast.Constant) and part.value == ""):
+            found.append(part)
+    return found
 
 
 def _does_nothing(statement: ast.AST) -> bool:
