@@ -99,7 +99,8 @@ def killed_again_and_again(folder: Path, kills: int, seed: int) -> None:
     machines = Machines(folder / "killed")
     last, cost = 0, []
     for number in range(kills):
-        at, then = dice.randrange(0, 2 * UNITS), dice.uniform(0, 0.04)
+        left = (STEPS - 1 - last) * UNITS  # so that it is never over before
+        at, then = dice.randrange(0, min(UNITS + 4, left) + 1), dice.uniform(0, 0.04)
         process = machines.start()
         while len(machines.did()) < at and process.poll() is None:
             time.sleep(0.002)
