@@ -21,19 +21,22 @@ from pathlib import Path
 HERE = Path(__file__).parent
 
 #: What every example begins with: `mark` says that a step computes, and dies in the middle of it where that is asked for.
-MARK = '''
+MARK = """
 import os
 def mark(name):
     with open(os.environ["LOG"], "a") as log:
         log.write(name + "\\n")
     if os.environ.get("DIES") == name:
         os.kill(os.getpid(), 9)
-'''
-HELPER = '''
+"""
+HELPER = """
 def helper(line):
     return line.strip()
-'''
-HOLDFAST = MARK + HELPER + '''
+"""
+HOLDFAST = (
+    MARK
+    + HELPER
+    + """
 import json
 from pathlib import Path
 import holdfast
@@ -58,8 +61,12 @@ for step in (a, b, c):
         mark("refused")
         print(error)
         step.again()
-'''
-JOBLIB = MARK + HELPER + '''
+"""
+)
+JOBLIB = (
+    MARK
+    + HELPER
+    + """
 from joblib import Memory
 memory = Memory(os.environ["STORE"], verbose=0)
 @memory.cache
@@ -75,15 +82,21 @@ def c(rows):
     mark("c")
     return len(rows[0])
 c(b(a("data.csv")))
-'''
-DVC_STEP = MARK + '''
+"""
+)
+DVC_STEP = (
+    MARK
+    + """
 import json
 mark("{name}")
 {body}
-'''
+"""
+)
 DVC = {
     "helper.py": HELPER,
-    "a.py": DVC_STEP.format(name="a", body='from helper import helper\njson.dump([helper(r) for r in open("data.csv")], open("a.json", "w"))'),
+    "a.py": DVC_STEP.format(
+        name="a", body='from helper import helper\njson.dump([helper(r) for r in open("data.csv")], open("a.json", "w"))'
+    ),
     "b.py": DVC_STEP.format(name="b", body='json.dump(sorted(json.load(open("a.json"))), open("b.json", "w"))'),
     "c.py": DVC_STEP.format(name="c", body='json.dump(len(json.load(open("b.json"))[0]), open("c.json", "w"))'),
     "dvc.yaml": """
@@ -93,7 +106,10 @@ stages:
   c: {cmd: python c.py, deps: [c.py, b.json], outs: [c.json]}
 """,
 }
-METAFLOW = MARK + HELPER + '''
+METAFLOW = (
+    MARK
+    + HELPER
+    + """
 from metaflow import FlowSpec, checkpoint, current, step
 class Example(FlowSpec):
     @step
@@ -126,8 +142,12 @@ class Example(FlowSpec):
         pass
 if __name__ == "__main__":
     Example()
-'''
-PREFECT = MARK + HELPER + '''
+"""
+)
+PREFECT = (
+    MARK
+    + HELPER
+    + """
 from prefect import flow, task
 from prefect.cache_policies import INPUTS, TASK_SOURCE
 kept = dict(persist_result=True, cache_policy=INPUTS + TASK_SOURCE)
@@ -148,12 +168,21 @@ def example():
     c(b(a("data.csv")))
 if __name__ == "__main__":
     example()
-'''
+"""
+)
 
 #: By row of the table: what is changed in the files of the example, before the second run.
 COMMENT = ('mark("a")\n', 'mark("a")  # a comment\n')
 CHANGE = ("line.strip()", "line.strip() + '!'")
-ROWS = ("nothing", "a comment in a", "the helper of a", "the input of a", "the machine, after the end", "killed in b", "killed in b, with its machine")
+ROWS = (
+    "nothing",
+    "a comment in a",
+    "the helper of a",
+    "the input of a",
+    "the machine, after the end",
+    "killed in b",
+    "killed in b, with its machine",
+)
 RIGHT = ("–", "–", "a b c", "a b c", "–", "b c", "b c")
 
 
@@ -184,7 +213,14 @@ class Tool:
         note: str,
     ) -> None:
         self.name, self.packages, self.files, self.variables = name, packages, files, variables
-        self.before, self.command, self.again, self.after, self.fresh, self.note = before, command, again or command, after, fresh, note
+        self.before, self.command, self.again, self.after, self.fresh, self.note = (
+            before,
+            command,
+            again or command,
+            after,
+            fresh,
+            note,
+        )
 
     def version(self, python: Path) -> str:
         if not self.packages:
@@ -268,7 +304,9 @@ class Machine:
             return ""
         self._log.write_text("")
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("HOLDFAST", "METAFLOW", "PREFECT"))}
-        who = {f"GIT_{w}_{k}": v for w in ("AUTHOR", "COMMITTER") for k, v in (("NAME", "someone"), ("EMAIL", "someone@example.com"))}
+        who = {
+            f"GIT_{w}_{k}": v for w in ("AUTHOR", "COMMITTER") for k, v in (("NAME", "someone"), ("EMAIL", "someone@example.com"))
+        }
         path = f"{self._python.parent}{os.pathsep}{os.environ['PATH']}"
         ours = {"PATH": path, "LOG": str(self._log), "DIES": dies, "DO_NOT_TRACK": "1", "DVC_NO_ANALYTICS": "1", **who}
         ours |= self._tool.variables(self.root, self.drive)

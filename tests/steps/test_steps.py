@@ -204,10 +204,12 @@ def test_two_steps_with_one_output_are_refused_and_one_name_defined_again_replac
         ("@keep.step(outputs='outputs/x', inputs=[3])\ndef g(): ...", "g: 3 is no input; give a step or a path"),
     ],
 )
-def test_what_can_be_no_step_is_refused_with_the_reason(project: Project, defined: str, reason: str) -> None:
+def test_what_can_be_no_step_is_refused_and_a_function_of_its_own_is_taken(project: Project, defined: str, reason: str) -> None:
     with pytest.raises(UsageError, match=re.escape(reason)) as refused:
         project.load(defined)
     assert "\n" not in str(refused.value)
+    steps = project.load(READING.format(more="", parameters="", reads="1", defined=""))
+    assert steps.g().read_text() == "1"
 
 
 READING = """
@@ -256,6 +258,25 @@ def test_a_numpy_array_is_refused_by_name_as_a_global_and_as_an_argument(project
         steps.g(steps.A)
 
 
+def test_an_argument_that_cannot_be_counted_is_refused_and_a_plain_one_is_taken(project: Project) -> None:
+    steps = project.load(READING.format(more="", parameters="a", reads="a", defined=""))
+    for wrong, said in (
+        (object(), "g: a is an object, which cannot be counted; an argument is a number"),
+        ({1: 2}, "g: a is a dict, which cannot be counted"),
+        ([{"b": print}], "g: a.b is a builtin_function_or_method, which cannot be counted"),
+        ("x" * (1 << 21), "g: a is more than 1 MiB; an argument of that size is data"),
+    ):
+        with pytest.raises(UsageError, match=re.escape(said)):
+            steps.g(wrong)
+    with pytest.raises(UsageError, match="g: cannot be called so: missing a required argument: 'a'"):
+        steps.g()
+    plain = {"numbers": (1, 2.5, True, None), "text": "x", "path": Path("a/b")}
+    steps.g(plain)
+    steps.g({**plain, "numbers": [1, 2.5, True, None]})  # as JSON has it
+    with pytest.raises(MadeOtherwise):
+        steps.g({**plain, "numbers": [1.0, 2.5, True, None]})
+
+
 def test_a_version_counts_in_place_of_the_code(project: Project) -> None:
     source = READING.format(more=", version=1", parameters="", reads="1", defined="")
     project.load(source).g()
@@ -272,6 +293,7 @@ def test_what_a_function_gives_back_is_refused_when_it_does_and_its_outputs_are_
             UsageError, match="g: returned a dict, which nobody would have on the next machine; write it to an output"
         ):
             project.load(source).g()
+    assert project.load(source.replace("return {}", "return None")).g().read_text() == "1"
 
 
 def test_an_output_that_was_not_made_or_is_empty_fails_the_step(project: Project) -> None:
@@ -351,6 +373,15 @@ def test_a_function_that_knows_its_own_path_alone_is_not_forked(project: Project
     ):
         project.load(changed).first()
     assert json.loads((project.root / "outputs/first.json").read_text())[0] == 9
+    told = changed.replace("def first():", "def first(outputs):").replace(
+        'Path("outputs/first.json").write_text', "outputs.write_text"
+    )
+    place = project.load(told).first()
+    assert json.loads(place.read_text())[0] == 12
+    with pytest.raises(UsageError, match="second: the result of first lies beside another one, and the function would read that"):
+        project.load(told).second()
+    reading = told.replace("def second(", "def second(inputs, ").replace('Path("outputs/first.json").read', "inputs[0].read")
+    assert json.loads(project.load(reading).second().read_text())[0] == 12
 
 
 def test_begun_anew_on_purpose_it_is_anew_for_every_machine_and_the_old_one_is_in_the_history(project: Project) -> None:
@@ -403,6 +434,7 @@ def test_steps_among_each_other_s_inputs_are_refused(project: Project) -> None:
     source = TWO_STEPS + '\n@keep.step(outputs="outputs/first.json", inputs=[second])\ndef first(): ...\n'
     with pytest.raises(UsageError, match=r"is among its own inputs \(second -> first -> second\)"):
         project.load(source).second()
+    project.load().second()  # defined as it was
 
 
 def test_a_path_that_a_step_makes_counts_as_that_step(project: Project) -> None:
