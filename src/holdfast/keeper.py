@@ -5,6 +5,8 @@ The session knows no library; what trains stands above it, in `integrations`, an
 
 from __future__ import annotations
 
+import functools
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -18,10 +20,57 @@ if TYPE_CHECKING:
 
     from holdfast.integrations.loop import Training
     from holdfast.integrations.trials import KeptTrial
+    from holdfast.steps.plan import Plan
+    from holdfast.steps.step import Step, Steps
 
 
 class Keeper(SessionKeeper):
     """Keeps the outputs of one project, and the trainings that make them. `holdfast.attach()` opens it."""
+
+    def step(
+        self,
+        *,
+        outputs: str | PurePath | Sequence[str | PurePath],
+        inputs: Sequence[Step | str | PurePath] | Step | str | PurePath = (),
+        ignore: str | Sequence[str] = (),
+        version: object = None,
+        fork: bool = False,
+    ) -> Callable[[Callable[..., object]], Step]:
+        """Keep what a function makes: it runs once, and on the next machine what it made comes back.
+
+        ::
+
+            @keep.step(outputs="outputs/b.json", inputs=[first_step, "data/train.csv"])
+            def second_step(rate: float = 1e-3): ...
+
+        A call gives the path of the output, or of each where several are named. What counts is its code, with the functions,
+        classes and plain data of the project that it reads, the versions of other modules, its arguments, and what its inputs hold.
+        Where one of these is another, it is refused with the difference. A parameter called `inputs` or `outputs` is given paths.
+
+        Args:
+            outputs: What it makes, below outputs: files or folders. A folder with a slash at the end is made before.
+            inputs: Steps, and files and folders, that it reads.
+            ignore: Global names that it reads and that decide nothing.
+            version: Counts in place of its code.
+            fork: What was made from something else stays, and another result is made beside it. The function takes `outputs`.
+
+        Raises:
+            UsageError: the function cannot be a step, or another one makes the same output.
+        """
+        return functools.partial(self.steps.define, outputs=outputs, inputs=inputs, ignore=ignore, version=version, fork=fork)
+
+    def plan(self) -> Plan:
+        """What there is of every step, and what a call of it would do. Nothing runs. Shows itself as a table and a drawing."""
+        from holdfast.steps.plan import plan
+
+        return plan(self.steps)
+
+    @functools.cached_property
+    def steps(self) -> Steps:
+        """The steps that were made of functions."""
+        from holdfast.steps.step import Steps
+
+        return Steps(self)
 
     def checkpoint(self, path: str | PurePath) -> str | None:
         """The newest whole checkpoint of a training, here or brought back from the store; None where there has been none.
@@ -194,8 +243,16 @@ def attach(
         StoreUnreachable: Drive could not be mounted.
         Interrupted: nobody consented, and the wait was interrupted.
     """
+    before = functions.attached()
     keeper = functions.attach(
         root, drive, mount=mount, progress=progress, quiet=quiet, background=background, force=force, kind=Keeper
     )
     assert isinstance(keeper, Keeper)
+    if isinstance(before, Keeper) and "steps" in vars(before) and before.root == keeper.root:
+        keeper.steps = before.steps  # what was defined stays, and is kept by the new one
+        keeper.steps.go_on_with(keeper)
+    if "IPython" in sys.modules:
+        from holdfast.steps.cell import register
+
+        register(keeper.steps)
     return keeper

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -13,6 +12,7 @@ from typing import Protocol, TypeVar
 from holdfast.errors import NotRestored, StoreError
 from holdfast.flow.flow import Flow
 from holdfast.flow.found import Found, State
+from holdfast.flow.outputs import any_file
 from holdfast.flow.record import Record
 from holdfast.flow.stage import FORK_DIGITS, Build, Finished, Stage
 from holdfast.session.files import set_aside
@@ -108,6 +108,10 @@ class Examiner:
                 found = self._judge(stage, record)
                 if found.state is State.BEGUN:
                     return replace(found, why=f"{found.why}; {how}")
+            if stage.beside and not record.finished:
+                return Found(name, State.BEGUN, stage, None, "begun and not finished")
+            if stage.beside and self._nothing_left(stage, record):
+                return self._without_record(stage)
             lines = tuple(self.flow.differing(record.made_from, stage.made_from))
             other = Found(name, State.OTHERWISE, stage, record, why="; ".join(lines[:3]), differences=lines)
         return other
@@ -130,6 +134,11 @@ class Examiner:
         log.warning("%s: cannot be read as a record; moved to %s", stage.record, set_aside(place, "unreadable").name)
         return stage.read(place) if self.ensure(stage.record, precious=stage.precious) else None
 
+    def _nothing_left(self, stage: Stage, record: Record) -> bool:
+        """Whether a record speaks of what is gone: its outputs were removed here, and the store has none."""
+        here = any(any_file(self.keeper.root / key) for key in (*stage.outputs, *record.files))
+        return not here and not (record.files.keys() & self._held(stage).files.keys())
+
     def _without_record(self, stage: Stage) -> Found:
         held = self._held(stage) if stage.own else None
         there = bool(held) or (stage.own and any_file(self.keeper.root / stage.folder))
@@ -144,7 +153,9 @@ class Examiner:
     def _judge(self, stage: Stage, record: Record) -> Found:
         held = self._held(stage)
         expected = {stage.folder + "/" + p: h for p, h in record.files.items()} if stage.own else {stage.record: ""}
-        own_record = {stage.record} if stage.own else set()
+        if stage.beside:
+            expected = dict(record.files)
+        own_record = {stage.record} if stage.own or stage.beside else set()
         present = {k for k in expected if (self.keeper.root / k).is_file()}
         here = {k for k in present if expected[k] in ("", self.keeper.identity(k))}
         changed = tuple(sorted(present - here))
@@ -189,14 +200,14 @@ class Examiner:
         return answer
 
     def _held(self, stage: Stage) -> Held:
-        """What the store holds of a stage's folder; nothing where there is no store."""
+        """What the store holds of a stage's folder, or of what lies beside its record; nothing where there is no store."""
         nothing = Held(Key.parse(stage.folder))
         if not self.keeper.enabled:
             return nothing
 
         def ask() -> tuple[Held, str]:
             try:
-                return self.keeper.held(stage.folder)[0], ""
+                return together(self.keeper.held(*(stage.artifacts if stage.beside else (stage.folder,)))), ""
             except StoreError as error:
                 return nothing, describe(nothing.key, error)
 
@@ -236,6 +247,9 @@ class Examiner:
         return self.keeper.root / key
 
 
-def any_file(folder: Path) -> bool:
-    """True where there is a file at or below a folder."""
-    return any(files for _, _, files in os.walk(folder))
+def together(held: Sequence[Held]) -> Held:
+    """What the store holds of several paths, under the name of the first."""
+    first, *others = held
+    if not others:
+        return first
+    return Held(first.key, {k: f for one in held for k, f in one.files.items()}, first.progress, any(one.ahead for one in held))

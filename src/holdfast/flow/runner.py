@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,11 @@ from holdfast.flow.flow import Flow
 from holdfast.flow.found import Found, State
 from holdfast.flow.life import LIFE, Life
 from holdfast.flow.narration import Narration, Quiet
+from holdfast.flow.outputs import any_file, files_of
 from holdfast.flow.record import Record, went_on, write_record
 from holdfast.flow.stage import RECORD, Finished, Made, Stage, Stopped
 from holdfast.platform import host_name
-from holdfast.session.files import file_identity, set_aside
+from holdfast.session.files import set_aside
 from holdfast.session.keeper import Keeper
 from holdfast.session.parts import parts_of
 from holdfast.store.reporting.amounts import duration
@@ -255,13 +256,17 @@ class Runner:
             raise StageFailed(f"{stage.name}: {in_words(error)}. What was made before it is kept; {end}") from error
 
     def _finish(self, stage: Stage, begun: Record, made: Made) -> Finished:
-        missing = [k for k in stage.outputs if not (self.keeper.root / k).is_file()]
+        root = self.keeper.root
+        missing = [k for k in stage.outputs if not (any_file(root / k) if stage.beside else (root / k).is_file())]
         if missing:
             raise StageFailed(f"{stage.name}: did not make {missing[0]}, which it should")
         self._end_life("finished")
-        if stage.own:
-            folder = self.keeper.root / stage.folder
-            files = _files(folder, self.flow.unfinished, {LIFE, *self.flow.varying})
+        if stage.own or stage.beside:
+            folder = root / stage.folder
+            if stage.own:
+                files = files_of(folder, folder, self.flow.unfinished, {LIFE, *self.flow.varying}, {RECORD})
+            else:
+                files = {k: h for key in stage.outputs for k, h in files_of(root / key, root, "", self.flow.varying, ()).items()}
             record = replace(begun, finished=True, result=made.result, files=files, summary=dict(made.summary))
             write_record(self.keeper.root / stage.record, record)
             self._drop_unfinished(folder)
@@ -314,9 +319,10 @@ class Runner:
         """Another machine went on from what this one had: its work is taken, and what is here is moved aside, not mixed with it."""
         assert found.stage is not None
         self.narration.warn(f"{found.name}: the store is ahead of this machine; what is here is moved aside, the store's is taken")
-        result = self.keeper.restore(found.stage.folder)
-        if not result:
-            raise NotRestored(result.error or f"{found.stage.folder}: could not be restored")
+        for key in found.stage.artifacts if found.stage.beside else (found.stage.folder,):
+            result = self.keeper.restore(key)
+            if not result:
+                raise NotRestored(result.error or f"{key}: could not be restored")
         return self.examiner.find(found.name, done)
 
     def _drop_unfinished(self, folder: Path) -> bool:
@@ -393,22 +399,3 @@ class Runner:
 
 def _at_or_below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder + "/")
-
-
-def _files(folder: Path, unfinished: str, varying: Collection[str]) -> dict[str, str]:
-    """Each output below a stage's folder with its hash; a database, and what varies, with none: their bytes mean little."""
-    files = {}
-    for place in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != RECORD):
-        name = place.relative_to(folder).as_posix()
-        if unfinished and unfinished in place.relative_to(folder).parts:
-            continue
-        if place.name.endswith(("-wal", "-shm", "-journal")) or _is_aside(place.name):
-            continue
-        with place.open("rb") as file:
-            database = file.read(16) == b"SQLite format 3\0"
-        files[name] = "" if database or place.name in varying else file_identity(place)
-    return files
-
-
-def _is_aside(name: str) -> bool:
-    return any(f".{word}-" in name for word in ("changed", "damaged", "unreadable"))

@@ -52,7 +52,8 @@ class Stage:
         work: The module and function that makes it, imported when it runs: `work(bench) -> Made`.
         extent: How much is asked for, where more may be asked for later without starting over; None is without limit.
         precious: It carries hours, so nothing begins anew because the store could not be read.
-        own: The outputs are the folder's own: the whole folder is restored before it goes on, and backed up as one.
+        own: The outputs are the folder's own: the whole folder is restored before it goes on, and backed up as one. Else each
+            output is an artifact, a file or a folder, and the record may be one of them, or an artifact beside them.
         reads: Reads its record, given the file and the stage's name; of a stage whose record is one of its outputs, in their form.
     """
 
@@ -86,9 +87,16 @@ class Stage:
         return ""
 
     @property
+    def beside(self) -> bool:
+        """The record lies beside outputs that are artifacts of their own, and names their files by key."""
+        return not self.own and self.record not in self.outputs
+
+    @property
     def artifacts(self) -> tuple[str, ...]:
         """What is handed to the backup, and comes back from it."""
-        return (self.folder,) if self.own else self.outputs
+        if self.own:
+            return (self.folder,)
+        return (*self.outputs, self.record) if self.beside else self.outputs
 
 
 @dataclass(frozen=True)
