@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -393,18 +393,19 @@ def _at_or_below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder + "/")
 
 
-def _files(folder: Path, unfinished: str, varying: Collection[str]) -> dict[str, str]:
+def _files(folder: Path, unfinished: str, varying: Set[str]) -> dict[str, str]:
     """Each output below a stage's folder with its hash; a database, and what varies, with none: their bytes mean little."""
     files = {}
     for place in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != RECORD):
-        name = place.relative_to(folder).as_posix()
-        if unfinished and unfinished in place.relative_to(folder).parts:
+        inside = place.relative_to(folder)
+        name = inside.as_posix()
+        if unfinished and unfinished in inside.parts:
             continue
         if place.name.endswith(("-wal", "-shm", "-journal")) or _is_aside(place.name):
             continue
         with place.open("rb") as file:
             database = file.read(16) == b"SQLite format 3\0"
-        files[name] = "" if database or place.name in varying else file_identity(place)
+        files[name] = "" if database or not varying.isdisjoint(inside.parts) else file_identity(place)
     return files
 
 

@@ -14,7 +14,7 @@ from holdfast.flow.narration import Narration
 from holdfast.integrations.desk import DeskCopies, DeskNarration, fetch_with
 from holdfast.integrations.watching import Fetched
 from holdfast.pipeline.data.dataset import open_dataset
-from holdfast.pipeline.layout import fold_folder, trial_folder
+from holdfast.pipeline.layout import TRACKING, fold_folder, trial_folder
 from holdfast.pipeline.settings import Hpo, Training
 from holdfast.pipeline.study.crossing import next_fold, told_of_fold
 from holdfast.pipeline.study.folds import Folds
@@ -29,6 +29,7 @@ from holdfast.pipeline.study.search import (
 )
 from holdfast.pipeline.study.sweep import Sweep
 from holdfast.pipeline.study.trial import run_trial
+from holdfast.pipeline.tracking.publishing import publish_the_rest
 from holdfast.pipeline.study.trials import announce, describe, refuse_more_failures, remake_best, tidy
 from holdfast.session.functions import attached
 from holdfast.session.keeper import Keeper
@@ -65,6 +66,8 @@ class TrialWork:
         device: `cpu` or `cuda`.
         precision: What `auto` meant when the study was begun.
         folds: See `Sweep`. Then the work is one fold.
+        series: See `Sweep`. What is logged is given to trackers by the driver, when it has it.
+        experiment: See `Sweep`.
     """
 
     backbone: str
@@ -79,6 +82,8 @@ class TrialWork:
     device: str
     precision: str | None
     folds: Folds | None = None
+    series: str = ""
+    experiment: str = ""
 
     def __call__(self, desk: Desk) -> Mapping[str, Any]:
         """Run the trial, or the fold that it is at, and give all that it came to."""
@@ -124,6 +129,8 @@ class TrialWork:
             narration=DeskNarration(desk),
             time_is_over=desk.is_to_stop,
             folds=self.folds,
+            series=self.series,
+            experiment=self.experiment,
         )
 
 
@@ -198,6 +205,8 @@ def _plan(sweep: Sweep, study: optuna.Study, ground: Ground, driven: _Driven) ->
         device=sweep.device,
         precision=sweep.precision,
         folds=sweep.folds,
+        series=sweep.series,
+        experiment=sweep.experiment,
     )
     return Plan(
         home=ground.home,
@@ -324,6 +333,7 @@ class _Driven:
         self._raised = self._raised or "raised" in trial.user_attrs
         before, self._before = self._before, best_trial(trials)
         numbers = {trial.number} if before is None else {trial.number, before.number}
+        self._publish(trial.number)
         tidy(sweep, trials, numbers)
         if finished >= sweep.hpo.trials:
             sweep.is_over()
@@ -336,8 +346,14 @@ class _Driven:
         self._shares[trial.number] = len(scores) / len(sweep.folds or scores)
         sweep.narration.end()
         sweep.narration.say(told_of_fold(sweep, trial.number, scores))
+        self._publish(trial.number)
         tidy(sweep, trials, [trial.number])
         self._hand_over([trial.number])
+
+    def _publish(self, number: int) -> None:
+        """Give trackers what an attempt logged, once it is here."""
+        sweep = self._sweep
+        publish_the_rest(sweep.publish, [sweep.folder / trial_folder(number)], sweep.folder / TRACKING)
 
     def ended(self, event: Ended) -> None:
         self._study.ended(event)

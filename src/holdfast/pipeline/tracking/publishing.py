@@ -1,0 +1,180 @@
+"""The trackers' libraries in a process of their own, from the side of the training.
+
+They start threads and services, read their settings when they are imported, and may hang on a network. There they cost the training
+nothing but waiting, and what they have written is at rest before it is backed up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+from typing import Any
+
+from holdfast.errors import ConfigurationError
+from holdfast.pipeline.layout import JOURNAL
+from holdfast.pipeline.tracking.journal import read_journal
+from holdfast.session.files import write_json
+from holdfast.spread.environment import places_of_modules
+
+log = logging.getLogger(__name__)
+
+#: So long trackers may take for a turn.
+PATIENCE = 180.0
+#: Beside the stores: which runs of trainings that are over have all of their rows, so that nobody has to look.
+_PUBLISHED = "published.json"
+
+#: Set unless the user has: nothing is said to anybody.
+_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
+_QUIET |= {"HF_HUB_DISABLE_TELEMETRY": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
+
+Publish = Callable[[Sequence[Path]], None]
+
+
+def need_trackers(names: Collection[str]) -> None:
+    """Say now, not after minutes of work, that a tracker is missing.
+
+    Raises:
+        ConfigurationError: it is.
+    """
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            raise ConfigurationError(f"training.report_to: {name} is not installed; pip install 'holdfast[{name}]'")
+
+
+def nowhere(_: Sequence[Path]) -> None:
+    """What nobody follows."""
+
+
+@contextlib.contextmanager
+def publishing(
+    trackers: Sequence[str], store: Path, warn: Callable[[str], None], environment: Mapping[str, str] | None = None
+) -> Iterator[Publish]:
+    """Gives a function that brings the runs of trackers up to the journals in some files. Nothing is started before it is called.
+
+    That a tracker fails is said once, and harms no training: the journal stays, and the next turn brings what is missing.
+
+    Args:
+        trackers: Their names; without any, the function does nothing.
+        store: The folder of their stores.
+        warn: Takes one line that a person should not miss.
+        environment: What their libraries are to find there.
+    """
+    if not trackers:
+        yield nowhere
+        return
+    publisher = _Publisher(trackers, store, warn, environment or {})
+    try:
+        yield publisher.publish
+    finally:
+        publisher.close()
+
+
+def publish_the_rest(publish: Publish, folders: Sequence[Path], store: Path) -> None:
+    """Publish what trackers were not given when it came: they failed, or their store was lost.
+
+    Args:
+        publish: Of `publishing`.
+        folders: Trainings that are over.
+        store: The folder of the stores.
+    """
+    known = _published(store)
+    places = [place for folder in folders for place in sorted(folder.rglob(JOURNAL)) if _is_left(place, known)]
+    if places:
+        publish(places)
+
+
+def _is_left(place: Path, known: Mapping[str, Any]) -> bool:
+    journal = read_journal(place)
+    return journal is not None and bool(journal.ended) and known.get(journal.run.key) != len(journal.rows)
+
+
+def _published(store: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((store / _PUBLISHED).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+class _Publisher:
+    def __init__(self, trackers: Sequence[str], store: Path, warn: Callable[[str], None], environment: Mapping[str, str]) -> None:
+        self._trackers = tuple(trackers)
+        self._store = store.absolute()
+        self._warn = warn
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+        self._line: Connection[Any, Any] | None = None
+        self._said: set[str] = set()
+
+    def publish(self, places: Sequence[Path]) -> None:
+        failed = self._answer([str(place.absolute()) for place in places])
+        for name, why in failed.items():
+            line = f"{name}: {why}; what was logged is in {JOURNAL} of the training, and {name} is given it at the next checkpoint"
+            if line not in self._said:
+                self._said.add(line)
+                self._warn(line)
+        if not failed:
+            self._note(places)
+
+    def _answer(self, places: list[str]) -> dict[str, str]:
+        try:
+            line = self._started()
+            line.send(places)
+            if line.poll(PATIENCE):
+                return dict(line.recv())
+            why = f"has not answered for {PATIENCE:.0f} s"
+        except (EOFError, OSError) as error:
+            why = f"its process ended ({error or type(error).__name__})"
+        self._end()
+        return dict.fromkeys(self._trackers, why)
+
+    def _started(self) -> Connection[Any, Any]:
+        if self._line is not None:
+            return self._line
+        self._store.mkdir(parents=True, exist_ok=True)
+        ours, theirs = Pipe()
+        given = {"TRACKIO_DIR": str(self._store / "trackio"), **_QUIET, **os.environ, **self._environment}
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - this very interpreter
+                [sys.executable, "-m", "holdfast.pipeline.tracking.writing", str(theirs.fileno()), str(self._store), *self._trackers],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                env={**given, "PYTHONPATH": os.pathsep.join(places_of_modules())},
+                cwd=self._store,  # MLflow makes a folder where it stands
+                start_new_session=True,  # Ctrl-C is for the training
+            )
+        self._line = ours
+        return ours
+
+    def _note(self, places: Sequence[Path]) -> None:
+        journals = [journal for place in places if (journal := read_journal(place)) is not None and journal.ended]
+        if journals:
+            write_json(self._store / _PUBLISHED, {**_published(self._store), **{j.run.key: len(j.rows) for j in journals}})
+
+    def close(self) -> None:
+        """Let it end by itself, which it does when the line ends."""
+        line, process, self._line = self._line, self._process, None
+        if line is not None and process is not None:
+            line.close()
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self._end()
+        self._process = None
+
+    def _end(self) -> None:
+        if self._line is not None:
+            self._line.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._line = self._process = None
