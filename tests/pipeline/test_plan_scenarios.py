@@ -263,11 +263,6 @@ def test_auto_resume_off_refuses_what_is_there(machine: Machine) -> None:
     assert setup_checkpoint_storage(hpo_dir(machine), named, "micro")[2] is False, "another name begins beside it"
 
 
-def test_what_is_not_supported_is_refused_and_not_ignored(machine: Machine) -> None:
-    with pytest.raises(UsageError, match="mlflow_experiment_name: not supported yet"):
-        sweep(machine, 1, None, mlflow_experiment_name="x")
-
-
 def test_the_plans_folds_are_trained_on_the_splits_that_are_given_and_seen_nowhere_else(
     notebook: Callable[[], Machine], tmp_path: Path
 ) -> None:
