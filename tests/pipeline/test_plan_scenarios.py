@@ -25,6 +25,7 @@ from holdfast.session import functions
 from holdfast.store.backends.backend import Backend
 from holdfast.store.backends.wrappers import Faulty
 from tests.pipeline.project import Lines, Project, experiment, lose, settings, trials
+from tests.pipeline.tracking import stores
 from tests.support import Machine, Rig, make_database, rows_in
 
 CONFIG = {"enabled": True, "storage_path": "{backbone}/study.db", "auto_resume": True}
@@ -261,6 +262,15 @@ def test_auto_resume_off_refuses_what_is_there(machine: Machine) -> None:
     assert setup_checkpoint_storage(hpo_dir(machine), CONFIG, "micro")[2], "auto_resume: true goes on with it"
     named = {**CONFIG, "auto_resume": False, "storage_path": "{backbone}/{study_name}.db", "study_name": "day"}
     assert setup_checkpoint_storage(hpo_dir(machine), named, "micro")[2] is False, "another name begins beside it"
+
+
+def test_the_plans_mlflow_experiment_has_a_run_for_each_trial(notebook: Callable[[], Machine]) -> None:
+    machine = notebook()
+    sweep(machine, 2, None, mlflow_experiment_name="names/of people")
+    runs = stores.mlflow(hpo_dir(machine) / "micro", experiment="names/of people")
+    assert sorted(runs) == ["micro-trial-0000", "micro-trial-0001"]
+    for items in runs.values():
+        assert "eval/f1_micro" in {name for _, name, _ in items}
 
 
 def test_the_plans_folds_are_trained_on_the_splits_that_are_given_and_seen_nowhere_else(

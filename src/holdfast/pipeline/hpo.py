@@ -40,13 +40,13 @@ from holdfast.pipeline.tracking.publishing import need_trackers, publish_the_res
 from holdfast.pipeline.training.device import trial_device
 from holdfast.pipeline.training.tiny import make_tiny
 from holdfast.pipeline.training.train import prepare
+from holdfast.platform import random_hex
 from holdfast.session.background.claims import claim
 from holdfast.session.background.stake import AtStake
 from holdfast.session.functions import attached
 from holdfast.session.keeper import Keeper
 from holdfast.session.numbers import plain_number
 from holdfast.session.parts import parts_of
-from holdfast.platform import random_hex
 from holdfast.spread.engine import refuse_unknown
 
 if TYPE_CHECKING:

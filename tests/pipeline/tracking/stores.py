@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -17,17 +18,40 @@ from tests.live.judges import wandb_records
 #: For each run the steps and metrics that are in it, one item for each value: one that is there twice is there twice.
 Runs = dict[str, list[tuple[int, str, float]]]
 
-_TRACKIO = """
+_MLFLOW = """
 import json, sys
+from mlflow import MlflowClient
+client, found = MlflowClient(sys.argv[1]), {}
+for experiment in client.search_experiments():
+    for run in client.search_runs([experiment.experiment_id]):
+        metrics = [m for name in run.data.metrics for m in client.get_metric_history(run.info.run_id, name)]
+        items = [[m.step, m.key, m.value] for m in metrics]
+        found.setdefault(run.info.run_name, []).append([experiment.name, run.info.status, items])
+print("found", json.dumps(found))
+"""
+_TRACKIO = """
+import json
 import trackio
 from trackio.sqlite_storage import SQLiteStorage
 found = {}
 for project in SQLiteStorage.get_projects():
     for run in trackio.Api().runs(project):
         rows = SQLiteStorage.get_logs(project, run.name, run_id=run.id)
-        found.setdefault(run.name, []).append([[k, v, row["step"]] for row in rows for k, v in row.items()])
+        items = [[row["step"], k, v] for row in rows for k, v in row.items() if k not in ("step", "timestamp")]
+        found.setdefault(run.name, []).append([project, "FINISHED", items])
 print("found", json.dumps(found))
 """
+
+
+def _asked(code: str, *arguments: str, **environment: str) -> dict[str, tuple[str, str, list[tuple[int, str, float]]]]:
+    """For each run its project, status and metrics; asked in a process of its own, because these libraries read settings once."""
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    command = [sys.executable, "-c", code, *arguments]
+    asked = subprocess.run(command, env={**os.environ, **quiet, **environment}, capture_output=True, text=True, check=False)
+    assert asked.returncode == 0, asked.stderr
+    runs = json.loads(asked.stdout.partition("found ")[2])
+    assert all(len(found) == 1 for found in runs.values()), "two runs of one training"
+    return {name: (project, status, [tuple(item) for item in items]) for name, [(project, status, items)] in runs.items()}
 
 
 def tensorboard(folder: Path) -> Runs:
@@ -42,19 +66,12 @@ def tensorboard(folder: Path) -> Runs:
     return found
 
 
-def mlflow(folder: Path, experiment: str | None = None) -> Runs:
+def mlflow(folder: Path, experiment: str | None = None, *, running: bool = False) -> Runs:
     """Of the study, or the final training, in a folder."""
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    client = import_module("mlflow").MlflowClient(f"sqlite:///{folder / TRACKING / 'mlflow.db'}")
-    found: Runs = {}
-    for known in client.search_experiments():
-        for run in client.search_runs([known.experiment_id]):
-            assert experiment in (None, known.name)
-            assert run.info.run_name not in found, "two runs of one training"
-            assert run.info.status != "RUNNING"
-            metrics = [m for name in run.data.metrics for m in client.get_metric_history(run.info.run_id, name)]
-            found[run.info.run_name] = [(m.step, m.key, m.value) for m in metrics]
-    return found
+    runs = _asked(_MLFLOW, f"sqlite:///{folder / TRACKING / 'mlflow.db'}")
+    assert {project for project, *_ in runs.values()} <= {experiment or "micro", experiment or "experiment"}
+    assert running or {status for _, status, _ in runs.values()} == {"FINISHED"}
+    return {name: items for name, (_, _, items) in runs.items()}
 
 
 def wandb(folder: Path) -> Runs:
@@ -78,17 +95,10 @@ def _history(history: object) -> Iterator[tuple[int, str, float]]:
 
 
 def trackio(folder: Path) -> Runs:
-    """The same. Where it looks is set once for a process, so it is asked in another."""
-    asked = subprocess.run(
-        [sys.executable, "-c", _TRACKIO],
-        env={**os.environ, "TRACKIO_DIR": str(folder / TRACKING / "trackio")},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    runs = json.loads(asked.stdout.partition("found ")[2])
-    assert all(len(rows) == 1 for rows in runs.values()), "two runs of one training"
-    return {
-        name.rpartition("-")[0]: [(step, key, value) for key, value, step in rows[0] if key not in ("timestamp", "step")]
-        for name, rows in runs.items()
-    }
+    """The same. A run is called by its name and its key."""
+    runs = _asked(_TRACKIO, TRACKIO_DIR=str(folder / TRACKING / "trackio"))
+    return {_named(name): items for name, (_, _, items) in runs.items()}
+
+
+def _named(name: str) -> str:
+    return re.sub(r"-([0-9a-f]{16}(-\d+)*|key)$", "", name)

@@ -29,8 +29,8 @@ from holdfast.pipeline.study.search import (
 )
 from holdfast.pipeline.study.sweep import Sweep
 from holdfast.pipeline.study.trial import run_trial
-from holdfast.pipeline.tracking.publishing import publish_the_rest
 from holdfast.pipeline.study.trials import announce, describe, refuse_more_failures, remake_best, tidy
+from holdfast.pipeline.tracking.publishing import publish_the_rest
 from holdfast.session.functions import attached
 from holdfast.session.keeper import Keeper
 from holdfast.spread.attempt import SPOILT, Asked, Attempt, Ended, Kept, Lost, Node, Resources, Told

@@ -71,8 +71,9 @@ class Following(TrainerCallback):
             loss = compute(outputs, labels, num_items_in_batch)
             if loss.requires_grad:
                 step = loss.detach()
-                before = torch.tensor(self._journal.window.loss, dtype=step.dtype, device=step.device) if self._sum is None else self._sum
-                self._sum = before + step
+                if self._sum is None:
+                    self._sum = torch.tensor(self._journal.window.loss, dtype=step.dtype, device=step.device)
+                self._sum = self._sum + step
             return loss
 
         return counted

@@ -133,7 +133,9 @@ def read_journal(place: Path) -> Journal | None:
     """The journal in a file; None where there is none, or none that can be read."""
     try:
         document = json.loads(place.read_bytes())
-        rows = tuple(Row(int(r["step"]), float(r["time"]), {k: float(v) for k, v in r["metrics"].items()}) for r in document["rows"])
+        rows = tuple(
+            Row(int(r["step"]), float(r["time"]), {k: float(v) for k, v in r["metrics"].items()}) for r in document["rows"]
+        )
         window = Window(int(document["window"]["since"]), float(document["window"]["loss"]))
         run = TrackedRun(**{name: str(document["run"][name]) for name in TrackedRun.__dataclass_fields__})
         return Journal(run, dict(document["parameters"]), rows, window, str(document["ended"]))
@@ -148,7 +150,9 @@ def write_journal(place: Path, journal: Journal) -> None:
         {
             "run": vars(journal.run),
             "parameters": dict(journal.parameters),
-            "rows": [{"step": r.step, "time": r.time, "metrics": {k: _number(v) for k, v in r.metrics.items()}} for r in journal.rows],
+            "rows": [
+                {"step": r.step, "time": r.time, "metrics": {k: _number(v) for k, v in r.metrics.items()}} for r in journal.rows
+            ],
             "window": {"since": journal.window.since, "loss": _number(journal.window.loss)},
             "ended": journal.ended,
         },

@@ -140,16 +140,24 @@ class _Publisher:
             return self._line
         self._store.mkdir(parents=True, exist_ok=True)
         ours, theirs = Pipe()
-        given = {"TRACKIO_DIR": str(self._store / "trackio"), **_QUIET, **os.environ, **self._environment}
+        given = {**_QUIET, **os.environ, **self._environment}
+        given["TRACKIO_DIR"] = os.path.abspath(os.environ.get("TRACKIO_DIR") or self._store / "trackio")
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - this very interpreter
-                [sys.executable, "-m", "holdfast.pipeline.tracking.writing", str(theirs.fileno()), str(self._store), *self._trackers],
+                [
+                    sys.executable,
+                    "-m",
+                    "holdfast.pipeline.tracking.writing",
+                    str(theirs.fileno()),
+                    str(self._store),
+                    *self._trackers,
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
                 env={**given, "PYTHONPATH": os.pathsep.join(places_of_modules())},
-                cwd=self._store,  # MLflow makes a folder where it stands
+                cwd=os.getcwd() if "MLFLOW_TRACKING_URI" in given else self._store,  # MLflow makes a folder where it stands
                 start_new_session=True,  # Ctrl-C is for the training
             )
         self._line = ours

@@ -75,7 +75,7 @@ def _problem(name: str, store: Path, opened: dict[str, Writing], places: Sequenc
             opened[name] = Writing(open_tracker(name, store))
         for place in places:
             opened[name].bring_up(place)
-    except Exception as error:  # whatever a tracker's library raises is its own, and harms no training
+    except Exception as error:  # noqa: BLE001 - whatever a tracker's library raises harms no training
         return " ".join(f"{type(error).__name__}: {error}".split())[:300]
     return ""
 

@@ -24,11 +24,11 @@ from holdfast.pipeline.data.entities import bio_tags, word_tags
 from holdfast.pipeline.identity import backbone_identity, training_identity
 from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS
 from holdfast.pipeline.settings import Training
+from holdfast.pipeline.tracking.journal import TrackedRun
 from holdfast.pipeline.training.backbone import load_model, load_tokenizer, quiet_transformers, raw_tokenizer
 from holdfast.pipeline.training.checkpoint import CheckpointInfo, write_info
 from holdfast.pipeline.training.device import deterministic, resolve_precision
 from holdfast.pipeline.training.loss import tag_weights, weighted_loss
-from holdfast.pipeline.tracking.journal import TrackedRun
 from holdfast.pipeline.training.scores import OBJECTIVES, flat, score
 
 if TYPE_CHECKING:
@@ -324,9 +324,7 @@ def _following(job: Job, watcher: Watcher, checkpoint: Path | None) -> Following
     return Following(journal_at(checkpoint, job.run, {**settings, **about}), job.folder, watcher.logged)
 
 
-def _make_trainer(
-    job: Job, prepared: Prepared, watcher: Watcher, clock: Callable[[], float], follows: Following | None
-) -> Any:
+def _make_trainer(job: Job, prepared: Prepared, watcher: Watcher, clock: Callable[[], float], follows: Following | None) -> Any:
     from transformers import PrinterCallback, Trainer
 
     from holdfast.integrations.trainer import Checkpointing
