@@ -131,7 +131,7 @@ class _Publisher:
                 return dict(line.recv())
             why = f"has not answered for {PATIENCE:.0f} s"
         except (EOFError, OSError) as error:
-            why = f"its process ended ({error or type(error).__name__})"
+            why = f"its process ended ({str(error) or type(error).__name__})"
         self._end()
         return dict.fromkeys(self._trackers, why)
 

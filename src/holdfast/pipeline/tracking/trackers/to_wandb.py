@@ -23,10 +23,10 @@ class _Wandb:
 
     Args:
         store: Where offline runs go; None where rows go to a server.
-        mode: As `wandb.init` takes it.
+        mode: As `wandb.init` takes it, which refuses others.
     """
 
-    def __init__(self, store: Path | None, mode: str) -> None:
+    def __init__(self, store: Path | None, mode: Any) -> None:
         self._store = store
         self._mode = mode
         self._scratch = Path(tempfile.mkdtemp(prefix="holdfast-wandb-"))
@@ -43,7 +43,7 @@ class _Wandb:
             group=run.group,
             config=dict(journal.parameters),
             dir=str(self._scratch),
-            mode=self._mode,  # type: ignore[arg-type] - the user's word; wandb refuses another
+            mode=self._mode,
             resume="allow",
             reinit="create_new",
             settings=wandb.Settings(console="off", disable_git=True, save_code=False, x_disable_stats=True, x_disable_meta=True),
@@ -62,6 +62,7 @@ class _Wandb:
         """Put the offline run in its place, without the links to this machine's caches that are in it."""
         if self._store is None:
             return
+        wandb.teardown()  # `finish` returns before the last records are in the file
         for written in self._scratch.glob(f"wandb/offline-run-*-{key}"):
             for link in [place for place in written.rglob("*") if place.is_symlink()]:
                 link.unlink()
