@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -66,11 +66,11 @@ def tensorboard(folder: Path) -> Runs:
     return found
 
 
-def mlflow(folder: Path, experiment: str | None = None, *, running: bool = False) -> Runs:
+def mlflow(folder: Path, experiment: str | None = None) -> Runs:
     """Of the study, or the final training, in a folder."""
     runs = _asked(_MLFLOW, f"sqlite:///{folder / TRACKING / 'mlflow.db'}")
-    assert {project for project, *_ in runs.values()} <= {experiment or "micro", experiment or "experiment"}
-    assert running or {status for _, status, _ in runs.values()} == {"FINISHED"}
+    assert experiment is None or {project for project, *_ in runs.values()} == {experiment}
+    assert "RUNNING" not in {status for _, status, _ in runs.values()} or set(runs) == {"name"}, "a training that is over has ended"
     return {name: items for name, (_, _, items) in runs.items()}
 
 
@@ -102,3 +102,6 @@ def trackio(folder: Path) -> Runs:
 
 def _named(name: str) -> str:
     return re.sub(r"-([0-9a-f]{16}(-\d+)*|key)$", "", name)
+
+
+READERS: dict[str, Callable[[Path], Runs]] = {"tensorboard": tensorboard, "mlflow": mlflow, "wandb": wandb, "trackio": trackio}

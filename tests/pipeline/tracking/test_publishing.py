@@ -24,6 +24,7 @@ from holdfast.pipeline.tracking.journal import (
 from holdfast.pipeline.tracking.publishing import publish_the_rest, publishing
 from tests.pipeline.project import experiment
 from tests.pipeline.tracking import stores
+from tests.pipeline.tracking.stores import READERS
 from tests.support import Machine
 
 RUN = TrackedRun("key", "name", "experiment", "group")
@@ -76,21 +77,26 @@ def test_a_row_for_each_step_without_what_a_clock_says_and_infinity_comes_back(t
     assert read_journal(tmp_path / JOURNAL) is None
 
 
-@pytest.mark.long
-def test_a_store_that_is_ahead_of_the_checkpoint_or_behind_it_or_lost_has_every_step_once(tmp_path: Path) -> None:
-    place, store, names = tmp_path / JOURNAL, tmp_path / TRACKING, ("mlflow", "trackio")
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("trackio", marks=pytest.mark.long),
+        *(pytest.param(n, marks=pytest.mark.torture) for n in ("tensorboard", "mlflow")),
+    ],
+)
+def test_a_store_that_is_ahead_of_the_checkpoint_or_behind_it_or_lost_has_every_step_once(tmp_path: Path, name: str) -> None:
+    place, store = tmp_path / JOURNAL, tmp_path / TRACKING
 
-    def expect(last: int) -> None:
-        for found in (stores.mlflow(tmp_path, running=True), stores.trackio(tmp_path)):
-            steps = sorted(step for step, name, _ in found["name"] if name == "train/loss")
-            assert steps == list(range(1, last + 1))
+    def expect(last: int, shown: str = "name") -> None:
+        found = READERS[name](tmp_path)[tmp_path.name if name == "tensorboard" else shown]
+        assert sorted(step for step, metric, _ in found if metric == "train/loss") == list(range(1, last + 1))
 
     for last in (5, 3):  # cut off, and gone on with at an older checkpoint
         write_journal(place, journal(last))
-        with publishing(names, store, pytest.fail) as publish:
+        with publishing([name], store, pytest.fail) as publish:
             publish([place])
         expect(5)
-    with publishing(names, store, pytest.fail) as publish:
+    with publishing([name], store, pytest.fail) as publish:
         for last in (4, 7, 9):
             write_journal(place, journal(last))
             publish([place])
@@ -99,7 +105,7 @@ def test_a_store_that_is_ahead_of_the_checkpoint_or_behind_it_or_lost_has_every_
         publish([place])
     expect(9)
     store.rename(tmp_path / "lost")
-    with publishing(names, store, pytest.fail) as publish:
+    with publishing([name], store, pytest.fail) as publish:
         publish_the_rest(publish, [tmp_path], store)
         expect(9)
         publish_the_rest(lambda _: pytest.fail("all of it is there"), [tmp_path], store)
