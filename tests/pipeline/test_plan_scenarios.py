@@ -267,9 +267,11 @@ def test_auto_resume_off_refuses_what_is_there(machine: Machine) -> None:
 def test_the_plans_mlflow_experiment_has_a_run_for_each_trial(notebook: Callable[[], Machine]) -> None:
     machine = notebook()
     sweep(machine, 1, None, mlflow_experiment_name="names/of people")
-    runs = stores.mlflow(hpo_dir(machine) / "micro", experiment="names/of people")
-    assert list(runs) == ["micro-trial-0000"]
-    assert "eval/f1_micro" in {name for _, name, _ in runs["micro-trial-0000"]}
+    runs = stores.mlflow_runs(hpo_dir(machine) / "micro")
+    assert {name: (experiment, status) for name, (experiment, status, _) in runs.items()} == {
+        "micro-trial-0000": ("names/of people", "FINISHED")
+    }
+    assert "eval/f1_micro" in {name for _, name, _ in runs["micro-trial-0000"][2]}
 
 
 def test_the_plans_folds_are_trained_on_the_splits_that_are_given_and_seen_nowhere_else(

@@ -66,12 +66,14 @@ def tensorboard(folder: Path) -> Runs:
     return found
 
 
-def mlflow(folder: Path, experiment: str | None = None) -> Runs:
-    """Of the study, or the final training, in a folder."""
-    runs = _asked(_MLFLOW, f"sqlite:///{folder / TRACKING / 'mlflow.db'}")
-    assert experiment is None or {project for project, *_ in runs.values()} == {experiment}
-    assert "RUNNING" not in {status for _, status, _ in runs.values()} or set(runs) == {"name"}, "a training that is over has ended"
-    return {name: items for name, (_, _, items) in runs.items()}
+def mlflow_runs(folder: Path) -> dict[str, tuple[str, str, list[tuple[int, str, float]]]]:
+    """Of the study, or the final training, in a folder: experiment, status and metrics of each run."""
+    return _asked(_MLFLOW, f"sqlite:///{folder / TRACKING / 'mlflow.db'}")
+
+
+def mlflow(folder: Path) -> Runs:
+    """The metrics alone."""
+    return {name: items for name, (_, _, items) in mlflow_runs(folder).items()}
 
 
 def wandb(folder: Path) -> Runs:
