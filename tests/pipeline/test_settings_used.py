@@ -8,7 +8,7 @@ import json
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -39,7 +39,7 @@ from holdfast.pipeline.study.spread import ground_of, is_spread
 from holdfast.pipeline.study.storage import setup_checkpoint_storage
 from holdfast.pipeline.study.trials import refuse_more_failures
 from holdfast.pipeline.tracking.journal import TrackedRun, read_journal
-from holdfast.pipeline.tracking.publishing import publishing
+from holdfast.pipeline.tracking.publishing import Publisher
 from holdfast.pipeline.training.checkpoint import load_tokenizer, weights_identity
 from holdfast.pipeline.training.evaluation import predict_tags
 from holdfast.pipeline.training.loss import tag_weights, weighted_loss
@@ -302,12 +302,12 @@ def test_checkpoints_are_saved_when_so_long_has_passed(bench: Bench) -> None:
 class Tracked(Recorder):
     """Has trackers brought up, as the pipeline does."""
 
-    def __init__(self, publish: Callable[[Sequence[Path]], None]) -> None:
+    def __init__(self, publisher: Publisher) -> None:
         super().__init__()
-        self.publish = publish
+        self.publisher = publisher
 
     def logged(self, journal: Path) -> None:
-        self.publish([journal])
+        self.publisher.publish([journal])
 
 
 @covers("training.report_to")
@@ -315,8 +315,8 @@ def test_tensorboard_is_written_below_the_training_and_only_where_asked_for(benc
     from tensorboard.backend.event_processing import event_accumulator as accumulator
 
     job = replace(bench.job(epochs=3), run=RUN)
-    with publishing(["tensorboard"], job.folder / TRACKING, pytest.fail) as publish:
-        trained = train(job, Tracked(publish), lambda: 0.0)
+    with Publisher(["tensorboard"], job.folder / TRACKING, pytest.fail) as publisher:
+        trained = train(job, Tracked(publisher), lambda: 0.0)
     logs = trained.folder.parent / LOGS
     assert [p.name.startswith("events.out.tfevents") for p in logs.iterdir()] == [True]
     events = accumulator.EventAccumulator(str(logs)).Reload()

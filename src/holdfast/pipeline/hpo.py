@@ -36,7 +36,7 @@ from holdfast.pipeline.study.storage import (
 )
 from holdfast.pipeline.study.sweep import KeepParts, KeepStudy, Sweep
 from holdfast.pipeline.study.trials import put_damaged_aside, run_trials
-from holdfast.pipeline.tracking.publishing import need_trackers, publish_the_rest, publishing
+from holdfast.pipeline.tracking.publishing import Publisher, need_trackers
 from holdfast.pipeline.training.device import trial_device
 from holdfast.pipeline.training.tiny import make_tiny
 from holdfast.pipeline.training.train import prepare
@@ -124,7 +124,7 @@ def run_local_hpo_sweep(
         experiment: What trackers call it. Default: as the backbone.
 
     Raises:
-        UsageError: something is asked for that is not supported, or cannot be.
+        UsageError: something is asked for that cannot be.
         BadData: the folds cannot be those of these documents.
         MadeOtherwise: the study that is there was made under other settings.
         NotRestored: see `setup_checkpoint_storage`.
@@ -150,7 +150,7 @@ def run_local_hpo_sweep(
         hpo = _with_folds(hpo, len(folds))
     loaded = _model(model or backbone, Path(config_dir), folder, data)
     named = {"MLFLOW_EXPERIMENT_NAME": mlflow_experiment_name} if mlflow_experiment_name else {}
-    trackers = publishing(training.report_to, folder / TRACKING, told.warn, named)
+    publisher = Publisher(training.report_to, folder / TRACKING, told.warn, named)
     sweep = Sweep(
         backbone=backbone,
         model=loaded,
@@ -181,14 +181,14 @@ def run_local_hpo_sweep(
     if not Path(loaded).is_dir():
         sweep.narration.say(f"{backbone}: loading {loaded} from the hub, or from its cache here")
     prepare(sweep.job(training, folder))  # what cannot be used is found before anything says that this study was begun
-    with _open_study(sweep, path, uri, storage.study_name or backbone) as study, trackers as publish:
-        sweep = replace(sweep, series=_series(study) if training.report_to else "", publish=publish)
+    with _open_study(sweep, path, uri, storage.study_name or backbone) as study, publisher:
+        sweep = replace(sweep, series=_series(study) if training.report_to else "", publisher=publisher)
         if path is not None and restore_from_drive is not None:
             _restore_trials(study, folder, restore_from_drive, storage, sweep.copies, sweep.hpo.folds)
         if folds is not None and kept is not None:
             write_folds(kept, folds, data.train)
         begin()
-        publish_the_rest(publish, [folder], sweep.folder / TRACKING)
+        publisher.publish_the_rest(folder)
         (run_spread_trials if is_spread(sweep.hpo, study) else run_trials)(sweep, study)
         return study
 

@@ -21,7 +21,7 @@ from holdfast.pipeline.tracking.journal import (
     rows_after,
     write_journal,
 )
-from holdfast.pipeline.tracking.publishing import publish_the_rest, publishing
+from holdfast.pipeline.tracking.publishing import Publisher
 from tests.pipeline.project import experiment
 from tests.pipeline.tracking import stores
 from tests.pipeline.tracking.stores import READERS
@@ -93,22 +93,21 @@ def test_a_store_that_is_ahead_of_the_checkpoint_or_behind_it_or_lost_has_every_
 
     for last in (5, 3):  # cut off, and gone on with at an older checkpoint
         write_journal(place, journal(last))
-        with publishing([name], store, pytest.fail) as publish:
-            publish([place])
+        with Publisher([name], store, pytest.fail) as publisher:
+            publisher.publish([place])
         expect(5)
-    with publishing([name], store, pytest.fail) as publish:
+    with Publisher([name], store, pytest.fail) as publisher:
         for last in (4, 7, 9):
             write_journal(place, journal(last))
-            publish([place])
+            publisher.publish([place])
         expect(9)
         write_journal(place, journal(9, "FINISHED"))
-        publish([place])
+        publisher.publish([place])
     expect(9)
     store.rename(tmp_path / "lost")
-    with publishing([name], store, pytest.fail) as publish:
-        publish_the_rest(publish, [tmp_path], store)
-        expect(9)
-        publish_the_rest(lambda _: pytest.fail("all of it is there"), [tmp_path], store)
+    with Publisher([name], store, pytest.fail) as publisher:
+        publisher.publish_the_rest(tmp_path)
+    expect(9)
 
 
 def test_a_tracker_that_fails_is_said_once_and_given_the_rest_when_it_works(
@@ -118,13 +117,13 @@ def test_a_tracker_that_fails_is_said_once_and_given_the_rest_when_it_works(
     write_journal(place, journal(5, "FINISHED"))
     (tmp_path / "logs").write_text("a file where TensorBoard wants its folder")
     said: list[str] = []
-    with publishing(["tensorboard"], store, said.append) as publish:
-        publish([place])
-        publish([place])
+    with Publisher(["tensorboard"], store, said.append) as publisher:
+        publisher.publish([place])
+        publisher.publish([place])
         assert len(said) == 1
         assert said[0].startswith("tensorboard: ")
         assert "; what was logged is in tracking.json of the training" in said[0]
         (tmp_path / "logs").unlink()
-        publish_the_rest(publish, [tmp_path], store)
+        publisher.publish_the_rest(tmp_path)
     assert len(said) == 1
     assert [step for step, name, _ in stores.tensorboard(tmp_path)[tmp_path.name] if name == "train/loss"] == [1, 2, 3, 4, 5]

@@ -16,7 +16,7 @@ from holdfast.pipeline.layout import BEST_CONFIGURATION, CHECKPOINT, CHECKPOINTS
 from holdfast.pipeline.stages import Workbench
 from holdfast.pipeline.study.spread import key_of
 from holdfast.pipeline.tracking.journal import Journal, TrackedRun, read_journal, write_journal
-from holdfast.pipeline.tracking.publishing import Publish, publish_the_rest, publishing
+from holdfast.pipeline.tracking.publishing import Publisher
 from holdfast.pipeline.training.checkpoint import weights_identity
 from holdfast.pipeline.training.final import FinalTraining, FinalWatcher, Look
 from holdfast.pipeline.training.intervals import SHARE
@@ -30,11 +30,10 @@ _LOOK = "look"
 def train_final(bench: Workbench) -> Made:
     """Train, score on validation and test, and write down where everything is."""
     training = _training(bench)
-    store = bench.folder / TRACKING
-    with publishing(training.settings.report_to, store, bench.narration.warn) as publish:
+    with Publisher(training.settings.report_to, bench.folder / TRACKING, bench.narration.warn) as publisher:
         spread = is_spread(bench.experiment.hpo, bench.environment)
-        made = _elsewhere(bench, training) if spread else _here(bench, training, publish)
-        publish_the_rest(publish, [bench.folder], store)
+        made = _elsewhere(bench, training) if spread else _here(bench, training, publisher)
+        publisher.publish_the_rest(bench.folder)
     summary = made["summary"]
     test = summary["test"]
     bench.narration.say(f"  test entity F1 {test['micro']['f1']:.4f} ({_interval(test['micro'])}macro {test['macro']['f1']:.4f})")
@@ -86,7 +85,7 @@ def _begin(bench: Workbench, training: FinalTraining, environment: Mapping[str, 
     bench.begin(environment)
 
 
-def _here(bench: Workbench, training: FinalTraining, publish: Publish) -> Mapping[str, Any]:
+def _here(bench: Workbench, training: FinalTraining, publisher: Publisher) -> Mapping[str, Any]:
     """In this process."""
     environment = training.look(bench.keeper.root)
     _begin(bench, training, environment)
@@ -97,7 +96,7 @@ def _here(bench: Workbench, training: FinalTraining, publish: Publish) -> Mappin
         keep=lambda step, _: bench.keep(float(step)),
         is_to_stop=bench.time_is_over,
         at_stake=lambda: at_stake(bench),
-        publish=publish,
+        publisher=publisher,
     )
     return training.settled(environment).make(bench.keeper.root, watcher, bench.clock)
 

@@ -14,7 +14,7 @@ from holdfast.flow.narration import Narration
 from holdfast.integrations.desk import DeskCopies, DeskNarration, fetch_with
 from holdfast.integrations.watching import Fetched
 from holdfast.pipeline.data.dataset import open_dataset
-from holdfast.pipeline.layout import TRACKING, fold_folder, trial_folder
+from holdfast.pipeline.layout import fold_folder, trial_folder
 from holdfast.pipeline.settings import Hpo, Training
 from holdfast.pipeline.study.crossing import next_fold, told_of_fold
 from holdfast.pipeline.study.folds import Folds
@@ -30,7 +30,6 @@ from holdfast.pipeline.study.search import (
 from holdfast.pipeline.study.sweep import Sweep
 from holdfast.pipeline.study.trial import run_trial
 from holdfast.pipeline.study.trials import announce, describe, refuse_more_failures, remake_best, tidy
-from holdfast.pipeline.tracking.publishing import publish_the_rest
 from holdfast.session.functions import attached
 from holdfast.session.keeper import Keeper
 from holdfast.spread.attempt import SPOILT, Asked, Attempt, Ended, Kept, Lost, Node, Resources, Told
@@ -352,8 +351,7 @@ class _Driven:
 
     def _publish(self, number: int) -> None:
         """Give trackers what an attempt logged, once it is here."""
-        sweep = self._sweep
-        publish_the_rest(sweep.publish, [sweep.folder / trial_folder(number)], sweep.folder / TRACKING)
+        self._sweep.publisher.publish_the_rest(self._sweep.folder / trial_folder(number))
 
     def ended(self, event: Ended) -> None:
         self._study.ended(event)

@@ -18,7 +18,7 @@ from holdfast.pipeline.layout import TRACKING, fold_folder, trial_folder, weight
 from holdfast.pipeline.settings import Hpo, Training, changed
 from holdfast.pipeline.study.folds import Folds
 from holdfast.pipeline.tracking.journal import TrackedRun
-from holdfast.pipeline.tracking.publishing import Publish, nowhere
+from holdfast.pipeline.tracking.publishing import Publisher
 from holdfast.pipeline.training.train import Job
 from holdfast.session.background.stake import AtStake
 from holdfast.session.keeper import Keeper
@@ -61,7 +61,7 @@ class Sweep:
         keeper: Keeps it; None for the attached one.
         series: By this its runs are known to trackers; empty where there are none.
         experiment: What trackers call experiment or project.
-        publish: Brings trackers up to the journals in some files.
+        publisher: Brings trackers up to what is logged.
         folds: What each trial is trained on, one after the other; None where it is trained once, and scored on validation.
     """
 
@@ -93,7 +93,7 @@ class Sweep:
     folds: Folds | None = None
     series: str = ""
     experiment: str = ""
-    publish: Publish = nowhere
+    publisher: Publisher = field(default_factory=Publisher)
 
     def hand_over(self, progress: float, numbers: Collection[int], *, alone: bool) -> None:
         """Hand the study to the backup. Where no other process works on it, only what was changed of it is looked at.

@@ -6,14 +6,13 @@ nothing but waiting, and what they have written is at rest before it is backed u
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import json
 import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
@@ -28,14 +27,12 @@ log = logging.getLogger(__name__)
 
 #: So long trackers may take for a turn.
 PATIENCE = 180.0
-#: Beside the stores: which runs of trainings that are over have all of their rows, so that nobody has to look.
+#: Beside the stores: for each tracker the runs of trainings that are over, with their rows, so that nobody has to look.
 _PUBLISHED = "published.json"
 
 #: Set unless the user has: nothing is said to anybody.
 _QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
 _QUIET |= {"HF_HUB_DISABLE_TELEMETRY": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
-
-Publish = Callable[[Sequence[Path]], None]
 
 
 def need_trackers(names: Collection[str]) -> None:
@@ -49,79 +46,93 @@ def need_trackers(names: Collection[str]) -> None:
             raise ConfigurationError(f"training.report_to: {name} is not installed; pip install 'holdfast[{name}]'")
 
 
-def nowhere(_: Sequence[Path]) -> None:
-    """What nobody follows."""
-
-
-@contextlib.contextmanager
-def publishing(
-    trackers: Sequence[str], store: Path, warn: Callable[[str], None], environment: Mapping[str, str] | None = None
-) -> Iterator[Publish]:
-    """Gives a function that brings the runs of trackers up to the journals in some files. Nothing is started before it is called.
+class Publisher:
+    """Brings the runs of trackers up to journals. A context; nothing is started before there is a journal.
 
     That a tracker fails is said once, and harms no training: the journal stays, and the next turn brings what is missing.
 
     Args:
-        trackers: Their names; without any, the function does nothing.
+        trackers: Their names; without any it does nothing.
         store: The folder of their stores.
         warn: Takes one line that a person should not miss.
         environment: What their libraries are to find there.
     """
-    if not trackers:
-        yield nowhere
-        return
-    publisher = _Publisher(trackers, store, warn, environment or {})
-    try:
-        yield publisher.publish
-    finally:
-        publisher.close()
 
-
-def publish_the_rest(publish: Publish, folders: Sequence[Path], store: Path) -> None:
-    """Publish what trackers were not given when it came: they failed, or their store was lost.
-
-    Args:
-        publish: Of `publishing`.
-        folders: Trainings that are over.
-        store: The folder of the stores.
-    """
-    known = _published(store)
-    places = [place for folder in folders for place in sorted(folder.rglob(JOURNAL)) if _is_left(place, known)]
-    if places:
-        publish(places)
-
-
-def _is_left(place: Path, known: Mapping[str, Any]) -> bool:
-    journal = read_journal(place)
-    return journal is not None and bool(journal.ended) and known.get(journal.run.key) != len(journal.rows)
-
-
-def _published(store: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads((store / _PUBLISHED).read_bytes()))
-    except (OSError, ValueError, TypeError):
-        return {}
-
-
-class _Publisher:
-    def __init__(self, trackers: Sequence[str], store: Path, warn: Callable[[str], None], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        trackers: Sequence[str] = (),
+        store: Path = Path(),
+        warn: Callable[[str], None] = log.warning,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._trackers = tuple(trackers)
         self._store = store.absolute()
         self._warn = warn
-        self._environment = environment
+        self._environment = environment or {}
         self._process: subprocess.Popen[bytes] | None = None
         self._line: Connection[Any, Any] | None = None
         self._said: set[str] = set()
+        self._hangs = False
+
+    def __enter__(self) -> Publisher:
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let the process end by itself, which it does when the line ends."""
+        line, process, self._line = self._line, self._process, None
+        if line is not None and process is not None:
+            line.close()
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self._end()
+        self._process = None
 
     def publish(self, places: Sequence[Path]) -> None:
+        """Bring the runs of some trainings up to their journals.
+
+        Args:
+            places: The files, each in the folder of its training.
+        """
+        journals = [journal for place in places if (journal := read_journal(place)) is not None]
+        ended = [journal for journal in journals if journal.ended]
+        if not self._trackers or not journals or (self._hangs and not ended):  # who hangs is asked once more at the end
+            return
         failed = self._answer([str(place.absolute()) for place in places])
         for name, why in failed.items():
-            line = f"{name}: {why}; what was logged is in {JOURNAL} of the training, and {name} is given it at the next checkpoint"
+            line = f"{name}: {why}; what was logged is in {JOURNAL} of the training, and {name} is given it once it works"
             if line not in self._said:
                 self._said.add(line)
                 self._warn(line)
-        if not failed:
-            self._note(places)
+        known = self._published()
+        for name in {*self._trackers} - {*failed}:
+            known.setdefault(name, {}).update({journal.run.key: len(journal.rows) for journal in ended})
+        if ended:
+            write_json(self._store / _PUBLISHED, known)
+
+    def publish_the_rest(self, folder: Path) -> None:
+        """Publish what a tracker was not given when it came: it failed, it is new, or its store was lost.
+
+        Args:
+            folder: Of a training that is over, or of several.
+        """
+        known = self._published()
+        places = [place for place in sorted(folder.rglob(JOURNAL)) if self._is_left(place, known)] if self._trackers else []
+        if places:
+            self.publish(places)
+
+    def _is_left(self, place: Path, known: Mapping[str, Mapping[str, int]]) -> bool:
+        journal = read_journal(place)
+        if journal is None or not journal.ended:
+            return False
+        return any(known.get(name, {}).get(journal.run.key) != len(journal.rows) for name in self._trackers)
+
+    def _published(self) -> dict[str, dict[str, int]]:
+        try:
+            return {name: dict(runs) for name, runs in json.loads((self._store / _PUBLISHED).read_bytes()).items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
 
     def _answer(self, places: list[str]) -> dict[str, str]:
         try:
@@ -129,7 +140,7 @@ class _Publisher:
             line.send(places)
             if line.poll(PATIENCE):
                 return dict(line.recv())
-            why = f"has not answered for {PATIENCE:.0f} s"
+            why, self._hangs = f"has not answered for {PATIENCE:.0f} s", True
         except (EOFError, OSError) as error:
             why = f"its process ended ({str(error) or type(error).__name__})"
         self._end()
@@ -162,22 +173,6 @@ class _Publisher:
             )
         self._line = ours
         return ours
-
-    def _note(self, places: Sequence[Path]) -> None:
-        journals = [journal for place in places if (journal := read_journal(place)) is not None and journal.ended]
-        if journals:
-            write_json(self._store / _PUBLISHED, {**_published(self._store), **{j.run.key: len(j.rows) for j in journals}})
-
-    def close(self) -> None:
-        """Let it end by itself, which it does when the line ends."""
-        line, process, self._line = self._line, self._process, None
-        if line is not None and process is not None:
-            line.close()
-            try:
-                process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                self._end()
-        self._process = None
 
     def _end(self) -> None:
         if self._line is not None:

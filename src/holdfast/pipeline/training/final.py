@@ -19,7 +19,7 @@ from holdfast.pipeline.data.entities import spans_of, word_tags
 from holdfast.pipeline.layout import CHECKPOINT, METRICS, PREDICTIONS, TRAINING_CACHE
 from holdfast.pipeline.settings import Training, changed
 from holdfast.pipeline.tracking.journal import TrackedRun
-from holdfast.pipeline.tracking.publishing import Publish, nowhere
+from holdfast.pipeline.tracking.publishing import Publisher
 from holdfast.pipeline.training.checkpoint import weights_identity
 from holdfast.pipeline.training.device import (
     LONG_SECONDS,
@@ -225,7 +225,7 @@ class FinalWatcher(Watcher):
         keep: Keeps what there is after a step, of so many.
         is_to_stop: Whether it is to save and stop.
         at_stake: What a disconnect would cost now, in words.
-        publish: Brings trackers up to the journals in some files.
+        publisher: Brings trackers up to what is logged; None where another process does.
     """
 
     def __init__(
@@ -236,7 +236,7 @@ class FinalWatcher(Watcher):
         keep: Callable[[int, int], object],
         is_to_stop: Callable[[], bool],
         at_stake: Callable[[], str] = lambda: "",
-        publish: Publish = nowhere,
+        publisher: Publisher | None = None,
     ) -> None:
         self._training = training
         self.narration = narration
@@ -244,7 +244,7 @@ class FinalWatcher(Watcher):
         self._keep = keep
         self._is_to_stop = is_to_stop
         self._at_stake = at_stake
-        self._publish = publish
+        self._publisher = publisher or Publisher()
         self._note = ""
 
     @property
@@ -267,7 +267,7 @@ class FinalWatcher(Watcher):
 
     def logged(self, journal: Path) -> None:
         """Have trackers brought up to it."""
-        self._publish([journal])
+        self._publisher.publish([journal])
 
     def saved(self, step: int, total: int) -> None:
         """Have the checkpoint kept; stop here where the time is over."""

@@ -17,7 +17,7 @@ class _Trackio:
     def __init__(self) -> None:
         self._run: Any = None
 
-    def last(self, journal: Journal, folder: Path) -> int | None:
+    def last(self, journal: Journal, folder: Path) -> int:
         self._run = self._open(journal)
         return int(self._run._next_step) - 1  # as it read it from its store
 
@@ -38,6 +38,9 @@ class _Trackio:
         self._run = self._run or self._open(journal)
         for row in rows:
             self._run.log(dict(row.metrics), step=row.step)
+        self.close()
+        if journal.ended and (there := self.last(journal, folder)) < journal.last:  # what fails there is only warned of
+            raise OSError(f"the run has its steps up to {there} only")
         self.close()
 
     def close(self) -> None:
