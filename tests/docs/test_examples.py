@@ -46,6 +46,7 @@ EXPECTED = {
     "docs/session-died.md": {"run": 1},
     "docs/simulator.md": {"checked, not run": 1},
     "docs/steps.md": {"run": 3},
+    "docs/tracking.md": {"checked, not run": 1},
     "docs/using.md": {"checked, not run": 2, "not run": 1},
     "docs/what-is-kept.md": {"run": 2},
     "docs/your-own-notebook.md": {"run": 12},

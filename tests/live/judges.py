@@ -125,11 +125,11 @@ def _board(folder: Path) -> int:
 def _wandb(folder: Path) -> int:
     record_type = import_module("wandb.proto.wandb_internal_pb2").Record
     (place,) = folder.rglob("*.wandb")
-    records = [record_type.FromString(data) for data in _wandb_records(place.read_bytes())]
+    records = [record_type.FromString(data) for data in wandb_records(place.read_bytes())]
     return _counted([record.history.step.num for record in records if record.HasField("history")])
 
 
-def _wandb_records(data: bytes) -> Iterator[bytes]:
+def wandb_records(data: bytes) -> Iterator[bytes]:
     """leveldb's log format behind a head of 7 bytes, as wandb's own reader takes it, which is not in Python any more."""
     at, parts = 7, b""
     while at + 7 <= len(data):

@@ -1,8 +1,8 @@
 """Runs the micro project and kills itself with SIGKILL at the n-th training step of the process. For tests.
 
-python -m tests.pipeline.killed_run ROOT DRIVE [STEP [CHANGES]]
+python -m tests.pipeline.killed_run ROOT DRIVE [STEP [CHANGES [STAGE...]]]
 
-CHANGES are settings by dotted key, as JSON.
+CHANGES are settings by dotted key, as JSON; the stages are all of them, or those that are named.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main() -> None:
     torch.set_num_threads(1)
     told = Deadly(int(more[0]) if more else 0)
     changes = json.loads(more[1]) if len(more) > 1 else {}
-    summary = Runner(Machine(Path(root), Path(drive)).keep, experiment(**changes), narration=told).run()
+    summary = Runner(Machine(Path(root), Path(drive)).keep, experiment(**changes), only=more[2:], narration=told).run()
     print(told)
     print("ran", *summary.ran)
 

@@ -25,6 +25,7 @@ from holdfast.session import functions
 from holdfast.store.backends.backend import Backend
 from holdfast.store.backends.wrappers import Faulty
 from tests.pipeline.project import Lines, Project, experiment, lose, settings, trials
+from tests.pipeline.tracking import stores
 from tests.support import Machine, Rig, make_database, rows_in
 
 CONFIG = {"enabled": True, "storage_path": "{backbone}/study.db", "auto_resume": True}
@@ -263,9 +264,14 @@ def test_auto_resume_off_refuses_what_is_there(machine: Machine) -> None:
     assert setup_checkpoint_storage(hpo_dir(machine), named, "micro")[2] is False, "another name begins beside it"
 
 
-def test_what_is_not_supported_is_refused_and_not_ignored(machine: Machine) -> None:
-    with pytest.raises(UsageError, match="mlflow_experiment_name: not supported yet"):
-        sweep(machine, 1, None, mlflow_experiment_name="x")
+def test_the_plans_mlflow_experiment_has_a_run_for_each_trial(notebook: Callable[[], Machine]) -> None:
+    machine = notebook()
+    sweep(machine, 1, None, mlflow_experiment_name="names/of people")
+    runs = stores.mlflow_runs(hpo_dir(machine) / "micro")
+    assert {name: (experiment, status) for name, (experiment, status, _) in runs.items()} == {
+        "micro-trial-0000": ("names/of people", "FINISHED")
+    }
+    assert "eval/f1_micro" in {name for _, name, _ in runs["micro-trial-0000"][2]}
 
 
 def test_the_plans_folds_are_trained_on_the_splits_that_are_given_and_seen_nowhere_else(

@@ -28,7 +28,7 @@ from holdfast.pipeline.data.documents import Document
 from holdfast.pipeline.data.encode import encode
 from holdfast.pipeline.data.entities import spans_of
 from holdfast.pipeline.hpo import run_local_hpo_sweep
-from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS, LOGS
+from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS, JOURNAL, LOGS, TRACKING
 from holdfast.pipeline.runner import Runner
 from holdfast.pipeline.settings import Hpo, Section, Training
 from holdfast.pipeline.steps.model import convert_final
@@ -38,6 +38,8 @@ from holdfast.pipeline.study.selection import Candidate, choose
 from holdfast.pipeline.study.spread import ground_of, is_spread
 from holdfast.pipeline.study.storage import setup_checkpoint_storage
 from holdfast.pipeline.study.trials import refuse_more_failures
+from holdfast.pipeline.tracking.journal import TrackedRun, read_journal
+from holdfast.pipeline.tracking.publishing import Publisher
 from holdfast.pipeline.training.checkpoint import load_tokenizer, weights_identity
 from holdfast.pipeline.training.evaluation import predict_tags
 from holdfast.pipeline.training.loss import tag_weights, weighted_loss
@@ -47,6 +49,7 @@ from tests.pipeline.project import Lines, experiment, make_documents, make_encod
 from tests.support import Machine, Rig
 
 LABELS = ("PERSON", "PLACE")
+RUN = TrackedRun("key", "name", "experiment", "group")
 
 SECTIONS: dict[str, type[Section]] = {
     "data": declared.Data,
@@ -296,11 +299,24 @@ def test_checkpoints_are_saved_when_so_long_has_passed(bench: Bench) -> None:
     assert recorder.saves == [8]
 
 
+class Tracked(Recorder):
+    """Has trackers brought up, as the pipeline does."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        super().__init__()
+        self.publisher = publisher
+
+    def logged(self, journal: Path) -> None:
+        self.publisher.publish([journal])
+
+
 @covers("training.report_to")
 def test_tensorboard_is_written_below_the_training_and_only_where_asked_for(bench: Bench) -> None:
     from tensorboard.backend.event_processing import event_accumulator as accumulator
 
-    trained, _ = bench.train(epochs=3, report_to="tensorboard")
+    job = replace(bench.job(epochs=3), run=RUN)
+    with Publisher(["tensorboard"], job.folder / TRACKING, pytest.fail) as publisher:
+        trained = train(job, Tracked(publisher), lambda: 0.0)
     logs = trained.folder.parent / LOGS
     assert [p.name.startswith("events.out.tfevents") for p in logs.iterdir()] == [True]
     events = accumulator.EventAccumulator(str(logs)).Reload()
@@ -328,15 +344,10 @@ CUT_OFF = {
 
 
 @pytest.mark.parametrize("case", CUT_OFF.values(), ids=CUT_OFF)
-def test_tensorboard_shows_each_step_once_after_a_training_was_cut_off(
-    bench: Bench, case: CutOff, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from tensorboard.backend.event_processing import event_accumulator as accumulator
-    from tensorboard.summary.writer import event_file_writer
-
-    # Where nothing else tells two logs apart, the number of the writer does, as text: 10 is read before 9.
-    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(9))
-    job = bench.job(epochs=1, batch_size=1, report_to="tensorboard", checkpoint={"steps": case.steps, "every": None})
+def test_what_is_logged_is_each_step_once_with_the_figures_of_a_training_that_was_never_cut_off(bench: Bench, case: CutOff) -> None:
+    settings: dict[str, Any] = {"epochs": 1, "batch_size": 1, "checkpoint": {"steps": case.steps, "every": None}}
+    job, whole = (replace(bench.job(**settings), run=RUN) for _ in range(2))
+    train(whole, Watcher(), lambda: 0.0)
 
     class Killed(Watcher):
         def __init__(self, at: int) -> None:
@@ -350,9 +361,12 @@ def test_tensorboard_shows_each_step_once_after_a_training_was_cut_off(
         with pytest.raises(KeyboardInterrupt):
             train(job, Killed(at), lambda: 0.0)
     train(job, Watcher(), lambda: 0.0)
-    events = accumulator.EventAccumulator(str(job.folder / LOGS)).Reload()
-    assert [e.step for e in events.Scalars("train/loss")] == [10, 20, 30]
-    assert [e.step for e in events.Scalars("eval/f1_micro")] == [32]
+    found, expected = (read_journal(j.folder / JOURNAL) for j in (job, whole))
+    assert found is not None
+    assert expected is not None
+    assert [(r.step, r.metrics) for r in found.rows] == [(r.step, r.metrics) for r in expected.rows]
+    assert [row.step for row in found.rows] == [10, 20, 30, 32]
+    assert (found.ended, expected.ended) == ("FINISHED", "FINISHED")
 
 
 # -- the study -------------------------------------------------------------------------------------------------------------

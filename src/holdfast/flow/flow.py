@@ -23,7 +23,8 @@ class Flow(ABC):
     comparable: tuple[str, ...] = ()
     #: The folder below that of a stage in which unfinished work is saved; it goes once the stage is finished. Empty for none.
     unfinished: str = ""
-    #: Names of outputs whose bytes may change without meaning: pages with times in them. Records hold no hash of them.
+    #: Names of outputs, and of folders of them, whose bytes may change without meaning: pages with times in them. Records hold no
+    #: hash of them.
     varying: tuple[str, ...] = ()
 
     @abstractmethod

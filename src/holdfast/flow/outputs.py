@@ -21,19 +21,19 @@ def files_of(folder: Path, above: Path, unfinished: str, varying: Collection[str
         folder: The path.
         above: The folder from which they are named.
         unfinished: The folder in it whose files are no outputs; empty for none.
-        varying: Names of files whose bytes may change without meaning.
+        varying: Names of files, and of folders in it, whose bytes may change without meaning.
         no_outputs: Names of files that are no outputs, such as that of the record.
     """
     files = {}
     for place in sorted(p for p in (folder, *folder.rglob("*")) if p.is_file() and p.name not in no_outputs):
-        name = place.relative_to(above).as_posix()
-        if unfinished and unfinished in place.relative_to(folder).parts:
+        name, inside = place.relative_to(above).as_posix(), place.relative_to(folder).parts
+        if unfinished and unfinished in inside:
             continue
         if place != folder and (place.name.endswith(("-wal", "-shm", "-journal")) or is_aside(place.name)):
             continue
         with place.open("rb") as file:
             database = file.read(16) == b"SQLite format 3\0"
-        files[name] = "" if database or place.name in varying else file_identity(place)
+        files[name] = "" if database or not {place.name, *inside}.isdisjoint(varying) else file_identity(place)
     return files
 
 

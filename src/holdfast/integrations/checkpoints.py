@@ -25,7 +25,7 @@ KEEP_NEWEST = 2
 _NAME = re.compile(r"checkpoint-(\d+)")
 #: What going on needs and the weights do not. Source: `Trainer._save_checkpoint` of transformers 5.
 _GOING_ON = re.compile(
-    r"(optimizer|scheduler|scaler|training_args|rng_state).*\.(pt|pth|bin)|holdfast-random.*|trainer_state\.json"
+    r"(optimizer|scheduler|scaler|training_args|rng_state).*\.(pt|pth|bin)|holdfast-random.*|(trainer_state|tracking)\.json"
 )
 #: A file that came later is looked at only where a library might read it in place of those that were saved.
 _MAY_BE_READ = frozenset({".json", ".safetensors", ".bin", ".pt", ".pth"})

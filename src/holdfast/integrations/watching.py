@@ -69,6 +69,9 @@ class Watcher:
     def scored(self, epoch: int, scores: Mapping[str, float]) -> None:
         """An epoch was scored on the validation set."""
 
+    def logged(self, journal: Path) -> None:
+        """The file of what was logged has new rows, which trackers are to have before the checkpoint that has them is kept."""
+
     def stepped(self, step: int, total: int) -> None:
         """An optimizer step is done."""
 

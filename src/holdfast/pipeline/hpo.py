@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from holdfast.integrations.watching import Copies
 from holdfast.pipeline.data.dataset import Dataset, open_dataset
 from holdfast.pipeline.experiment import check_space, explain, refuse_half_characters
 from holdfast.pipeline.identity import backbone_identity
-from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS, FOLDS, fold_folder, trial_folder, weights_folder
+from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS, FOLDS, TRACKING, fold_folder, trial_folder, weights_folder
 from holdfast.pipeline.sameness import differing, narrowed, same
 from holdfast.pipeline.settings import TINY, Hpo, StudyStorage, Training, changed
 from holdfast.pipeline.study.crossing import next_fold
@@ -35,9 +36,11 @@ from holdfast.pipeline.study.storage import (
 )
 from holdfast.pipeline.study.sweep import KeepParts, KeepStudy, Sweep
 from holdfast.pipeline.study.trials import put_damaged_aside, run_trials
+from holdfast.pipeline.tracking.publishing import Publisher, need_trackers
 from holdfast.pipeline.training.device import trial_device
 from holdfast.pipeline.training.tiny import make_tiny
 from holdfast.pipeline.training.train import prepare
+from holdfast.platform import random_hex
 from holdfast.session.background.claims import claim
 from holdfast.session.background.stake import AtStake
 from holdfast.session.functions import attached
@@ -48,6 +51,9 @@ from holdfast.spread.engine import refuse_unknown
 
 if TYPE_CHECKING:
     import optuna
+
+#: User attribute of a study: by this trackers know its runs.
+SERIES = "tracking"
 
 __all__ = ["run_local_hpo_sweep", "setup_checkpoint_storage"]
 
@@ -80,6 +86,7 @@ def run_local_hpo_sweep(
     time_is_over: Callable[[], bool] = lambda: False,
     begin: Callable[[], None] = lambda: None,
     keeper: Keeper | None = None,
+    experiment: str | None = None,
 ) -> optuna.Study:
     """Run the study of one backbone to its last trial, going on with one that is here or in the backup.
 
@@ -92,7 +99,7 @@ def run_local_hpo_sweep(
         hpo_config: The `hpo` section of an experiment.
         train_config: The `training` section of an experiment.
         output_dir: The folder that `checkpoint.storage_path` starts at.
-        mlflow_experiment_name: Not supported; refused where given.
+        mlflow_experiment_name: Each trial is a run of this experiment of MLflow, whatever `report_to` says.
         k_folds: The same as `folds` in `hpo_config`: each trial is trained so often, and scored on another part of the training
             data each time. Its score is the mean. The validation documents are not looked at then.
         fold_splits_file: Which documents those parts are; see docs/pipeline.md. Default: drawn by seed, and kept with the study.
@@ -114,17 +121,20 @@ def run_local_hpo_sweep(
         time_is_over: Asked between steps; once true, what runs is saved and `Stopped` is raised.
         begin: Called once everything is checked and brought back, before the first trial.
         keeper: Keeps the study, where trials run in processes or on machines of their own. Default: the attached one.
+        experiment: What trackers call it. Default: as the backbone.
 
     Raises:
-        UsageError: something is asked for that is not supported, or cannot be.
+        UsageError: something is asked for that cannot be.
         BadData: the folds cannot be those of these documents.
         MadeOtherwise: the study that is there was made under other settings.
         NotRestored: see `setup_checkpoint_storage`.
         Stopped: as asked by `time_is_over`.
     """
-    _refuse_unsupported(mlflow_experiment_name)
     hpo = _with_folds(_checked(hpo_config, Hpo, "hpo_config"), k_folds)
     training = _changed(_checked(train_config, Training, "train_config"), hpo.training)
+    if mlflow_experiment_name is not None:
+        training = _changed(training, {"report_to": [*training.report_to, "mlflow"]})
+    need_trackers(training.report_to)
     check_space(hpo, training, "hpo_config")
     refuse_unknown(hpo.engine)
     storage = storage_settings(hpo.checkpoint if checkpoint_config is None else checkpoint_config)
@@ -139,6 +149,8 @@ def run_local_hpo_sweep(
     if folds is not None:
         hpo = _with_folds(hpo, len(folds))
     loaded = _model(model or backbone, Path(config_dir), folder, data)
+    named = {"MLFLOW_EXPERIMENT_NAME": mlflow_experiment_name} if mlflow_experiment_name else {}
+    publisher = Publisher(training.report_to, folder / TRACKING, told.warn, named)
     sweep = Sweep(
         backbone=backbone,
         model=loaded,
@@ -164,26 +176,29 @@ def run_local_hpo_sweep(
         dataset=Path(dataset_path).absolute(),
         keeper=keeper,
         folds=folds,
+        experiment=experiment or backbone,
     )
     if not Path(loaded).is_dir():
         sweep.narration.say(f"{backbone}: loading {loaded} from the hub, or from its cache here")
     prepare(sweep.job(training, folder))  # what cannot be used is found before anything says that this study was begun
-    with _open_study(sweep, path, uri, storage.study_name or backbone) as study:
+    with _open_study(sweep, path, uri, storage.study_name or backbone) as study, publisher:
+        sweep = replace(sweep, series=_series(study) if training.report_to else "", publisher=publisher)
         if path is not None and restore_from_drive is not None:
             _restore_trials(study, folder, restore_from_drive, storage, sweep.copies, sweep.hpo.folds)
         if folds is not None and kept is not None:
             write_folds(kept, folds, data.train)
         begin()
+        publisher.publish_the_rest(folder)
         (run_spread_trials if is_spread(sweep.hpo, study) else run_trials)(sweep, study)
         return study
 
 
-def _refuse_unsupported(mlflow: str | None) -> None:
-    if mlflow is not None:
-        raise UsageError(
-            "mlflow_experiment_name: not supported yet, so it is refused instead of ignored; leave it out: scores are in the study "
-            "and in each trial's metrics.json"
-        )
+def _series(study: optuna.Study) -> str:
+    """By this trackers know the runs of a study on every machine: drawn once, and kept in the study."""
+    known = study.user_attrs.get(SERIES)
+    if known is None:
+        study.set_user_attr(SERIES, random_hex(8))
+    return str(study.user_attrs[SERIES])
 
 
 def _with_folds(hpo: Hpo, folds: int | None) -> Hpo:

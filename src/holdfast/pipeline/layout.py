@@ -19,6 +19,8 @@ PREDICTIONS = "test_predictions.jsonl"  #: what the trained model finds in the t
 REPORT = "report.md"
 PAGE = "report.html"
 LOGS = "logs"
+JOURNAL = "tracking.json"  #: what a training logged, for its trackers
+TRACKING = "tracking"  #: the folder of the stores of trackers, of a study or of the final training
 
 
 class Layout:

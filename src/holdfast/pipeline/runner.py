@@ -13,6 +13,7 @@ from holdfast.flow.runner import Summary
 from holdfast.pipeline.data.sources import find_sources
 from holdfast.pipeline.settings import Experiment
 from holdfast.pipeline.stages import Pipeline
+from holdfast.pipeline.tracking.publishing import need_trackers
 from holdfast.pipeline.training.device import share_cores
 from holdfast.session.keeper import Keeper
 from holdfast.store.local.state import STATE_FOLDER
@@ -23,6 +24,7 @@ __all__ = ["Runner", "Summary", "open_pipeline"]
 def open_pipeline(keeper: Keeper, experiment: Experiment) -> Pipeline:
     """The pipeline of an experiment, with its data files on the local disk."""
     share_cores()
+    need_trackers({*experiment.trial_training().report_to, *experiment.final({}).report_to})
     for backbone in experiment.backbones:
         folder = keeper.root / Path(backbone.model).expanduser()
         if backbone.model.startswith((".", "/", "~")) and not folder.is_dir():

@@ -17,6 +17,9 @@ from holdfast.session.numbers import plain_number, seconds_of
 
 _SLUG = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 
+#: What `training.report_to` may name.
+TRACKERS = ("tensorboard", "mlflow", "wandb", "trackio")
+
 #: The encoder that needs no hub: made from the training data (see `holdfast.pipeline.training.tiny`).
 TINY = "tiny"
 
@@ -45,6 +48,14 @@ def _no_bool(value: Any) -> Any:
 def _plain_value(value: Any) -> Any:
     """A value of a choice; a number of another library as a plain one."""
     return value if isinstance(value, bool) else _no_bool(value)
+
+
+def _listed(value: Any) -> Any:
+    """One name as a list of it, `none` as no name, and each name once."""
+    if value is None or value == "none":
+        return ()
+    names = [value] if isinstance(value, str) else value
+    return list(dict.fromkeys(names)) if isinstance(names, list | tuple) and all(isinstance(n, str) for n in names) else value
 
 
 Count = Annotated[int, BeforeValidator(_no_bool)]
@@ -176,7 +187,9 @@ class Training(Section):
         "faster on some",
     )
     checkpoint: Checkpoints = Field(default_factory=Checkpoints, description="when to save")
-    report_to: Literal["none", "tensorboard"] = Field("none", description="where logs go; TensorBoard's lie below outputs")
+    report_to: Annotated[tuple[Literal[TRACKERS], ...], BeforeValidator(_listed)] = Field(  # type: ignore[valid-type]
+        (), description="trackers that are given what is logged, one or a list; each training is one run of each"
+    )
 
 
 #: What a search may vary.

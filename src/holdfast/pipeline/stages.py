@@ -260,7 +260,7 @@ class Pipeline(Flow):
 
     comparable = COMPARABLE
     unfinished = layout.CHECKPOINTS
-    varying = (layout.PAGE, OUTPUT)
+    varying = (layout.PAGE, layout.TRACKING, OUTPUT)
 
     def products(self, done: Mapping[str, Finished]) -> tuple[str, ...]:
         """What a person wants to have here at the end: the model, its metrics, the report."""

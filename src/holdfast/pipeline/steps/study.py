@@ -74,6 +74,7 @@ def search(bench: Workbench) -> Made:
         time_is_over=bench.time_is_over,
         begin=begin,
         keeper=bench.keeper,
+        experiment=experiment.name,
     )
     trials = study.get_trials(deepcopy=False)
     return Made(study_result(trials), summarize(trials))

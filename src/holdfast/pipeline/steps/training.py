@@ -12,12 +12,15 @@ from typing import Any
 from holdfast.flow.life import LIFE
 from holdfast.flow.stage import FORK_DIGITS, RECORD, Made
 from holdfast.pipeline.elsewhere import Errand, at_stake, device_for, is_spread, open_errands, take_up, threads_of
-from holdfast.pipeline.layout import BEST_CONFIGURATION, CHECKPOINT, CHECKPOINTS
+from holdfast.pipeline.layout import BEST_CONFIGURATION, CHECKPOINT, CHECKPOINTS, JOURNAL, TRACKING
 from holdfast.pipeline.stages import Workbench
 from holdfast.pipeline.study.spread import key_of
+from holdfast.pipeline.tracking.journal import Journal, TrackedRun, read_journal, write_journal
+from holdfast.pipeline.tracking.publishing import Publisher
 from holdfast.pipeline.training.checkpoint import weights_identity
 from holdfast.pipeline.training.final import FinalTraining, FinalWatcher, Look
 from holdfast.pipeline.training.intervals import SHARE
+from holdfast.platform import random_hex
 from holdfast.spread.attempt import Ended
 
 #: The unit that says what a node is.
@@ -27,7 +30,10 @@ _LOOK = "look"
 def train_final(bench: Workbench) -> Made:
     """Train, score on validation and test, and write down where everything is."""
     training = _training(bench)
-    made = _elsewhere(bench, training) if is_spread(bench.experiment.hpo, bench.environment) else _here(bench, training)
+    with Publisher(training.settings.report_to, bench.folder / TRACKING, bench.narration.warn) as publisher:
+        spread = is_spread(bench.experiment.hpo, bench.environment)
+        made = _elsewhere(bench, training) if spread else _here(bench, training, publisher)
+        publisher.publish_the_rest(bench.folder)
     summary = made["summary"]
     test = summary["test"]
     bench.narration.say(f"  test entity F1 {test['micro']['f1']:.4f} ({_interval(test['micro'])}macro {test['macro']['f1']:.4f})")
@@ -44,6 +50,7 @@ def _training(bench: Workbench) -> FinalTraining:
     )
     model = bench.pipeline.model(bench.pipeline.chosen(bench.done), bench.done["data"])
     is_folder = Path(model).is_dir()
+    settings = experiment.final(dict(made_from["parameters"]))
     return FinalTraining(
         stage=bench.stage.name,
         folder=bench.stage.folder,
@@ -53,20 +60,35 @@ def _training(bench: Workbench) -> FinalTraining:
         backbone=best["backbone"],
         configuration=best["parameters"],
         learns_from=experiment.final_training.data,
-        settings=experiment.final(dict(made_from["parameters"])),
+        settings=settings,
         objective=experiment.hpo.objective,
         seed=experiment.seed,
         max_length=experiment.data.max_length,
         stride=experiment.data.stride,
         device=device_for(experiment),
         begun=str(bench.environment.get("precision", "")),
+        run=_run(bench) if settings.report_to else None,
     )
 
 
-def _here(bench: Workbench, training: FinalTraining) -> Mapping[str, Any]:
+def _run(bench: Workbench) -> TrackedRun:
+    """What trackers call it. Its key is drawn once, and kept in the journal, which is backed up before anything is trained."""
+    known = read_journal(bench.folder / JOURNAL)
+    key = random_hex(8) if known is None else known.run.key
+    return TrackedRun(key, bench.stage.name, bench.experiment.name, bench.stage.name)
+
+
+def _begin(bench: Workbench, training: FinalTraining, environment: Mapping[str, Any]) -> None:
+    if training.run is not None and not (bench.folder / JOURNAL).exists():
+        bench.folder.mkdir(parents=True, exist_ok=True)
+        write_journal(bench.folder / JOURNAL, Journal(training.run))
+    bench.begin(environment)
+
+
+def _here(bench: Workbench, training: FinalTraining, publisher: Publisher) -> Mapping[str, Any]:
     """In this process."""
     environment = training.look(bench.keeper.root)
-    bench.begin(environment)
+    _begin(bench, training, environment)
     watcher = FinalWatcher(
         training,
         bench.narration,
@@ -74,6 +96,7 @@ def _here(bench: Workbench, training: FinalTraining) -> Mapping[str, Any]:
         keep=lambda step, _: bench.keep(float(step)),
         is_to_stop=bench.time_is_over,
         at_stake=lambda: at_stake(bench),
+        publisher=publisher,
     )
     return training.settled(environment).make(bench.keeper.root, watcher, bench.clock)
 
@@ -100,7 +123,7 @@ def _elsewhere(bench: Workbench, training: FinalTraining) -> Mapping[str, Any]:
         else:
             take_up(bench, unit)
             environment = training.look(bench.keeper.root)
-        bench.begin({**environment, **threads_of(errands.ground)})
+        _begin(bench, training, {**environment, **threads_of(errands.ground)})
         if errands.engine.keeps:  # a node's checkpoints are never in the store before it is there with what they were begun
             bench.keeper.settle(bench.keeper.config.timeout)
         return errands.run(Errand(unit, folder, training.settled(environment), inputs, arrived)).result

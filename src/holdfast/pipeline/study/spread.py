@@ -65,6 +65,8 @@ class TrialWork:
         device: `cpu` or `cuda`.
         precision: What `auto` meant when the study was begun.
         folds: See `Sweep`. Then the work is one fold.
+        series: See `Sweep`. What is logged is given to trackers by the driver, when it has it.
+        experiment: See `Sweep`.
     """
 
     backbone: str
@@ -79,6 +81,8 @@ class TrialWork:
     device: str
     precision: str | None
     folds: Folds | None = None
+    series: str = ""
+    experiment: str = ""
 
     def __call__(self, desk: Desk) -> Mapping[str, Any]:
         """Run the trial, or the fold that it is at, and give all that it came to."""
@@ -124,6 +128,8 @@ class TrialWork:
             narration=DeskNarration(desk),
             time_is_over=desk.is_to_stop,
             folds=self.folds,
+            series=self.series,
+            experiment=self.experiment,
         )
 
 
@@ -198,6 +204,8 @@ def _plan(sweep: Sweep, study: optuna.Study, ground: Ground, driven: _Driven) ->
         device=sweep.device,
         precision=sweep.precision,
         folds=sweep.folds,
+        series=sweep.series,
+        experiment=sweep.experiment,
     )
     return Plan(
         home=ground.home,
@@ -324,6 +332,7 @@ class _Driven:
         self._raised = self._raised or "raised" in trial.user_attrs
         before, self._before = self._before, best_trial(trials)
         numbers = {trial.number} if before is None else {trial.number, before.number}
+        self._publish(trial.number)
         tidy(sweep, trials, numbers)
         if finished >= sweep.hpo.trials:
             sweep.is_over()
@@ -336,8 +345,13 @@ class _Driven:
         self._shares[trial.number] = len(scores) / len(sweep.folds or scores)
         sweep.narration.end()
         sweep.narration.say(told_of_fold(sweep, trial.number, scores))
+        self._publish(trial.number)
         tidy(sweep, trials, [trial.number])
         self._hand_over([trial.number])
+
+    def _publish(self, number: int) -> None:
+        """Give trackers what an attempt logged, once it is here."""
+        self._sweep.publisher.publish_the_rest(self._sweep.folder / trial_folder(number))
 
     def ended(self, event: Ended) -> None:
         self._study.ended(event)

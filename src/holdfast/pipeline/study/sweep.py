@@ -14,9 +14,11 @@ from holdfast.flow.narration import Narration, Quiet
 from holdfast.integrations.watching import Copies
 from holdfast.pipeline.data.dataset import Dataset
 from holdfast.pipeline.identity import study_made_from
-from holdfast.pipeline.layout import trial_folder, weights_folder
+from holdfast.pipeline.layout import TRACKING, fold_folder, trial_folder, weights_folder
 from holdfast.pipeline.settings import Hpo, Training, changed
 from holdfast.pipeline.study.folds import Folds
+from holdfast.pipeline.tracking.journal import TrackedRun
+from holdfast.pipeline.tracking.publishing import Publisher
 from holdfast.pipeline.training.train import Job
 from holdfast.session.background.stake import AtStake
 from holdfast.session.keeper import Keeper
@@ -57,6 +59,9 @@ class Sweep:
         claim: Begins work on the folder of a trial, by this process alone. Raises AnotherSession where a live one works on it.
         dataset: Folder of the documents, for processes that open it themselves.
         keeper: Keeps it; None for the attached one.
+        series: By this its runs are known to trackers; empty where there are none.
+        experiment: What trackers call experiment or project.
+        publisher: Brings trackers up to what is logged.
         folds: What each trial is trained on, one after the other; None where it is trained once, and scored on validation.
     """
 
@@ -86,6 +91,9 @@ class Sweep:
     dataset: Path | None = None
     keeper: Keeper | None = None
     folds: Folds | None = None
+    series: str = ""
+    experiment: str = ""
+    publisher: Publisher = field(default_factory=Publisher)
 
     def hand_over(self, progress: float, numbers: Collection[int], *, alone: bool) -> None:
         """Hand the study to the backup. Where no other process works on it, only what was changed of it is looked at.
@@ -100,7 +108,8 @@ class Sweep:
         if self.keep_parts is None or self.file is None or not self.parts.are_enough():
             kept = self.keep(self.folder, progress)
         else:
-            kept = self.keep_parts([self.file, *(self.folder / trial_folder(n) for n in sorted(numbers))], progress)
+            tracked = [self.folder / TRACKING] if (self.folder / TRACKING).is_dir() else []
+            kept = self.keep_parts([self.file, *(self.folder / trial_folder(n) for n in sorted(numbers)), *tracked], progress)
         if kept is False:
             self.parts.all_is_due()
 
@@ -121,7 +130,14 @@ class Sweep:
         """The folder of that training of a trial whose weights later stages use: with folds that of the first."""
         return self.folder / weights_folder(number, self.hpo.folds)
 
-    def job(self, settings: Training, folder: Path, fold: int = 1) -> Job:
+    def run(self, number: int, fold: int | None = None) -> TrackedRun | None:
+        """What a trial, or a fold of one, is called by trackers; None where there are none."""
+        if not self.series:
+            return None
+        name = f"{self.backbone}-{Path(trial_folder(number)).name}{'' if fold is None else f'-{fold_folder(fold)}'}"
+        return TrackedRun(f"{self.series}-{number}{'' if fold is None else f'-{fold}'}", name, self.experiment, self.backbone)
+
+    def job(self, settings: Training, folder: Path, fold: int = 1, run: TrackedRun | None = None) -> Job:
         """The training of one trial, or of one fold of it. What it is scored on is the job's validation."""
         train, validation = (
             (self.data.train, self.data.validation) if self.folds is None else self.folds.split(self.data.train, fold)
@@ -140,4 +156,5 @@ class Sweep:
             max_length=self.max_length,
             stride=self.stride,
             device=self.device,
+            run=run,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import StageFailed
@@ -18,6 +19,7 @@ from holdfast.pipeline.study.crossing import cross_validate, told_of_fold
 from holdfast.pipeline.study.pruning import end_if_pruned
 from holdfast.pipeline.study.search import suggest
 from holdfast.pipeline.study.sweep import Sweep
+from holdfast.pipeline.tracking.journal import end_run
 from holdfast.pipeline.training.device import describe_device
 from holdfast.pipeline.training.evaluation import evaluate
 from holdfast.pipeline.training.train import Job, train
@@ -71,7 +73,7 @@ def run_trial(
         settings = changed(sweep.training, suggest(trial, sweep.hpo.search_space, begun))
         value: float | None
         if sweep.folds is None:
-            row = _scored(sweep, trial, watcher, sweep.job(settings, sweep.folder / trial_folder(trial.number)))
+            row = _scored(sweep, trial, watcher, sweep.job(settings, watcher.folder, run=sweep.run(trial.number)))
             trial.set_user_attr("best_step", row["best_step"])
             value = row["score"]
         else:
@@ -87,6 +89,7 @@ def run_trial(
             study.tell(trial, value)
     except optuna.TrialPruned:
         watcher.count_time()
+        watcher.ended("KILLED")
         study.tell(trial, state=TrialState.PRUNED)
     except Diverged as error:
         _fail(study, trial, watcher, str(error))
@@ -123,7 +126,7 @@ def _scored(
 
 def _fold_scored(sweep: Sweep, trial: optuna.Trial, watcher: TrialWatcher, settings: Training, fold: int) -> dict[str, Any]:
     watcher.begin_fold(fold)
-    job = sweep.job(settings, sweep.folder / trial_folder(trial.number) / fold_folder(fold), fold)
+    job = sweep.job(settings, watcher.folder, fold, sweep.run(trial.number, fold))
     return _scored(sweep, trial, watcher, job, {"fold": fold})
 
 
@@ -133,6 +136,7 @@ def _fail(study: optuna.Study, trial: optuna.Trial, watcher: TrialWatcher, reaso
 
     reason = f"{watcher.where}{reason}"
     watcher.count_time()
+    watcher.ended("FAILED")
     trial.set_user_attr("failed", reason)
     study.tell(trial, state=TrialState.FAIL)
     log.warning("trial %d failed: %s", trial.number, reason)
@@ -175,6 +179,12 @@ class TrialWatcher(Telling):
         self._note = ""
         self._folds = len(sweep.folds or ())
         self._fold = 0
+
+    @property
+    def folder(self) -> Path:
+        """Of the training that runs."""
+        trial = self._sweep.folder / trial_folder(self._number)
+        return trial / fold_folder(self._fold) if self._fold else trial
 
     @property
     def where(self) -> str:
@@ -222,6 +232,14 @@ class TrialWatcher(Telling):
             self._trial.report(value, epoch)
             self._reported.add(epoch)
         end_if_pruned(self._trial, epoch, "epoch")
+
+    def logged(self, journal: Path) -> None:
+        """Have trackers brought up to it."""
+        self._sweep.publisher.publish([journal])
+
+    def ended(self, how: str) -> None:
+        """What runs now will not go on."""
+        end_run(self.folder, how, self.logged)
 
     def saved(self, step: int, total: int) -> None:
         """Keep study and checkpoint together; stop here where the time is over."""

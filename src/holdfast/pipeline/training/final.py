@@ -18,6 +18,8 @@ from holdfast.pipeline.data.dataset import open_dataset
 from holdfast.pipeline.data.entities import spans_of, word_tags
 from holdfast.pipeline.layout import CHECKPOINT, METRICS, PREDICTIONS, TRAINING_CACHE
 from holdfast.pipeline.settings import Training, changed
+from holdfast.pipeline.tracking.journal import TrackedRun
+from holdfast.pipeline.tracking.publishing import Publisher
 from holdfast.pipeline.training.checkpoint import weights_identity
 from holdfast.pipeline.training.device import (
     LONG_SECONDS,
@@ -57,6 +59,7 @@ class FinalTraining:
         stride: Overlap of windows, in word pieces.
         device: As it is asked for; once `settled`, as it is.
         begun: What `auto` meant as number format when it was begun; empty where it begins now.
+        run: What it is called by trackers; None where none follows it.
     """
 
     stage: str
@@ -74,6 +77,7 @@ class FinalTraining:
     stride: int
     device: str
     begun: str = ""
+    run: TrackedRun | None = None
 
     # -- before it begins ------------------------------------------------------------------------------------------------
 
@@ -118,6 +122,7 @@ class FinalTraining:
             max_length=self.max_length,
             stride=self.stride,
             device=self.device,
+            run=self.run,
         )
 
     # -- the work ----------------------------------------------------------------------------------------------------------
@@ -220,6 +225,7 @@ class FinalWatcher(Watcher):
         keep: Keeps what there is after a step, of so many.
         is_to_stop: Whether it is to save and stop.
         at_stake: What a disconnect would cost now, in words.
+        publisher: Brings trackers up to what is logged; None where another process does.
     """
 
     def __init__(
@@ -230,6 +236,7 @@ class FinalWatcher(Watcher):
         keep: Callable[[int, int], object],
         is_to_stop: Callable[[], bool],
         at_stake: Callable[[], str] = lambda: "",
+        publisher: Publisher | None = None,
     ) -> None:
         self._training = training
         self.narration = narration
@@ -237,6 +244,7 @@ class FinalWatcher(Watcher):
         self._keep = keep
         self._is_to_stop = is_to_stop
         self._at_stake = at_stake
+        self._publisher = publisher or Publisher()
         self._note = ""
 
     @property
@@ -256,6 +264,10 @@ class FinalWatcher(Watcher):
         """Show the score of an epoch."""
         objective = self._training.objective
         self._note = f"epoch {epoch}: {objective} {scores[objective]:.3f}"
+
+    def logged(self, journal: Path) -> None:
+        """Have trackers brought up to it."""
+        self._publisher.publish([journal])
 
     def saved(self, step: int, total: int) -> None:
         """Have the checkpoint kept; stop here where the time is over."""

@@ -5,11 +5,9 @@ What we add to the Trainer: checkpoints that are whole or do not count, and a pl
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +22,9 @@ from holdfast.pipeline.data.documents import Document
 from holdfast.pipeline.data.encode import Window, encode, word_predictions
 from holdfast.pipeline.data.entities import bio_tags, word_tags
 from holdfast.pipeline.identity import backbone_identity, training_identity
-from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS, LOGS
+from holdfast.pipeline.layout import CHECKPOINT, CHECKPOINTS
 from holdfast.pipeline.settings import Training
+from holdfast.pipeline.tracking.journal import TrackedRun
 from holdfast.pipeline.training.backbone import load_model, load_tokenizer, quiet_transformers, raw_tokenizer
 from holdfast.pipeline.training.checkpoint import CheckpointInfo, write_info
 from holdfast.pipeline.training.device import deterministic, resolve_precision
@@ -34,6 +33,8 @@ from holdfast.pipeline.training.scores import OBJECTIVES, flat, score
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
+
+    from holdfast.pipeline.tracking.following import Following
 
 #: Evaluation batches need no gradients, so they may be larger.
 EVALUATION_BATCH = 32
@@ -57,6 +58,7 @@ class Job:
         max_length: Longest window, in word pieces.
         stride: Overlap of windows, in word pieces.
         device: `cpu` or `cuda`.
+        run: What it is called by trackers; None where none follows it.
     """
 
     model: str
@@ -70,6 +72,7 @@ class Job:
     max_length: int
     stride: int
     device: str
+    run: TrackedRun | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -148,10 +151,17 @@ def train(job: Job, watcher: Watcher, clock: Callable[[], float]) -> Trained:
     with quiet_transformers(), deterministic(job.settings.exact):
         clear_the_way(saves, found, watcher.copies, watcher.told, wanted)
         start = found.start
-        trainer = _make_trainer(job, prepared, watcher, clock, 0 if start is None else start.step)
+        follows = _following(job, watcher, None if start is None else start.folder)
         if start is None or not start.over:
-            trainer.train(resume_from_checkpoint=None if start is None else str(start.folder))
+            trainer = _make_trainer(job, prepared, watcher, clock, follows)
+            try:
+                trainer.train(resume_from_checkpoint=None if start is None else str(start.folder))
+            finally:
+                if follows is not None:
+                    follows.write()
             start = search(saves, watcher.copies, watcher.told, wanted).start
+        if follows is not None and start is not None and start.over:
+            follows.finish()
     if start is None or not start.over:
         raise StageFailed(f"{saves}: training ended and left no whole checkpoint; run again")
     best = start.best_step if job.settings.keep == "best" and start.best_step is not None else start.step
@@ -246,7 +256,7 @@ def resolve_arguments(job: Job, windows: int) -> TrainingArguments:
         logging_strategy="steps",
         logging_steps=10,
         logging_nan_inf_filter=False,  # a loss that is no number must be seen
-        report_to="none",  # TensorBoard is added as a callback, with its folder
+        report_to="none",  # what it logs is followed by a callback of ours
         use_cpu=job.device == "cpu",
         dataloader_pin_memory=job.device != "cpu",
         remove_unused_columns=False,
@@ -300,50 +310,40 @@ def prepare(job: Job) -> Prepared:
     callbacks: list[Any] = []
     if settings.early_stopping is not None:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=settings.early_stopping))
-    if settings.report_to == "tensorboard" and importlib.util.find_spec("tensorboard") is None:
-        raise ConfigurationError("training.report_to: tensorboard is not installed; pip install tensorboard")
     return Prepared(tokenizer, model, train, validation, weights, callbacks, job.fingerprint if saved is None else saved.made_from)
 
 
-def _make_trainer(job: Job, prepared: Prepared, watcher: Watcher, clock: Callable[[], float], after: int) -> Any:
+def _following(job: Job, watcher: Watcher, checkpoint: Path | None) -> Following | None:
+    """Who follows what is logged, from a checkpoint on; None where no tracker wants it."""
+    if job.run is None:
+        return None
+    from holdfast.pipeline.tracking.following import Following, journal_at
+
+    settings = job.settings.model_dump(mode="json", exclude={"checkpoint", "report_to"})
+    about = {"backbone": Path(job.model).name if Path(job.model).is_dir() else job.model, "seed": job.seed}
+    return Following(journal_at(checkpoint, job.run, {**settings, **about}), job.folder, watcher.logged)
+
+
+def _make_trainer(job: Job, prepared: Prepared, watcher: Watcher, clock: Callable[[], float], follows: Following | None) -> Any:
     from transformers import PrinterCallback, Trainer
 
     from holdfast.integrations.trainer import Checkpointing
 
     saving = job.settings.checkpoint
     ours = Checkpointing(watcher, clock, steps=saving.steps, every=saving.every, made_from=prepared.made_from)
-    logs = [_tensorboard(job.folder / LOGS, after)] if job.settings.report_to == "tensorboard" else []
+    loss = weighted_loss(prepared.weights)
     trainer = Trainer(
         model=prepared.model,
         args=resolve_arguments(job, len(prepared.train)),
         train_dataset=_rows(prepared.train),
         eval_dataset=_rows(prepared.validation) if prepared.validation else None,
         data_collator=Collator(prepared.tokenizer.pad_token_id or 0),
-        compute_loss_func=weighted_loss(prepared.weights),
+        compute_loss_func=loss if follows is None else follows.counting(loss),
         compute_metrics=_scorer(job, prepared.validation),
-        callbacks=[ours, *prepared.callbacks, *logs],
+        callbacks=[*([] if follows is None else [follows]), ours, *prepared.callbacks],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
-
-
-def _tensorboard(folder: Path, after: int) -> Any:
-    """What a killed run logged after the step that is gone back to is logged anew, so its readers are told to forget it."""
-    from torch.utils.tensorboard import SummaryWriter
-    from transformers.integrations.integration_utils import TensorBoardCallback
-
-    _await_a_later_second(folder)
-    return TensorBoardCallback(SummaryWriter(log_dir=str(folder), purge_step=after + 1))
-
-
-def _await_a_later_second(folder: Path) -> None:
-    """TensorBoard reads logs by name, which bears the second of their beginning; of two of one second any may be read last.
-
-    So what is to be forgotten could be the log that replaces it. A log from a clock that is ahead is not waited for.
-    """
-    begun = [int(p.name.split(".")[3]) for p in folder.glob("events.out.tfevents.*.*") if p.name.split(".")[3].isdigit()]
-    while 0 <= max(begun, default=0) + 1 - (now := time.time()) <= 1:
-        time.sleep(max(begun) + 1 - now)
 
 
 def _rows(windows: Sequence[Window]) -> list[dict[str, list[int]]]:

@@ -1,0 +1,1 @@
+"""Trackers: each training is one run of each, with every step once, however often it was cut off."""
