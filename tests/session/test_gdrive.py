@@ -18,6 +18,8 @@ from holdfast.session.keeper import Keeper
 from holdfast.simulator.cloud import ROOT, Cloud, Item
 from holdfast.simulator.drive_api import DriveApi
 from holdfast.simulator.drive_api.faults import Fault, What
+from holdfast.store.backends.api.backend import ApiBackend
+from holdfast.store.backends.api.transport import Waits
 from holdfast.store.reporting.durability import Durability
 from holdfast.store.reporting.outcomes import Outcome
 from tests.session.test_two_ways import api
@@ -47,6 +49,15 @@ def machine(folder: Path, name: str, **settings: object) -> Path:
 
 def attach(root: Path, drive: str = "gdrive:") -> Keeper:
     return open_keeper(root, drive, mount=False)
+
+
+def quick(keeper: Keeper) -> Keeper:
+    """Whose waits between attempts cost nothing."""
+    assert keeper.store is not None
+    assert isinstance(keeper.store.backend, ApiBackend)
+    keeper.store.backend.tree.files.transport.waits = Waits((0.0,) * 7, sleep=lambda seconds: None)
+    object.__setattr__(keeper.store.backoff, "sleep", lambda seconds: None)
+    return keeper
 
 
 def as_machine(keeper: Keeper, name: str) -> Keeper:
@@ -257,11 +268,11 @@ def test_no_secret_is_in_a_log_an_error_a_store_or_a_report(
     api.faults.add(
         Fault(What.LOSE, "session.chunk"), Fault(What.REFUSE, "session.*", skip=1), Fault(What.LOSE, "files.*", skip=3, times=1)
     )
-    keeper = attach(root)
+    keeper = quick(attach(root))
     texts = [str(r.error) for r in keeper.backup("outputs/run").results]
     api.faults.clear()
     api.faults.expired = {TOKEN}
-    texts += [str(r.error) for r in attach(root).backup("outputs/run").results]
+    texts += [str(r.error) for r in quick(attach(root)).backup("outputs/run").results]
     api.faults.expired = ()
     commands = (["status", "--json"], ["doctor"], ["backup", "outputs/run"])
     for command in commands:
@@ -370,14 +381,11 @@ def test_folders_in_one_another_are_refused_before_drive_refuses_them(api: Drive
     ],
     ids=["no answer", "refused", "changed", "token"],
 )
-def test_what_drive_answers_badly_says_so_and_goes_on_later(
-    api: DriveApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault
-) -> None:
-    monkeypatch.setattr("time.sleep", lambda seconds: None)  # the waits of a client whose server is away
+def test_what_drive_answers_badly_says_so_and_goes_on_later(api: DriveApi, tmp_path: Path, fault: Fault) -> None:
     root = machine(tmp_path, "here")
     fill(root, 3)
     api.faults.add(fault)
-    assert not attach(root).backup("outputs/run")
+    assert not quick(attach(root)).backup("outputs/run")
     api.faults.clear()
     goes_on(root)
 

@@ -15,14 +15,13 @@ from holdfast.errors import StoreDenied, StoreNotFound, StoreUnreachable, StoreU
 from holdfast.store.backends.api.files import Files
 from holdfast.store.backends.api.items import Item, in_order
 from holdfast.store.backends.api.notes import Made, Notes
+from holdfast.store.backends.drive import MOST_FOLDERS
 from holdfast.store.format.keys import printable
 
 log = logging.getLogger(__name__)
 
 #: My Drive of whoever asks.
 MY_DRIVE_ID = "root"
-#: Drive makes no folder below the hundredth.
-MOST_FOLDERS = 100
 
 
 class Tree:
