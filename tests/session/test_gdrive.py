@@ -365,7 +365,7 @@ def test_folders_in_one_another_are_refused_before_drive_refuses_them(api: Drive
     deep.mkdir(parents=True)
     (deep / "big.bin").write_bytes(os.urandom(2_000_000))
     done = attach(root).backup("outputs/run")
-    assert "100 folders in one another" in done.results[0].error
+    assert "folders in one another" in done.results[0].error
     (root / "outputs" / "run" / "big.bin").write_bytes((deep / "big.bin").read_bytes())
     (deep / "big.bin").unlink()
     goes_on(root)

@@ -20,8 +20,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from holdfast.simulator.items import ROOT, SHARED, Content, Item, Sums
+from holdfast.simulator.items import Content, Item, Sums
 from holdfast.simulator.limits import Limit, Limits
+from holdfast.simulator.room import BELOW, Room
 
 DEFAULT_QUOTA = 15 * 10**9
 
@@ -41,10 +42,6 @@ create table if not exists sent (minute integer primary key, size integer not nu
 _COLUMNS = "id, parent, name, folder, blob, size, md5, version, trashed, born, change, machine, modified"
 _CHUNK = 1 << 20
 _HERE, _TRASHED, _DELETED = 0, 1, 2
-_BELOW = (
-    "with recursive below(id) as (select id from items where {} "
-    "union select items.id from items join below on items.parent = below.id) "
-)
 
 
 class Taken(Exception):
@@ -67,10 +64,10 @@ class Cloud:
         self._blobs = folder / "contents"
         self._blobs.mkdir(parents=True, exist_ok=True)
         self._machine = machine
-        self._time = now
         self._lock = threading.RLock()
         self._used: tuple[int, int] | None = None
         self._database = sqlite3.connect(folder / "cloud.sqlite", isolation_level=None, check_same_thread=False, timeout=30)
+        self._room = Room(self._database, now)
         self._database.execute("pragma journal_mode=wal")
         self._database.execute("pragma synchronous=off")
         self._database.executescript(_SCHEMA)
@@ -138,14 +135,12 @@ class Cloud:
     def limits(self) -> Limits:
         """What else there is room for."""
         with self._lock:
-            rows = self._database.execute("select name, value from numbers where name like 'limit.%'").fetchall()
-        return Limits(**{name.removeprefix("limit."): value for name, value in rows})
+            return self._room.limits()
 
     @limits.setter
     def limits(self, limits: Limits) -> None:
         with self._changing():
-            for name, value in dataclasses.asdict(limits).items():
-                self._database.execute("insert or replace into numbers values (?, ?)", (f"limit.{name}", value))
+            self._room.set_limits(limits)
 
     def limit(self, parent: str, *, folder: bool, growth: int, sends: bool) -> Limit | None:
         """The limit that stands against a change; None where none does.
@@ -156,49 +151,10 @@ class Cloud:
             growth: Bytes by which the account grows.
             sends: Whether there are bytes to upload.
         """
-        limits = self.limits
         with self._lock:
             if growth > 0 and self.used() + growth > self.quota:
                 return Limit.FULL
-            if sends and self._sent_in_a_day() >= limits.day:
-                return Limit.DAY
-            if parent in ("", ROOT):
-                return None
-            above = self._above(parent)
-            shared = above[-1] == SHARED
-            if (
-                shared
-                and self._count(_BELOW.format("parent=?") + "select count(*) from below", parent=SHARED) >= limits.shared_items
-            ):
-                return Limit.SHARED_ITEMS
-            if folder and len(above) - shared >= limits.levels:
-                return Limit.SHARED_LEVELS if shared else Limit.LEVELS
-            if (
-                parent != SHARED
-                and self._count("select count(*) from items where parent=? and trashed<2", parent=parent) >= limits.children
-            ):
-                return Limit.CHILDREN
-        return None
-
-    def _count(self, statement: str, *, parent: str) -> int:
-        return int(self._database.execute(statement, (parent,)).fetchone()[0])
-
-    def _above(self, id_: str) -> list[str]:
-        """A folder and those above it, without `My Drive`."""
-        found = []
-        while id_ not in ("", ROOT):
-            found.append(id_)
-            row = self._database.execute("select parent from items where id=?", (id_,)).fetchone()
-            id_ = "" if row is None else row[0]
-        return found
-
-    def _sent_in_a_day(self) -> int:
-        since = int(self._time() // 60) - 24 * 60
-        return int(self._database.execute("select coalesce(sum(size), 0) from sent where minute>?", (since,)).fetchone()[0])
-
-    def _sent(self, size: int) -> None:
-        statement = "insert into sent values (?, ?) on conflict (minute) do update set size=size+excluded.size"
-        self._database.execute(statement, (int(self._time() // 60), size))
+            return self._room.limit(parent, folder=folder, sends=sends)
 
     def begin_mount(self) -> int:
         """Number of the mount that begins now, from 1."""
@@ -342,7 +298,7 @@ class Cloud:
             change = self._next("change")
             id_ = id_ or _id(change)
             kept = content or Content()
-            self._sent(kept.size)
+            self._room.sent(kept.size)
             row = (
                 id_,
                 parent,
@@ -369,7 +325,7 @@ class Cloud:
     def update(self, id_: str, content: Content, modified: float = 0.0) -> Item:
         """Overwrite in place. The revision before is forgotten and does not count."""
         with self._changing():
-            self._sent(content.size)
+            self._room.sent(content.size)
             values = (content.blob, content.size, content.md5, modified)
             return self._set(id_, "blob=?, size=?, md5=?, version=version+1, modified=?", values)
 
@@ -409,7 +365,7 @@ class Cloud:
     def _delete(self, where: str, values: tuple[object, ...]) -> None:
         with self._changing():
             change = self._next("change")
-            statement = _BELOW.format(where) + "update items set trashed=?, change=?, machine=? where id in (select id from below)"
+            statement = BELOW.format(where) + "update items set trashed=?, change=?, machine=? where id in (select id from below)"  # noqa: S608 - our own words
             self._database.execute(statement, (*values, _DELETED, change, self._machine))
 
 

@@ -6,10 +6,10 @@ import math
 
 from holdfast.simulator.clock import Clock
 from holdfast.simulator.cloud import Cloud
-from holdfast.simulator.items import Content, Item
 from holdfast.simulator.conditions import Conditions
 from holdfast.simulator.counters import Counters
 from holdfast.simulator.fates import Change, Fate, Lost, Lot
+from holdfast.simulator.items import Content, Item
 from holdfast.simulator.seeds import drawn
 from holdfast.simulator.tree import Node, Tree, free_name
 from holdfast.simulator.uploads import Pace, Queue

@@ -47,7 +47,7 @@ from holdfast.store.reporting.outcomes import BackedUp
 from holdfast.store.store import Store
 from holdfast.store.transfer.pages import Pages
 from holdfast.store.transfer.progress import Progress, Silent
-from holdfast.store.transfer.room import give_back, giving_back, refuse_if_full
+from holdfast.store.transfer.room import give_back, giving_back, refuse_if_full, within_limits
 from holdfast.store.transfer.sending import Sending
 
 log = logging.getLogger(__name__)
@@ -152,7 +152,7 @@ def commit(
                 Pages(store, workspace, key, line, record, lost, id_, view.store_id or ""),
             )
             refuse_if_full(store, sending.size, awaited)
-            with giving_back(store, sending):
+            with within_limits(store, workspace, view, key, sending, line.content, clock=clock), giving_back(store, sending):
                 files, tars = sending.run()
                 # 6. Flush, and check that every length arrived.
                 store.backend.flush()

@@ -11,6 +11,7 @@ from holdfast.platform import host_name, random_hex
 from holdfast.store.backends.backend import Backend
 from holdfast.store.backends.backoff import ONCE, Backoff
 from holdfast.store.deciding.heads import find_heads
+from holdfast.store.deciding.limits import DRIVE
 from holdfast.store.format import names
 from holdfast.store.format.keys import MAX_DEPTH, printable
 from holdfast.store.format.manifest import Manifest
@@ -58,6 +59,8 @@ class Store(StoreFolder):
         self.backoff = backoff
         self.machine = machine or host_name()
         self.memory = memory or Memory()
+        #: What its place takes where that is Drive.
+        self.limits = DRIVE
         self._has_twins = has_twins
         self._reference: str | None = None
         #: Whether a look serves others (`looking/same_store`), how many manifests were written, and the last look where it serves.

@@ -6,9 +6,9 @@ import hashlib
 
 import pytest
 
-from holdfast.simulator.items import SHARED
 from holdfast.simulator.drive_api import DriveApi
 from holdfast.simulator.drive_api.files import ROOT_ID
+from holdfast.simulator.items import SHARED
 from tests.simulator.drive_api.support import Client, reason
 
 

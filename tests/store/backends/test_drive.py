@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.errors import StoreDenied, StoreUnreachable
+from holdfast.errors import StoreUnreachable
 from holdfast.session.attach import open_keeper
 from holdfast.session.config import Config
 from holdfast.session.keeper import Keeper
@@ -185,16 +185,3 @@ def test_after_a_disconnect_a_fresh_machine_gets_what_was_confirmed_or_something
                         drive.drain()
                         confirmed = newest
             drive.disconnect()
-
-
-def test_folders_in_one_another_are_refused_before_anything_is_written(colab: Colab, drive: SimulatedDrive) -> None:
-    """Drive makes no folder below the hundredth, and the mount would tell nobody."""
-    backend = DriveBackend(drive.my_drive, "proj", mount_point=drive.mountpoint)
-    backend.create("/".join("d" * 99) + "/file", lambda: (b"the hundredth folder",))
-    for refused in (
-        lambda: backend.create("/".join("e" * 100) + "/file", lambda: (b"",)),
-        lambda: backend.make_folder("/".join("e" * 100)),
-    ):
-        with pytest.raises(StoreDenied, match="100 folders"):
-            refused()
-    assert [e.name for e in backend.list("")] == ["d"]

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from holdfast.simulator.cloud import Cloud, Taken
-from holdfast.simulator.items import ROOT, SHARED, Content, Item
 from holdfast.simulator.drive_api.faults import Faults
 from holdfast.simulator.drive_api.files import FOLDER, SHARED_NAME, Place, inner, resource, root_item
 from holdfast.simulator.drive_api.refusals import Refused, not_found
 from holdfast.simulator.drive_api.times import read_time
+from holdfast.simulator.items import ROOT, SHARED, Content, Item
 from holdfast.simulator.limits import Limit
 
 #: What a client may say of a file and the simulator keeps as it is.

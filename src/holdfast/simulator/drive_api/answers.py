@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.simulator.cloud import Cloud
-from holdfast.simulator.items import SHARED, Content, Item, Sums
 from holdfast.simulator.drive_api import fields
 from holdfast.simulator.drive_api.account import Account
 from holdfast.simulator.drive_api.faults import Fault, Faults
@@ -19,6 +18,7 @@ from holdfast.simulator.drive_api.multipart import header, parts
 from holdfast.simulator.drive_api.refusals import Refused, invalid
 from holdfast.simulator.drive_api.routes import is_upload
 from holdfast.simulator.drive_api.sessions import Session, Sessions
+from holdfast.simulator.items import SHARED, Content, Item, Sums
 
 _LIST = frozenset(("kind", "incompleteSearch", "nextPageToken", "files"))
 _LIST_DEFAULT = "kind,incompleteSearch,nextPageToken,files(kind,id,name,mimeType)"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.simulator.cloud import Cloud
-from holdfast.simulator.items import ROOT, SHARED, Item
 from holdfast.simulator.drive_api.times import write_time
+from holdfast.simulator.items import ROOT, SHARED, Item
 
 FOLDER = "application/vnd.google-apps.folder"
 BYTES = "application/octet-stream"
@@ -18,16 +18,18 @@ SHARED_NAME = "Shared"
 
 #: Every name of the resource, from the discovery document. The simulator has a part of them; the others are never there.
 NAMES = frozenset(
-    """
-    appProperties capabilities clientEncryptionDetails contentHints contentRestrictions copyRequiresWriterPermission createdTime
-    description downloadRestrictions driveId explicitlyTrashed exportLinks fileExtension folderColorRgb fullFileExtension
-    hasAugmentedPermissions hasThumbnail headRevisionId iconLink id imageMediaMetadata inheritedPermissionsDisabled isAppAuthorized
-    kind labelInfo lastModifyingUser linkShareMetadata md5Checksum mimeType modifiedByMe modifiedByMeTime modifiedTime name
-    originalFilename ownedByMe owners parents permissionIds permissions properties quotaBytesUsed resourceKey sha1Checksum
-    sha256Checksum shared sharedWithMeTime sharingUser shortcutDetails size spaces starred teamDriveId thumbnailLink
-    thumbnailVersion trashed trashedTime trashingUser version videoMediaMetadata viewedByMe viewedByMeTime viewersCanCopyContent
-    webContentLink webViewLink writersCanShare
-    """.split()
+    " ".join(
+        (
+            "appProperties capabilities clientEncryptionDetails contentHints contentRestrictions copyRequiresWriterPermission",
+            "createdTime description downloadRestrictions driveId explicitlyTrashed exportLinks fileExtension folderColorRgb",
+            "fullFileExtension hasAugmentedPermissions hasThumbnail headRevisionId iconLink id imageMediaMetadata",
+            "inheritedPermissionsDisabled isAppAuthorized kind labelInfo lastModifyingUser linkShareMetadata md5Checksum mimeType",
+            "modifiedByMe modifiedByMeTime modifiedTime name originalFilename ownedByMe owners parents permissionIds permissions",
+            "properties quotaBytesUsed resourceKey sha1Checksum sha256Checksum shared sharedWithMeTime sharingUser shortcutDetails",
+            "size spaces starred teamDriveId thumbnailLink thumbnailVersion trashed trashedTime trashingUser version",
+            "videoMediaMetadata viewedByMe viewedByMeTime viewersCanCopyContent webContentLink webViewLink writersCanShare",
+        )
+    ).split()
 )
 USER = {
     "kind": "drive#user",

@@ -9,7 +9,6 @@ import threading
 from collections import OrderedDict
 from typing import Any
 
-from holdfast.simulator.items import ROOT, SHARED, Item
 from holdfast.simulator.drive_api.account import Account
 from holdfast.simulator.drive_api.faults import Faults
 from holdfast.simulator.drive_api.files import Place, inner, mime, outer
@@ -17,6 +16,7 @@ from holdfast.simulator.drive_api.messages import Request
 from holdfast.simulator.drive_api.queries import Query, fits, folders, parse
 from holdfast.simulator.drive_api.refusals import Refused, invalid, not_found
 from holdfast.simulator.drive_api.times import write_time
+from holdfast.simulator.items import ROOT, SHARED, Item
 
 _PAGES_KEPT = 10_000
 

@@ -189,8 +189,7 @@ class _Connection(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         self._again = _in_memory(b"")  # the second delivery of a request that comes twice
-        self.timeout = self._server.owner.faults.patience
-        self.request.settimeout(self.timeout)
+        self.request.settimeout(self._server.owner.faults.patience)
         if isinstance(self.request, ssl.SSLSocket):
             self.request.do_handshake()
         super().setup()
@@ -315,7 +314,7 @@ class _Connection(BaseHTTPRequestHandler):
             while left and (data := file.read(min(left, _BLOCK))):
                 left -= len(data)
                 if corrupt:
-                    data, corrupt = bytes((data[0] ^ 1,)) + data[1:], False  # noqa: PLW2901 - the same bytes, with one changed
+                    data, corrupt = bytes((data[0] ^ 1,)) + data[1:], False
                 pass_on(data)
 
 

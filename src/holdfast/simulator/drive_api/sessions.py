@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.simulator.clock import Clock
-from holdfast.simulator.items import Content, Sums
 from holdfast.simulator.drive_api.faults import Fault, What
 from holdfast.simulator.drive_api.messages import Answer, Body, Request
 from holdfast.simulator.drive_api.refusals import Refused
+from holdfast.simulator.items import Content, Sums
 
 BLOCK = 256 * 1024
 _WEEK = 7 * 24 * 3600.0
@@ -141,8 +141,7 @@ class Sessions:
             raise Refused(400, "badRequest", f"The chunk begins at {start}, and {session.received} bytes are here.")
         if end is not None and session.total is not None and end > session.total:
             raise Refused(400, "badRequest", f"The chunk ends at {end}, and the upload has {session.total} bytes.")
-        last = end is None or end == session.total
-        if not last and (end - start) % BLOCK and not self._odd():
+        if end is not None and end != session.total and (end - start) % BLOCK and not self._odd():
             raise Refused(400, "badRequest", f"A chunk must be a multiple of {BLOCK} bytes, except for the last one.")
         kept = bytearray()
         position = start

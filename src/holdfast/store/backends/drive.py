@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
-from holdfast.errors import StoreDenied, StoreNotFound
+from holdfast.errors import StoreNotFound
 from holdfast.platform import get_attribute
 from holdfast.store.backends.backend import Source
 from holdfast.store.backends.directory import DirectoryBackend, as_store_error
@@ -24,8 +24,6 @@ ID = "user.drive.id"
 UNCOMMITTED = "user.drive.uncommitted"
 CHECKSUM = "user.drive.md5"
 
-#: Drive makes no folder below the hundredth.
-MOST_FOLDERS = 100
 _YES, _NO = frozenset({b"1", b"true"}), frozenset({b"0", b"false"})
 #: What a mount answers where it has no such attribute, or none at all.
 _NO_SIGNAL = frozenset({errno.ENODATA, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EACCES})
@@ -62,27 +60,8 @@ class DriveBackend(DirectoryBackend):
         made._written, made._second = {}, None
         return made
 
-    def make_folder(self, path: str) -> None:
-        """As for any folder, and not where Drive would refuse it later, which the mount tells nobody."""
-        self._refuse_depth(path)
-        super().make_folder(path)
-
-    def _refuse_depth(self, folder: str) -> None:
-        """Return where Drive takes a folder.
-
-        Raises:
-            StoreDenied: it has a hundred above it (Drive's "Folder limits").
-        """
-        base = (
-            self._folder if self._mount_point is None or not self._folder.is_relative_to(self._mount_point) else self._mount_point
-        )
-        depth = len((self._root / folder).relative_to(base).parts) - 1  # My Drive itself counts for none
-        if depth > MOST_FOLDERS:
-            raise StoreDenied(errno.ENAMETOOLONG, f"Drive allows {MOST_FOLDERS} folders in one another", self._shown(folder))
-
     def create(self, path: str, source: Source) -> None:
         """As for any folder; the MD5 of what was written is remembered, because it is what Drive tells of a file."""
-        self._refuse_depth(path.rpartition("/")[0])
         import hashlib  # it brings OpenSSL, which nobody needs who only looks
 
         def hashed() -> Iterator[bytes]:

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 #: Where a record is: as it was written whole, what changed in it since, and when it was last found to be so.
 _KINDS = ("records", "since", "looks")
+_HOUR = 3600.0
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,27 @@ class Remembered(StateFolder):
         with contextlib.suppress(Corrupt, ValueError, TypeError, AttributeError):
             body = records.read_sealed(self._state / "stores.json") or {}
             return {str(location): (str(store_id), bool(safe)) for location, (store_id, safe) in body.items()}
+        return {}
+
+    # -- what went to Drive ------------------------------------------------------------------------------------------
+
+    def sent_since(self, since: float) -> tuple[int, float]:
+        """How many bytes went to Drive from here since then, by this workspace's record, and when the first of them did."""
+        sent = {at: size for at, size in self._sent().items() if at > since}
+        return sum(sent.values()), min(sent, default=since)
+
+    def note_sent(self, size: int, now: float) -> None:
+        """Remember that bytes went to Drive. By the hour's end, and for two days: it is to say what a day may still take."""
+        hour = (now // _HOUR + 1) * _HOUR
+        kept = {at: bytes_ for at, bytes_ in self._sent().items() if now - 48 * _HOUR < at <= hour}
+        kept[hour] = kept.get(hour, 0) + size
+        body = {"sent": [[at, bytes_] for at, bytes_ in sorted(kept.items())]}
+        records.write_sealed(self._state / "sent.json", body, lasting=False)
+
+    def _sent(self) -> dict[float, int]:
+        with contextlib.suppress(Corrupt, ValueError, TypeError, KeyError):
+            body = records.read_sealed(self._state / "sent.json") or {"sent": []}
+            return {float(at): int(size) for at, size in body["sent"]}
         return {}
 
     # -- failed restores ---------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Space in the store: refused where it is not enough, said clearly where it runs out, given back by an attempt that fails.
 
+And what Drive refuses however much space is free: levels of folders, names in a folder, bytes in a day.
+
 On Drive the mount tells the account's quota (ct#6051), and a full one may take writes in silence and upload nothing (ct#5325). So
 what does not fit is refused by what the mount tells, whether writing would work or not.
 """
@@ -9,13 +11,19 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
-from holdfast.errors import StoreError, StoreExists, StoreFull, StoreTimeout
+from holdfast.errors import LocalError, StoreDenied, StoreError, StoreExists, StoreFull, StoreTimeout
 from holdfast.platform import file_system
 from holdfast.store.backends.mounts import DRIVE_FILE_SYSTEM, GDRIVE
-from holdfast.store.reporting.amounts import size
+from holdfast.store.deciding import limits
+from holdfast.store.format.keys import Key, printable
+from holdfast.store.format.manifest import Manifest
+from holdfast.store.format.names import GENERATIONS, mark
+from holdfast.store.local.workspace import Workspace
+from holdfast.store.looking.view import View
+from holdfast.store.reporting.amounts import duration, size
 from holdfast.store.store import Store
 from holdfast.store.transfer.sending import Sending
 
@@ -43,6 +51,86 @@ def refuse_if_full(store: Store, needed: int, awaited: int) -> None:
         errno.ENOSPC,
         f"No space left, the drive is full: {size(needed)} are needed{waiting}, {size(space.free)} are free; {_mend(store)}",
         store.backend.location,
+    )
+
+
+@contextlib.contextmanager
+def within_limits(
+    store: Store,
+    workspace: Workspace,
+    view: View,
+    key: Key,
+    sending: Sending,
+    base: Manifest | None,
+    *,
+    clock: Callable[[], float],
+) -> Iterator[None]:
+    """Begin where Drive takes what a commit would put there, and remember what was sent, for what the day still takes.
+
+    Args:
+        store: Where to. For one that is not on Drive there is nothing to do.
+        workspace: Knows what was sent within a day.
+        view: A look at the store.
+        key: What is committed.
+        sending: What would be sent.
+        base: The generation that the commit stands on.
+        clock: Unix seconds.
+
+    Raises:
+        StoreDenied: it would lie too deep.
+        StoreFull: a folder would hold too many names, or a day too many bytes.
+    """
+    if not _on_drive(store):
+        yield
+        return
+    _refuse_too_deep(store, (*sending.folders, mark(key)))
+    _refuse_too_many(store, view, () if base is None else tuple(base.payloads()), sending)
+    _refuse_too_much(store, workspace, sending, clock())
+    try:
+        yield
+    finally:
+        with contextlib.suppress(LocalError):  # a day is judged by what is remembered; no backup fails for that
+            workspace.note_sent(sum(sending.sent.values()), clock())
+
+
+def _refuse_too_deep(store: Store, folders: Iterable[str]) -> None:
+    deep = limits.too_deep(store.limits, store.location, folders)
+    if deep is not None:
+        raise StoreDenied(
+            errno.ENAMETOOLONG,
+            f"it would lie in {deep[1]} folders in one another, and Drive takes {store.limits.levels}: make the folders fewer; "
+            f"{_UNTOUCHED}",
+            printable(deep[0]),
+        )
+
+
+def _refuse_too_many(store: Store, view: View, there: Collection[str], sending: Sending) -> None:
+    most, names = store.limits.items, len(view.names) + len(view.strays)
+    for folder, count in ((GENERATIONS, names + 1), limits.fullest(there, sending.folders)):
+        if count > most:
+            raise StoreFull(
+                errno.EDQUOT,
+                f"the folder {folder} would hold {count:,} names, and Drive takes {most:,}: `holdfast prune` removes what newer "
+                f"backups make needless; {_UNTOUCHED}",
+                store.location,
+            )
+    if limits.nearly_too_many(store.limits, names) and GENERATIONS not in store.told:
+        store.told.add(GENERATIONS)
+        log.warning("the folder %s holds %d names, and Drive takes %d: run `holdfast prune`", GENERATIONS, names, most)
+
+
+def _refuse_too_much(store: Store, workspace: Workspace, sending: Sending, now: float) -> None:
+    sent, first = workspace.sent_since(now - limits.DAY_SECONDS)
+    day = store.limits.day
+    if not limits.too_much(store.limits, sent, sending.size):
+        return
+    again = f"; back up again in {duration(first + limits.DAY_SECONDS - now)}"
+    mend = again if sending.size <= day else ": back up parts of it, on one day after the other"
+    raise StoreFull(
+        errno.EDQUOT,
+        f"{size(sending.size)} are to be sent and {size(sent)} were sent from here within 24 hours, and Drive takes {size(day)} "
+        f"a day{mend}; {_UNTOUCHED}",
+        store.location,
     )
 
 

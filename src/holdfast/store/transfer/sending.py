@@ -77,6 +77,12 @@ class Sending:
             alone = sum(_length(snapshot.staged[p], self._read.get(p)) for p in content.alone)
             self.size = alone + (self._spool.stat().st_size if self._spool else 0)
 
+    @property
+    def folders(self) -> list[str]:
+        """The folder in the store of each file that is to be sent."""
+        key = self._snapshot.key
+        return [payload_folder(key, p) for p in (*self._content.alone, *(["x"] if self._spool else []))]
+
     def run(self) -> tuple[dict[str, FileRecord], dict[str, Tar]]:
         """The files and tars of the new generation."""
         key, staged = self._snapshot.key, self._snapshot.staged
