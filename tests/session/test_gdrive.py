@@ -15,9 +15,10 @@ import pytest
 from holdfast.errors import ConfigurationError
 from holdfast.session.attach import open_keeper
 from holdfast.session.keeper import Keeper
-from holdfast.simulator.cloud import ROOT, Cloud, Item
+from holdfast.simulator.cloud import Cloud
 from holdfast.simulator.drive_api import DriveApi
 from holdfast.simulator.drive_api.faults import Fault, What
+from holdfast.simulator.items import ROOT, Item
 from holdfast.store.backends.api.backend import ApiBackend
 from holdfast.store.backends.api.transport import Waits
 from holdfast.store.reporting.durability import Durability
