@@ -34,11 +34,19 @@ class TwoWays:
         second: The API.
         again: Seconds until a dead mount is looked at again.
         clock: Monotonic seconds.
+        taken_over: Called when the mount is left: what it had not uploaded may be gone, the store itself too.
     """
 
     def __init__(
-        self, mount: Backend, second: SecondWay, *, again: float = LOOK_AGAIN_SECONDS, clock: Callable[[], float] = time.monotonic
+        self,
+        mount: Backend,
+        second: SecondWay,
+        *,
+        again: float = LOOK_AGAIN_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+        taken_over: Callable[[], None] = lambda: None,
     ) -> None:
+        self._tell = taken_over
         self._mount = mount
         self._second = second
         self._again = again
@@ -94,6 +102,7 @@ class TwoWays:
             said, self._taken_over = self._taken_over, True
             self._look_at = self._clock() + self._again
         if not said:
+            self._tell()
             log.warning(
                 "Drive's mount is dead (%s); backups go on by Drive's API, %s, until it is mounted again",
                 error.strerror or error,
