@@ -106,3 +106,18 @@ def test_a_query_too_long_for_an_address_comes_as_a_form(client: Client) -> None
     form = {"q": "name = 'a.txt' and " + " and ".join(["trashed = false"] * 200), "fields": "files/name"}
     answer = client.ask("POST", "/drive/v3/files", data=form, headers={"X-HTTP-Method-Override": "GET"})
     assert answer.json() == {"files": [{"name": "a.txt"}]}
+
+
+def test_changes_are_told_since_a_token_and_of_what_is_deleted_only_the_id(client: Client) -> None:
+    token = client.ask("GET", "/drive/v3/changes/startPageToken").json()["startPageToken"]
+    kept, deleted = client.put("a.txt", b"a")["id"], client.put("b.txt", b"b")["id"]
+    client.ask("DELETE", f"/drive/v3/files/{deleted}")
+    found, names = [], []
+    while token is not None:
+        page = client.ask("GET", "/drive/v3/changes", params={"pageToken": token, "pageSize": "1"}).json()
+        found += [(change["fileId"], change["removed"]) for change in page["changes"]]
+        names += [change["file"]["name"] for change in page["changes"] if "file" in change]
+        token, last = page.get("nextPageToken"), page.get("newStartPageToken")
+    assert (found, names) == ([(kept, False), (deleted, True)], ["a.txt"])
+    assert client.ask("GET", "/drive/v3/changes", params={"pageToken": last}).json()["changes"] == []
+    assert reason(client.ask("GET", "/drive/v3/changes")) == (400, "invalidParameter")

@@ -14,7 +14,7 @@ from holdfast.simulator import Weather
 from holdfast.simulator.drive_api import DriveApi
 from tests.simulator.conftest import Mount
 from tests.simulator.drive_api.support import Client
-from tests.simulator.support import attribute, until, write
+from tests.simulator.support import attribute, run, until, write
 
 SOON = Weather(foreign_delay=(1, 2))
 
@@ -128,3 +128,13 @@ def test_one_command_serves_the_api_alone_and_again(tmp_path: Path) -> None:
             assert requests.post(f"{address}/drive/v3/files", json={"name": "a"}, **ask).status_code == 200
             process.communicate(timeout=30)
         assert process.returncode == 0
+
+
+def test_a_command_that_has_nothing_to_serve_or_no_port_to_serve_at_says_so_in_one_line(api: DriveApi, tmp_path: Path) -> None:
+    for arguments, said in (
+        ([], "give a mountpoint, or --api PORT, or both"),
+        (["--cloud", tmp_path / "other", "--api", str(api.port)], f"Drive's API is not served at port {api.port}: "),
+    ):
+        done = run(sys.executable, "-m", "holdfast.simulator", *arguments)
+        assert done.returncode == 2
+        assert said in done.stderr.splitlines()[-1]

@@ -57,6 +57,10 @@ class Api:
             "session.cancel": self._cancel,
             "drives.list": lambda request: answer_json({"kind": "drive#driveList", "drives": [_DRIVE]}),
             "drives.get": self._drive,
+            "changes.start": lambda request: answer_json(
+                {"kind": "drive#startPageToken", "startPageToken": str(self._cloud.last_change())}
+            ),
+            "changes.list": self._changes,
             "token": lambda request: answer_json(
                 {"access_token": f"simulated-{request.number}", "expires_in": 3599, "token_type": "Bearer"}
             ),
@@ -139,6 +143,24 @@ class Api:
         if request.ids[0] != SHARED:
             raise Refused(404, "notFound", f"Shared drive not found: {request.ids[0]}", location="driveId")
         return answer_json(_DRIVE)
+
+    def _changes(self, request: Request) -> Answer:
+        """What changed in the whole account, by anybody, without a lag; of what was deleted only the id."""
+        try:
+            since, size = int(request.query.get("pageToken", "")), max(1, int(request.query.get("pageSize", "100")))
+        except ValueError:
+            raise invalid("pageToken") from None
+        found = self._cloud.all_changes(since)
+        page = found[:size] + [each for each in found[size:] if each[0].change == found[size - 1][0].change]  # one change, not cut
+        changes = []
+        for item, deleted in page:
+            change = {"kind": "drive#change", "changeType": "file", "fileId": item.id, "removed": deleted}
+            changes.append(change if deleted else {**change, "file": self._account.show(item)})
+        more = len(page) < len(found)
+        last = page[-1][0].change if more else max(since, self._cloud.last_change())
+        token = {"nextPageToken" if more else "newStartPageToken": str(last)}
+        selection = fields.parse(request.query.get("fields") or "*")
+        return answer_json(fields.select(selection, {"kind": "drive#changeList", "changes": changes, **token}))
 
     # --- Changing ---
 

@@ -159,6 +159,11 @@ class Sessions:
                     data = data[: max(0, start + short - position)]
                 fresh = data[max(0, session.received + len(kept) - position) :]
                 position += len(data)
+                if not kept and len(fresh) % BLOCK == 0:  # the usual case, without a copy
+                    file.write(fresh)
+                    session.sums.add(fresh)
+                    session.received += len(fresh)
+                    continue
                 kept += fresh
                 store(len(kept) // BLOCK * BLOCK)
             if end is not None and short is None and position != end:

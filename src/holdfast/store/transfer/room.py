@@ -111,7 +111,7 @@ def _refuse_too_many(store: Store, view: View, there: Collection[str], sending: 
             raise StoreFull(
                 errno.EDQUOT,
                 f"the folder {folder} would hold {count:,} names, and Drive takes {most:,}: `holdfast prune` removes what newer "
-                f"backups make needless; {_UNTOUCHED}",
+                f"backups make needless, then empty Drive's trash, which may count; {_UNTOUCHED}",
                 store.location,
             )
     if limits.nearly_too_many(store.limits, names) and GENERATIONS not in store.told:
