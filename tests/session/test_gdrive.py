@@ -398,3 +398,27 @@ def test_doctor_tries_the_api_and_leaves_nothing(api: DriveApi, cloud: Cloud, tm
     assert found["drive api"].level == "good", found["drive api"]
     assert found["latency"].level == "good", found["latency"]
     assert not [i for i in cloud.everything() if i.name.startswith("holdfast-doctor")]
+
+
+def test_an_oauth_client_of_the_users_own_gives_tokens_and_new_ones_where_they_end(
+    api: DriveApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """google-auth fetches them; neither they nor what they are fetched with is shown."""
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(api.certificate))
+    place = tmp_path / "settings" / "holdfast" / "drive.json"
+    own = {
+        "client_id": "me",
+        "client_secret": "a-secret-of-mine",
+        "refresh_token": "1//refresh-me",
+        "token_uri": f"{api.address}/token",
+    }
+    place.write_text(json.dumps(own))
+    goes_on(machine(tmp_path, "here"))
+    assert api.book.requests["token"] >= 1
+    keeper = attach(machine(tmp_path, "later"))
+    fill(keeper.root, 4)
+    api.faults.add(Fault(What.REFUSE, "files.*", status=401, reason="authError"))
+    assert keeper.backup("outputs/run")
+    assert "a-secret-of-mine" not in caplog.text
+    assert "refresh-me" not in caplog.text
