@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import time
@@ -59,7 +60,15 @@ def heads(keeper: Keeper, path: str) -> int:
     return sum(entry.head for entry in keeper.history(path))
 
 
-@pytest.mark.parametrize("how", DEATHS)
+#: The others answer much like one of these.
+SHOWN = ("enotconn", "enoent but My Drive", "hangs")
+
+
+def deaths() -> list[object]:
+    return [how if how in SHOWN else pytest.param(how, marks=pytest.mark.torture) for how in DEATHS]
+
+
+@pytest.mark.parametrize("how", deaths())
 def test_a_mount_that_dies_is_taken_over_from_and_handed_back_to(
     api: DriveApi, mount: Mount, tmp_path: Path, caplog: pytest.LogCaptureFixture, how: str
 ) -> None:
@@ -100,3 +109,42 @@ def test_a_mount_that_dies_is_taken_over_from_and_handed_back_to(
     assert later.ensure("outputs/a.txt").outcome is Outcome.RESTORED
     assert (later.root / "outputs" / "a.txt").read_text() == "5"
     assert heads(later, "outputs/a.txt") == 1
+
+
+def step(root: Path, number: int) -> None:
+    """One step of a work that needs what the step before it made."""
+    state = root / "outputs" / "run" / "state.bin"
+    before = state.read_bytes() if state.exists() else b""
+    state.parent.mkdir(exist_ok=True)
+    state.write_bytes(hashlib.sha512(before + bytes([number])).digest() * 500)
+    (state.parent / f"step-{number}.txt").write_text(f"{number}")
+
+
+def end_of(root: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in sorted((root / "outputs" / "run").iterdir())}
+
+
+@pytest.mark.parametrize("how", [h if h == "hangs" else pytest.param(h, marks=pytest.mark.torture) for h in DEATHS])
+def test_a_run_in_which_the_mount_dies_goes_on_by_itself_to_the_same_end(
+    api: DriveApi, mount: Mount, tmp_path: Path, how: str
+) -> None:
+    """With its machine gone as well, right after it: what was safe is all of it."""
+    drive = mount()
+    root = project(drive, tmp_path / "here")
+    keeper = open_keeper(root, drive.my_drive, mount=False, background=True)
+    for number in range(8):
+        step(root, number)
+        assert keeper.backup("outputs/run")
+        if number == 3:
+            keeper.flush()
+            drive.weather(**DEATHS[how])
+    keeper.flush(60, patient=True)
+    assert set(keeper.confirm(10).values()) == {Durability.CONFIRMED}
+    keeper.close()
+    alone = project(drive, tmp_path / "uninterrupted")
+    for number in range(8):
+        step(alone, number)
+    fresh = attach(project(drive, tmp_path / "fresh"), "gdrive:")
+    assert fresh.ensure("outputs/run").outcome is Outcome.RESTORED
+    assert end_of(fresh.root) == end_of(alone)
+    assert heads(fresh, "outputs/run") == 1

@@ -257,5 +257,6 @@ def _patient_backend(config: Config, folder: Path, backoff: Backoff, workspace: 
     if second is not None:
         from holdfast.store.backends.two_ways import LOOK_AGAIN_SECONDS, TwoWays
 
-        patient = TwoWays(patient, second, again=min(LOOK_AGAIN_SECONDS, config.timeout))
+        again = min(LOOK_AGAIN_SECONDS, config.timeout)
+        patient = TwoWays(patient, second, again=again, taken_over=workspace.forget_unsafe_stores)
     return Retrying(patient, backoff)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from blake3 import blake3
 
 from holdfast.errors import ConfigurationError
 from holdfast.session.config import MY_DRIVE, Config
@@ -117,5 +118,5 @@ def second_way(config: Config, folder: Path, state: Path) -> SecondWay | None:
 
 def notes_of(config: Config, place: DriveFolder, state: Path) -> Path:
     """Where this machine notes what it does to one store."""
-    name = hashlib.sha256(f"{place.base}/{place.path}/{config.project}".encode()).hexdigest()[:16]
+    name = blake3(f"{place.base}/{place.path}/{config.project}".encode()).hexdigest(length=8)
     return state / name

@@ -90,6 +90,10 @@ class SecondWay:
             except OSError as error:  # costs a proof, not safety
                 log.debug("what Drive's mount was given could not be noted (%s)", error.strerror)
 
+    def gave(self, path: str) -> bool:
+        """Whether the mount was given a file here."""
+        return path in self._given
+
     def sent(self, path: str) -> bool:
         """Whether a file was sent by the API, and has arrived."""
         backend = self.opened()

@@ -16,6 +16,7 @@ from typing import TypeVar
 from holdfast.errors import StoreError, StoreNotFound, StoreUnreachable, StoreUnreadable
 from holdfast.store.backends.backend import Backend, Entry, Source, Space, Stat
 from holdfast.store.backends.second_way import SecondWay
+from holdfast.store.format.names import SENTINEL
 from holdfast.store.reporting.durability import Durability
 
 T = TypeVar("T")
@@ -34,11 +35,19 @@ class TwoWays:
         second: The API.
         again: Seconds until a dead mount is looked at again.
         clock: Monotonic seconds.
+        taken_over: Called when the mount is left: what it had not uploaded may be gone, the store itself too.
     """
 
     def __init__(
-        self, mount: Backend, second: SecondWay, *, again: float = LOOK_AGAIN_SECONDS, clock: Callable[[], float] = time.monotonic
+        self,
+        mount: Backend,
+        second: SecondWay,
+        *,
+        again: float = LOOK_AGAIN_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+        taken_over: Callable[[], None] = lambda: None,
     ) -> None:
+        self._tell = taken_over
         self._mount = mount
         self._second = second
         self._again = again
@@ -81,7 +90,7 @@ class TwoWays:
                 raise
             return through(other)
 
-    def _take_over(self, error: StoreUnreachable) -> Backend | None:
+    def _take_over(self, error: StoreError) -> Backend | None:
         other = self._second.backend()
         if other is None:
             return None
@@ -94,6 +103,7 @@ class TwoWays:
             said, self._taken_over = self._taken_over, True
             self._look_at = self._clock() + self._again
         if not said:
+            self._tell()
             log.warning(
                 "Drive's mount is dead (%s); backups go on by Drive's API, %s, until it is mounted again",
                 error.strerror or error,
@@ -112,8 +122,10 @@ class TwoWays:
     def _hand_back(self) -> None:
         try:
             self._mount.check()
-            names = {e.name for e in self._mount.siblings()}
-            alive = self._mount.name not in names or bool(self._mount.list(""))
+            if self._second.gave(SENTINEL) or any(e.name == self._mount.name for e in self._mount.siblings()):
+                for _ in self._mount.read(SENTINEL):
+                    pass
+            alive = True
         except StoreError:
             alive = False
         with self._lock:
@@ -147,8 +159,13 @@ class TwoWays:
                     given += len(chunk)
                     yield chunk
                 return
-        except (StoreUnreachable, StoreNotFound) as error:
-            if (self._take_over(error) if isinstance(error, StoreUnreachable) else self._second.backend()) is None:
+        except StoreUnreachable as error:
+            if self._take_over(error) is None:
+                raise
+        except StoreNotFound as error:
+            if path == SENTINEL and self._second.gave(path):  # nobody removes it, so what denies it is dead (ct#5970)
+                self._take_over(error)
+            if self._second.backend() is None:
                 raise
         other = self._second.backend()
         assert other is not None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from holdfast.simulator.cloud import ROOT, Cloud, Item
+from holdfast.simulator.cloud import Cloud
 from holdfast.simulator.drive_api import DriveApi
+from holdfast.simulator.items import ROOT, Item
 from holdfast.store.backends.api.backend import ApiBackend
 from holdfast.store.backends.api.notes import Notes
 from holdfast.store.backends.api.transport import Address, Transport, Waits

@@ -276,7 +276,7 @@ class Transport:
                 stream=True,
                 verify=self.address.certificate or True,
             )
-        except requests.RequestException as error:
+        except (requests.RequestException, OSError) as error:  # an OSError of its own where a certificate is not there
             # Its text has the address in it, and with that the key to a session.
             raise Broken(errno.ECONNRESET, f"no answer came from Drive's API ({type(error).__name__})", where) from None
 

@@ -21,8 +21,6 @@ log = logging.getLogger(__name__)
 
 #: My Drive of whoever asks.
 MY_DRIVE_ID = "root"
-#: Drive makes no folder below the hundredth.
-MOST_FOLDERS = 100
 
 
 class Tree:
@@ -163,15 +161,12 @@ class Tree:
         """Id of a folder, which is made with those above it where it is not there; and whether it was made now.
 
         Raises:
-            StoreDenied: a file is in its place, or it would lie too deep.
+            StoreDenied: a file is in its place.
             StoreError: as it says.
         """
         with self._lock:
             if known := self._folders.get(path):
                 return known[0], False
-            depth = len(self._above) + len(self.store) + (path.count("/") + 1 if path else 0)
-            if depth > MOST_FOLDERS:
-                raise StoreDenied(errno.ENAMETOOLONG, f"Drive allows {MOST_FOLDERS} folders in one another", self.shown(path))
             if path:
                 (parent, made), name = self.need_folder(path.rpartition("/")[0]), path.rpartition("/")[2]
             else:
