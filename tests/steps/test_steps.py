@@ -468,7 +468,7 @@ def test_a_second_process_is_told_that_another_one_makes_it(project: Project) ->
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(AnotherSession, match="outputs/first.json: another process of this project works on it"):
+        with pytest.raises(AnotherSession, match=r"outputs/first\.json: another process of this project works on it"):
             steps.first()
         other.communicate("")
     steps.first()
