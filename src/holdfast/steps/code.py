@@ -130,7 +130,7 @@ class _Counted:
         if isinstance(value, BuiltinFunctionType):
             return _of_elsewhere(value, getattr(value, "__module__", None) or "builtins")
         if isinstance(value, functools.partial):
-            parts = (value.func, value.args, value.keywords)
+            parts: tuple[Any, ...] = (value.func, value.args, value.keywords)
             return "partial(" + ", ".join(self._data(p, label) for p in parts) + ")"
         if isinstance(value, enum.Enum):
             return f"{self._class(type(value), label)}.{value.name}"
@@ -150,8 +150,8 @@ class _Counted:
 
     def _inside(self, value: Any, label: str) -> str:
         """What stands in data and is no data: functions and classes count as ever."""
-        kinds = FunctionType | BuiltinFunctionType | type | functools.partial | enum.Enum
-        if isinstance(value, kinds) or _function_within(value) is not None:
+        kinds = (FunctionType, BuiltinFunctionType, type, functools.partial, enum.Enum)
+        if isinstance(value, kinds) or _function_within(value) is not None or _is_named_elsewhere(value):
             return self._value(value, label) or ""
         raise NotPlain(named(value))
 
