@@ -183,7 +183,7 @@ ROWS = (
     "killed in b",
     "killed in b, with its machine",
 )
-RIGHT = ("–", "–", "a b c", "a b c", "–", "b c", "b c")
+RIGHT = ("nothing", "nothing", "a b c", "a b c", "nothing", "b c", "b c")
 
 
 class Tool:
@@ -267,6 +267,7 @@ TOOLS = (
             "PREFECT_LOCAL_STORAGE_PATH": str(drive),
             "PREFECT_HOME": str(machine / ".prefect"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
             "PREFECT_LOGGING_LEVEL": "ERROR",
         },
         note="`persist_result`, `cache_policy=INPUTS + TASK_SOURCE`, its results on the drive",
@@ -313,7 +314,7 @@ class Machine:
         if not self._tool.packages:
             ours["PYTHONPATH"] = str(HERE.parent / "src")
         done = subprocess.run(
-            command, shell=True, cwd=self.root, env={**clean, **ours}, capture_output=True, text=True, timeout=300, check=False
+            command, shell=True, cwd=self.root, env={**clean, **ours}, capture_output=True, text=True, timeout=600, check=False
         )
         if must and done.returncode:
             raise SystemExit(f"{self._tool.name}: {command}\n{done.stdout}{done.stderr}")
@@ -353,7 +354,7 @@ def measured(tool: Tool, folder: Path, python: Path) -> list[str]:
                 machine.lose()
             machine.shell(tool.again if row.startswith("the machine") else tool.command)
             assert first, tool.name
-        found.append(machine.computed() or "–")
+        found.append(machine.computed() or "nothing")
         print(f"{tool.name}, {row}: {found[-1]}", flush=True)
     return found
 
@@ -377,13 +378,13 @@ def page(results: Mapping[str, list[str]], versions: Mapping[str, str]) -> str:
         f"Made by `python benchmarks/steps.py --write` on {time.strftime('%Y-%m-%d', time.gmtime())}, Python {platform.python_version()}. Do not edit.",
         "",
         "Step a reads a file and uses a helper, b takes what a made, c what b made. All three run once; then one",
-        "thing happens, and the example is run again. The table shows which steps are computed then. `–` is none.",
+        "thing happens, and the example is run again. The table shows which steps are computed then.",
         "",
         "| what happened | it should be | " + " | ".join(names) + " |",
         "|---|---|" + "---|" * len(names),
         *(f"| {row} | {RIGHT[n]} | " + " | ".join(results[name][n] for name in names) + " |" for n, row in enumerate(ROWS)),
         "",
-        "`refused` is Holdfast's line with the difference; the steps behind it are what `again()` then made. A `–`",
+        "`refused` is Holdfast's line with the difference; the steps behind it are what `again()` then made. `nothing`",
         "in the row of the helper or the input is an old result that is taken for the new one.",
         "",
         "How each was used:",

@@ -187,6 +187,25 @@ def test_a_file_that_was_changed_after_it_was_loaded_is_refused(folder: Path) ->
     counted(module)
 
 
+def test_what_is_not_counted_in_another_module_is_named_and_ignored_by_that_name(folder: Path) -> None:
+    files = {"main": "from helpers import g\ndef f(): return g()", "helpers": "THING = object()\ndef g(): return THING"}
+    module = load(folder, **files)
+    with pytest.raises(UsageError, match=r"f: reads helpers\.THING, which cannot be counted: .*ignore=\['helpers\.THING'\]"):
+        counted(module)
+    assert counted(module, ignore=["helpers.THING"]) == counted(module, ignore=["helpers"])
+
+
+def test_what_a_library_has_under_a_name_counts_by_it(folder: Path) -> None:
+    import numpy
+
+    found = counted(load(folder, main="from numpy import exp, mean\ndef f(): return exp(mean([1.0]))"))
+    assert {k: v for k, v in found.items() if k} == {
+        "exp": f"exp of numpy {numpy.__version__}",
+        "mean": found["mean"],
+    }
+    assert f"mean of numpy {numpy.__version__}" in found["mean"]
+
+
 def test_two_lambdas_in_one_line_are_refused(folder: Path) -> None:
     with pytest.raises(UsageError, match="reads a, which cannot be counted: there are several lambdas in its line"):
         counted(load(folder, main="a, b = lambda: 1, lambda: 2\ndef f(): return a()"))

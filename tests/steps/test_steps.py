@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from holdfast.errors import MadeOtherwise, NotRestored, StageFailed, UsageError
+import holdfast
+from holdfast.errors import AnotherSession, MadeOtherwise, NotRestored, StageFailed, UsageError
 from holdfast.flow.examination import Patient
 from tests.steps.project import TWO_STEPS, Project
 
@@ -443,3 +447,62 @@ def test_a_path_that_a_step_makes_counts_as_that_step(project: Project) -> None:
     assert project.ran() == ["first", "second"]
     project.load().second()  # and is no other input
     assert project.ran() == []
+
+
+def test_threads_that_call_a_step_at_once_run_it_once(project: Project) -> None:
+    slow = TWO_STEPS.replace('ran("first")', 'ran("first")\n    import time\n    time.sleep(0.3)')
+    steps = project.load(slow)
+    with ThreadPoolExecutor(4) as threads:
+        places = set(threads.map(lambda _: steps.second(), range(4)))
+    assert places == {project.root / "outputs/deep/second.json"}
+    assert project.ran() == ["first", "second"]
+
+
+def test_a_second_process_is_told_that_another_one_makes_it(project: Project) -> None:
+    steps = project.load()
+    code = (
+        "import holdfast\nkeep = holdfast.attach(mount=False)\nkeep.claim('outputs/first.json')\nprint('held', flush=True)\ninput()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=project.root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(AnotherSession, match=r"outputs/first\.json: another process of this project works on it"):
+            steps.first()
+        other.communicate("")
+    steps.first()
+    assert project.ran() == ["first"]
+
+
+def test_attached_anew_the_steps_stay_and_are_kept_by_the_new_keeper(project: Project) -> None:
+    def attach() -> holdfast.Keeper:
+        return holdfast.attach(project.root, project.drive, mount=False, background=False)
+
+    before = attach()
+
+    @before.step(outputs="outputs/x")
+    def made(outputs):  # type: ignore[no-untyped-def]
+        outputs.write_text("x")
+
+    after = attach()
+    holdfast.detach()
+    assert [row.name for row in after.plan()] == ["made"]
+    assert made().read_text() == "x"
+    assert after.held("outputs/x")[0]
+    assert made.__name__ == "made"
+    assert repr(made) == "<step made: outputs/x>"
+
+
+def test_an_input_is_a_folder_by_content_whatever_is_set_aside_in_it(project: Project) -> None:
+    source = """
+@keep.step(outputs="outputs/x", inputs="data")
+def g(inputs, outputs):
+    outputs.write_text(str(len(list(inputs[0].iterdir()))))
+"""
+    project.load(source).g()
+    (project.root / "data" / "table.csv.changed-1").write_text("aside")
+    project.load(source).g()
+    (project.root / "data" / "more.csv").write_text("")
+    with pytest.raises(MadeOtherwise, match="data holds something else"):
+        project.load(source).g()

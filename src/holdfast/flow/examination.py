@@ -141,7 +141,7 @@ class Examiner:
 
     def _without_record(self, stage: Stage) -> Found:
         held = self._held(stage) if stage.own else None
-        there = bool(held) or (stage.own and any_file(self.keeper.root / stage.folder))
+        there = bool(held) or any(any_file(self.keeper.root / k) for k in _places(stage))
         if there:
             return Found(
                 stage.name, State.BEGUN, stage, None, "files are there, and nothing says what they were made from", held=held
@@ -245,6 +245,13 @@ class Examiner:
                 result.error or f"{key}: neither here nor in the store, and a stage needs it; run the stage that makes it"
             )
         return self.keeper.root / key
+
+
+def _places(stage: Stage) -> tuple[str, ...]:
+    """Where files of a stage would lie that no record speaks of."""
+    if stage.own:
+        return (stage.folder,)
+    return stage.outputs if stage.beside else ()
 
 
 def together(held: Sequence[Held]) -> Held:

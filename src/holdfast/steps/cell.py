@@ -62,7 +62,6 @@ class Cells:
         syntax = syntax_of(ast.parse(source))
         name = f"%%keep {paths[0].rstrip('/')}"
         outputs = self.steps.keys(name, paths)
-        self.steps.know_cell(name, outputs)
         ran: list[bool] = []
         task = Task(
             name=name,

@@ -98,6 +98,8 @@ class _Counted:
         while isinstance(value, ModuleType) and is_own(value) and rest and hasattr(value, rest[0]):
             said, value = f"{said}.{rest[0]}", getattr(value, rest.pop(0))
         label = said if module == self._module else f"{module}.{said}"
+        if label in self._ignore or label.partition(".")[0] in self._ignore:
+            return
         text = self._value(value, label)
         if text is not None:
             self.found.setdefault(label, text)
@@ -123,10 +125,12 @@ class _Counted:
             return self._function(value, label)
         if isinstance(value, type):
             return self._class(value, label)
+        if _is_named_elsewhere(value):
+            return _of_elsewhere(value, type(value).__module__.partition(".")[0])
         if isinstance(value, BuiltinFunctionType):
             return _of_elsewhere(value, getattr(value, "__module__", None) or "builtins")
         if isinstance(value, functools.partial):
-            parts = (value.func, value.args, value.keywords)
+            parts: tuple[Any, ...] = (value.func, value.args, value.keywords)
             return "partial(" + ", ".join(self._data(p, label) for p in parts) + ")"
         if isinstance(value, enum.Enum):
             return f"{self._class(type(value), label)}.{value.name}"
@@ -146,8 +150,8 @@ class _Counted:
 
     def _inside(self, value: Any, label: str) -> str:
         """What stands in data and is no data: functions and classes count as ever."""
-        kinds = FunctionType | BuiltinFunctionType | type | functools.partial | enum.Enum
-        if isinstance(value, kinds) or _function_within(value) is not None:
+        kinds = (FunctionType, BuiltinFunctionType, type, functools.partial, enum.Enum)
+        if isinstance(value, kinds) or _function_within(value) is not None or _is_named_elsewhere(value):
             return self._value(value, label) or ""
         raise NotPlain(named(value))
 
@@ -235,7 +239,7 @@ class _Counted:
     def _refuse(self, what: str, why: str) -> NoReturn:
         raise UsageError(
             f"{self._name}: reads {what}, which cannot be counted: {why}. Give it as an argument or by a file in inputs; or, where "
-            f"it decides nothing, name it in ignore=[{what.partition('.')[0]!r}]"
+            f"it decides nothing, name it in ignore=[{what!r}]"
         )
 
 
@@ -277,6 +281,13 @@ def _own_file(name: str) -> Path | None:
     return Path(file) if file is not None and file.endswith(".py") and _is_own(name, file) else None
 
 
+def _is_named_elsewhere(value: Any) -> bool:
+    """Whether something is what its library has under its name, as `numpy.exp` is."""
+    home = sys.modules.get(type(value).__module__.partition(".")[0])
+    name = getattr(value, "__name__", None)
+    return home is not None and isinstance(name, str) and not is_own(home) and vars(home).get(name) is value
+
+
 def _function_within(value: Any) -> FunctionType | None:
     """The function that a thing of another library stands for: of functools.lru_cache, numba.njit and their like."""
     found = (getattr(value, inside, None) for inside in ("__wrapped__", "py_func"))
@@ -287,7 +298,7 @@ def _of_elsewhere(value: Any, module: str) -> str:
     """Something of another's module, by name and version."""
     if module == "builtins":
         return str(value.__qualname__)
-    return f"{value.__qualname__} of {_version(module, sys.modules.get(module))}"
+    return f"{getattr(value, '__qualname__', value.__name__)} of {_version(module, sys.modules.get(module))}"
 
 
 def _version(name: str, module: ModuleType | None) -> str:

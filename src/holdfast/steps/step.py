@@ -148,7 +148,6 @@ class Steps:
     def __init__(self, keeper: Keeper, patience: Patience | None = None) -> None:
         self.patience = patience or Patient()
         self._steps: dict[str, Step] = {}
-        self._cells: dict[str, tuple[str, ...]] = {}
         self.go_on_with(keeper)
 
     def go_on_with(self, keeper: Keeper) -> None:
@@ -193,13 +192,13 @@ class Steps:
         """The keys of outputs that nobody else makes.
 
         Raises:
-            UsageError: there are none, one is not below outputs, or another step or cell makes it.
+            UsageError: there are none, one is not below outputs, or another step makes it.
         """
         workspace = self.keeper.workspace
         keys = [workspace.key(str(path).rstrip("/") if isinstance(path, str) else path) for path in outputs]
         if not keys or workspace.outputs in keys:
             raise UsageError(f"{name}: outputs= names no file or folder below {workspace.outputs}; give at least one")
-        others = [(other, k) for other, of in self._makers() if other != name for k in of]
+        others = [(s.name, k) for s in self._steps.values() if s.name != name for k in s.outputs]
         others += [(name, k.value) for k in keys]
         for number, key in enumerate(keys):
             for other, taken in others[: len(others) - len(keys) + number]:
@@ -209,13 +208,6 @@ class Steps:
                         "which replaces the one before"
                     )
         return tuple(k.value for k in keys)
-
-    def know_cell(self, name: str, outputs: tuple[str, ...]) -> None:
-        """A cell makes these."""
-        self._cells[name] = outputs
-
-    def _makers(self) -> list[tuple[str, tuple[str, ...]]]:
-        return [*((s.name, s.outputs) for s in self._steps.values()), *self._cells.items()]
 
     def _inputs(
         self, name: str, inputs: Sequence[ByOutputs | str | PurePath] | ByOutputs | str | PurePath

@@ -11,6 +11,7 @@ import copy
 import symtable
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 #: Fields of a tree that say nothing of what the code does.
 _SILENT = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
@@ -163,7 +164,9 @@ def _called(made: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) 
 
 def _names(tree: ast.AST) -> _Names:
     plain = _Plainer().visit(copy.deepcopy(tree))
-    body = plain.body if isinstance(plain, ast.Module) else [plain if isinstance(plain, ast.stmt) else ast.Expr(plain)]
+    body = (
+        plain.body if isinstance(plain, ast.Module) else [plain if isinstance(plain, ast.stmt) else ast.Expr(cast(ast.expr, plain))]
+    )
     source = ast.unparse(ast.fix_missing_locations(ast.Module(body, [])))
     table = symtable.symtable(source, "<step>", "exec")
     reads, assigns, local, kept = set[str](), set[str](), set[str](), set[str]()
