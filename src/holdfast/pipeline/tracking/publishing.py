@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -22,8 +21,6 @@ from holdfast.pipeline.layout import JOURNAL
 from holdfast.pipeline.tracking.journal import read_journal
 from holdfast.session.files import write_json
 from holdfast.spread.environment import places_of_modules
-
-log = logging.getLogger(__name__)
 
 #: So long trackers may take for a turn.
 PATIENCE = 180.0
@@ -62,7 +59,7 @@ class Publisher:
         self,
         trackers: Sequence[str] = (),
         store: Path = Path(),
-        warn: Callable[[str], None] = log.warning,
+        warn: Callable[[str], None] = lambda _: None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._trackers = tuple(trackers)
