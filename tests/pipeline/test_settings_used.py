@@ -307,7 +307,7 @@ class Tracked(Recorder):
         self.publisher = publisher
 
     def logged(self, journal: Path) -> None:
-        self.publisher.publish([journal])
+        self.publisher.publish(journal)
 
 
 @covers("training.report_to")

@@ -94,15 +94,15 @@ def test_a_store_that_is_ahead_of_the_checkpoint_or_behind_it_or_lost_has_every_
     for last in (5, 3):  # cut off, and gone on with at an older checkpoint
         write_journal(place, journal(last))
         with Publisher([name], store, pytest.fail) as publisher:
-            publisher.publish([place])
+            publisher.publish(place)
         expect(5)
     with Publisher([name], store, pytest.fail) as publisher:
         for last in (4, 7, 9):
             write_journal(place, journal(last))
-            publisher.publish([place])
+            publisher.publish(place)
         expect(9)
         write_journal(place, journal(9, "FINISHED"))
-        publisher.publish([place])
+        publisher.publish(place)
     expect(9)
     store.rename(tmp_path / "lost")
     with Publisher([name], store, pytest.fail) as publisher:
@@ -118,8 +118,8 @@ def test_a_tracker_that_fails_is_said_once_and_given_the_rest_when_it_works(
     (tmp_path / "logs").write_text("a file where TensorBoard wants its folder")
     said: list[str] = []
     with Publisher(["tensorboard"], store, said.append) as publisher:
-        publisher.publish([place])
-        publisher.publish([place])
+        publisher.publish(place)
+        publisher.publish(place)
         assert len(said) == 1
         assert said[0].startswith("tensorboard: ")
         assert "; what was logged is in tracking.json of the training" in said[0]

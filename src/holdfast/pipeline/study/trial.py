@@ -235,7 +235,7 @@ class TrialWatcher(Telling):
 
     def logged(self, journal: Path) -> None:
         """Have trackers brought up to it."""
-        self._sweep.publisher.publish([journal])
+        self._sweep.publisher.publish(journal)
 
     def ended(self, how: str) -> None:
         """What runs now will not go on."""

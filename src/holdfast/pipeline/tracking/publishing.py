@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -20,10 +19,9 @@ from typing import Any
 from holdfast.errors import ConfigurationError
 from holdfast.pipeline.layout import JOURNAL
 from holdfast.pipeline.tracking.journal import read_journal
+from holdfast.platform import end_session
 from holdfast.session.files import write_json
 from holdfast.spread.environment import places_of_modules
-
-log = logging.getLogger(__name__)
 
 #: So long trackers may take for a turn.
 PATIENCE = 180.0
@@ -62,7 +60,7 @@ class Publisher:
         self,
         trackers: Sequence[str] = (),
         store: Path = Path(),
-        warn: Callable[[str], None] = log.warning,
+        warn: Callable[[str], None] = lambda _: None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._trackers = tuple(trackers)
@@ -89,26 +87,25 @@ class Publisher:
                 self._end()
         self._process = None
 
-    def publish(self, places: Sequence[Path]) -> None:
-        """Bring the runs of some trainings up to their journals.
+    def publish(self, place: Path) -> None:
+        """Bring the runs of a training up to its journal.
 
         Args:
-            places: The files, each in the folder of its training.
+            place: Its file, in the folder of the training.
         """
-        journals = [journal for place in places if (journal := read_journal(place)) is not None]
-        ended = [journal for journal in journals if journal.ended]
-        if not self._trackers or not journals or (self._hangs and not ended):  # who hangs is asked once more at the end
+        journal = read_journal(place)
+        if not self._trackers or journal is None or (self._hangs and not journal.ended):  # who hangs is asked once more at the end
             return
-        failed = self._answer([str(place.absolute()) for place in places])
+        failed = self._answer(str(place.absolute()))
         for name, why in failed.items():
             line = f"{name}: {why}; what was logged is in {JOURNAL} of the training, and {name} is given it once it works"
             if line not in self._said:
                 self._said.add(line)
                 self._warn(line)
-        known = self._published()
-        for name in {*self._trackers} - {*failed}:
-            known.setdefault(name, {}).update({journal.run.key: len(journal.rows) for journal in ended})
-        if ended:
+        if journal.ended:
+            known = self._published()
+            for name in {*self._trackers} - {*failed}:
+                known.setdefault(name, {})[journal.run.key] = len(journal.rows)
             write_json(self._store / _PUBLISHED, known)
 
     def publish_the_rest(self, folder: Path) -> None:
@@ -118,9 +115,9 @@ class Publisher:
             folder: Of a training that is over, or of several.
         """
         known = self._published()
-        places = [place for place in sorted(folder.rglob(JOURNAL)) if self._is_left(place, known)] if self._trackers else []
-        if places:
-            self.publish(places)
+        for place in sorted(folder.rglob(JOURNAL)) if self._trackers else ():
+            if self._is_left(place, known):
+                self.publish(place)
 
     def _is_left(self, place: Path, known: Mapping[str, Mapping[str, int]]) -> bool:
         journal = read_journal(place)
@@ -134,10 +131,10 @@ class Publisher:
         except (OSError, ValueError, TypeError, AttributeError):
             return {}
 
-    def _answer(self, places: list[str]) -> dict[str, str]:
+    def _answer(self, place: str) -> dict[str, str]:
         try:
             line = self._started()
-            line.send(places)
+            line.send(place)
             if line.poll(PATIENCE):
                 return dict(line.recv())
             why, self._hangs = f"has not answered for {PATIENCE:.0f} s", True
@@ -178,6 +175,6 @@ class Publisher:
         if self._line is not None:
             self._line.close()
         if self._process is not None:
-            self._process.kill()
+            end_session(self._process.pid)  # with the services that it has started
             self._process.wait()
         self._line = self._process = None

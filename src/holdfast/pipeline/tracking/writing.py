@@ -61,20 +61,19 @@ def main(arguments: Sequence[str]) -> None:
     opened: dict[str, Writing] = {}
     while True:
         try:
-            places = [Path(place) for place in line.recv()]
+            place = Path(line.recv())
         except (EOFError, OSError):
             break
-        line.send({name: why for name in names if (why := _problem(name, store, opened, places))})
+        line.send({name: why for name in names if (why := _problem(name, store, opened, place))})
     for writing in opened.values():
         writing.close()
 
 
-def _problem(name: str, store: Path, opened: dict[str, Writing], places: Sequence[Path]) -> str:
+def _problem(name: str, store: Path, opened: dict[str, Writing], place: Path) -> str:
     try:
         if name not in opened:
             opened[name] = Writing(open_tracker(name, store))
-        for place in places:
-            opened[name].bring_up(place)
+        opened[name].bring_up(place)
     except Exception as error:  # noqa: BLE001 - whatever a tracker's library raises harms no training
         return " ".join(f"{type(error).__name__}: {error}".split())[:300]
     return ""

@@ -267,7 +267,7 @@ class FinalWatcher(Watcher):
 
     def logged(self, journal: Path) -> None:
         """Have trackers brought up to it."""
-        self._publisher.publish([journal])
+        self._publisher.publish(journal)
 
     def saved(self, step: int, total: int) -> None:
         """Have the checkpoint kept; stop here where the time is over."""

@@ -83,4 +83,5 @@ class _Wandb:
 def open_store(store: Path) -> _Wandb:
     """Offline unless the user says otherwise."""
     mode = os.environ.get("WANDB_MODE") or "offline"
-    return _Wandb(store / "wandb" if mode in ("offline", "dryrun") else None, mode)
+    is_offline = mode in ("offline", "dryrun")
+    return _Wandb(store / "wandb" if is_offline else None, "offline" if is_offline else mode)
