@@ -19,7 +19,7 @@ from tests.pipeline.tracking.stores import READERS
 from tests.support import Machine, Rig
 
 REPOSITORY = Path(__file__).parents[3]
-#: Sixteen steps an epoch, so that losses are logged between epochs, and between checkpoints.
+#: Seventeen steps an epoch, so that losses are logged between epochs, and between checkpoints.
 CHANGES: dict[str, Any] = {"training__batch_size": 2, "training__checkpoint": {"steps": 3, "every": None}}
 CHANGES |= {"hpo__search_space": {"learning_rate": {"type": "loguniform", "low": 1e-3, "high": 1e-2}}}
 ONLY = ("data", "hpo", "benchmark", "selection", "final_training")
@@ -68,7 +68,7 @@ def test_each_trial_and_the_final_training_is_a_run_of_its_own_below_its_stage(u
     logged = journals(uninterrupted, STAGES)
     assert sorted(logged) == ["final_training", "micro-trial-0000", "micro-trial-0001"]
     for items in logged.values():
-        assert sorted({step for step, *_ in items}) == [10, 16, 20, 30, 32]
+        assert sorted({step for step, *_ in items}) == [10, 17, 20, 30, 34]
         assert {"train/loss", "train/learning_rate", "eval/loss", "eval/f1_micro"} <= {name for _, name, _ in items}
     for folder in STAGES:
         expect(uninterrupted, folder, "tensorboard", logged)
