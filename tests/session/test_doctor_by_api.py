@@ -1,0 +1,48 @@
+"""Doctor on a Drive mount with a token: what the mount says, and what Drive itself says, side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from holdfast.session.doctor import Finding, examine
+from holdfast.session.doctor.by_api import Pair, said
+from holdfast.simulator import Attributes
+from holdfast.simulator.drive_api import DriveApi
+from holdfast.store.reporting.durability import Durability
+from tests.drive import Mount, mount, nothing_stays_mounted
+from tests.session.test_two_ways import api, attach, project
+
+__all__ = ["api", "mount", "nothing_stays_mounted"]
+
+
+def only(found: list[Finding], topic: str, word: str) -> Finding:
+    (one,) = [f for f in found if f.topic == topic and word in f.text]
+    return one
+
+
+@pytest.mark.parametrize("attributes", [Attributes.LYING, Attributes.ABSENT])
+def test_both_words_stand_side_by_side_and_drives_own_is_right(
+    api: DriveApi, mount: Mount, tmp_path: Path, attributes: Attributes
+) -> None:
+    drive = mount()
+    drive.weather(attributes=attributes)
+    keeper = attach(project(drive, tmp_path / "here"), drive.my_drive)
+    for name in ("a", "b"):
+        (keeper.root / "outputs" / name).write_text(name)
+    assert keeper.backup("outputs/a")
+    drive.drain()
+    assert keeper.backup("outputs/b")  # and never uploaded
+    found = examine(keeper, limit=20, upload_wait=2.0, interval=0.2)
+    assert only(found, "drive api", "it shows gdrive:").level == "good"
+    words = only(found, "two words", "newest manifests").text
+    assert "Drive itself NOT_SHOWN 1, SAFE 1" in words
+    assert ("the mount says CONFIRMED 2" in words) is (attributes is Attributes.LYING)
+    watched = [f for f in found if f.topic == "two words" and "newest manifests" not in f.text]
+    assert [f.level for f in watched] == (["bad"] if attributes is Attributes.LYING else ["note"]), watched
+
+
+def test_a_manifest_that_the_mount_confirms_and_drive_has_otherwise_is_bad() -> None:
+    assert said([Pair(Durability.CONFIRMED, "OTHER")]).level == "bad"
+    assert said([Pair(Durability.CONFIRMED, "SAFE"), Pair(Durability.UNKNOWN, "NOT_SHOWN")]).level == "good"
