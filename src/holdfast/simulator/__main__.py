@@ -35,13 +35,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--quota", type=int, help="bytes of the account")
     parser.add_argument("--until-stdin-closes", action="store_true", help="end with the process that started this one")
     given = parser.parse_args(arguments)
+    if given.mountpoint is None and given.api is None:
+        parser.error("give a mountpoint, or --api PORT, or both")
+    if given.mountpoint is not None and (missing := lacking()) is not None:
+        parser.exit(2, f"nothing was mounted at {given.mountpoint}: {missing}\n")
     cloud = (given.cloud or Path(tempfile.mkdtemp(prefix="drive-cloud-"))).absolute()
     if given.mountpoint is None:
         _serve_alone(parser, given, cloud)
         return
-    if (missing := lacking()) is not None:
-        parser.exit(2, f"nothing was mounted at {given.mountpoint}: {missing}\n")
-
     mountpoint = given.mountpoint.absolute()
     control = (given.control or mountpoint.with_name(f"{mountpoint.name}.control")).absolute()
     try:
@@ -87,8 +88,6 @@ def _told(api: DriveApi) -> str:
 
 def _serve_alone(parser: argparse.ArgumentParser, given: argparse.Namespace, cloud: Path) -> None:
     """The API without a mount, where there is no FUSE."""
-    if given.api is None:
-        parser.error("give a mountpoint, or --api PORT, or both")
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     cloud.mkdir(parents=True, exist_ok=True)
     Cloud(cloud, quota=given.quota).close()

@@ -179,9 +179,7 @@ class Cloud:
 
     def all_changes(self, since: int) -> list[tuple[Item, bool]]:
         """What anybody changed after change number `since`, and whether it was deleted."""
-        with self._lock:
-            deleted = {row[0] for row in self._database.execute("select id from items where change>? and trashed=2", (since,))}
-            return [(item, item.id in deleted) for item in self._select("where change>? order by change", (since,))]
+        return [(_plain(row), row.trashed == _DELETED) for row in self._rows("where change>? order by change", (since,))]
 
     def everything(self) -> list[Item]:
         """All that is not deleted, the trash included, the eldest first."""
@@ -214,11 +212,13 @@ class Cloud:
         return sha1, sha256
 
     def _select(self, where: str, values: tuple[object, ...]) -> list[Item]:
+        return [_plain(row) for row in self._rows(where, values)]
+
+    def _rows(self, where: str, values: tuple[object, ...]) -> list[Item]:
+        """Items with numbers for `folder` and `trashed`, as the database has them."""
         with self._lock:
             rows = self._database.execute(f"select {_COLUMNS} from items {where}", values).fetchall()  # noqa: S608 - our own words
-        return [
-            dataclasses.replace(item, folder=bool(item.folder), trashed=bool(item.trashed)) for item in (Item(*row) for row in rows)
-        ]
+        return [Item(*row) for row in rows]
 
     def _get(self, id_: str) -> Item:
         (item,) = self._select("where id=?", (id_,))
@@ -367,6 +367,10 @@ class Cloud:
             change = self._next("change")
             statement = BELOW.format(where) + "update items set trashed=?, change=?, machine=? where id in (select id from below)"  # noqa: S608 - our own words
             self._database.execute(statement, (*values, _DELETED, change, self._machine))
+
+
+def _plain(row: Item) -> Item:
+    return dataclasses.replace(row, folder=bool(row.folder), trashed=bool(row.trashed))
 
 
 def _id(*of: object) -> str:

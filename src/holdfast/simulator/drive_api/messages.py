@@ -14,6 +14,8 @@ from holdfast.simulator.drive_api.refusals import Refused
 
 _LINE = 4096
 _CHUNK = 1 << 18
+#: So many seconds a reader may be late, and what waits for it on the way comes at once.
+_CATCHES_UP = 1.0
 
 
 class Cut(Exception):
@@ -34,8 +36,11 @@ class Line:
         if rate is None:
             return
         with self._lock:
-            self._free = max(self._free, time.monotonic()) + size / rate
-            left = self._free - time.monotonic()
+            now = time.monotonic()
+            if now - self._free > _CATCHES_UP:  # nothing was on its way
+                self._free = now
+            self._free += size / rate
+            left = self._free - now
         if left > 0:
             time.sleep(left)
 

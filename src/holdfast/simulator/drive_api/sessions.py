@@ -60,7 +60,7 @@ class Sessions:
     """All of them.
 
     Args:
-        folder: For the bytes; emptied.
+        folder: For the bytes.
         clock: Virtual time.
         odd: Whether chunks may have any size.
         finish: Makes the file of a session that is whole.
