@@ -170,7 +170,7 @@ def test_in_good_weather_nothing_is_bad_and_nothing_is_left(drive: SimulatedDriv
     before = drive.elsewhere.used()
     report = report_of(drive, tmp_path / "machine")
     assert bad(report) == {}
-    assert {f.topic for f in report if f.level == "note"} == {"hard link", "symbolic link"}
+    assert {f.topic for f in report if f.level == "note"} == {"drive api", "hard link", "symbolic link"}
     assert "fuse.drive" in text(report, "mount")
     assert "1 generation(s) of 1 artifact(s)" in text(report, "store")
     assert "14.0 GiB are free (the quota of the account)" in text(report, "free space")

@@ -74,7 +74,7 @@ def open_api(config: Config, place: DriveFolder, state: Path, *, ask: bool = Fal
     """
     from holdfast.session.drive_tokens import find_token
 
-    token = find_token(ask=ask)
+    token = find_token(ask=ask, thorough=not hurried)
     if token is None:
         return None
     from holdfast.store.backends.api.backend import ApiBackend

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import ConfigurationError, StoreUnreachable
+from holdfast.session.environment import Environment, detect
 
 #: The least scope that sees what a mount wrote. For reading alone `drive.readonly` is enough, and for a store that only one OAuth
 #: client writes `drive.file` is.
@@ -93,11 +94,12 @@ class Credentials:
         return "Credentials()"
 
 
-def find_token(*, ask: bool = False) -> FixedToken | Credentials | None:
+def find_token(*, ask: bool = False, thorough: bool = True) -> FixedToken | Credentials | None:
     """Whatever gives a token here; None where nothing does.
 
     Args:
         ask: In a cell of Colab, ask the user to sign in.
+        thorough: Look for a machine of Google's too, which takes seconds where there is none. Colab's is one.
 
     Raises:
         ConfigurationError: a file of the user's cannot be used, or what is needed is not installed.
@@ -111,6 +113,8 @@ def find_token(*, ask: bool = False) -> FixedToken | Credentials | None:
         _ask_in_colab()
     if find_spec("google") is None or find_spec("google.auth") is None:
         return None
+    if not (thorough or _may_have_default()):
+        return None
     need_packages()
     import google.auth
     from google.auth.exceptions import GoogleAuthError
@@ -120,6 +124,12 @@ def find_token(*, ask: bool = False) -> FixedToken | Credentials | None:
     except GoogleAuthError:
         return None
     return Credentials(credentials)
+
+
+def _may_have_default() -> bool:
+    folder = Path(os.environ.get("CLOUDSDK_CONFIG") or Path.home() / ".config" / "gcloud")
+    signed_in = "GOOGLE_APPLICATION_CREDENTIALS" in os.environ or (folder / "application_default_credentials.json").exists()
+    return signed_in or detect() is Environment.COLAB
 
 
 def _of_file(place: Path) -> FixedToken | Credentials:
