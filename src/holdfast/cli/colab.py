@@ -94,9 +94,7 @@ def status(root: Root = None) -> None:
         out(f"  {machine.endpoint or machine.name}  {machine.accelerator}  {machine.fate.value}")
     out(f"{found.taken()} machine(s), {found.spent(time.time()):.2f} compute units")
     if found.current is not None and not place.supervised():
-        out(
-            "a machine costs money and nobody watches it: `holdfast colab run` with the same words goes on, `holdfast colab stop` ends it"
-        )
+        out("a machine costs money, and nobody watches it: `holdfast colab run` with the same words goes on, `… stop` ends it")
 
 
 @colab.command()
@@ -238,9 +236,7 @@ def _say_tokens() -> None:
     except OSError:
         return
     if readable:
-        say(
-            f"note: {place} is the colab command's own debug log; it has access tokens in it, and others may read it: chmod 600 {place}"
-        )
+        say(f"note: {place}, a log of the colab command, has access tokens in it, and others may read it: chmod 600 {place}")
 
 
 def _told(limit: float | None, unit: str) -> str:

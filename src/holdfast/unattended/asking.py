@@ -70,6 +70,19 @@ def _start(folder, saving):
         time.sleep(0.1)
     return True
 """
+_UNPACK = """
+def _unpack(folder, parts):
+    import os, tarfile
+    with open(folder + "/cargo.tar", "wb") as whole:
+        for part in parts:
+            with open(os.path.join(folder, part), "rb") as file:
+                whole.write(file.read())
+    for name in ("unpacked", "installed", "log", "result.json", "stop"):
+        if os.path.exists(os.path.join(folder, name)):
+            os.unlink(os.path.join(folder, name))
+    with tarfile.open(folder + "/cargo.tar") as tar:
+        tar.extractall(folder)
+"""
 
 _PACK = """
 def _pack(folder, project, paths):
@@ -130,6 +143,11 @@ def seen_in(told: object) -> Seen | None:
 def start() -> str:
     """Start the job, detached."""
     return f"{_START}\ntell(_start({FOLDER!r}, False))"
+
+
+def unpack(parts: list[str]) -> str:
+    """Unpack what was sent, and start the job."""
+    return f"{_UNPACK}\n_unpack({FOLDER!r}, {parts!r})\n{start()}"
 
 
 def save() -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tarfile
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +33,7 @@ class Loading:
         self.project = f"/content/{cargo.root.name}"
 
     def send(self, command: ColabCommand, name: str, work: str, safe_seconds: float) -> Told:
-        """Send all of it. The orders go last: they say that the rest is there.
+        """Send all of it, and start the work.
 
         Args:
             command: The `colab` command.
@@ -50,21 +52,26 @@ class Loading:
         with tempfile.TemporaryDirectory(prefix="holdfast-cargo-") as folder:
             here = Path(folder)
             pack(self._cargo, here / "project.tar.gz")
-            places = [*_parts(here / "project.tar.gz"), pack_wheel(here), Path(job.__file__)]
-            spec = here / "spec.json"
-            spec.write_text(json.dumps(orders), encoding="utf-8")
-            told = Told(Outcome.DONE)
-            for place in (*places, spec):
-                told = command.upload(name, place, f"{asking.FOLDER}/{place.name}")
+            (here / "spec.json").write_text(json.dumps(orders), encoding="utf-8")
+            shutil.copy(job.__file__, here / "job.py")
+            whole = here / "cargo.tar"
+            with tarfile.open(whole, "w") as tar:
+                # The orders go last: where they are, the rest is.
+                for place in (pack_wheel(here), here / "project.tar.gz", here / "job.py", here / "spec.json"):
+                    tar.add(place, arcname=place.name)
+            parts = _parts(whole)
+            for part in parts:
+                told = command.upload(name, part, f"{asking.FOLDER}/{part.name}")
                 if told.outcome is not Outcome.DONE:
-                    break
+                    return told
+            told, _ = command.ask(name, asking.unpack([part.name for part in parts]), 300)
             return told
 
 
 def _parts(whole: Path) -> list[Path]:
     data, found = whole.read_bytes(), []
     for number, start in enumerate(range(0, len(data), PART_BYTES)):
-        part = whole.with_name(f"project.part-{number:04}")
+        part = whole.with_name(f"cargo.part-{number:04}")
         part.write_bytes(data[start : start + PART_BYTES])
         found.append(part)
     return found

@@ -50,25 +50,23 @@ class Job:
             self._phase, self._stopped, code = "work", True, 1
         elif code == 0:
             code = self._do("work", self._spec["command"], self._spec["project"])
-        safe = True
+        safe, end = True, os.fstat(1).st_size
         if self._phase == "work":
             finish = [sys.executable, "-c", _FINISH, str(self._spec["wait"])]
             for path in self._spec["fetch"] if code == 0 else ():
                 self._do("fetch", [sys.executable, "-m", "holdfast", "ensure", path], self._spec["project"])
             safe = self._do("safe", finish, self._spec["project"]) == 0
         phase = "work" if self._phase in ("fetch", "safe") else self._phase
-        self._write("result.json", {"code": code, "safe": safe, "phase": phase, "stopped": self._stopped, "at": time.time()})
+        self._write(
+            "result.json", {"code": code, "safe": safe, "phase": phase, "stopped": self._stopped, "at": time.time(), "end": end}
+        )
 
     def _prepare(self) -> int:
         project = Path(self._spec["project"])
         if not (self._folder / "unpacked").exists():
             self._phase = "unpack"
             project.mkdir(parents=True, exist_ok=True)
-            whole = self._folder / "project.tar.gz"
-            with whole.open("wb") as out:
-                for part in sorted(self._folder.glob("project.part-*")):
-                    out.write(part.read_bytes())
-            with tarfile.open(whole) as tar:
+            with tarfile.open(self._folder / "project.tar.gz") as tar:
                 tar.extractall(project, filter="data")
             (self._folder / "unpacked").touch()
         if (self._folder / "installed").exists():

@@ -229,7 +229,8 @@ class Supervisor:
         end = f"{log.stat().st_size if log.exists() else 0}-{seen.result and seen.result.get('at')}"
         if code == 0 or end == self._ledger.counted or (seen.result or {}).get("stopped"):
             return
-        lines = log.read_bytes()[-8192:].decode(errors="replace").splitlines()
+        printed = log.read_bytes() if log.exists() else b""
+        lines = printed[: (seen.result or {}).get("end")][-8192:].decode(errors="replace").splitlines()
         failures = (*self._ledger.failures, point_of(lines, code))
         self._keep(replace(self._ledger, failures=failures, counted=end))
 
@@ -252,7 +253,7 @@ class Supervisor:
         steps: dict[Do, Callable[[], bool | None]] = {
             Do.TAKE: self._take,
             Do.FORGET: self._forget,
-            Do.MOUNT: self._mount,
+            Do.MOUNT: lambda: self._mount(seen),
             Do.SHIP: self._ship,
             Do.START: lambda: self._start(decision.why, seen),
             Do.WAIT: lambda: self._wait(decision.why),
@@ -272,7 +273,8 @@ class Supervisor:
                 return
             self._refused(f"no connection ({listed.line})")
             return
-        before = self._command.usage()
+        # Where nothing costs anything yet, what is paid afterwards is the new machine's.
+        before = self._command.usage() if listed or self._wish.budget is not None else (0.0, 0.0)
         if before is None and self._wish.budget is not None:
             self._refused("the service does not tell the compute units, so the budget could not be held")
             return
@@ -332,13 +334,15 @@ class Supervisor:
         self._keep(self._ledger.with_current(fate=Fate.VANISHED, ended=time.time()))
         self._news.event("lost", f"machine {endpoint} is gone; what was not safe yet is made again", machine=endpoint)
 
-    def _mount(self) -> None:
+    def _mount(self, seen: Seen | None) -> None:
         told = self._command.mount(self._name(), asking.DRIVE, person=self._person)
         if told.outcome is Outcome.NO_CONSENT:
             self._why = f"Drive was not allowed for this account yet; open {told.line}, allow it, and run this again"
         elif told.outcome is not Outcome.DONE:
             self._once(f"Drive is not mounted yet ({told.line})")
             self._sleep(self._patience.look)
+        elif seen is not None and seen.work != self._ledger.work:
+            self._ship()
 
     def _ship(self) -> None:
         told = self._loading.send(self._command, self._name(), self._ledger.work, self._patience.safe)
