@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from holdfast.unattended.command import ColabCommand
     from holdfast.unattended.place import Place
     from holdfast.unattended.shipping import Cargo
-    from holdfast.unattended.supervisor import Ending, Patience, Supervisor
-    from holdfast.unattended.wish import Wish
+    from holdfast.unattended.supervisor import Ending, Supervisor
+    from holdfast.unattended.wish import Patience, Wish
 
 _SHOWN = 40
 
@@ -58,8 +58,7 @@ def run(
 ) -> None:
     """Take a machine, work on it, go on with the next when it is gone, and give the last one back when all is done and safe."""
     from holdfast.unattended.shipping import choose
-    from holdfast.unattended.supervisor import Patience
-    from holdfast.unattended.wish import Wish, accelerators_in
+    from holdfast.unattended.wish import Patience, Wish, accelerators_in
 
     here = _root(root)
     command, extras, needed = _work(words, here)
@@ -115,8 +114,7 @@ def stop(
     """End the work, once what it made is safe, and give the machine back."""
     from holdfast.unattended import ledger
     from holdfast.unattended.shipping import Cargo
-    from holdfast.unattended.supervisor import Patience
-    from holdfast.unattended.wish import Wish
+    from holdfast.unattended.wish import Patience, Wish
 
     here = _root(root)
     place = _place(here)

@@ -240,7 +240,8 @@ def find(given: str | None) -> str:
     found = shutil.which(given or "colab")
     if found is None:
         raise UsageError(
-            f"{given or 'colab'}: there is no such command; install it in an environment of its own: uv tool install google-colab-cli "
+            f"{given or 'colab'}: there is no such command; install it in an environment of its own: "
+            f"uv tool install google-colab-cli "
             "(or pipx install google-colab-cli)"
         )
     return found

@@ -166,7 +166,8 @@ def point_of(lines: list[str], code: object) -> str:
 
 def pause(refusals: int, least: float, most: float) -> float:
     """Seconds to wait after so many refusals in a row: longer each time."""
-    return min(most, least * 2 ** min(refusals, 20))
+    seconds: float = min(most, least * 2.0 ** min(refusals, 20))
+    return seconds
 
 
 def over(*, spent: float, budget: float | None, hours: float, most_hours: float | None, stop: bool) -> str:

@@ -67,7 +67,8 @@ class Place:
         with (self.folder / "lock").open("ab") as file:
             if not try_lock(file):
                 raise UsageError(
-                    f"{self.root}: another `holdfast colab run` supervises this project on this machine; `holdfast colab status` shows it, "
+                    f"{self.root}: another `holdfast colab run` supervises this project on this machine; "
+                    f"`holdfast colab status` shows it, "
                     "`holdfast colab stop` ends it"
                 )
             yield

@@ -58,7 +58,8 @@ def choose(root: Path, included: tuple[str, ...] = (), outputs: str = "outputs")
     suspicious = [name for name in found if name not in extra and _secret(name)]
     if suspicious:
         raise UsageError(
-            f"{root / suspicious[0]}: its name looks like a secret, so nothing was sent; take it out of the project, or name it with "
+            f"{root / suspicious[0]}: its name looks like a secret, so nothing was sent; "
+            f"take it out of the project, or name it with "
             f"--include {suspicious[0]}"
         )
     size = sum((root / name).stat().st_size for name in found)
@@ -66,7 +67,8 @@ def choose(root: Path, included: tuple[str, ...] = (), outputs: str = "outputs")
     if without > LIMIT_BYTES:
         largest = max((n for n in found if n not in extra), key=lambda name: (root / name).stat().st_size)
         raise UsageError(
-            f"{root}: {without / (1 << 20):.0f} MiB would be sent, and {LIMIT_BYTES >> 20} is the limit; the largest file is {largest}: "
+            f"{root}: {without / (1 << 20):.0f} MiB would be sent, and {LIMIT_BYTES >> 20} is the limit; "
+            f"the largest file is {largest}: "
             f"put it on Drive, leave it out with .gitignore, or send it all the same with --include {largest}"
         )
     return Cargo(

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from holdfast.errors import UsageError
 from holdfast.unattended import asking, ledger
@@ -19,27 +18,11 @@ from holdfast.unattended.fetching import fetch
 from holdfast.unattended.ledger import Fate, Ledger, Taken
 from holdfast.unattended.news import News
 from holdfast.unattended.place import Place
-from holdfast.unattended.told import NONE, Outcome, Told
-from holdfast.unattended.wish import Wish
+from holdfast.unattended.told import Outcome, Told, hardware_of
+from holdfast.unattended.wish import Patience, Wish, asked_of
 
 _RUNNING = "it works on and costs money; `holdfast colab run` goes on following it, `holdfast colab stop` ends it"
 _WHERE = "end it at colab.research.google.com: Runtime, Manage sessions"
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long is waited, in seconds.
-
-    Args:
-        look: Between two looks at a machine.
-        least, most: Between two requests for a machine, the first and the longest.
-        safe: On the machine, for uploads at the end.
-    """
-
-    look: float = 20.0
-    least: float = 30.0
-    most: float = 900.0
-    safe: float = 3600.0
 
 
 @dataclass(frozen=True)
@@ -124,7 +107,8 @@ class Supervisor:
             return found
         if found.current is not None:
             raise UsageError(
-                f"machine {found.current.endpoint or found.current.name} works on `{' '.join(found.wish['command'])}` and was not given "
+                f"machine {found.current.endpoint or found.current.name} works on `{' '.join(found.wish['command'])}` and was not "
+                f"given "
                 "back; `holdfast colab stop` ends that, or give the same words to go on"
             )
         return Ledger(secrets.token_hex(4), time.time(), told)
@@ -203,7 +187,7 @@ class Supervisor:
         if endpoint is None:
             if isinstance(listed, Told):
                 return None
-            fresh = [m for m in listed if m.endpoint not in machine.others and m.hardware == _hardware(machine.accelerator)]
+            fresh = [m for m in listed if m.endpoint not in machine.others and m.hardware == hardware_of(machine.accelerator)]
             if len(fresh) != 1:
                 for found in fresh:
                     self._news.line(f"machine {found.endpoint} appeared while one was asked for; if it is not yours, {_WHERE}")
@@ -296,14 +280,14 @@ class Supervisor:
             self._keep(self._ledger.with_current(fate=Fate.REFUSED, ended=time.time()))
         if told.outcome is Outcome.NO_RIGHT:
             self._accelerators.remove(accelerator)
-            self._news.line(f"this account has no right to {_hardware(accelerator)}")
+            self._news.line(f"this account has no right to {hardware_of(accelerator)}")
             if not self._accelerators:
                 self._why = f"this account has no right to any of {', '.join(self._wish.accelerators)}"
             return
         if told.outcome is Outcome.SIGNED_OUT:
             self._why = "not signed in: run `colab sessions` once by hand, or give --auth adc"
             return
-        self._refused(f"no machine with {_hardware(accelerator)} ({told.line})")
+        self._refused(f"no machine with {hardware_of(accelerator)} ({told.line})")
 
     def _granted(self, before: tuple[float, float] | None, accelerator: str) -> None:
         after = self._command.usage()
@@ -313,7 +297,7 @@ class Supervisor:
         self._asked_to_stop = self._waited_again = False
         cost = "" if rate is None else f", {rate:g} compute units an hour"
         went_on = self._ledger.taken() > 1
-        words = f"{'going on with' if went_on else 'took'} machine {self._endpoint()} ({_hardware(accelerator)}{cost})"
+        words = f"{'going on with' if went_on else 'took'} machine {self._endpoint()} ({hardware_of(accelerator)}{cost})"
         self._news.event("went on" if went_on else "took", words, machine=self._endpoint())
 
     def _refused(self, why: str) -> None:
@@ -417,14 +401,5 @@ class Supervisor:
         return self._ledger.machines[-1].endpoint
 
 
-def _hardware(accelerator: str) -> str:
-    return "CPU" if accelerator == NONE else accelerator.upper()
-
-
 def _clock(seconds: float) -> str:
     return time.strftime("%H:%M", time.localtime(seconds))
-
-
-def asked_of(wish: Wish) -> dict[str, Any]:
-    """What makes a work the same work."""
-    return {"command": list(wish.command), "extras": wish.extras, "fetch": list(wish.fetch)}

@@ -1,4 +1,4 @@
-"""What the `colab` command's words mean. Its exit status says nothing that can be trusted, so its words are read, and nothing else."""
+"""What the `colab` command's words mean. Its exit status proves nothing, so its words are read, and nothing else."""
 
 from __future__ import annotations
 
@@ -101,3 +101,8 @@ def balance_in(text: str) -> tuple[float, float] | None:
     """Compute units, and units an hour, that `colab usage` printed."""
     balance, rate = re.search(r"balance: (-?[\d.]+)", text), re.search(r"rate: ([\d.]+)/hr", text)
     return (float(balance[1]), float(rate[1])) if balance and rate else None
+
+
+def hardware_of(accelerator: str) -> str:
+    """What the service calls it."""
+    return "CPU" if accelerator == NONE else accelerator.upper()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from holdfast.errors import UsageError
 from holdfast.unattended.told import GPUS, NONE, TPUS
@@ -47,3 +48,24 @@ def accelerators_in(text: str) -> tuple[str, ...]:
             raise UsageError(f"--gpu {word.strip()}: no such accelerator; known are {', '.join(known.values())}")
         found.append(name)
     return tuple(dict.fromkeys(found))
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long is waited, in seconds.
+
+    Args:
+        look: Between two looks at a machine.
+        least, most: Between two requests for a machine, the first and the longest.
+        safe: On the machine, for uploads at the end.
+    """
+
+    look: float = 20.0
+    least: float = 30.0
+    most: float = 900.0
+    safe: float = 3600.0
+
+
+def asked_of(wish: Wish) -> dict[str, Any]:
+    """What makes a work the same work."""
+    return {"command": list(wish.command), "extras": wish.extras, "fetch": list(wish.fetch)}

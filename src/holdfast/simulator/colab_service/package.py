@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import holdfast
-
 # `google.colab` of a machine. It knows nothing of holdfast, which may not be installed there: a process of ours mounts.
 _PACKAGE = {
     "__init__.py": "from google.colab import _message, drive, runtime\n",
@@ -61,6 +59,6 @@ def flush_and_unmount(timeout_ms=86_400_000):
 
 def lay_out(folder: Path) -> None:
     """Write the package into this folder, in the place of another."""
-    own = f"PYTHON, SOURCE = {sys.executable!r}, {str(Path(holdfast.__file__).parents[1])!r}\n"
+    own = f"PYTHON, SOURCE = {sys.executable!r}, {str(Path(__file__).parents[3])!r}\n"
     for name, text in _PACKAGE.items():
         (folder / name).write_text(own + text, encoding="utf-8")
