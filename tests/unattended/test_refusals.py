@@ -65,7 +65,8 @@ def test_a_bad_file_of_settings_takes_no_machine(service: ColabService, tmp_path
 
 
 def test_a_command_that_is_not_there_is_one_line(service: ColabService, tmp_path: Path) -> None:
-    (tmp_path / "train.py").write_text(FINE)
-    run = Run(service, Path("/nowhere/colab"), tmp_path, "--", "python", "train.py")
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "train.py").write_text(FINE)
+    run = Run(service, Path("/nowhere/colab"), tmp_path / "project", "--", "python", "train.py")
     assert run.end() == 2
     assert run.said("there is no such command; install it in an environment of its own")
