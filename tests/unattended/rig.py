@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from holdfast.simulator.colab_service import ColabService
 from holdfast.simulator.colab_service.runtime import Runtime
@@ -34,6 +35,13 @@ MADE = [n**2 for n in range(16)]
 PATIENT = 600.0
 
 
+class Led(Protocol):
+    """What leads the command somewhere."""
+
+    @property
+    def environment(self) -> dict[str, str]: ...
+
+
 class Run:
     """One `holdfast colab run`.
 
@@ -44,7 +52,7 @@ class Run:
         words: What is run, and options before it.
     """
 
-    def __init__(self, service: ColabService, program: Path, root: Path, *words: str) -> None:
+    def __init__(self, service: Led, program: Path, root: Path, *words: str) -> None:
         command = [sys.executable, "-m", "holdfast", "colab", "run", "--root", str(root), "--colab", str(program)]
         self.process = subprocess.Popen(
             [*command, "--every", "1", "--retry", "1", *words],
