@@ -43,6 +43,11 @@ def test_a_name_that_looks_like_a_secret_is_refused_unless_it_is_included(tmp_pa
     assert name in shipping.choose(tmp_path, (name,)).files
 
 
+def test_the_files_of_a_tokenizer_are_no_secrets(tmp_path: Path) -> None:
+    names = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "tokens.txt", "secrets.py")
+    assert shipping.choose(project(tmp_path, *names)).files == tuple(sorted(names))
+
+
 def test_too_much_is_refused_unless_the_large_file_is_included(tmp_path: Path) -> None:
     project(tmp_path, "train.py", "large.bin")
     with (tmp_path / "large.bin").open("wb") as file:
