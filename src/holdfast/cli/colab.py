@@ -19,9 +19,10 @@ from holdfast.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
     from holdfast.unattended.command import ColabCommand
+    from holdfast.unattended.ledger import Ending
     from holdfast.unattended.place import Place
     from holdfast.unattended.shipping import Cargo
-    from holdfast.unattended.supervisor import Ending, Supervisor
+    from holdfast.unattended.supervisor import Supervisor
     from holdfast.unattended.wish import Patience, Wish
 
 _SHOWN = 40

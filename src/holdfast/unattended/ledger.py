@@ -91,6 +91,23 @@ class Ledger:
         )
 
 
+@dataclass(frozen=True)
+class Ending:
+    """How it ended.
+
+    Args:
+        code: Of the work; 1 where it did not come to its end.
+        why: In words.
+        spent: Compute units, as far as the service told.
+        machines: How many were had.
+    """
+
+    code: int
+    why: str
+    spent: float
+    machines: int
+
+
 def write(place: Path, ledger: Ledger) -> None:
     """Have it on the disk before anything else happens."""
     rows = [{**asdict(m), "fate": m.fate.value} for m in ledger.machines]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from holdfast.errors import UsageError
@@ -15,7 +15,7 @@ from holdfast.unattended.cargo import Loading
 from holdfast.unattended.command import ColabCommand
 from holdfast.unattended.deciding import Decision, Do, Reach, Situation, decide, over, pause, point_of
 from holdfast.unattended.fetching import fetch
-from holdfast.unattended.ledger import Fate, Ledger, Taken
+from holdfast.unattended.ledger import Ending, Fate, Ledger, Taken
 from holdfast.unattended.news import News
 from holdfast.unattended.place import Place
 from holdfast.unattended.told import Outcome, Told, hardware_of
@@ -23,23 +23,6 @@ from holdfast.unattended.wish import Patience, Wish, asked_of
 
 _RUNNING = "it works on and costs money; `holdfast colab run` goes on following it, `holdfast colab stop` ends it"
 _WHERE = "end it at colab.research.google.com: Runtime, Manage sessions"
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How it ended.
-
-    Args:
-        code: Of the work; 1 where it did not come to its end.
-        why: In words.
-        spent: Compute units, as far as the service told.
-        machines: How many were had.
-    """
-
-    code: int
-    why: str
-    spent: float
-    machines: int
 
 
 class Supervisor:
