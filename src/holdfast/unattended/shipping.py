@@ -18,8 +18,9 @@ LIMIT_BYTES = 100 << 20
 _NEVER = ("outputs", ".holdfast", ".git", "holdfast-aside", "__pycache__")
 #: Names under which people keep what opens their accounts.
 _SECRETS = (
-    ".env", ".env.*", "*.pem", "*.key", "*.p12", "*.pfx", "id_rsa*", "id_ed25519*", "id_ecdsa*",
-    ".netrc", "kaggle.json", ".pypirc", "*secret*", "*credential*", "token.json", "token[-_.]*.json", "*_token", "*.token", "service[-_]account*.json", "client_secret*",
+    ".env", ".env.*", "*.pem", "*.key", "*.p12", "*.pfx", "id_rsa*", "id_ed25519*",
+    "id_ecdsa*", ".netrc", "kaggle.json", ".pypirc", "*secret*", "*credential*", "token.json", "token[-_.]*.json",
+    "*_token", "*.token", "service[-_]account*.json", "client_secret*",
 )  # fmt: skip
 
 
