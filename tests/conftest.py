@@ -32,6 +32,7 @@ LONG = (
     "tests/notebook/test_killed.py",
     "tests/drill/test_training_examples.py",
     "tests/pipeline/test_resume.py",
+    "tests/unattended/test_run.py",
     "tests/faults/test_kill_sweep.py",
     "tests/properties/test_lost_uploads_on_drive.py",
     "tests/cli/test_pipeline_commands.py",

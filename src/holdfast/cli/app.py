@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from holdfast._version import __version__
-from holdfast.cli import drill, often, pipeline, report, show
+from holdfast.cli import colab, drill, often, pipeline, report, show
 from holdfast.cli.codes import ABSENT, FAILED, NOT_CONFIRMED, OK
 from holdfast.cli.opening import open_from
 from holdfast.cli.options import Drive, Json, Root
@@ -192,3 +192,4 @@ def doctor(
 pipeline.register(app)
 report.register(app)
 drill.register(app)
+colab.register(app)

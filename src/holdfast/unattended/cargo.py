@@ -1,0 +1,77 @@
+"""Sending the project to a machine: the job, its orders, the wheel, and the files, in parts that both ends can hold in memory."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from holdfast.unattended import asking, job
+from holdfast.unattended.command import PART_BYTES, ColabCommand
+from holdfast.unattended.shipping import Cargo, pack
+from holdfast.unattended.told import Outcome, Told
+from holdfast.unattended.wheel import pack_wheel
+from holdfast.unattended.wish import Wish
+
+
+class Loading:
+    """Sends what a machine needs for the work.
+
+    Args:
+        cargo: The files of the project.
+        wish: What is run with them.
+        show: Is given what the work printed.
+    """
+
+    def __init__(self, cargo: Cargo, wish: Wish, show: Callable[[bytes], None]) -> None:
+        self._cargo, self._wish = cargo, wish
+        self.show = show
+        #: On the machine. Its name is the project's, because the store is called after it.
+        self.project = f"/content/{cargo.root.name}"
+
+    def send(self, command: ColabCommand, name: str, work: str, safe_seconds: float) -> Told:
+        """Send all of it, and start the work.
+
+        Args:
+            command: The `colab` command.
+            name: Which machine.
+            work: The number of the work.
+            safe_seconds: So long uploads are waited for at the end.
+        """
+        orders = {
+            "work": work,
+            "command": list(self._wish.command),
+            "project": self.project,
+            "extras": self._wish.extras,
+            "fetch": list(self._wish.fetch),
+            "wait": safe_seconds,
+        }
+        with tempfile.TemporaryDirectory(prefix="holdfast-cargo-") as folder:
+            here = Path(folder)
+            pack(self._cargo, here / "project.tar.gz")
+            (here / "spec.json").write_text(json.dumps(orders), encoding="utf-8")
+            shutil.copy(job.__file__, here / "job.py")
+            whole = here / "cargo.tar"
+            with tarfile.open(whole, "w") as tar:
+                # The orders go last: where they are, the rest is.
+                for place in (pack_wheel(here), here / "project.tar.gz", here / "job.py", here / "spec.json"):
+                    tar.add(place, arcname=place.name)
+            parts = _parts(whole)
+            for part in parts:
+                told = command.upload(name, part, f"{asking.FOLDER}/{part.name}")
+                if told.outcome is not Outcome.DONE:
+                    return told
+            told, _ = command.ask(name, asking.unpack([part.name for part in parts]), 300)
+            return told
+
+
+def _parts(whole: Path) -> list[Path]:
+    data, found = whole.read_bytes(), []
+    for number, start in enumerate(range(0, len(data), PART_BYTES)):
+        part = whole.with_name(f"cargo.part-{number:04}")
+        part.write_bytes(data[start : start + PART_BYTES])
+        found.append(part)
+    return found

@@ -1,0 +1,131 @@
+"""Runs on the machine, detached from any connection: unpacks and installs, works, waits until all is safe, and leaves a proof.
+
+Nothing but Python's own library, because nothing else is there yet. What is known of it from outside is a lock, held as long as
+anything of it lives, a heartbeat, a log, and a result, which is written last.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from pathlib import Path
+from typing import IO, Any
+
+_BEAT_SECONDS = 2.0
+_ATTEMPTS = 20
+_FINISH = """
+import sys, holdfast
+done = holdfast.attach().finish(wait=float(sys.argv[1]))
+sys.exit(0 if done else 5)
+"""
+
+
+class Job:
+    """The work of one machine.
+
+    Args:
+        folder: Where its files lie.
+        lock: Held by it and by all that it starts.
+    """
+
+    def __init__(self, folder: Path, lock: IO[bytes]) -> None:
+        self._folder, self._lock = folder, lock
+        self._spec: dict[str, Any] = json.loads((folder / "spec.json").read_bytes())
+        self._phase = "begin"
+        self._child: subprocess.Popen[bytes] | None = None
+        self._stopped = False
+
+    def run(self) -> None:
+        """All of it, from top to bottom."""
+        threading.Thread(target=self._beat, daemon=True).start()
+        code = self._prepare()
+        if code == 0 and (self._folder / "stop").exists():
+            self._phase, self._stopped, code = "work", True, 1
+        elif code == 0:
+            code = self._do("work", self._spec["command"], self._spec["project"])
+        safe, end = True, os.fstat(1).st_size
+        if self._phase == "work":
+            finish = [sys.executable, "-c", _FINISH, str(self._spec["wait"])]
+            for path in self._spec["fetch"] if code == 0 else ():
+                self._do("fetch", [sys.executable, "-m", "holdfast", "ensure", path], self._spec["project"])
+            safe = self._do("safe", finish, self._spec["project"]) == 0
+        phase = "work" if self._phase in ("fetch", "safe") else self._phase
+        self._write(
+            "result.json", {"code": code, "safe": safe, "phase": phase, "stopped": self._stopped, "at": time.time(), "end": end}
+        )
+
+    def _prepare(self) -> int:
+        project = Path(self._spec["project"])
+        if not (self._folder / "unpacked").exists():
+            self._phase = "unpack"
+            project.mkdir(parents=True, exist_ok=True)
+            with tarfile.open(self._folder / "project.tar.gz") as tar:
+                tar.extractall(project, filter="data")
+            (self._folder / "unpacked").touch()
+        if (self._folder / "installed").exists():
+            return 0
+        wheel = next(self._folder.glob("*.whl"))
+        code = self._do(
+            "install", [sys.executable, "-m", "pip", "install", "-q", f"{wheel}{self._spec['extras']}"], str(self._folder)
+        )
+        if code == 0:
+            (self._folder / "installed").touch()
+        return code
+
+    def _do(self, phase: str, command: list[str], place: str) -> int:
+        self._phase = phase
+        if command[0] in ("python", "python3"):
+            command = [sys.executable, *command[1:]]
+        try:
+            self._child = subprocess.Popen(command, cwd=place, stdin=subprocess.DEVNULL, pass_fds=[self._lock.fileno()])  # noqa: S603
+        except OSError as error:
+            print(f"{command[0]}: {error.strerror}", flush=True)  # noqa: T201 - into the log
+            return 127
+        code = self._child.wait()
+        self._child = None
+        return code if code >= 0 else 128 - code
+
+    def _beat(self) -> None:
+        while True:
+            self._write("heartbeat.json", {"at": time.time(), "phase": self._phase})
+            child = self._child
+            if (self._folder / "stop").exists() and child is not None and self._phase in ("install", "work") and not self._stopped:
+                self._stopped = True
+                child.send_signal(signal.SIGTERM)
+            time.sleep(_BEAT_SECONDS)
+
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        fresh = self._folder / f"{name}.new"
+        with fresh.open("w") as file:
+            file.write(json.dumps(content))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._folder / name)
+
+
+def main() -> None:
+    """Work, unless another is at it."""
+    folder = Path(__file__).resolve().parent
+    lock = (folder / "lock").open("ab")
+    for attempt in range(_ATTEMPTS):  # a look holds it for a moment
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError:
+            if attempt == _ATTEMPTS - 1:
+                return
+            time.sleep(0.1)
+    (folder / "result.json").unlink(missing_ok=True)
+    print("the job begins", flush=True)  # noqa: T201 - into the log
+    Job(folder, lock).run()
+
+
+if __name__ == "__main__":
+    main()

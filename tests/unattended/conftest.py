@@ -1,0 +1,3 @@
+from tests.colab_command import colab_program, service
+
+__all__ = ["colab_program", "service"]

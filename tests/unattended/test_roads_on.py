@@ -1,0 +1,105 @@
+"""What is refused before a machine is taken: the refusal is met, what it says is done, and the work goes on."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from holdfast.errors import UsageError
+from holdfast.unattended import ledger, shipping, wheel
+from holdfast.unattended.cargo import Loading
+from holdfast.unattended.command import ColabCommand, find
+from holdfast.unattended.ledger import Fate, Ledger, Taken
+from holdfast.unattended.news import News
+from holdfast.unattended.place import Place
+from holdfast.unattended.shipping import Cargo
+from holdfast.unattended.supervisor import Supervisor
+from holdfast.unattended.wish import Wish, accelerators_in, asked_of
+from tests.unattended.rig import Run
+
+
+def command_of(folder: Path, says: str) -> Path:
+    """A program that says something, whatever it is asked."""
+    program = folder / "colab"
+    program.write_text(f"#!/bin/sh\necho '{says}'\n")
+    program.chmod(0o755)
+    return program
+
+
+def refused(root: Path, program: Path, *words: str) -> str:
+    run = Run(SimpleNamespace(environment={}), program, root, *words)
+    assert run.end() == 2
+    return run.lines[-1]
+
+
+def test_words_that_are_refused_are_taken_once_they_are_right(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / ".gitignore").write_text("train.py\n")
+    (root / "train.py").write_text("")
+    (tmp_path / "my.yaml").write_text("")
+    program = command_of(tmp_path, "nothing")
+    work = ("--", "python", "train.py")
+    assert "lies outside of the project folder" in refused(root, program, str(tmp_path / "my.yaml"))
+    assert "no such accelerator" in refused(root, program, "--gpu", "V100", *work)
+    assert "there is no such file or folder" in refused(root, program, "--include", "nowhere", *work)
+    assert "is not among the files that are sent" in refused(root, program, *work)
+    sent = ("--include", "train.py")
+    assert "is neither oauth2 nor adc" in refused(root, program, *sent, "--auth", "none", *work)
+    assert "there is no such command" in refused(root, tmp_path / "nowhere", *sent, *work)
+    assert "does not tell its version" in refused(root, program, *sent, *work)
+    assert "is version 0.7.4" in refused(root, command_of(tmp_path, "colab 0.7.4"), *sent, *work)
+    assert ColabCommand(find(str(command_of(tmp_path, "colab 0.7.5"))), tmp_path / "records").version() == "0.7.5"
+    assert accelerators_in("T4,none") == ("T4", "none")
+
+
+def test_a_second_supervisor_works_once_the_first_has_ended(tmp_path: Path) -> None:
+    first, second = Place(tmp_path), Place(tmp_path)
+    with first.alone():
+        assert second.supervised()
+        with pytest.raises(UsageError, match="another `holdfast colab run` supervises"), second.alone():
+            pass
+    with second.alone():
+        assert not first.ledger.exists()
+
+
+def test_another_work_begins_once_the_machine_of_the_first_is_given_back(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.folder.mkdir(parents=True)
+    first, second = Wish(("python", "a.py")), Wish(("python", "b.py"))
+    left = Ledger("w", 0.0, asked_of(first), (Taken("holdfast-w-1", "none", 0.0, "m-1", Fate.HELD),))
+
+    def begin(wish: Wish) -> Supervisor:
+        loading = Loading(Cargo(tmp_path, (), 0, ""), wish, lambda data: None)
+        return Supervisor(ColabCommand("colab", place.records), place, wish, loading, News(lambda line: None, place.lines))
+
+    ledger.write(place.ledger, left)
+    with pytest.raises(UsageError, match="was not given back"):
+        begin(second)
+    assert "m-1 is kept" in begin(first).left()
+    ledger.write(place.ledger, left.with_current(fate=Fate.GIVEN_BACK))
+    assert begin(second).left() == "no machine is held"
+
+
+def test_what_would_be_sent_goes_once_it_is_named_or_small(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("")
+    with pytest.raises(UsageError, match="looks like a secret"):
+        shipping.choose(tmp_path)
+    (tmp_path / ".env").unlink()
+    with (tmp_path / "large.bin").open("wb") as file:
+        file.truncate(shipping.LIMIT_BYTES + 1)
+    with pytest.raises(UsageError, match="would be sent"):
+        shipping.choose(tmp_path)
+    (tmp_path / ".gitignore").write_text("*.bin\n")
+    assert shipping.choose(tmp_path).files == (".gitignore",)
+
+
+def test_a_holdfast_that_is_no_package_is_sent_once_it_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as nothing_installed:
+        nothing_installed.setattr(sys, "meta_path", [])
+        with pytest.raises(UsageError, match="not installed as a package"):
+            wheel.pack_wheel(tmp_path)
+    assert wheel.pack_wheel(tmp_path).exists()
