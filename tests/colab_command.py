@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -21,8 +22,8 @@ VARIABLE = "HOLDFAST_COLAB_COMMAND"
 def _python() -> str:
     """A Python that the command runs on: 3.12 or newer."""
     places = [shutil.which(name) for name in ("python3.13", "python3.12", "python3")]
-    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    places += map(str, sorted(versions.glob("3.1[2-9]*/bin/python"), reverse=True))
+    beside = (Path(sys.base_prefix).parent, Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions")
+    places += [str(p) for versions in beside for p in sorted(versions.glob("3.1[2-9]*/bin/python"), reverse=True)]
     for place in filter(None, places):
         ask = [place, "-c", "import sys; print(sys.version_info >= (3, 12))"]
         if subprocess.run(ask, capture_output=True, text=True, check=False).stdout.strip() == "True":
