@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from holdfast.simulator.colab_service import ColabService, Line
-from tests.colab_command import outside
 from tests.unattended.rig import MADE, TRAIN, Run, all_given_back, job, logged, made, phase
 
 WORK = ("--fetch", "outputs/run", "--", "python", "train.py")
@@ -132,7 +132,7 @@ def test_a_signal_leaves_a_machine_that_is_named_and_found_again(
     (machine,) = service.machines()
     assert run.said(f"machine {machine.endpoint} is kept")
     stop = [sys.executable, "-m", "holdfast", "colab", "stop", "--root", str(root), "--colab", str(colab_program)]
-    assert subprocess.run(stop, env={**outside(service), "PYTHONPATH": ":".join(sys.path)}, check=False).returncode == 0
+    assert subprocess.run(stop, env={**os.environ, **service.environment}, check=False).returncode == 0
     assert all_given_back(service)
 
 

@@ -161,7 +161,7 @@ class ColabCommand:
         """
         words = ["drivemount", "-s", name, point]
         if person:
-            subprocess.run(self._words(words), check=False)  # noqa: S603 - what was named
+            subprocess.run(self._words(words), check=False, env=_environment())  # noqa: S603 - what was named
             return Told(Outcome.DONE)
         text, in_time, status = self._call(words, _LONG, enough=lambda text: "Error propagating" in text)
         return of_any(text, in_time=in_time, status=status, proof="ounted at")
@@ -200,6 +200,7 @@ class ColabCommand:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                env=_environment(),
                 pass_fds=() if lock is None else (lock,),
             )
             try:
@@ -218,6 +219,11 @@ class ColabCommand:
             if not in_time:
                 _end(process)
             return _read(out), in_time, process.returncode
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what leads a Python to our own packages: the command has an environment of its own."""
+    return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
