@@ -8,9 +8,11 @@ all that the table shows. Every peer is installed into a virtual environment of 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -313,12 +315,26 @@ class Machine:
         ours |= self._tool.variables(self.root, self.drive)
         if not self._tool.packages:
             ours["PYTHONPATH"] = str(HERE.parent / "src")
-        done = subprocess.run(
-            command, shell=True, cwd=self.root, env={**clean, **ours}, capture_output=True, text=True, timeout=600, check=False
-        )
-        if must and done.returncode:
-            raise SystemExit(f"{self._tool.name}: {command}\n{done.stdout}{done.stderr}")
-        return done.stdout + done.stderr
+        with tempfile.TemporaryFile("w+") as said:  # and no pipe: what a killed example leaves running holds one open
+            started = subprocess.Popen(
+                command,
+                shell=True,
+                cwd=self.root,
+                env={**clean, **ours},
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            try:
+                code = started.wait(600)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(started.pid, signal.SIGKILL)  # the machine is gone with all that ran on it
+            said.seek(0)
+            text = said.read()
+        if must and code:
+            raise SystemExit(f"{self._tool.name}: {command}\n{text}")
+        return text
 
     def computed(self) -> str:
         return " ".join(self._log.read_text().split("\n")).strip() if self._log.exists() else ""
