@@ -38,6 +38,7 @@ EXPECTED = {
     "docs/colab.md": {"run": 2},
     "docs/data.md": {"checked, not run": 1},
     "docs/doctor.md": {"not run": 1},
+    "docs/drive-api.md": {"not run": 2},
     "docs/drill.md": {"run": 1, "checked, not run": 1},
     "docs/files-in-use.md": {"run": 1},
     "docs/hpo-checkpoints.md": {"run": 2, "checked, not run": 1},

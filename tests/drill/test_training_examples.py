@@ -22,7 +22,7 @@ VARYING = {
     "trl_peft.py": "outputs/run/*",
 }
 #: Killed in every run of the tests; the others are in `make torture`, and have their own kills in tests/integrations.
-OFTEN = ("hf_trainer.py", "pytorch_loop.py")
+OFTEN = ("pytorch_loop.py",)
 
 
 def short(text: str) -> str:

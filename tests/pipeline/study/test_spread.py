@@ -16,7 +16,7 @@ from tests.support import Machine, Rig
 CHANGES = {"hpo__trials": 3, "hpo__startup_trials": 1, "hpo__pruner": "successive_halving"}
 
 
-@pytest.mark.long
+@pytest.mark.torture
 def test_one_at_a_time_in_processes_makes_the_weights_and_the_onnx_that_one_process_makes(tmp_path: Path) -> None:
     make_project(tmp_path / "template")
     threads = torch.get_num_threads()
