@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from tests.faults.bench import _guarded
+from tests.faults.bench import environment_of, guarded
 from tests.faults.oracle import examine, examine_in_haste
 from tests.faults.scenarios import SCENARIOS, Prepared, prepare
 from tests.faults.site import CONFIG, Site, copy_site, copy_tree
@@ -128,14 +128,7 @@ class ApiBench:
         self._templates = scratch / "templates"
         self._log = scratch / "strace.log"
         self._known: dict[str, Prepared] = {}
-        self._env = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": str(scratch),
-            "LANG": "C.UTF-8",
-            "PYTHONPATH": str(code),
-            "PYTHONHASHSEED": "0",
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
+        self._env = environment_of(scratch, code)
         scratch.mkdir(parents=True)
         self._templates.mkdir()
         self.server = Server()
@@ -160,12 +153,12 @@ class ApiBench:
         with self._laid_out(point.scenario) as (known, site):
             if not self._hit(point, site):
                 return ApiResult(point, False)
-            found = _guarded(examine, site, known)
+            found = guarded(examine, site, known)
         violations = tuple(found.violations)
         if found.done and point.how not in (How.LOSE, How.TWICE):  # a state can be used for one future only
             with self._laid_out(point.scenario) as (known, site):
                 if self._hit(point, site):
-                    violations += tuple(_guarded(examine_in_haste, site).violations)
+                    violations += tuple(guarded(examine_in_haste, site).violations)
         return ApiResult(point, True, violations)
 
     def _hit(self, point: ApiPoint, site: ApiSite) -> bool:

@@ -63,6 +63,18 @@ def covers(scenario: Scenario, tool: Tool) -> bool:
     return tool is Tool.HOLDFAST or scenario.kind is not Kind.PRUNE
 
 
+def environment_of(home: Path, code: Path) -> dict[str, str]:
+    """The variables of every command of a sweep: always the same, so that counts of calls do not shift."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": str(code),
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
 class Bench:
     """One folder in which one point after the other is tried.
 
@@ -80,14 +92,7 @@ class Bench:
         self._templates = scratch / "templates"
         self._log = scratch / "strace.log"
         self._known: dict[str, Prepared] = {}
-        self._env = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": str(scratch),
-            "LANG": "C.UTF-8",
-            "PYTHONPATH": str(code),
-            "PYTHONHASHSEED": "0",
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
+        self._env = environment_of(scratch, code)
         scratch.mkdir(parents=True)
         self._templates.mkdir()
 
@@ -112,13 +117,13 @@ class Bench:
                 assert isinstance(site, MountedSite)
                 site.disconnect(chance.choice(_LATER))
             judge = {After.SAME: examine, After.ELSEWHERE: examine_elsewhere, After.REMOUNTED: examine_remounted}[after]
-            found = _guarded(judge, site, known)
+            found = guarded(judge, site, known)
         violations = found.violations
         if found.done and after is After.SAME:  # a state can be used for one future only, so it is made once more
             with self._laid_out(name) as (known, site):
                 if not kill(command, point, site.sides, self._env, self._log).killed:
                     return Result(name, tool, point, False, "killed once, and not the second time")
-                violations = violations + _guarded(examine_in_haste, site).violations
+                violations = violations + guarded(examine_in_haste, site).violations
         return Result(name, tool, point, True, death.what, tuple(violations), tuple(dict.fromkeys(found.notes)), after)
 
     @contextmanager
@@ -157,7 +162,7 @@ class Bench:
         return [*python, driver.__file__, str(source), str(target)]
 
 
-def _guarded(judge: Callable[P, Findings], *args: P.args, **kwargs: P.kwargs) -> Findings:
+def guarded(judge: Callable[P, Findings], *args: P.args, **kwargs: P.kwargs) -> Findings:
     try:
         return judge(*args, **kwargs)
     except Exception as error:  # noqa: BLE001 - a library that raises where it promised not to is a finding
