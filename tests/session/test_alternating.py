@@ -23,6 +23,15 @@ from tests.session.test_two_ways import api, project
 __all__ = ["api", "mount", "nothing_stays_mounted"]
 
 
+def with_store_folder(drive: SimulatedDrive) -> SimulatedDrive:
+    """The folder is there before: of a first backup by both ways within the mount's lag Drive makes two, which `doctor` names."""
+    drive.elsewhere.put("proj/notes.txt", b"made by hand")
+    drive.advance(1)
+    drive.advance(120)
+    assert (drive.my_drive / "proj" / "notes.txt").exists()
+    return drive
+
+
 def alternate(drive: SimulatedDrive, folder: Path, turns: int, seed: int) -> None:
     chance, root = random.Random(seed), project(drive, folder / "here")
     run = root / "outputs" / "run"
@@ -61,10 +70,33 @@ def alternate(drive: SimulatedDrive, folder: Path, turns: int, seed: int) -> Non
 
 
 def test_both_ways_in_turns_with_kills_make_one_line(api: DriveApi, mount: Mount, tmp_path: Path) -> None:
-    alternate(mount(seed=1), tmp_path, 6, random.SystemRandom().randrange(1_000_000))
+    alternate(with_store_folder(mount(seed=1)), tmp_path, 6, random.SystemRandom().randrange(1_000_000))
+
+
+def test_what_the_mount_was_given_and_has_not_sent_is_not_begun_anew_by_the_api(
+    api: DriveApi, mount: Mount, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    drive = with_store_folder(mount())
+    root = project(drive, tmp_path / "here")
+    ids = set()
+    for number in range(6):  # nothing of the mount's is uploaded in between, and it shows nothing that others sent
+        keeper = open_keeper(root, (str(drive.my_drive), "gdrive:")[number % 2], mount=False)
+        (root / "outputs" / "a.txt").write_text(f"{number}")
+        done = keeper.backup("outputs/a.txt")
+        assert done, [r.error for r in done.results]
+        assert done.results[0].forked == ()
+        ids.add(keeper.store.look().store_id)
+    assert len(ids) == 1
+    drive.drain()
+    drive.advance(600)
+    for number, way in enumerate((str(drive.my_drive), "gdrive:")):
+        fresh = open_keeper(project(drive, tmp_path / f"fresh-{number}"), way, mount=False)
+        assert fresh.ensure("outputs/a.txt").outcome is Outcome.RESTORED
+        assert (fresh.root / "outputs" / "a.txt").read_text() == "5"
+        assert sum(entry.head for entry in fresh.history("outputs/a.txt")) == 1
 
 
 @pytest.mark.torture
 @pytest.mark.parametrize("seed", range(3))
 def test_both_ways_fifty_times_with_kills_make_one_line(api: DriveApi, mount: Mount, tmp_path: Path, seed: int) -> None:
-    alternate(mount(seed=seed), tmp_path, 50, seed)
+    alternate(with_store_folder(mount(seed=seed)), tmp_path, 50, seed)

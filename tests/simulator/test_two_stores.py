@@ -108,6 +108,17 @@ def test_another_machines_change_is_seen_after_a_delay(mount: Mount) -> None:
     assert not place.exists()
 
 
+def test_what_is_put_into_a_folder_that_is_not_shown_yet_is_shown_with_it(mount: Mount) -> None:
+    drive = mount(seed=1, weather=Weather(foreign_delay=(10, 60)))
+    for number in range(20):  # of as many delays some end before that of the folder
+        drive.elsewhere.put(f"proj-{number}/a.txt", b"a")
+        drive.advance(1)
+        drive.elsewhere.put(f"proj-{number}/b.txt", b"b")
+        drive.advance(1)
+    drive.advance(100)
+    assert [sorted(os.listdir(drive.my_drive / f"proj-{n}")) for n in range(20)] == [["a.txt", "b.txt"]] * 20
+
+
 def test_another_machines_change_can_be_seen_only_at_the_next_mount(mount: Mount) -> None:
     first = mount("first", weather=Weather(foreign_delay=None))
     second = mount("second")

@@ -62,6 +62,22 @@ def test_memory_deleted_and_nothing_changed_writes_nothing(machine: Machine, rig
     assert sorted(rig.store.rglob("*")) == before
 
 
+def test_what_was_given_to_another_store_is_no_fork_where_the_two_turn_out_to_be_one(machine: Machine, rig: Rig) -> None:
+    machine.write("outputs/d/a", "first")
+    assert machine.keep.backup("outputs/d")
+    machine.write("outputs/d/a", "second")
+    assert machine.keep.backup("outputs/d")
+    (rig.folder / "other").mkdir()
+    elsewhere = Machine(machine.root, rig.folder / "other")
+    elsewhere.write("outputs/d/a", "third")
+    done = elsewhere.keep.backup("outputs/d")
+    assert (done.results[0].sequence, done.results[0].parent, done.results[0].forked) == (3, None, ())
+    for path in sorted((rig.folder / "other").rglob("*@0*")):  # what had not arrived arrives
+        shutil.copy(path, rig.drive / path.relative_to(rig.folder / "other"))
+    assert fresh_tree(rig) == {"a": b"third"}
+    assert len(heads(rig.machine())) == 1
+
+
 def test_memory_deleted_and_content_changed_is_a_fork_that_keeps_both(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
     machine.write("outputs/d/a", "old")
     machine.write("outputs/d/b", "b")

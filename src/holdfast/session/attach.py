@@ -210,6 +210,7 @@ def _open_api_store(config: Config, folder: DriveFolder, workspace: Workspace, *
         parallel=config.parallel,
         backoff=Backoff(RETRY_WAITS),
         memory=Memory(kind.remembers if config.remembers is None else config.remembers, name=kind.name),
+        same_as=folder.store_on_mount(config),
     )
 
 
@@ -219,6 +220,7 @@ def _open_store(config: Config, folder: Path, workspace: Workspace) -> Store:
     if text := contradiction(kind, config.durable):
         log.warning("%s", text)
     seconds = kind.remembers if config.remembers is None else config.remembers
+    by_api = DriveFolder.below_mount(folder, config.mount_point) if kind is DRIVE else None
     return Store(
         _patient_backend(config, folder, backoff, workspace),
         expected_id=config.store_id,
@@ -226,6 +228,7 @@ def _open_store(config: Config, folder: Path, workspace: Workspace) -> Store:
         backoff=backoff,
         memory=Memory(seconds, kind.shows_made, kind.name, kind.quick),
         has_twins=kind is DRIVE,
+        same_as=None if by_api is None else by_api.store_by_api(config),
     )
 
 

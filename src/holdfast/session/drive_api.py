@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
@@ -13,11 +13,13 @@ from holdfast.errors import ConfigurationError
 from holdfast.session.config import MY_DRIVE, Config
 from holdfast.store.backends.mounts import GDRIVE
 from holdfast.store.backends.second_way import SecondWay
+from holdfast.store.format.keys import printable
 
 if TYPE_CHECKING:
     from holdfast.store.backends.api.backend import ApiBackend
 
 _BY_ID = "id:"
+_MY_DRIVE_ID = "root"
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class DriveFolder:
     """
 
     path: str
-    base: str = "root"
+    base: str = _MY_DRIVE_ID
 
     @classmethod
     def parse(cls, text: str) -> DriveFolder | None:
@@ -42,7 +44,7 @@ class DriveFolder:
         if not text.startswith(GDRIVE):
             return None
         rest = text.removeprefix(GDRIVE).strip("/")
-        base = "root"
+        base = _MY_DRIVE_ID
         if rest.startswith(_BY_ID):
             base, _, rest = rest.removeprefix(_BY_ID).partition("/")
         parts = rest.split("/") if rest else []
@@ -57,6 +59,15 @@ class DriveFolder:
             return cls(folder.relative_to(mount_point / MY_DRIVE).as_posix().removeprefix("."))
         except ValueError:
             return None
+
+    def store_by_api(self, config: Config) -> str:
+        """Where the store in it lies by the API, as `Store.location` shows it."""
+        return printable(f"{GDRIVE}{PurePosixPath(self.path, config.project)}")
+
+    def store_on_mount(self, config: Config) -> str | None:
+        """The same on Drive's mount; None for what is not in My Drive."""
+        place = config.mount_point.absolute() / MY_DRIVE / self.path / config.project
+        return printable(str(place)) if self.base == _MY_DRIVE_ID else None
 
 
 def open_api(config: Config, place: DriveFolder, state: Path, *, ask: bool = False, hurried: bool = False) -> ApiBackend | None:

@@ -184,9 +184,12 @@ class Sync:
             found = self._cloud.changes(self._seen)
             self._seen = last
             if delay is not None:
-                # One delay for what is noticed together, so that a folder is there before what is in it.
+                # One delay for what is noticed together, and none ends before its folder's: that is there before what is in it.
                 due = now + drawn(self._seed, "foreign", last).uniform(*delay)
-                self._foreign.extend((due, item) for item in found)
+                folders = {item.id: at for at, item in self._foreign}
+                for item in found:
+                    at = folders[item.id] = max(due, folders.get(item.parent, due))
+                    self._foreign.append((at, item))
         if not self._foreign:
             return
         due_now = [item for due, item in self._foreign if due <= now]

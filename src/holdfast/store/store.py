@@ -39,6 +39,7 @@ class Store(StoreFolder):
             proof that it reached the store, however this place delays what is written.
         memory: What its mount may remember of what it has shown.
         has_twins: Its place lets two folders have one name, as Drive does where two machines make them at once (ct#6106).
+        same_as: Location of the same store by another way, where there is one. What was made that way may not be shown here yet.
         new_id: Makes random hex of a given number of bytes.
     """
 
@@ -52,6 +53,7 @@ class Store(StoreFolder):
         machine: str | None = None,
         memory: Memory | None = None,
         has_twins: bool = False,
+        same_as: str | None = None,
         new_id: Callable[[int], str] = random_hex,
     ) -> None:
         super().__init__(backend, expected_id=expected_id, new_id=new_id, sleep=backoff.sleep)
@@ -62,6 +64,7 @@ class Store(StoreFolder):
         #: What its place takes where that is Drive.
         self.limits = DRIVE
         self._has_twins = has_twins
+        self.same_as = same_as
         self._reference: str | None = None
         #: Whether a look serves others (`looking/same_store`), how many manifests were written, and the last look where it serves.
         self.shares = False

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
+from holdfast.store.deciding.choose import MAX_PASSED
 from holdfast.store.format.entries import FileRecord
 from holdfast.store.format.keys import Key
 from holdfast.store.format.names import CommitId
@@ -25,6 +27,8 @@ def settle_intent(store: Store, workspace: Workspace, key: Key, view: View) -> t
     the next commit goes above them and counts them among its ancestors: they are no forks of it.
     """
     record = workspace.record_in(key, view)
+    if record.base is None:
+        record = replace(record, passed=_made_from(workspace.record(key), view, key))
     intent = workspace.intent(key)
     if intent is None:
         return record, ()
@@ -45,6 +49,18 @@ def settle_intent(store: Store, workspace: Workspace, key: Key, view: View) -> t
                 log.info("%s: the interrupted backup %s had been finished", key, intent.commit)
                 voided = ()
     return record, voided
+
+
+def _made_from(record: Record, view: View, key: Key) -> tuple[CommitId, ...]:
+    """What is here was made from, where that was given to another store: it goes before what is given to this one.
+
+    The two may turn out to be one: what Drive's mount was given had not arrived when Drive's API was asked. Nothing is then a fork.
+    """
+    base = record.base
+    if base is None:
+        return ()
+    shown = (n.commit for n in view.of(key) if n.commit.id == base.parent or n.commit.id in base.ancestors)
+    return tuple(dict.fromkeys((base.commit, *record.passed, *shown)))[:MAX_PASSED]
 
 
 def _rebased(known: Here | None, signature: Signature, record: FileRecord) -> Here:

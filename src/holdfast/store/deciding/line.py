@@ -108,7 +108,10 @@ def plan_line(
     seen = [h.commit.sequence for h in heads] + [named[i].commit.sequence for i in lost if i in named]
     if base is not None:
         seen.append(base.commit.sequence)
-    return Line(None, base, False, tuple(heads), max(seen, default=0) + 1, fresh=False, drops=most)
+    gone = {p.id for p in record.passed} if base is None else set()
+    gone |= ancestry(gone, parents)
+    others = tuple(h for h in heads if h.commit.id not in gone)
+    return Line(None, base, False, others, max(seen, default=0) + 1, fresh=False, drops=most)
 
 
 def ancestors_of(parent: Manifest | None, present: Iterable[str], voided: Iterable[CommitId] = ()) -> tuple[str, ...]:

@@ -155,8 +155,13 @@ class StoreFolder:
         found, strays = self._list_generations(GENERATIONS)
         return View(Presence.STORE, None, found, strays)
 
-    def prepare(self, view: View) -> View:
-        """Make the store that a backup needs: on the first day a new one, else mend a lost sentinel. Says so."""
+    def prepare(self, view: View, identity: str | None = None) -> View:
+        """Make the store that a backup needs: on the first day a new one, else mend a lost sentinel. Says so.
+
+        Args:
+            view: A fresh look at it.
+            identity: What a new one is to be called; None for a name of its own.
+        """
         if view.presence is Presence.STORE:
             if view.sentinel_problem is not None and view.store_id is not None:
                 store_id = self._sentinel.write(view.store_id)
@@ -166,7 +171,7 @@ class StoreFolder:
         self.backend.check()
         try_out(self.backend, self._new_id)
         self.backend.check()
-        mine = self._new_id(16)
+        mine = identity or self._new_id(16)
         store_id = self._sentinel.write(mine)
         if store_id != mine:
             log.warning(

@@ -70,7 +70,7 @@ def look(store: Store, workspace: Workspace, *, create: bool = False, only_shown
         with telling_room(store, _FIRST_BYTES):
             if view.presence is not Presence.STORE and store.memory.shows_made and store.knock():
                 view = store.look()
-            view = store.prepare(view)
+            view = store.prepare(view, None if store.same_as is None else workspace.known_store(store.same_as))
     else:
         view = store.look_wider(view)
     location = store.backend.location
