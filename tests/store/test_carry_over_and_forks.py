@@ -8,9 +8,14 @@ import threading
 
 import pytest
 
+from holdfast.store.backends.backend import Source
 from holdfast.store.backends.wrappers import Faulty
 from holdfast.store.reporting.outcomes import Outcome
 from tests.support import Machine, Rig, age
+
+
+class Killed(BaseException):
+    """What a kill leaves: nobody tidies up after it."""
 
 
 def heads(machine: Machine, path: str = "outputs/d") -> list[str]:
@@ -75,6 +80,44 @@ def test_what_was_given_to_another_store_is_no_fork_where_the_two_turn_out_to_be
     for path in sorted((rig.folder / "other").rglob("*@0*")):  # what had not arrived arrives
         shutil.copy(path, rig.drive / path.relative_to(rig.folder / "other"))
     assert fresh_tree(rig) == {"a": b"third"}
+    assert len(heads(rig.machine())) == 1
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["a first backup", "a later one"])
+def test_a_commit_that_hung_and_comes_through_late_is_gone_on_from(
+    rig: Rig, caplog: pytest.LogCaptureFixture, before: bool
+) -> None:
+    first = rig.machine()
+    for name in ("a", "b"):
+        first.write(f"outputs/d/{name}", "0")
+    if before:
+        assert first.keep.backup("outputs/d")
+    hung: dict[str, bytes] = {}
+
+    class Hanging(Faulty):
+        def create(self, path: str, source: Source) -> None:
+            if path.startswith("generations/"):
+                hung[path] = b"".join(source())
+                raise Killed
+            super().create(path, source)
+
+    hanging = Machine(first.root, rig.drive, lambda backend: Hanging(backend, lambda operation, path: None))
+    for number in (1, 2):
+        for name in ("a", "b"):
+            hanging.write(f"outputs/d/{name}", f"{number}")
+        with pytest.raises(Killed):
+            hanging.keeper().backup("outputs/d")
+    late, never = hung
+    (rig.store / "generations").mkdir(exist_ok=True)
+    (rig.store / late).write_bytes(hung[late])
+    first.write("outputs/d/a", "3")
+    with caplog.at_level(logging.WARNING):
+        done = first.keeper().backup("outputs/d/a")
+    assert done
+    assert done.results[0].forked == ()
+    assert "fork" not in caplog.text
+    assert not (rig.store / never).exists()
+    assert fresh_tree(rig) == {"a": b"3", "b": b"1"}
     assert len(heads(rig.machine())) == 1
 
 

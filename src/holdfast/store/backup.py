@@ -113,7 +113,15 @@ def commit(
             plan_drop(record, examined.heads, found)
             if request.drop
             else plan_line(
-                record, examined.heads, found, snapshot, failed=failed, broken=bool(broken), lost=examined.not_whole, older=older
+                record,
+                examined.heads,
+                found,
+                snapshot,
+                failed=failed,
+                broken=bool(broken),
+                lost=examined.not_whole,
+                older=older,
+                behind=voided,
             )
         )
         if snapshot.still:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from holdfast.store.deciding.choose import MAX_PASSED
 from holdfast.store.format.entries import FileRecord
 from holdfast.store.format.keys import Key
+from holdfast.store.format.manifest import Manifest
 from holdfast.store.format.names import CommitId
 from holdfast.store.local.records import Here, Record, Signature
 from holdfast.store.local.workspace import Workspace
@@ -33,22 +34,36 @@ def settle_intent(store: Store, workspace: Workspace, key: Key, view: View) -> t
     if intent is None:
         return record, ()
     voided = (intent.commit, *intent.voided)[:_VOIDED]
-    for name in view.of(key):
-        if name.commit == intent.commit and name.file == intent.manifest_name:
-            generation = store.examine(name)
-            if generation.manifest is not None and generation.state is State.WHOLE:
-                manifest = generation.manifest
-                # Trusted is what was remembered with the same signature; the rest is hashed again when it is next used.
-                here = {p: h for p, h in record.here.items() if p in manifest.files}
-                for path in intent.here.keys() & manifest.files.keys():
-                    here[path] = _rebased(here.get(path), intent.here[path], manifest.files[path])
-                looked = intent.looked or record.looked
-                damaged, stamps = record.damaged, intent.stamps or record.stamps
-                record = Record(manifest, here, record.copied, damaged=damaged, looked=looked, links=intent.links, stamps=stamps)
-                workspace.save(key, record)
-                log.info("%s: the interrupted backup %s had been finished", key, intent.commit)
-                voided = ()
+    manifest = _arrived(store, view, key, intent.commit)
+    if manifest is not None and manifest.name.file == intent.manifest_name:
+        # Trusted is what was remembered with the same signature; the rest is hashed again when it is next used.
+        here = {p: h for p, h in record.here.items() if p in manifest.files}
+        for path in intent.here.keys() & manifest.files.keys():
+            here[path] = _rebased(here.get(path), intent.here[path], manifest.files[path])
+        looked = intent.looked or record.looked
+        damaged, stamps = record.damaged, intent.stamps or record.stamps
+        record = Record(manifest, here, record.copied, damaged=damaged, looked=looked, links=intent.links, stamps=stamps)
+        workspace.save(key, record)
+        log.info("%s: the interrupted backup %s had been finished", key, intent.commit)
+        return record, ()
+    late = next(filter(None, (_arrived(store, view, key, v) for v in intent.voided)), None)
+    base = record.base
+    if late is not None and (base is None or base.commit.id in (late.parent, *late.ancestors)):
+        # What was seen here of what it changed is not remembered, so nothing of that counts as deleted.
+        here = {p: h for p, h in record.here.items() if p in late.files and late.files[p].blake3 == h.blake3}
+        record = replace(record, base=late, here=here, links=record.links & late.links.keys())
+        log.info("%s: the interrupted backup %s has come through late", key, late.commit)
     return record, voided
+
+
+def _arrived(store: Store, view: View, key: Key, commit: CommitId) -> Manifest | None:
+    """A commit that the store shows whole; else None."""
+    for name in view.of(key):
+        if name.commit == commit:
+            generation = store.examine(name)
+            if generation.state is State.WHOLE:
+                return generation.manifest
+    return None
 
 
 def _made_from(record: Record, view: View, key: Key) -> tuple[CommitId, ...]:

@@ -66,6 +66,7 @@ def plan_line(
     broken: bool,
     lost: frozenset[str],
     older: Manifest | None = None,
+    behind: Iterable[CommitId] = (),
 ) -> Line:
     """Decide what the commit descends from.
 
@@ -78,9 +79,12 @@ def plan_line(
         broken: Files that carry over from base have no payload any more, so the commit cannot stand for base.
         lost: Ids of generations that were looked into and are not whole.
         older: A generation behind the head that holds everything here as it is; the base where nothing is remembered.
+        behind: Commits of this workspace that it goes on from beside its base: interrupted ones, which may come through late.
     """
     named = {n.commit.id: n for n in names}
     parents = descent(named.values(), {})
+    passed = {p.id for p in (*behind, *record.passed)}
+    passed |= ancestry(passed, parents)
     base, adopted = record.base, False
     most = max((m.drops for m in heads), default=0)
     if base is None and heads and heads[0].kind is Kind.DROPPED:
@@ -91,7 +95,7 @@ def plan_line(
         base, adopted = older, True
     if base is not None and not broken:
         parents[base.commit.id] = {*base.ancestors, *([base.parent] if base.parent else [])}
-        line = {base.commit.id, *(p.id for p in record.passed)} | ancestry([base.commit.id], parents)
+        line = {base.commit.id} | ancestry([base.commit.id], parents) | passed
         others = tuple(h for h in heads if h.commit.id not in line)
         children = {i for i in lost if i in named and base.commit.id in ancestry([i], parents)}
         above = [named[i].commit.sequence for i in children]
@@ -108,9 +112,7 @@ def plan_line(
     seen = [h.commit.sequence for h in heads] + [named[i].commit.sequence for i in lost if i in named]
     if base is not None:
         seen.append(base.commit.sequence)
-    gone = {p.id for p in record.passed} if base is None else set()
-    gone |= ancestry(gone, parents)
-    others = tuple(h for h in heads if h.commit.id not in gone)
+    others = tuple(h for h in heads if h.commit.id not in passed)
     return Line(None, base, False, others, max(seen, default=0) + 1, fresh=False, drops=most)
 
 
