@@ -58,7 +58,7 @@ check: $(READY) ## Lint, formatting, types, import layers, then the tests, with 
 	$(VENV)/bin/lint-imports
 	$(RUN) $(TESTS) "not torture and not colab"
 
-BENCHMARKS := bytes files study starts on_drive spread serve
+BENCHMARKS := bytes files study starts on_drive spread serve predict
 
 bench: $(READY) ## Compare with cp, rsync, restic and rclone; hours, 30 GB of disk, and root for clones
 	for name in $(BENCHMARKS); do $(VENV)/bin/python benchmarks/$$name.py --write; done

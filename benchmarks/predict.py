@@ -1,25 +1,36 @@
 """Documents a second of `predict_files`, beside onnxruntime with the tokenizer alone, and the memory that it takes.
 
-The model has DistilBERT's size and random weights, or the sample's size with `--small`. The other side does the least that gives
-tags: the tokenizer's own windows, batches of 16 in the order of the file, `argmax`. Both take turns in processes of their own.
+The models: one of the sample's size for 1 and 10 MB of text, one of DistilBERT's size for what it reads in minutes; random weights. The
+other side does the least that gives tags: the tokenizer's own windows, batches of 16 in the order of the file, `argmax`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
+import os
+import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from holdfast import __version__
+
 HERE = Path(__file__).parent
+AIM = 0.8
 MAX_LENGTH, STRIDE, BATCH = 256, 32, 16
+
+
+def most_memory() -> int:
+    """Kilobytes that this process had at most. Not `ru_maxrss`, which counts from the process that began this one."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
 
 
 def make_model(folder: Path, *, small: bool) -> None:
@@ -87,38 +98,85 @@ def alone(model: Path, texts: Path) -> None:
         session.run(["logits"], {"input_ids": ids, "attention_mask": mask})[0].argmax(axis=-1)
 
 
+@dataclass(frozen=True)
+class Row:
+    """One input, read by both sides in turn.
+
+    Args:
+        model: The model, for people.
+        kb: Bytes of text in thousands.
+        documents: So many.
+        ours: Seconds, and kilobytes at most, of each turn of `predict_files`.
+        alone: The same of onnxruntime with the tokenizer.
+    """
+
+    model: str
+    kb: int
+    documents: int
+    ours: list[tuple[float, int]]
+    alone: list[tuple[float, int]]
+
+    def line(self) -> str:
+        """A row of the table: medians, the ratio with the least and the most of the turns, and the most memory."""
+        speeds = [self.documents / statistics.median(s for s, _ in rows) for rows in (self.ours, self.alone)]
+        ratios = [b / a for (a, _), (b, _) in zip(self.ours, self.alone, strict=True)]
+        memory = [max(m for _, m in rows) // 1024 for rows in (self.ours, self.alone)]
+        return (
+            f"| {self.model} | {self.kb:,} kB, {self.documents:,} documents | {speeds[0]:.1f} | {speeds[1]:.1f} | "
+            f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) | {memory[0]} | {memory[1]} |"
+        )
+
+
+def measure(folder: Path, sizes: Sequence[int], turns: int, *, small: bool) -> Iterator[Row]:
+    model = folder / ("small" if small else "large")
+    make_model(model, small=small)
+    for kb in sizes:
+        texts = folder / f"{kb}.jsonl"
+        row = Row("sample's size" if small else "DistilBERT", kb, write_texts(texts, kb * 1000), [], [])
+        for turn in range(turns):
+            for side in ("ours", "alone")[:: -1 if turn % 2 else 1]:
+                command = [sys.executable, __file__, "--one", side, str(model), str(texts)]
+                taken = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+                (row.ours if side == "ours" else row.alone).append((taken[0], taken[1]))
+        yield row
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--small", action="store_true", help="a model of the sample's size")
-    parser.add_argument("--kb", type=int, default=10_000, help="text to read, in thousands of bytes")
-    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="a hundredth of it, once")
+    parser.add_argument("--write", action="store_true", help="write benchmarks/predict.md")
     parser.add_argument("--one", nargs=3, metavar=("SIDE", "MODEL", "TEXTS"), help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    if args.one:
-        side, model, texts = args.one
+    given = parser.parse_args()
+    if given.one:
+        side, model, texts = given.one
         began = time.perf_counter()
         (ours if side == "ours" else alone)(Path(model), Path(texts))
-        print(json.dumps([time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
+        print(json.dumps([time.perf_counter() - began, most_memory()]))
         return
+    part, turns = (100, 1) if given.quick else (1, 3)
+    lines = [
+        "# Entities of files",
+        "",
+        "`.venv/bin/python benchmarks/predict.py --write` made this.",
+        "",
+        f"- {os.cpu_count()} CPUs, {platform.system()} {platform.release()}, load {os.getloadavg()[0]:.1f} at the beginning; holdfast "
+        f"{__version__}, Python {platform.python_version()}.",
+        f"- The sample's texts, {turns} turns each, the two in turn, each in a process of its own; medians, and the ratio of each turn.",
+        f"- Alone: the tokenizer's own windows, batches of {BATCH} in the order of the file, `argmax`. `holdfast predict` also says where "
+        "each entity lies and how sure the model is, and writes it.",
+        "",
+        "| model | text | predict, documents a second | onnxruntime and tokenizer alone | ratio (least to most) | MiB at most | alone |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    print("\n".join(lines), flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder) / "model"
-        make_model(model, small=args.small)
-        for kb in (args.kb // 10, args.kb):
-            texts = Path(folder) / f"{kb}.jsonl"
-            documents = write_texts(texts, kb * 1000)
-            taken: dict[str, list[tuple[float, int]]] = {"ours": [], "alone": []}
-            for _ in range(args.turns):
-                for side, rows in taken.items():
-                    command = [sys.executable, __file__, "--one", side, str(model), str(texts)]
-                    rows.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
-            speed = {side: documents / statistics.median(s for s, _ in rows) for side, rows in taken.items()}
-            memory = {side: max(m for _, m in rows) // 1024 for side, rows in taken.items()}
-            print(
-                f"{kb} kB, {documents} documents: predict {speed['ours']:.1f}/s in {memory['ours']} MiB, "
-                f"onnxruntime and tokenizer alone {speed['alone']:.1f}/s in {memory['alone']} MiB, "
-                f"ratio {speed['ours'] / speed['alone']:.2f}",
-                flush=True,
-            )
+        for sizes, small in (((1000, 10_000), True), ((100,), False)):
+            for row in measure(Path(folder), [max(10, kb // part) for kb in sizes], turns, small=small):
+                lines.append(row.line())
+                print(lines[-1], flush=True)
+    lines += ["", f"Target: at least {AIM}, and memory that does not grow with the text.", ""]
+    if given.write:
+        (HERE / "predict.md").write_text("\n".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -158,6 +159,16 @@ def test_what_is_no_text_is_one_line(converted_once: Path, given: Any) -> None:
         Predictor(converted_once).entities(given)
 
 
+def test_texts_before_one_that_cannot_be_read_are_answered_first(converted_once: Path) -> None:
+    predictor = Predictor(converted_once)
+    given: list[Any] = ["Ada walked"] * 200
+    expected, answers = predictor.entities("Ada walked"), predictor.entities_of_all([*given, b"Ada"])
+    for _ in range(192):  # whole groups
+        assert next(answers) == expected
+    with pytest.raises(UsageError, match="got bytes"):
+        next(answers)
+
+
 def operations(predictor: Predictor, text: str) -> int:
     """The operations of Python that finding its entities takes in our code."""
     count = 0
@@ -170,12 +181,14 @@ def operations(predictor: Predictor, text: str) -> int:
         count += event == "opcode"
         return trace
 
-    before = sys.gettrace()
+    before, of_threads = sys.gettrace(), threading.gettrace()
     sys.settrace(trace)
+    threading.settrace(trace)  # the model reads in one
     try:
         predictor.entities(text)
     finally:
         sys.settrace(before)
+        threading.settrace(of_threads)  # type: ignore[arg-type]
     return count
 
 

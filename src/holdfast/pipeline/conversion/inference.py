@@ -64,6 +64,8 @@ def open_session(place: Path) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only
+    # Its threads wait for work asleep: what else this process does needs the cores.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(str(place), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the library's errors have no base of their own

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import BadData, NotRestored, UsageError
+from holdfast.errors import BadData, HoldfastError, NotRestored, UsageError
 from holdfast.pipeline.conversion.inference import open_session, predict_onnx
 from holdfast.pipeline.data.documents import Document, split_words
-from holdfast.pipeline.data.encode import Cutter, decisive, word_predictions
+from holdfast.pipeline.data.encode import Cutter, Window, decisive, word_predictions
 from holdfast.pipeline.data.entities import words_of_spans
 from holdfast.pipeline.training.checkpoint import TOKENIZER, load_tokenizer, parse_info
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from holdfast.pipeline.conversion.inference import Floats
 
 MODEL = "model.onnx"
 LABELS = "labels.json"
@@ -109,30 +110,36 @@ class Predictor:
     def entities_of_all(self, texts: Iterable[str]) -> Iterator[list[Entity]]:
         """The entities of each text, in order, as `entities` finds them; several texts go through the model at a time.
 
-        However many texts there are, and however long they are, not more than a group of them is held.
+        However many texts there are, and however long they are, not more than two groups of them are held: while the entities of
+        one are gathered, the next is in the model.
 
         Raises:
             UsageError: one is no text.
         """
+        groups = map(self._cut, _groups(chain.from_iterable(map(_stretches, texts))))
         gathered: list[Entity] = []
-        for group in _groups(chain.from_iterable(map(_stretches, texts))):
-            for stretch, found in zip(group, self._found([s.text for s in group]), strict=True):
+        for group, logits in _ahead(groups, self._run):
+            for stretch, found in zip(group.stretches, self._found(group, logits), strict=True):
                 at = stretch.at
                 gathered += found if not at else [replace(e, start=e.start + at, end=e.end + at) for e in found]
                 if stretch.last:
                     yield gathered
                     gathered = []
 
-    def _found(self, texts: Sequence[str]) -> list[list[Entity]]:
-        documents = [Document(text, split_words(text)) for text in texts]
-        read = [Document(_HALF.sub("\ufffd", d.text), d.words) for d in documents]
-        info = self._info
-        windows = self._cutter.cut(read, None)
-        logits = predict_onnx(self._session, windows, batch_size=_BATCH_SIZE)
-        columns = {tag: column for column, tag in enumerate(info.tags)}
-        tags = word_predictions(documents, windows, logits, info.tags)
+    def _cut(self, stretches: Sequence[_Stretch]) -> _Group:
+        documents = [Document(stretch.text, split_words(stretch.text)) for stretch in stretches]
+        readable = [Document(_HALF.sub("\ufffd", d.text), d.words) for d in documents]
+        return _Group(stretches, documents, self._cutter.cut(readable, None))
+
+    def _run(self, group: _Group) -> list[Floats]:
+        return predict_onnx(self._session, group.windows, batch_size=_BATCH_SIZE)
+
+    def _found(self, group: _Group, logits: Sequence[Floats]) -> list[list[Entity]]:
+        documents, windows = group.documents, group.windows
         places = decisive(len(documents), windows)
-        return [_entities(d, t, p, logits, columns) for d, t, p in zip(documents, tags, places, strict=True)]
+        tags = word_predictions(documents, windows, logits, self._info.tags, places)
+        sure = [_probabilities(rows) for rows in logits]
+        return [_entities(d, t, p, sure) for d, t, p in zip(documents, tags, places, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -142,6 +149,15 @@ class _Stretch:
     text: str
     at: int
     last: bool
+
+
+@dataclass(frozen=True)
+class _Group:
+    """What goes through the model together: stretches, their words, and the windows that they were cut into."""
+
+    stretches: Sequence[_Stretch]
+    documents: Sequence[Document]
+    windows: Sequence[Window]
 
 
 def _stretches(text: str) -> Iterator[_Stretch]:
@@ -171,25 +187,43 @@ def _groups(stretches: Iterable[_Stretch]) -> Iterator[list[_Stretch]]:
         yield group
 
 
+def _ahead(groups: Iterable[_Group], run: Callable[[_Group], list[Floats]]) -> Iterator[tuple[_Group, list[Floats]]]:
+    """Each group with its logits. Those of the next one are found in a thread meanwhile."""
+    running: deque[tuple[_Group, Future[list[Floats]]]] = deque()
+
+    def oldest() -> tuple[_Group, list[Floats]]:
+        group, future = running.popleft()
+        return group, future.result()
+
+    with ThreadPoolExecutor(1, thread_name_prefix="holdfast-predict") as thread:
+        try:
+            for group in groups:
+                running.append((group, thread.submit(run, group)))
+                if len(running) > 1:
+                    yield oldest()
+        except HoldfastError:  # of a text: those before it are answered first
+            while running:
+                yield oldest()
+            raise
+        while running:
+            yield oldest()
+
+
 def _entities(
-    document: Document,
-    tags: Sequence[str],
-    places: Mapping[int, tuple[int, int]],
-    logits: Sequence[npt.NDArray[np.float32]],
-    columns: Mapping[str, int],
+    document: Document, tags: Sequence[str], places: Mapping[int, tuple[int, int]], sure: Sequence[Sequence[float]]
 ) -> list[Entity]:
     found = []
     for span, words in zip(*words_of_spans(document.words, tags), strict=True):
         # words without a piece of their own follow the word before, and have no probability
-        rows = [(logits[places[w][0]][places[w][1]], columns[tags[w]]) for w in words if w in places]
-        score = sum(_probability(row, column) for row, column in rows) / len(rows)
-        found.append(Entity(span.start, span.end, span.label, document.text[span.start : span.end], score))
+        scores = [sure[places[w][0]][places[w][1]] for w in words if w in places]
+        found.append(Entity(span.start, span.end, span.label, document.text[span.start : span.end], sum(scores) / len(scores)))
     return found
 
 
-def _probability(row: npt.NDArray[np.float32], column: int) -> float:
-    """Softmax of the row, in double precision, shifted so that nothing overflows."""
+def _probabilities(rows: Floats) -> list[float]:
+    """Softmax of each row at its greatest column, which is the one that is chosen, in double precision."""
     import numpy as np
 
-    powers: Any = np.exp(row.astype(np.float64) - float(row.max()))
-    return float(powers[column] / powers.sum())
+    every: Any = rows.astype(np.float64)
+    found: list[float] = (1 / np.exp(every - every.max(axis=1, keepdims=True)).sum(axis=1)).tolist()
+    return found

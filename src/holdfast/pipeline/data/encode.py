@@ -146,21 +146,25 @@ def _windows(document: Document, index: int, encoding: Encoding, step: int, ids:
 
 def _first_pieces(document: Document, text_of: Mapping[int, tuple[int, int]]) -> tuple[dict[int, int], dict[int, list[int]]]:
     """The word that begins with a piece, by piece; and the words that lie in a piece and have none of their own."""
-    starts = [start for start, _ in document.words]
+    text, words = document.text, list(document.words)
+    starts = [start for start, _ in words]
     first: dict[int, int] = {}
     covered: dict[int, list[int]] = {}
     seen: set[int] = set()
     for piece in sorted(text_of):
         start, end = text_of[piece]
-        visible = next((at for at in range(start, end) if not document.text[at].isspace()), None)
-        if visible is None:
+        visible = start
+        while visible < end and text[visible].isspace():
+            visible += 1
+        if visible >= end:
             continue
-        word = bisect_right(starts, visible) - 1
-        if word >= 0 and visible < document.words[word][1] and word not in seen:
+        after = bisect_right(starts, visible)
+        word = after - 1
+        if word >= 0 and visible < words[word][1] and word not in seen:
             seen.add(word)
             first[piece] = word
-        after = bisect_right(starts, visible)
-        covered[piece] = [w for w in range(after, bisect_right(starts, end - 1)) if w not in seen]
+        if after < len(starts) and starts[after] < end:
+            covered[piece] = [w for w in range(after, bisect_right(starts, end - 1)) if w not in seen]
     return first, {piece: alone for piece, row in covered.items() if (alone := [w for w in row if w not in seen])}
 
 
@@ -189,6 +193,7 @@ def word_predictions(
     windows: Sequence[Window],
     logits: Sequence[np.ndarray],
     tags: Sequence[str],
+    places: Sequence[Mapping[int, tuple[int, int]]] | None = None,
 ) -> list[list[str]]:
     """The tag of each word of each document, from what the model gives for the windows.
 
@@ -200,6 +205,7 @@ def word_predictions(
         windows: As `encode` made them.
         logits: For each window one row for each piece; rows beyond its pieces are padding and are ignored.
         tags: The tag of each column.
+        places: What `decisive` says, where that is known.
 
     Raises:
         ValueError: logits do not fit the windows or the tags.
@@ -212,11 +218,12 @@ def word_predictions(
         length = len(window.input_ids)
         if rows.ndim != 2 or rows.shape[0] < length or rows.shape[1] != len(tags):
             raise ValueError(f"logits of shape {rows.shape} for {length} pieces and {len(tags)} tags")
-        choices.append(rows[:length].argmax(axis=1))
+        choices.append(rows[:length].argmax(axis=1).tolist())
         inside[window.document].update(window.inside)
+    known = decisive(len(documents), windows) if places is None else places
     return [
-        _filled(len(document.words), {word: tags[int(choices[n][at])] for word, (n, at) in places.items()}, within)
-        for document, places, within in zip(documents, decisive(len(documents), windows), inside, strict=True)
+        _filled(len(document.words), {word: tags[choices[n][at]] for word, (n, at) in decided.items()}, within)
+        for document, decided, within in zip(documents, known, inside, strict=True)
     ]
 
 

@@ -49,9 +49,10 @@ def words_of_spans(words: Sequence[tuple[int, int]], tags: Sequence[str]) -> tup
     """The same, and beside each entity the indices of its words. Looks at each word once. Errors as in `spans_of`."""
     if len(words) != len(tags):
         raise ValueError(f"{len(words)} words and {len(tags)} tags: there must be one tag for each word")
+    edges = list(words)
     spans, within = [], []
     for first, last, label in _runs(tags):
-        spans.append(Span(words[first][0], words[last][1], label))
+        spans.append(Span(edges[first][0], edges[last][1], label))
         within.append(range(first, last + 1))
     return spans, within
 
