@@ -102,7 +102,7 @@ class _Units:
     """The study, to the driver; tells what happens, a line each."""
 
     def __init__(self, machine: Machine, study: optuna.Study, engine: Engine, trials: int, plan: Plan) -> None:
-        self.machine, self.engine, self.trials = machine, engine, trials
+        self.machine, self.engine, self.trials, self.due = machine, engine, trials, False
         self.study = SpreadStudy(study, engine, plan, self)
 
     def room(self, trials: Sequence[FrozenTrial], seen: int) -> bool:
@@ -133,7 +133,7 @@ class _Units:
 
     def recorded(self, trial: FrozenTrial, trials: Sequence[FrozenTrial], ended: Ended) -> None:
         say("done", trial.number, trial.state.name, ended.where)
-        self._keep()
+        self.due = True
 
     def part_done(self, trial: FrozenTrial, fold: int, ended: Ended) -> None:
         raise AssertionError("no folds")
@@ -143,6 +143,11 @@ class _Units:
 
     def node(self, event: Node) -> None:
         say("node", event.name, event.line)
+
+    def keep(self) -> None:
+        if self.due:
+            self.due = False
+            self._keep()
 
     def finish(self) -> None:
         self._keep()
