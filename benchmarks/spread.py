@@ -199,9 +199,10 @@ def _middle(taken: Sequence[Taken], part: str) -> str:
 def _window(noted: Sequence[Noted], end: int) -> tuple[float, float, float]:
     """Of one trial, means of those before this one: operations on the store, statements to the study's file, ms of the driver."""
     first, last = noted[end - WINDOW - 1], noted[end - 1]
+    trials = last.trials - first.trials
     asked: Counter[str] = last.counts - first.counts
     statements = sum(count for name, count in asked.items() if name.startswith("file: "))
-    return (asked.total() - statements) / WINDOW, statements / WINDOW, 1000 * (last.seconds - first.seconds) / WINDOW
+    return (asked.total() - statements) / trials, statements / trials, 1000 * (last.seconds - first.seconds) / trials
 
 
 def workers_table(workers: Sequence[int], place: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -20,15 +21,19 @@ from tests.support import Rig
 
 @dataclass(frozen=True)
 class Noted:
-    """What it had come to when a trial was written down and kept.
+    """What it had come to when a trial was written down and kept. One backup may serve trials that end together.
 
     Args:
         counts: Operations on the store, and statements to the study's file (`file: `), since the beginning.
         seconds: Processor time of the driver, of all its threads, since it began.
+        trials: Those that were kept.
+        backups: So many they took.
     """
 
     counts: Counter[str]
     seconds: float
+    trials: int
+    backups: int
 
 
 def flat(trial: KeptTrial) -> float:
@@ -56,11 +61,15 @@ def costs(folder: Path, trials: int, parallel: int, engine: str = "local") -> li
 
     sqlalchemy.event.listen(storage._backend.engine, "before_cursor_execute", count)
     ends: list[Noted] = []
+    backups = itertools.count(1)
 
     class Noting(optimizing._Spread):
-        def recorded(self, *args: Any) -> None:
-            super().recorded(*args)
-            ends.append(Noted(Counter(counting.counts) + statements, time.process_time()))
+        def keep(self) -> None:
+            due = len(self._due)
+            super().keep()
+            if due:
+                counts = Counter(counting.counts) + statements
+                ends.extend([Noted(counts, time.process_time(), len(ends) + due, next(backups))] * due)
 
     every = optimizing.Trials(keeper_of(machine), study, trials)
     Noting(every, flat, None, (), parallel, engine, optimizing.Resources()).run()

@@ -18,6 +18,7 @@ import optuna
 from holdfast.integrations.exact import Exact
 from holdfast.integrations.trials import KeptTrial
 from holdfast.keeper import Keeper
+from holdfast.spread.performing import Desk
 from tests.support import Machine
 
 STEPS, INTERVAL = 6, 2
@@ -51,6 +52,11 @@ def climb(trial: KeptTrial) -> float:
             part.replace(place)
             trial.keep()
     return float(state["level"])
+
+
+def known(desk: Desk) -> dict[str, Any]:
+    """The work of an attempt that gives what it may know of others."""
+    return {"known": list(desk.attempt.seen)}
 
 
 def study_of(root: Path, *, pruner: optuna.pruners.BasePruner | None = None) -> optuna.Study:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -20,8 +21,12 @@ from holdfast.integrations.account import ACCOUNT
 from holdfast.integrations.exact import Exact
 from holdfast.integrations.trials import KeptTrial
 from holdfast.spread import engine as engine_module
+from holdfast.spread.attempt import Attempt, Ended
+from holdfast.spread.engine import Ground
+from holdfast.spread.local import LocalEngine
 from holdfast.spread.worker import OUTPUT
-from tests.spread.objectives import COUNTED, INTERVAL, PAUSE, climb, close, keeper_of, optimized, study_of, told
+from tests.spread.costs import flat
+from tests.spread.objectives import COUNTED, INTERVAL, PAUSE, climb, close, keeper_of, known, optimized, study_of, told
 from tests.spread.processes import workers_of
 from tests.support import Machine, Rig
 
@@ -113,6 +118,71 @@ def test_one_at_a_time_is_the_same_in_this_process_and_in_others(rig: Rig) -> No
     assert told(study) == here
     assert study.trials[0].user_attrs["environment"] == {"threads": 1, "hash_seed": 0}
     close(study)
+
+
+def test_a_trial_that_may_begin_does_not_wait_until_the_one_before_it_is_backed_up(rig: Rig) -> None:
+    from holdfast.integrations import optimizing
+
+    happened: list[str] = []
+
+    class Noting(optimizing._Spread):
+        def began(self, trial: Any, attempt: Any) -> None:
+            super().began(trial, attempt)
+            happened.append(f"{trial.number} begins")
+
+        def recorded(self, trial: Any, *more: Any) -> None:
+            super().recorded(trial, *more)
+            happened.append(f"{trial.number} is written")
+
+        def _keep(self, attempts: Any) -> None:
+            super()._keep(attempts)
+            happened.extend(f"{attempt.unit} is kept" for attempt in attempts)
+
+    machine = rig.machine()
+    study = study_of(machine.root)
+    Noting(optimizing.Trials(keeper_of(machine), study, 3), flat, None, (), 1, "local", optimizing.Resources()).run()
+    close(study)
+    trials = [f"{n} begins, {n} is written, {n + 1} begins, trial-000{n} is kept, {n + 1} is written" for n in range(2)]
+    assert ", ".join(happened) == f"{trials[0].rpartition(', ')[0]}, {trials[1].partition(', ')[2]}, trial-0002 is kept"
+    fresh = rig.machine()
+    assert fresh.keep.ensure("outputs/study")
+
+
+def test_a_process_is_sent_what_it_may_know_of_other_trials_once(rig: Rig) -> None:
+    root = rig.machine().root
+    engine = LocalEngine(Ground(root, "outputs/study", 1))
+    seen, sent = [f"piece {n}".encode() * 1000 for n in range(4)], []
+    try:
+        for number, shown in enumerate((seen[:1], seen[:3], seen, [b"another"])):
+            attempt = Attempt(
+                f"trial-{number}", 1, str(number), "outputs/study", f"outputs/study/{number}", pickle.dumps(known), seen=tuple(shown)
+            )
+            engine.start(attempt)
+            (worker,) = engine._workers
+            if not isinstance(worker.line, _Weighed):
+                worker.line = _Weighed(worker.line)  # type: ignore[assignment]
+            else:
+                sent.append(worker.line.weight)
+            while not (ended := [event for event in engine.wait(10.0) if isinstance(event, Ended)]):
+                pass
+            assert ended[0].result["known"] == shown
+    finally:
+        engine.close()
+    assert sent == [2, 1, 0]
+
+
+class _Weighed:
+    """A line to a process that knows how many whole pieces were sent last."""
+
+    def __init__(self, line: Any) -> None:
+        self._line, self.weight = line, 0
+
+    def send(self, said: Any) -> None:
+        self.weight = len(pickle.dumps(said)) // 7000
+        self._line.send(said)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._line, name)
 
 
 def test_trials_from_before_it_go_on_and_more_at_a_time_may_follow(rig: Rig) -> None:

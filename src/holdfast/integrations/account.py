@@ -13,7 +13,7 @@ import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
@@ -148,16 +148,43 @@ def open_trial(
         storage.set_study_system_attr(study_id, name, value)
     for name, value in part.attributes.items():
         storage.set_study_user_attr(study_id, name, value)
-    rows = [row for piece in seen for row in pickle.loads(piece)]  # noqa: S301 - made by the driver
+    rows = _rows(seen)
     assert len(rows) == part.sees
     for row in rows:
-        storage.create_new_trial(study_id, row)
+        storage.create_new_trial(study_id, cast("FrozenTrial", _AsItIs(row)))
     for _ in range(part.sees, part.number):  # they have numbers, and nothing else is seen of them
         storage.create_new_trial(study_id)
     trial_id = storage.create_new_trial(study_id, part.begun)
     storage.follow(trial_id, folder / ACCOUNT)
     study = optuna.load_study(study_name=part.study_name, storage=storage, sampler=sampler, pruner=pruner)
     return study, storage, trial_id
+
+
+#: What this process was shown, by piece. The next trial is shown nearly all of it again.
+_shown: dict[bytes, list[FrozenTrial]] = {}
+
+
+def _rows(seen: Sequence[bytes]) -> list[FrozenTrial]:
+    for piece in _shown.keys() - set(seen):
+        del _shown[piece]
+    for piece in seen:
+        if piece not in _shown:
+            _shown[piece] = pickle.loads(piece)  # noqa: S301 - made by the driver
+    return [row for piece in seen for row in _shown[piece]]
+
+
+class _AsItIs:
+    """A finished trial for a storage in memory, which would copy all that is in it. Nobody writes into one that is finished.
+
+    Args:
+        trial: It gets the number and the id that it has in each such storage of its study.
+    """
+
+    def __init__(self, trial: FrozenTrial) -> None:
+        self._trial = trial
+
+    def __deepcopy__(self, _: object) -> FrozenTrial:
+        return self._trial
 
 
 def was_spread(trials: Iterable[FrozenTrial]) -> bool:

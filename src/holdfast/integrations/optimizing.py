@@ -161,6 +161,7 @@ class _Spread:
         self._until = until
         self._parallel = parallel
         self._name = engine
+        self._due: list[Attempt] = []
         study, keeper = trials.study, trials.keeper
         home = trials.key.value
         self._ground = Ground(
@@ -249,7 +250,7 @@ class _Spread:
 
     def kept(self, event: Kept) -> None:
         if not self._engine.keeps:
-            self._keep(event.attempt)
+            self._keep([event.attempt])
 
     def asked(self, event: Asked) -> object:
         try:
@@ -262,11 +263,17 @@ class _Spread:
         self._study.ended(event)
 
     def recorded(self, trial: FrozenTrial, trials: list[FrozenTrial], ended: Ended) -> None:
-        self._keep(ended.attempt)
+        self._due.append(ended.attempt)
 
-    def _keep(self, attempt: Attempt) -> None:
+    def keep(self) -> None:
+        if self._due:
+            due, self._due = self._due, []
+            self._keep(due)
+
+    def _keep(self, attempts: Sequence[Attempt]) -> None:
         trials, done = self._trials, self._others + self._study.finished
-        trials.keep(self._ground.root / attempt.folder if trials.parts.are_enough() else None, done)
+        folders = [self._ground.root / attempt.folder for attempt in attempts]
+        trials.keep(*(folders if trials.parts.are_enough() else ()), done=done)
 
 
 def _pickled(work: ObjectiveWork) -> bytes:

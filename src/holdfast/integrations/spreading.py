@@ -138,8 +138,10 @@ class SpreadStudy:
             open_ = trial.state is TrialState.RUNNING and self._sees(trial) <= self._known
             if open_ and self._unit(trial) not in running:
                 return self._attempt(trial)
-        new = self._new()
-        return None if new is None else self._attempt(new)
+        number = self._new_number()
+        if number is None:
+            return None
+        return self._first_attempt() if number == len(self.trials) else self._attempt(self._out_of_queue(number))
 
     def _advance(self) -> None:
         """So many trials are finished, from the first on without a gap: more than those no other may see."""
@@ -157,17 +159,16 @@ class SpreadStudy:
         seen = sees(number, self._plan.parallel)
         return number if seen <= self._known and self._limits.room(self.trials, seen) else None
 
-    def _new(self) -> FrozenTrial | None:
-        number = self._new_number()
-        if number is None:
-            return None
-        notes = {PARALLEL: self._plan.parallel}
-        if number == len(self.trials):
-            trial_id = begin_trial(self._storage, self._study._study_id, notes)
-            found = self._storage.get_trial(trial_id)
-            assert found.number == number, "another process writes this study"
-            self.trials.append(found)
-            return found
+    def _first_attempt(self) -> Attempt:
+        """A new trial, of which the study holds from its beginning that it is tried for the first time."""
+        turn = 0 if self._plan.turns is None else 1
+        trial_id = begin_trial(self._storage, self._study._study_id, {PARALLEL: self._plan.parallel, _counted(turn): 1})
+        found = self._storage.get_trial(trial_id)
+        assert found.number == len(self.trials), "another process writes this study"
+        self.trials.append(found)
+        return self._attempt(found, fresh=True)
+
+    def _out_of_queue(self, number: int) -> FrozenTrial:
         waiting = self.trials[number]._trial_id
         self._storage.set_trial_system_attr(waiting, PARALLEL, self._plan.parallel)
         self._storage.set_trial_state_values(waiting, TrialState.RUNNING)
@@ -187,12 +188,13 @@ class SpreadStudy:
         turns = self._plan.turns
         return f"trial-{trial.number:04d}" + ("" if turns is None else f"-{turns.name(turns.next(trial))}")
 
-    def _attempt(self, trial: FrozenTrial) -> Attempt:
+    def _attempt(self, trial: FrozenTrial, *, fresh: bool = False) -> Attempt:
         plan, unit, turn = self._plan, self._unit(trial), self._turn(trial)
-        counted = f"{ATTEMPTS}:{turn}" if turn else ATTEMPTS
-        number = int(trial.system_attrs.get(counted, 0)) + 1
-        self._storage.set_trial_system_attr(trial._trial_id, counted, number)
-        trial = self._read_again(trial.number)
+        number = int(trial.system_attrs.get(_counted(turn), 0))
+        if not fresh:
+            number += 1
+            self._storage.set_trial_system_attr(trial._trial_id, _counted(turn), number)
+            trial = self._read_again(trial.number)
         seen = self._sees(trial)
         part = Part(
             number=trial.number,
@@ -216,6 +218,7 @@ class SpreadStudy:
             seen=self._pieces.of(seen, lambda begin, end: pickled(self.trials[begin:end])),
             inputs=plan.inputs,
             account=ACCOUNT,
+            fresh=fresh,
             environment=plan.environment,
             resources=plan.resources,
         )
@@ -250,6 +253,11 @@ class SpreadStudy:
             (unit / ACCOUNT).unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # there is more in it
                 unit.rmdir()
+
+
+def _counted(turn: int) -> str:
+    """The system attribute that says how often a unit of a trial was tried."""
+    return f"{ATTEMPTS}:{turn}" if turn else ATTEMPTS
 
 
 def _light(attributes: Mapping[str, Any]) -> dict[str, Any]:

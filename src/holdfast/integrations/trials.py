@@ -236,15 +236,15 @@ class Trials:
         over = tuple(state for state in TrialState if state.is_finished())
         return sum(storage.get_n_trials(s._study_id, over) for s in storage.get_all_studies())
 
-    def keep(self, trial: Path | None = None, done: int | None = None) -> None:
+    def keep(self, *trials: Path, done: int | None = None) -> None:
         """Back up.
 
         Args:
-            trial: The folder of the trial that was told: folders of other trials are not looked at then.
+            trials: The folders of the trials that were told: folders of others are not looked at then.
             done: `finished_in_file`, where it is known; to count goes over all trials.
         """
         done = self.finished_in_file() if done is None else done
-        parts = () if trial is None else parts_of(self.keeper, self.folder, [*self._beside(), trial])
+        parts = parts_of(self.keeper, self.folder, [*self._beside(), *trials]) if trials else ()
         if not self.keeper.backup(*(parts or (self.folder,)), progress=done):
             self.parts.all_is_due()
 

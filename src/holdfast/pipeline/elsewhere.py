@@ -235,6 +235,9 @@ class _Unit:
         shutil.rmtree(brought, ignore_errors=True)
         self.result = event
 
+    def keep(self) -> None:
+        """Nothing to do: whoever runs the errand keeps what it made."""
+
 
 def at_stake(bench: Workbench) -> str:
     """What a disconnect would cost now, in words."""

@@ -44,7 +44,9 @@ class Attempt:
         part: What is different in this attempt, pickled. `desk.part` hands it to the work.
         seen: What the work may know of other units, in pieces. A piece never changes, and later attempts have the same objects
             again with others behind them, so that an engine may send each once.
-        account: Name of a file in the folder that attempts read and nobody else: where it is all that there is, nothing is brought.
+        account: Name of a file in the folder that attempts read and nobody else: where it is all that there is, nothing is kept of
+            it at the end, nor brought.
+        fresh: The unit was begun with this attempt: what drives it knows of nothing that was ever saved of it.
         environment: Variables that are to be set before the process begins that runs it: threads, the seed of hashes.
         resources: What it needs.
     """
@@ -59,6 +61,7 @@ class Attempt:
     seen: tuple[bytes, ...] = ()
     inputs: tuple[str, ...] = ()
     account: str = ""
+    fresh: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     resources: Resources = field(default_factory=Resources)
 
@@ -141,12 +144,16 @@ class Ended:
         result: Plain data.
         where: The machine, as a person calls it; empty for this one.
         node_type: What kind of machine that is, as `Ground.node_type` asks for it; empty where the engine knows only this one.
+        made: There is something in the unit's folder beside its account.
+        kept: Something of the unit was kept where it ran, at whatever time.
     """
 
     attempt: Attempt
     result: Mapping[str, Any]
     where: str = ""
     node_type: str = ""
+    made: bool = True
+    kept: bool = True
 
 
 @dataclass(frozen=True)

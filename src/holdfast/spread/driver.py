@@ -46,7 +46,11 @@ class Units(Protocol):
         ...
 
     def ended(self, event: Ended) -> None:
-        """A unit is done, by this attempt: all that is to be written about it is written now."""
+        """A unit is done, by this attempt: all that is to be written about it is written now. It is backed up by `keep`."""
+        ...
+
+    def keep(self) -> None:
+        """Back up what was written of units that ended, if any did. What may begin after them has begun, and does not wait for it."""
         ...
 
     def lost(self, event: Lost) -> None:
@@ -92,10 +96,13 @@ def drive(engine: Engine, units: Units, parallel: int, time_is_over: Callable[[]
                 raise Stopped
             units.finish()
             return
-        for event in engine.wait(LOOK_SECONDS):
-            now.hears(event)
-            if not halting:  # no place stays free while other attempts are written down that ended with this one
-                now.begin(parallel)
+        try:
+            for event in engine.wait(LOOK_SECONDS):
+                now.hears(event)
+                if not halting:  # no place stays free while other attempts are written down that ended with this one
+                    now.begin(parallel)
+        finally:  # once for all that ended together; also where one of them failed
+            units.keep()
 
 
 @dataclass

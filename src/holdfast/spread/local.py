@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import signal
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,12 @@ _OWN_END_SECONDS = 2.0
 
 @dataclass
 class _Worker:
-    """A process, and what it works on; None while it has nothing to do."""
+    """A process, what it works on (None while it has nothing to do), and what it was shown of other units."""
 
     process: subprocess.Popen[bytes]
     line: Connection[Any, Any]
     attempt: Attempt | None = None
+    seen: tuple[bytes, ...] = ()
 
 
 class LocalEngine:
@@ -82,10 +84,11 @@ class LocalEngine:
         return _Worker(process, ours)
 
     def _given(self, worker: _Worker, attempt: Attempt) -> bool:
-        """Give a process work. False where it is gone."""
-        worker.attempt = attempt
+        """Give a process work, and of what it may know only what it has not been shown. False where it is gone."""
+        known = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] is pair[1], zip(worker.seen, attempt.seen, strict=False)))
+        worker.attempt, worker.seen = attempt, attempt.seen
         try:
-            worker.line.send(("begin", attempt, str(self._ground.root)))
+            worker.line.send(("begin", replace(attempt, seen=attempt.seen[known:]), known, str(self._ground.root)))
         except OSError:
             return False
         return True

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -39,13 +40,16 @@ class _Line:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
+        seen: tuple[bytes, ...] = ()
         while True:
             try:
                 kind, *said = self._connection.recv()
             except (EOFError, OSError):
                 os._exit(1)  # nobody is there to hear of anything
             if kind == "begin":
-                self.begins.put((said[0], Path(said[1])))
+                attempt, known, root = said
+                seen = (*seen[:known], *attempt.seen)
+                self.begins.put((replace(attempt, seen=seen), Path(root)))
             elif kind == "answer":
                 self.answers.put(said[0])
             else:

@@ -3,7 +3,7 @@
 python -c "from tests.spread.cluster.cheap import main; main()" ROOT DRIVE ENGINE TRIALS SECONDS
 
 A trial has four epochs of four steps. After each epoch it reports, saves and has that kept. Every step that is done anywhere is a
-line in the folder that `STEPS_VARIABLE` names, so that what was done twice can be counted.
+line in the folder that `STEPS_VARIABLE` names, so that what was done twice can be counted. While `HOLD` lies there, no step is done.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from tests.support import Machine
 PARALLEL, EPOCHS, STEPS = 4, 4, 4
 HOME = "outputs/study"
 STEPS_VARIABLE = "CHEAP_STEPS"
+HOLD = "hold"
 PATIENCE = Patience(beat=0.3, silence=20.0, start=120.0, probe=60.0, answer=5.0)
 
 
@@ -78,6 +79,8 @@ class Trial:
         state = json.loads(saved.read_text()) if saved.exists() else {"step": 0, "level": 0.0}
         for step in range(state["step"] + 1, EPOCHS * STEPS + 1):
             time.sleep(self.seconds)
+            while (Path(self.log) / HOLD).exists():
+                time.sleep(0.05)
             with (Path(self.log) / f"{trial.number}-{desk.attempt.token}").open("a") as told:
                 told.write(f"{step}\n")
             desk.tell({"step": step, "total": EPOCHS * STEPS})
@@ -99,7 +102,7 @@ class _Units:
     """The study, to the driver; tells what happens, a line each."""
 
     def __init__(self, machine: Machine, study: optuna.Study, engine: Engine, trials: int, plan: Plan) -> None:
-        self.machine, self.engine, self.trials = machine, engine, trials
+        self.machine, self.engine, self.trials, self.due = machine, engine, trials, False
         self.study = SpreadStudy(study, engine, plan, self)
 
     def room(self, trials: Sequence[FrozenTrial], seen: int) -> bool:
@@ -130,7 +133,7 @@ class _Units:
 
     def recorded(self, trial: FrozenTrial, trials: Sequence[FrozenTrial], ended: Ended) -> None:
         say("done", trial.number, trial.state.name, ended.where)
-        self._keep()
+        self.due = True
 
     def part_done(self, trial: FrozenTrial, fold: int, ended: Ended) -> None:
         raise AssertionError("no folds")
@@ -140,6 +143,11 @@ class _Units:
 
     def node(self, event: Node) -> None:
         say("node", event.name, event.line)
+
+    def keep(self) -> None:
+        if self.due:
+            self.due = False
+            self._keep()
 
     def finish(self) -> None:
         self._keep()

@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.spread.cluster import cheap
@@ -58,6 +59,16 @@ class Story:
     def done(self) -> Counter[tuple[int, int]]:
         """How often each step of each trial was done."""
         found: Counter[tuple[int, int]] = Counter()
-        for place in self.steps.iterdir():
+        for place in self.steps.glob("*-*"):
             found.update((int(place.name.partition("-")[0]), int(step)) for step in place.read_text().split())
         return found
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """No step is done meanwhile, on whatever node: a node takes longer to join than a short study does."""
+        hold = self.steps / cheap.HOLD
+        hold.touch()
+        try:
+            yield
+        finally:
+            hold.unlink()

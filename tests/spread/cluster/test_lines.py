@@ -49,7 +49,7 @@ def test_lines_that_are_let_go_leave_nothing_and_harm_no_other(rig: Rig) -> None
     assert keeper.confirm()
     store = keeper.store
     assert store is not None
-    lines.let_go(store, Path(store.location), lines.of_unit(STUDY, "trial-0003"))
+    lines.let_go(store, Path(store.location), [lines.of_unit(STUDY, "trial-0003")])
 
     fresh = rig.machine().keeper()
     for key in gone:
@@ -64,6 +64,6 @@ def test_the_last_lines_take_their_folders_with_them(rig: Rig) -> None:
     keep(rig.machine(), attempt(1, "aaaa"), 0.5)
     store = rig.machine().keeper().store
     assert store is not None
-    lines.let_go(store, Path(store.location), lines.of_unit(STUDY, "trial-0003"))
+    lines.let_go(store, Path(store.location), [lines.of_unit(STUDY, "trial-0003")])
     lines.sweep(Path(store.location), STUDY)
     assert not [p for p in rig.store.rglob("*") if lines.FOLDER in p.name]

@@ -239,6 +239,7 @@ class _Driven:
         self._refused: HoldfastError | None = None
         self._steps: dict[str, tuple[int, int]] = {}
         self._shares: dict[int, float] = {}
+        self._due: set[int] = set()
 
     def run(self) -> None:
         sweep = self._sweep
@@ -315,6 +316,11 @@ class _Driven:
         if not self._engine.keeps:
             self._hand_over([trial.number])
 
+    def keep(self) -> None:
+        if self._due:
+            due, self._due = self._due, set()
+            self._hand_over(due)
+
     def asked(self, event: Asked) -> object:
         try:
             found: Fetched = self._sweep.copies.fetch(Path(event.path), weights_only=event.weights_only, patient=event.patient)
@@ -336,7 +342,7 @@ class _Driven:
         tidy(sweep, trials, numbers)
         if finished >= sweep.hpo.trials:
             sweep.is_over()
-        self._hand_over(numbers)
+        self._due |= numbers
 
     def fold_done(self, trial: FrozenTrial, trials: list[FrozenTrial], ended: Ended) -> None:
         """A fold of a trial is in the study, and another follows."""
@@ -347,7 +353,7 @@ class _Driven:
         sweep.narration.say(told_of_fold(sweep, trial.number, scores))
         self._publish(trial.number)
         tidy(sweep, trials, [trial.number])
-        self._hand_over([trial.number])
+        self._due.add(trial.number)
 
     def _publish(self, number: int) -> None:
         """Give trackers what an attempt logged, once it is here."""

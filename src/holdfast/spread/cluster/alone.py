@@ -30,6 +30,7 @@ def to_start() -> Iterator[Mapping[str, Any]]:
     os.environ |= {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_prestart_worker_first_driver": "0",  # a process for each CPU, without the environment that attempts have
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on Linux too: nobody joins, so it listens on 127.0.0.1
         "PYTHONPATH": os.pathsep.join(places_of_modules()),
     }

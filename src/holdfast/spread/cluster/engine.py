@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from holdfast.errors import ConfigurationError, HoldfastError, LocalError, NotRestored
+from holdfast.errors import ConfigurationError, HoldfastError, LocalError, NotRestored, StoreError
 from holdfast.spread.attempt import Asked, Attempt, Ended, Event, Failed, Halted, Kept, Lost, Node, Told
 from holdfast.spread.cluster import lines
 from holdfast.spread.cluster.fitness import DISTRIBUTIONS, NAMING, VARIABLE, Facts
@@ -31,6 +31,7 @@ from holdfast.store.backends.mounts import DISK, kind_of
 from holdfast.store.format.keys import Key
 from holdfast.store.format.names import SENTINEL
 from holdfast.store.local.disk import local_errors
+from holdfast.store.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,7 @@ class ClusterEngine:
         self._began = False
         self._looked = 0.0
         self._settled = False
+        self._lined: set[Key] | None = None  #: units of which there were lines before the first attempt; None where it is not known
         try:
             self._shared = Shared.make(self._store)
         except OSError as error:
@@ -117,7 +119,13 @@ class ClusterEngine:
         }
 
     def _ask(self, name: str, node: str) -> None:
-        self._joined.say(Submit(name, "probe", self._question, node))
+        """In a process as an attempt has it, so that the first attempt there finds one that has begun."""
+        self._joined.say(Submit(name, "probe", self._question, node, environment=dict(self._ground.environment)))
+
+    @property
+    def _in_store(self) -> Store:
+        assert self._keeper.store is not None
+        return self._keeper.store
 
     @property
     def _joined(self) -> Link:
@@ -155,6 +163,8 @@ class ClusterEngine:
         if not self._settled:  # what it starts from has to be in the store
             self._keeper.settle(self._keeper.config.timeout)
             self._settled = True
+            with contextlib.suppress(StoreError):  # then every attempt looks for itself
+                self._lined = lines.units_with_lines(self._in_store, self._study)
         self._began = True
         self._open.add(attempt.unit)
         self._waiting.append(attempt)
@@ -186,9 +196,7 @@ class ClusterEngine:
         with local_errors():
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir(parents=True)
-            held = self._keeper.held(key.value)[0]
-            is_wanted = bool(held) and set(held.files) != {ended.attempt.account}
-            found = self._keeper.restore(key.value, to=scratch / "new") if is_wanted else None
+            found = self._keeper.restore(key.value, to=scratch / "new") if ended.made else None
             if found is not None and not found:
                 raise NotRestored(f"{ended.attempt.unit}: what its attempt made could not be fetched: {found.error}")
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -199,7 +207,8 @@ class ClusterEngine:
             else:
                 (scratch / "new" / key.value).rename(place)
             shutil.rmtree(scratch, ignore_errors=True)
-        self._taken.append(ended.attempt.unit)
+        if ended.kept:
+            self._taken.append(ended.attempt.unit)
         self._open.discard(ended.attempt.unit)
 
     def halt(self) -> None:
@@ -244,6 +253,7 @@ class ClusterEngine:
                 root=self._ground.root,
                 path=tuple(os.path.abspath(place) for place in sys.path),
                 fetch=self._ground.fetch,
+                goes_on=not attempt.fresh or self._lined is None or lines.of_unit(self._study, attempt.unit) in self._lined,
             )
             pulse = Pulse(self._patience, time.monotonic())
             self._running[attempt.token] = _Running(attempt, machine, self._roster.type_of(machine.id), pulse, put)
@@ -380,14 +390,11 @@ class ClusterEngine:
         home = Key(self._ground.home)
         if (not self._taken and not all_done) or any(home.covers(k) for k in self._keeper.queue.waiting):
             return
-        store = self._keeper.store
-        assert store is not None
         units = {lines.of_unit(self._study, unit) for unit in self._taken}
         if all_done:
             first = min((lines.of_unit(self._study, unit) for unit in self._open), default=None)
-            units |= {unit for unit in lines.units_with_lines(store, self._study) if first is None or unit < first}
-        for unit in sorted(units):
-            lines.let_go(store, self._store, unit)
+            units |= {unit for unit in lines.units_with_lines(self._in_store, self._study) if first is None or unit < first}
+        lines.let_go(self._in_store, self._store, units)
         self._taken.clear()
         if all_done:
             lines.sweep(self._store, self._study)

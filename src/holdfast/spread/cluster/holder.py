@@ -8,6 +8,7 @@ notebook. It ends with the process that started it, and Ray ends its tasks then.
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
 import select
 import time
@@ -32,7 +33,7 @@ from holdfast.spread.cluster.words import (
 )
 from holdfast.store.apart.child import Gone, Pipe
 
-_LOOK_SECONDS, _IDLE_SECONDS, _LIST_SECONDS = 0.02, 0.2, 1.0
+_LOOK_SECONDS, _LIST_SECONDS = 0.2, 1.0
 _SHOWN = 300
 
 
@@ -52,6 +53,9 @@ class _Holder:
         self._functions: dict[str, Any] = {}
         self._alive: tuple[Machine, ...] | None = None
         self._listed = 0.0
+        self._bell, self._ringing = os.pipe()  # rung when something ended that was submitted
+        for end in (self._bell, self._ringing):
+            os.set_blocking(end, False)
 
     def hold(self) -> None:
         """Join a cluster or start one, then do what is said until the other side leaves."""
@@ -92,8 +96,10 @@ class _Holder:
         """False where that is to leave."""
         import ray
 
-        wait = _LOOK_SECONDS if self._names else _IDLE_SECONDS
-        while select.select([self._pipe.reading], [], [], wait)[0]:
+        ready = select.select([self._pipe.reading, self._bell], [], [], _LOOK_SECONDS)[0]
+        if self._bell in ready:
+            os.read(self._bell, 1 << 16)
+        while select.select([self._pipe.reading], [], [], 0)[0]:
             said = self._hear()
             if isinstance(said, Leave):
                 return False
@@ -105,7 +111,6 @@ class _Holder:
                 self._submit(said)
             elif isinstance(said, Withdraw):
                 self._withdraw(said.name)
-            wait = 0.0
         return True
 
     def _submit(self, said: Submit) -> None:
@@ -121,7 +126,13 @@ class _Holder:
             scheduling_strategy=NodeAffinitySchedulingStrategy(said.node, soft=False),
         )
         put = {name: self._put[name] for name in said.put}
-        self._names[function.remote(said.argument, put) if put else function.remote(said.argument)] = said.name
+        ref = function.remote(said.argument, put) if put else function.remote(said.argument)
+        self._names[ref] = said.name
+        ref.future().add_done_callback(self._ring)
+
+    def _ring(self, _: object) -> None:
+        with contextlib.suppress(OSError):  # it is rung already, many times over
+            os.write(self._ringing, b".")
 
     def _withdraw(self, name: str) -> None:
         import ray

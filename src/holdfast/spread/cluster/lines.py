@@ -88,22 +88,23 @@ def units_with_lines(store: Store, study: Key) -> set[Key]:
     return {key.parents()[0] for key in _below(store.look(), study)}
 
 
-def let_go(store: Store, place: Path, unit: Key) -> None:
-    """Remove the lines of a unit. What is in the study's own folder takes their place, so that it fails costs room alone.
+def let_go(store: Store, place: Path, units: Collection[Key]) -> None:
+    """Remove the lines of units. What is in the study's own folder takes their place, so that it fails costs room alone.
 
     Args:
         store: The store.
         place: The folder that it lies in.
-        unit: See `of_unit`.
+        units: See `of_unit`.
     """
     try:
-        view = store.relist()
-        shutil.rmtree(place / mark_folder(unit), ignore_errors=True)  # what is gone on purpose is not missed
-        for name in [n for n in view.names if n.key is not None and unit.covers(n.key)]:
-            store.backend.remove(name.path)
-        shutil.rmtree(place / payload_folder(unit, "x"), ignore_errors=True)
+        names = store.relist().names if units else ()
+        for unit in sorted(units):
+            shutil.rmtree(place / mark_folder(unit), ignore_errors=True)  # what is gone on purpose is not missed
+            for name in [n for n in names if n.key is not None and unit.covers(n.key)]:
+                store.backend.remove(name.path)
+            shutil.rmtree(place / payload_folder(unit, "x"), ignore_errors=True)
     except HoldfastError as error:
-        log.info("%s: not removed yet (%s)", unit, error)
+        log.info("lines of attempts that are done are not removed yet (%s)", error)
 
 
 def let_go_of_rest(keeper: Keeper, homes: Collection[str], *, look: bool) -> None:
@@ -124,8 +125,7 @@ def let_go_of_rest(keeper: Keeper, homes: Collection[str], *, look: bool) -> Non
         for home in sorted(homes):
             study = of_study(keeper.config.outputs, home)
             units = set() if any(Key(home).covers(k) for k in waiting) else {k.parents()[0] for k in _below(view, study)}
-            for unit in sorted(units):
-                let_go(store, place, unit)
+            let_go(store, place, units)
             if units:
                 sweep(place, study)
     except StoreError as error:

@@ -60,6 +60,7 @@ class Order:
         root: Its project folder. What is in it and not below outputs is read there, where nodes see it.
         path: Where the driver's Python looks for modules.
         fetch: Asks for copies of what is damaged; None for none.
+        goes_on: Something may have been kept of the unit. Else the store is not asked for it.
     """
 
     attempt: Attempt
@@ -71,6 +72,7 @@ class Order:
     root: Path
     path: tuple[str, ...] = ()
     fetch: Fetch | None = None
+    goes_on: bool = True
 
 
 def run(order: Order, work: bytes, seen: tuple[bytes, ...]) -> Ended | Halted | Failed:
@@ -107,7 +109,8 @@ def _settle(order: Order, attempt: Attempt, root: Path, pulse: _Pulse) -> _Desk:
     key = lines.of_attempt(study, attempt)
     folder = root / key.value
     folder.parent.mkdir(parents=True)
-    _go_on(keeper, lines.of_unit(study, attempt.unit), Key(attempt.folder), folder, root.parent / "earlier")
+    if order.goes_on:
+        _go_on(keeper, lines.of_unit(study, attempt.unit), Key(attempt.folder), folder, root.parent / "earlier")
     folder.mkdir(exist_ok=True)
     link = root / attempt.folder
     link.parent.mkdir(parents=True, exist_ok=True)
@@ -199,6 +202,7 @@ class _Desk:
         self._root = root
         self._line = line
         self._pulse = pulse
+        self._has_kept = order.goes_on
         self.folder = folder
 
     @property
@@ -218,6 +222,7 @@ class _Desk:
         news.share, news.kept = share, news.kept + 1
 
     def _keep(self, share: float) -> None:
+        self._has_kept = True
         done = self._keeper.backup(self._line.value, progress=share)
         if not done:
             raise LocalError(errno.EIO, next((r.error for r in done.results if r.error), "not backed up"), self._line.value)
@@ -243,10 +248,13 @@ class _Desk:
         return self._order.fetch(self._keeper, place, weights_only, patient)
 
     def close(self, end: Ended | Halted | Failed) -> Ended | Halted | Failed:
-        """All that the attempt made is in the store before anybody hears of its end."""
+        """All that the attempt made is in the store before anybody hears of its end. What it came to is told, and not kept there."""
         try:
-            if isinstance(end, Ended) and any(self.folder.iterdir()):
-                self._keep(1.0)
+            if isinstance(end, Ended):
+                made = any(place.name != self._attempt.account for place in self.folder.iterdir())
+                if made:
+                    self._keep(1.0)
+                end = replace(end, made=made, kept=self._has_kept)
             self._keeper.flush(patient=isinstance(end, Ended), seconds=self._order.config.timeout)
         finally:
             if self._keeper.worker is not None:
