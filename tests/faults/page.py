@@ -1,4 +1,4 @@
-"""The page of the kill sweep, from what two sweeps kept: `python -m tests.faults.page PLAIN ON_DRIVE > benchmarks/kill-sweep.md`."""
+"""The page of the kill sweep, from what two sweeps kept: `python -m tests.faults.page PLAIN ON_DRIVE`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ fork. The same sweep over `rmtree` + `copytree` shows that it can fail. `make te
 
 Most calls only look, or fail: what a kill leaves at the next one is then, byte for byte, what it left at this one.
 Of such points one, drawn by the seed, is killed and judged, and the others are counted as `same state`. Any call that
-is not known to change nothing counts as one that does, and once a file is mapped for writing every point counts by
+is not known to change nothing counts as one that does, and while a file is mapped for writing every point counts by
 itself (`tests/faults/strace.py`). The samples draw from all points.
 
 """
@@ -36,7 +36,7 @@ not uploaded meets another fate at each point, so here Holdfast is killed at eac
 """
 _MADE = """
 `.venv/bin/python -m tests.faults.sweep --results FILE`, with `--on-drive` too, and
-`.venv/bin/python -m tests.faults.page FILE FILE` made this page.
+`.venv/bin/python -m tests.faults.page FILE FILE > benchmarks/kill-sweep.md`, made this page.
 """
 
 

@@ -179,7 +179,7 @@ def record(
         raise StraceError(f"{' '.join(command)} ended with {done.code} under strace: {done.said[-500:]}")
     counts: Counter[str] = Counter()
     points: list[Point] = []
-    main, state, mapped = "", 0, False
+    main, state, mapped = "", 0, set[str]()
     for line in log.read_text(errors="replace").splitlines():
         match = _LINE.match(line)
         if match is None:
@@ -189,13 +189,16 @@ def record(
         side = _side(rest, sides)
         if match["thread"] == main:
             counts[call] += 1
+            if call == "munmap":
+                mapped.discard(rest.partition(",")[0])
             if side is None:
                 continue
             if call in CALLS:
                 points.append(Point(call, counts[call], side, _shown(rest, sides), state))
-            # What is written through a mapping is no call: from there on no state is known to be another one.
-            mapped = mapped or (call == "mmap" and "MAP_SHARED" in rest and "PROT_WRITE" in rest)
-            state += mapped or _may_change(call, rest)
+            # What is written through a mapping is no call: while there is one, no state is known to be another one.
+            if call == "mmap" and "MAP_SHARED" in rest and "PROT_WRITE" in rest:
+                mapped.add(rest.rpartition("= ")[2])
+            state += bool(mapped) or _may_change(call, rest)
         elif side is not None:
             raise StraceError(f"several threads work, so calls cannot be counted (is TMPDIR on a network or memory disk?): {line}")
     return points

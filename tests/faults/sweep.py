@@ -79,7 +79,8 @@ def run(
     with _workers(jobs, on_drive) as workers:
         names = [name for name in SCENARIOS if only in (None, name)]
         copied = names if sample is None else seeded.sample(names, min(len(names), _COPIES_SAMPLED + 1))
-        wanted = {name: [t for t in Tool if covers(SCENARIOS[name], t) and (t is Tool.HOLDFAST or name in copied)] for name in names}
+        by = {t: [n for n in names if covers(SCENARIOS[n], t) and (t is Tool.HOLDFAST or n in copied)] for t in Tool}
+        wanted = {name: [t for t in Tool if name in by[t]] for name in names}
         recorded = {n: workers[i % jobs].submit(_record, n, tools) for i, (n, tools) in enumerate(wanted.items())}
         groups = {(n, t, s): ps for n, future in recorded.items() for t, s, ps in future.result() if s in sides}
         kept.found(groups)
