@@ -87,7 +87,7 @@ def run(
         chosen = _distinct(groups, kept, seeded) if sample is None else _choose(groups, sample, seeded)
         say(f"{sum(map(len, groups.values()))} points, {sum(map(len, chosen.values()))} to try, seed {seed}")
         piles = [deque[Batch]() for _ in workers]
-        for (name, tool, _), points in chosen.items():
+        for (name, tool, _), points in sorted(chosen.items(), key=lambda item: item[0][1] is Tool.COPY):
             pile = piles[names.index(name) % jobs]
             pile.extend((name, tool, points[i : i + _BATCH]) for i in range(0, len(points), _BATCH))
         _work_off(workers, piles, kept, say)

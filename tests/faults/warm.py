@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import gc
 import importlib
 import json
@@ -28,15 +29,19 @@ _SET_TRACER, _ANYBODY = 0x59616D61, ctypes.c_ulong(-1)
 
 
 def load() -> None:
-    """Load what commands load, and parse one: what typer does on first use, every fork then has behind it."""
+    """Load what commands load, and have one parsed: what is done on first use, every fork then has behind it."""
     for package in PACKAGES:
         for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
             importlib.import_module(module.name)
     for name in _LATER:
         importlib.import_module(name)
+    import typer.main
+
     from holdfast.cli.app import app
     from holdfast.errors import UsageError
 
+    # The tree of commands is built out of their annotations at each start, which takes longer than most commands do.
+    typer.main.get_command = functools.cache(typer.main.get_command)
     with contextlib.suppress(UsageError):
         app(["history", "outputs", "--root", "/nowhere"], standalone_mode=False)
 
