@@ -9,7 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ParamSpec
 
@@ -99,7 +99,10 @@ class Bench:
     def record(self, name: str, tool: Tool) -> list[Point]:
         """Every point of a command."""
         with self._laid_out(name) as (known, site):
-            return record(self._command(site, known, tool), site.sides, self._env, self._log, site.fine)
+            points = record(self._command(site, known, tool), site.sides, self._env, self._log, site.fine)
+        # What is not uploaded meets another fate at each point, so there each is a state of its own.
+        fated = self._on_drive and tool is Tool.HOLDFAST
+        return [replace(p, state=number) for number, p in enumerate(points)] if fated else points
 
     def try_point(self, name: str, tool: Tool, point: Point) -> Result:
         """Kill a command at one point, and judge what it leaves."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import shutil
@@ -16,8 +15,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from holdfast.cli import main
-from holdfast.cli.app import app
-from holdfast.errors import UsageError
 from holdfast.session.attach import open_keeper
 from holdfast.session.keeper import Keeper
 from holdfast.simulator import SimulatedDrive
@@ -25,6 +22,7 @@ from holdfast.simulator.tree import ALIAS
 from holdfast.store.local.state import STATE_FOLDER
 from holdfast.store.local.workspace import Workspace
 from holdfast.store.transfer.progress import Silent
+from tests.faults import warm
 
 ARTIFACT = "outputs/run"
 #: One transfer at a time keeps every call in the main thread, so that the n-th call is the same one in every run.
@@ -165,11 +163,7 @@ class MountedSite(Site):
             self._mounted = None
 
 
-@functools.cache
-def _warm_up() -> None:
-    """Parse a command once in this process: what typer loads for it on first use, every fork then has already."""
-    with contextlib.suppress(UsageError):
-        app(["history", ARTIFACT, "--root", "/nowhere"], standalone_mode=False)
+_warm_up = functools.cache(warm.load)  # in this process, once: every fork then has it
 
 
 def _become_cli(arguments: list[str], log: Path) -> NoReturn:

@@ -1,18 +1,27 @@
 """Counting the file-system calls of a command, and killing it at one of them, with strace(1).
 
 A kill comes at the entry of a call, so the call itself has no effect any more: a point is the state between two calls.
-`--seccomp-bpf` would be quicker, but with it strace 6.1 delivers no injected signal.
+`--seccomp-bpf` would be quicker, but with it strace 6.1 delivers no injected signal. strace stops a process at every call that it
+makes, so the thousands that Python makes to start are spared: a command is forked from a Python that has started (`warm.py`).
 """
 
 from __future__ import annotations
 
+import functools
+import json
+import os
 import re
+import select
 import shutil
+import signal
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.faults import warm
 
 #: What can read or change a file system. `close`, `lseek`, `ioctl` and `mmap` change nothing that outlives a process.
 CALLS = (
@@ -23,8 +32,21 @@ CALLS = (
     *("stat", "lstat", "fstat", "newfstatat", "statx", "access", "faccessat", "faccessat2", "statfs", "fstatfs"),
     *("readlink", "readlinkat", "getdents", "getdents64", "flock", "fcntl"),
 )
+#: Of those, and of what else a call on a file can be: what leaves every file and folder as it is, wherever it comes back.
+_ONLY_LOOK = frozenset(
+    (
+        *("read", "readv", "pread64", "preadv", "close", "lseek", "fadvise64", "readahead", "munmap", "chdir", "fchdir"),
+        *("stat", "lstat", "fstat", "newfstatat", "statx", "access", "faccessat", "faccessat2", "statfs", "fstatfs"),
+        *("readlink", "readlinkat", "getdents", "getdents64", "flock", "fcntl", "dup", "dup2", "dup3"),
+        *("getxattr", "lgetxattr", "fgetxattr", "listxattr", "llistxattr", "flistxattr"),
+        # A kill leaves what is in the kernel's memory, whether or not it is on the disk.
+        *("fsync", "fdatasync", "sync", "syncfs", "sync_file_range"),
+    )
+)
+_OPENS = frozenset(("open", "openat"))
+_MAKES = re.compile(r"\bO_(CREAT|TRUNC|TMPFILE)\b")
 _LINE = re.compile(r"(?P<thread>\d+) +(?P<call>\w+)\((?P<rest>.*)")
-_SIGKILL = -9
+_FAILED = re.compile(r"\) += -1 E[A-Z0-9]+ \(")
 _SECONDS = 120
 
 
@@ -34,12 +56,22 @@ class StraceError(Exception):
 
 @dataclass(frozen=True)
 class Point:
-    """One place to kill a command: the `number`-th call of this name in its main thread, which touches this side."""
+    """One place to kill a command.
+
+    Args:
+        call: Name of a call.
+        number: Of those of this name in the main thread.
+        side: The side that it touches.
+        what: Its arguments.
+        state: Of a command's points, those that are one in this find the same bytes: what was called between them only looked,
+            or failed.
+    """
 
     call: str
     number: int
     side: str
     what: str
+    state: int = 0
 
 
 @dataclass(frozen=True)
@@ -58,10 +90,69 @@ def require_strace() -> str:
     return found
 
 
-def _run(options: Sequence[str], command: Sequence[str], env: Mapping[str, str], log: Path) -> subprocess.CompletedProcess[str]:
+class WarmPython:
+    """`warm.py` in a process of its own, which lasts as long as this one. One command at a time.
+
+    Args:
+        code: The folder that holds the package whose commands are run.
+    """
+
+    def __init__(self, code: str) -> None:
+        env = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "PYTHONPATH": code, "PYTHONHASHSEED": "0"}
+        command = [sys.executable, "-P", "-B", warm.__file__]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, cwd="/")
+
+    def begin(self, command: Sequence[str], env: Mapping[str, str], said: Path) -> int:
+        """The process of a command that has stopped before its first step. What it prints is put into `said`."""
+        wanted = {"command": list(command), "env": dict(env), "said": str(said)}
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{json.dumps(wanted)}\n".encode())
+        self._process.stdin.flush()
+        return self._answer()
+
+    def end(self, child: int) -> int:
+        """Its exit code, once it has ended."""
+        if not select.select([self._process.stdout], [], [], _SECONDS)[0]:
+            os.kill(child, signal.SIGKILL)
+            self._answer()
+            raise StraceError(f"a command was killed, as it had not ended after {_SECONDS} seconds")
+        return self._answer()
+
+    def _answer(self) -> int:
+        assert self._process.stdout is not None
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise StraceError("the Python that runs the commands has ended")
+        return int(answer)
+
+
+_warm_python = functools.cache(WarmPython)
+
+
+@dataclass(frozen=True)
+class _Ended:
+    code: int
+    said: str
+
+
+def _run(options: Sequence[str], command: Sequence[str], env: Mapping[str, str], log: Path) -> _Ended:
+    """Run the command line of a Python under strace."""
+    assert command[:2] == [sys.executable, "-P"]
+    python = _warm_python(env["PYTHONPATH"])
+    said = log.with_suffix(".said")
+    child = python.begin(command[2:], env, said)
     # -s 0 leaves out what is written and read; paths are always shown whole. Outside of every folder that is swept.
-    trace = [require_strace(), "-f", "-y", "-s", "0", "-o", str(log), *options, "--", *command]
-    return subprocess.run(trace, env=dict(env), cwd="/", capture_output=True, text=True, timeout=_SECONDS, check=False)
+    trace = [require_strace(), "-f", "-y", "-s", "0", "-o", str(log), *options, "-p", str(child)]
+    with subprocess.Popen(trace, stderr=subprocess.PIPE, text=True) as strace:
+        assert strace.stderr is not None
+        told = strace.stderr.readline()
+        may = "attached" in told
+        os.kill(child, signal.SIGCONT if may else signal.SIGKILL)
+        code = python.end(child)
+        strace.communicate(timeout=_SECONDS)
+    if not may:
+        raise StraceError(f"strace may not trace here: {told.strip()}")
+    return _Ended(code, said.read_text(errors="replace").strip())
 
 
 def record(
@@ -74,7 +165,7 @@ def record(
     """Run a command to its end and list its calls that touch one of the folders, in order.
 
     Args:
-        command: The command, as absolute paths.
+        command: The command line of a Python, with absolute paths.
         sides: Name of each side to its folder; neither holds the other.
         env: The environment, the same for every run.
         log: Where strace may write.
@@ -83,33 +174,49 @@ def record(
     Raises:
         StraceError: the command fails, or touches the folders in more than one thread, so that counts would not repeat.
     """
-    done = _run(["-e", "trace=" + ",".join(f"?{c}" for c in CALLS)], command, env, log)
-    if done.returncode not in fine:
-        raise StraceError(f"{' '.join(command)} ended with {done.returncode} under strace: {done.stderr.strip()[-500:]}")
+    done = _run([], command, env, log)
+    if done.code not in fine:
+        raise StraceError(f"{' '.join(command)} ended with {done.code} under strace: {done.said[-500:]}")
     counts: Counter[str] = Counter()
     points: list[Point] = []
-    main = ""
+    main, state, mapped = "", 0, set[str]()
     for line in log.read_text(errors="replace").splitlines():
         match = _LINE.match(line)
         if match is None:
             continue
         main = main or match["thread"]
-        side = _side(match["rest"], sides)
+        call, rest = match["call"], match["rest"]
+        side = _side(rest, sides)
         if match["thread"] == main:
-            counts[match["call"]] += 1
-            if side is not None:
-                points.append(Point(match["call"], counts[match["call"]], side, _shown(match["rest"], sides)))
+            counts[call] += 1
+            if call == "munmap":
+                mapped.discard(rest.partition(",")[0])
+            if side is None:
+                continue
+            if call in CALLS:
+                points.append(Point(call, counts[call], side, _shown(rest, sides), state))
+            # What is written through a mapping is no call: while there is one, no state is known to be another one.
+            if call == "mmap" and "MAP_SHARED" in rest and "PROT_WRITE" in rest:
+                mapped.add(rest.rpartition("= ")[2])
+            state += bool(mapped) or _may_change(call, rest)
         elif side is not None:
             raise StraceError(f"several threads work, so calls cannot be counted (is TMPDIR on a network or memory disk?): {line}")
     return points
+
+
+def _may_change(call: str, rest: str) -> bool:
+    """Whether a call may leave other bytes, names, modes or times than it found: any but those that are known not to."""
+    if call in _ONLY_LOOK or _FAILED.search(rest):
+        return False
+    return call not in ("mmap", *_OPENS) or (call in _OPENS and _MAKES.search(rest) is not None)
 
 
 def kill(command: Sequence[str], point: Point, sides: Mapping[str, Path], env: Mapping[str, str], log: Path) -> Death:
     """Run a command and send it SIGKILL at the entry of one call."""
     inject = f"inject={point.call}:signal=KILL:when={point.number}"
     done = _run(["-e", f"trace={point.call}", "-e", inject], command, env, log)
-    if done.returncode != _SIGKILL:
-        return Death(killed=False, what=f"ended with {done.returncode}: {done.stderr.strip()[-200:]}")
+    if done.code != -signal.SIGKILL:
+        return Death(killed=False, what=f"ended with {done.code}: {done.said[-200:]}")
     last = [m for m in map(_LINE.match, log.read_text(errors="replace").splitlines()) if m is not None][-1]
     # A kill elsewhere would mean that the counts of this run are not those of the recorded one: then it proves nothing.
     return Death(killed=_side(last["rest"], sides) == point.side, what=_shown(last["rest"], sides))

@@ -1,10 +1,11 @@
 """The kill sweep: SIGKILL at every file-system call of each command, on both sides, and the same for a naive copy.
 
-    python -m tests.faults.sweep [--on-drive] [--sample N] [--seed S] [--jobs J]
+    python -m tests.faults.sweep [--on-drive] [--sample N] [--seed S] [--jobs J] [--results FILE]
 
 prints a table and ends with 1 if Holdfast breaks a promise (`oracle.py`), or if the sweep finds nothing wrong with
 rmtree + copytree, in which case it could not find anything. With --on-drive the store lies on a simulated Drive, which outlives
-the command, and the kills are those on the store's side.
+the command, and the kills are those on the store's side. Of points between which nothing was changed one is tried: what a kill
+leaves there is, byte for byte, the same. With --results it can be stopped, and goes on where it was.
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ import compileall
 import logging
 import multiprocessing
 import os
+import platform
 import random
 import shutil
+import subprocess
 import sys
 import tempfile
-from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -29,82 +34,17 @@ import holdfast
 from tests.faults.bench import Bench, Result, Tool, covers
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.strace import Point, StraceError, require_strace
+from tests.faults.swept import Group, Kept, Sweep
 
 SIDES = ("workspace", "store")
-#: Points that a worker is handed at a time: it keeps its states, so a change of command costs it a second once.
+#: Points that a worker is handed at a time: it keeps its states, so a change of command costs it a second or two once.
 _BATCH = 6
 _TRIES = 3
+#: In a sample the naive copy, which is there to be caught, stands for so many commands.
+_COPIES_SAMPLED = 2
 
-_COLUMNS = ("operations", "killed", "not hit", "violations")
-
-#: A command as swept: its name, by which tool, on which side.
-Group = tuple[str, Tool, str]
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """A sweep that is through.
-
-    Args:
-        operations: How many points there are, by group.
-        results: What became of those that were tried.
-        sides: Which sides were swept.
-    """
-
-    operations: dict[Group, int]
-    results: tuple[Result, ...]
-    sides: tuple[str, ...] = SIDES
-
-    def killed(self, tool: Tool) -> int:
-        return sum(r.killed for r in self.results if r.tool is tool)
-
-    def not_hit(self, tool: Tool) -> list[Result]:
-        """Points at which the command was not killed, or elsewhere than recorded; nothing was judged there."""
-        return [r for r in self.results if r.tool is tool and not r.killed]
-
-    def broken(self, tool: Tool) -> list[Result]:
-        """Points that left a state which breaks a promise."""
-        return [r for r in self.results if r.tool is tool and r.violations]
-
-    def failures(self) -> list[str]:
-        """One paragraph for each point at which Holdfast broke a promise."""
-        return [
-            f"{r.scenario}, {r.point.side}, before {r.point.call} #{r.point.number} ({r.what}):\n  " + "\n  ".join(r.violations)
-            for r in self.broken(Tool.HOLDFAST)
-        ]
-
-    def judged(self) -> Counter[str]:
-        """How many kills were judged where."""
-        return Counter(r.after.value for r in self.results if r.killed and r.tool is Tool.HOLDFAST)
-
-    def notes(self) -> Counter[str]:
-        """What is worth knowing though it is allowed, with how often it came up."""
-        return Counter(f"{r.scenario}: {n}" for r in self.results for n in r.notes)
-
-    def table(self) -> str:
-        """Operations, points killed, not hit, and points with violations: by command and side, ours and the naive copy's."""
-        head = ["command", "side", *(f"{t.value}: {c}" for t in Tool for c in _COLUMNS)]
-        rows = [[name, side, *self._cells(name, side)] for name in SCENARIOS for side in self.sides]
-        rows.append(["all", "both", *self._cells(None, None)])
-        widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-        rule = ["-" * w if i < 2 else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
-        return "\n".join(_line(row, widths) for row in [head, rule, *rows])
-
-    def _cells(self, name: str | None, side: str | None) -> list[str]:
-        cells = []
-        for tool in Tool:
-            there = sum(n for (g, t, s), n in self.operations.items() if t is tool and name in (None, g) and side in (None, s))
-            tried = [r for r in self.results if r.tool is tool and name in (None, r.scenario) and side in (None, r.point.side)]
-            hit = [r for r in tried if r.killed]
-            numbers = (there, len(hit), len(tried) - len(hit), sum(bool(r.violations) for r in hit))
-            cells += [str(n) for n in numbers] if there else ["-"] * len(numbers)
-        return cells
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    """One row of a Markdown table; words to the left, numbers to the right."""
-    padded = [c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))]
-    return f"| {' | '.join(padded)} |"
+#: Points of one command that a worker tries one after the other.
+Batch = tuple[str, Tool, Sequence[Point]]
 
 
 def run(
@@ -114,6 +54,7 @@ def run(
     jobs: int = 2,
     on_drive: bool = False,
     only: str | None = None,
+    results: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Sweep:
     """Sweep.
@@ -121,10 +62,11 @@ def run(
     Args:
         sample: How many points of Holdfast to try, spread evenly over commands, sides and time, and a quarter as many of
             the naive copy; all of both where None.
-        seed: Chooses the sample.
+        seed: Chooses the sample, and which of the points that find the same state is tried.
         jobs: Worker processes.
         on_drive: The store lies on a simulated Drive; only its side is swept.
         only: One command; None for all.
+        results: A file to keep what is found in. What it has already is not tried again.
         say: Told how far it is.
 
     Raises:
@@ -132,36 +74,98 @@ def run(
     """
     require_strace()
     sides = ("store",) if on_drive else SIDES
-    with tempfile.TemporaryDirectory(prefix="holdfast-sweep-") as name:
+    kept = Kept(results, {"sides": list(sides), "on_drive": on_drive, **_here()})
+    seeded = random.Random(seed)
+    with _workers(jobs, on_drive) as workers:
+        names = [name for name in SCENARIOS if only in (None, name)]
+        copied = names if sample is None else seeded.sample(names, min(len(names), _COPIES_SAMPLED + 1))
+        by = {t: [n for n in names if covers(SCENARIOS[n], t) and (t is Tool.HOLDFAST or n in copied)] for t in Tool}
+        wanted = {name: [t for t in Tool if name in by[t]] for name in names}
+        recorded = {n: workers[i % jobs].submit(_record, n, tools) for i, (n, tools) in enumerate(wanted.items())}
+        groups = {(n, t, s): ps for n, future in recorded.items() for t, s, ps in future.result() if s in sides}
+        kept.found(groups)
+        chosen = _distinct(groups, kept, seeded) if sample is None else _choose(groups, sample, seeded)
+        say(f"{sum(map(len, groups.values()))} points, {sum(map(len, chosen.values()))} to try, seed {seed}")
+        piles = [deque[Batch]() for _ in workers]
+        for (name, tool, _), points in sorted(chosen.items(), key=lambda item: item[0][1] is Tool.COPY):
+            pile = piles[names.index(name) % jobs]
+            pile.extend((name, tool, points[i : i + _BATCH]) for i in range(0, len(points), _BATCH))
+        _work_off(workers, piles, kept, say)
+    return kept.sweep()
+
+
+def _here() -> dict[str, str]:
+    """What is swept: the commit, and whether more than that."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    commit, changed = (
+        subprocess.run([*git, *words], capture_output=True, text=True, check=False).stdout.strip()
+        for words in (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+    )
+    return {"commit": commit + ("+" if changed else ""), "python": platform.python_version()}
+
+
+@contextmanager
+def _workers(jobs: int, on_drive: bool) -> Iterator[list[ProcessPoolExecutor]]:
+    """Processes that each keep the states that they built."""
+    with tempfile.TemporaryDirectory(prefix="holdfast-sweep-") as name, ExitStack() as stack:
         scratch = Path(os.path.realpath(name))
         code = scratch / "code"
-        shutil.copytree(Path(holdfast.__file__).parent, code / "holdfast", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(Path(holdfast.__file__).parent, code / "holdfast")  # with what is compiled already
         compileall.compile_dir(code, quiet=1)
         # Spawned, so that each worker has one thread and may fork commands of its own.
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(jobs, context, _start_worker, (scratch, code, on_drive)) as pool:
-            names = [name for name in SCENARIOS if only in (None, name)]
-            wanted = [(name, tool) for name in names for tool in Tool if covers(SCENARIOS[name], tool)]
-            recorded = dict(zip(wanted, pool.map(_record, wanted), strict=True))
-            groups = {(n, t, s): [p for p in ps if p.side == s] for (n, t), ps in recorded.items() for s in sides}
-            chosen = groups if sample is None else _choose(groups, sample, random.Random(seed))
-            batches = [(n, t, p[i : i + _BATCH]) for (n, t, _), p in chosen.items() for i in range(0, len(p), _BATCH)]
-            say(f"{sum(map(len, groups.values()))} points, {sum(map(len, chosen.values()))} to try, seed {seed}")
-            futures = [pool.submit(_try, *b) for b in batches]
-            results: list[Result] = []
-            for number, future in enumerate(as_completed(futures), start=1):
-                results += future.result()
-                if number % 20 == 0:
-                    broken = sum(bool(r.violations) for r in results if r.tool is Tool.HOLDFAST)
-                    say(f"{len(results)} points tried, {broken} at which Holdfast broke a promise")
-    return Sweep({g: len(p) for g, p in groups.items()}, tuple(sorted(results, key=_order)), sides)
+        start = (scratch, code, on_drive)
+        yield [stack.enter_context(ProcessPoolExecutor(1, context, _start_worker, start)) for _ in range(jobs)]
 
 
-def _order(result: Result) -> tuple[str, str, str, int]:
-    return (result.scenario, result.point.side, result.point.call, result.point.number)
+def _work_off(
+    workers: Sequence[ProcessPoolExecutor], piles: Sequence[deque[Batch]], kept: Kept, say: Callable[[str], None]
+) -> None:
+    """Each worker tries what it recorded; one that has nothing left takes from one that has more than it is about to try."""
+    lock = threading.Lock()
+    began = time.monotonic()
+
+    def next_of(worker: int) -> Batch | None:
+        with lock:
+            if piles[worker]:
+                return piles[worker].popleft()
+            longest = max(piles, key=len)
+            return longest.pop() if len(longest) > 1 else None
+
+    def work(worker: int) -> None:
+        nonlocal began
+        while (batch := next_of(worker)) is not None:
+            results = workers[worker].submit(_try, *batch).result()
+            with lock:
+                now = time.monotonic()
+                kept.add(results, now - began)
+                began = now
+                broken = sum(bool(r.violations) for r in kept.results if r.tool is Tool.HOLDFAST)
+                left = sum(len(points) for pile in piles for *_, points in pile)
+                say(f"{len(kept.results)} points tried, {left} left, {broken} at which Holdfast broke a promise")
+
+    with ThreadPoolExecutor(len(workers)) as threads:
+        for future in [threads.submit(work, number) for number in range(len(workers))]:
+            future.result()
 
 
-def _choose(groups: dict[Group, list[Point]], sample: int, seeded: random.Random) -> dict[Group, list[Point]]:
+def _distinct(groups: dict[Group, tuple[Point, ...]], kept: Kept, seeded: random.Random) -> dict[Group, list[Point]]:
+    """One point at random for each state, but for states that a kill was judged in already."""
+    done = {(r.scenario, r.tool, r.point.state) for r in kept.results if r.killed}
+    drawn: dict[tuple[str, Tool], dict[int, list[Point]]] = defaultdict(lambda: defaultdict(list))
+    for (name, tool, _), points in groups.items():
+        for point in points:
+            drawn[name, tool][point.state].append(point)
+    chosen: dict[Group, list[Point]] = {group: [] for group in groups}
+    for (name, tool), states in drawn.items():
+        for state, points in states.items():
+            point = seeded.choice(points)
+            if (name, tool, state) not in done:
+                chosen[name, tool, point.side].append(point)
+    return chosen
+
+
+def _choose(groups: dict[Group, tuple[Point, ...]], sample: int, seeded: random.Random) -> dict[Group, list[Point]]:
     chosen: dict[Group, list[Point]] = {}
     for tool, budget in ((Tool.HOLDFAST, sample), (Tool.COPY, sample // 4)):
         rest = sorted((g for g in groups if g[1] is tool), key=lambda g: len(groups[g]))
@@ -192,9 +196,11 @@ def _start_worker(scratch: Path, code: Path, on_drive: bool) -> None:
     _bench = Bench(scratch / f"worker-{os.getpid():08d}", code, on_drive=on_drive)
 
 
-def _record(wanted: tuple[str, Tool]) -> list[Point]:
+def _record(name: str, tools: Sequence[Tool]) -> list[tuple[Tool, str, tuple[Point, ...]]]:
+    """Every point of a command, by tool and side."""
     assert _bench is not None
-    return _bench.record(*wanted)
+    points = {tool: _bench.record(name, tool) for tool in tools}
+    return [(t, side, tuple(p for p in ps if p.side == side)) for t, ps in points.items() for side in SIDES]
 
 
 def _try(name: str, tool: Tool, points: Sequence[Point]) -> list[Result]:
@@ -221,12 +227,11 @@ def main() -> int:
     parser.add_argument("--sample", type=int, metavar="N", help="try N points only, spread evenly")
     parser.add_argument("--seed", type=int, default=0, help="chooses the sample")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2, help="worker processes")
+    parser.add_argument("--results", type=Path, metavar="FILE", help="keep what is found there, and go on with what it has")
     options = parser.parse_args()
     try:
-        done = run(
-            sample=options.sample, seed=options.seed, jobs=options.jobs, on_drive=options.on_drive, only=options.only, say=_say
-        )
-    except StraceError as error:
+        done = run(**vars(options), say=_say)
+    except (StraceError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     print(done.table())
