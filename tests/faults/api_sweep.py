@@ -28,8 +28,7 @@ from tests.faults.scenarios import SCENARIOS
 from tests.faults.strace import require_strace
 
 _BATCH = 5
-#: One state is built by looking for a file of the store by its path, and here the store is in no folder.
-NAMES = tuple(name for name in SCENARIOS if name != "SQLite, what changed")
+NAMES = tuple(SCENARIOS)
 
 
 @dataclass(frozen=True)
