@@ -49,17 +49,18 @@ class Watch:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Collect what is logged, raised, found by `doctor`, and printed by children."""
-        handler, root = _Handler(self), logging.getLogger()
-        level = root.level
+        root = logging.getLogger()
         with pytest.MonkeyPatch.context() as patch:
             self._listen(patch)
-            root.addHandler(handler)
+            for other in root.handlers:  # they show what they showed
+                patch.setattr(other, "level", max(other.level, root.level))
+            patch.setattr(root, "handlers", [*root.handlers, _Handler(self)])
+            level = root.level
             root.setLevel(logging.DEBUG)
             try:
                 yield
             finally:
                 root.setLevel(level)
-                root.removeHandler(handler)
 
     def _listen(self, patch: pytest.MonkeyPatch) -> None:
         add, found, ended = self.add, Finding.__init__, subprocess.Popen.communicate
