@@ -158,7 +158,7 @@ def test_a_large_file_is_sent_once_in_whole_pieces(api: DriveApi, cloud: Cloud) 
 @pytest.mark.torture
 def test_two_gibibytes_take_the_time_that_the_line_takes_and_a_twentieth(api: DriveApi, cloud: Cloud) -> None:
     large = Large(2048 * MIB)
-    api.faults.bytes_per_second = 24 * MIB
+    api.faults.bytes_per_second = 8 * MIB  # so that this machine is never what it waits for
     bound = large.size / api.faults.bytes_per_second
     took = send(api, cloud, large, PIECE_BYTES)
     print(f"{took:.1f} s, the line takes {bound:.1f} s: {took / bound:.3f}; {api.book.bytes_in / large.size:.5f} of its bytes")
