@@ -1,6 +1,6 @@
 """The kill sweep over Drive's API, as a command of its own.
 
-    python -m tests.faults.api_sweep [--sample N] [--seed S] [--jobs J] [--only COMMAND]
+    python -m tests.faults.api_sweep [--sample N] [--seed S] [--jobs J] [--only COMMAND] [--minutes M]
 
 ends with 1 if a promise is broken (`oracle.py`).
 """
@@ -16,6 +16,7 @@ import random
 import shutil
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -28,8 +29,7 @@ from tests.faults.scenarios import SCENARIOS
 from tests.faults.strace import require_strace
 
 _BATCH = 5
-#: One state is built by looking for a file of the store by its path, and here the store is in no folder.
-NAMES = tuple(name for name in SCENARIOS if name != "SQLite, what changed")
+NAMES = tuple(SCENARIOS)
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,19 @@ class ApiSweep:
         return "\n".join(lines + [f"| {g[0]} | {g[1]} | {rows[g]} | {hits[g]} | {broken[g]} |" for g in sorted(rows)])
 
 
-def run(*, sample: int | None, seed: int, jobs: int, only: str | None = None, say: Callable[[str], None] = print) -> ApiSweep:
-    """Sweep; all points where there is no sample, else so many, half of them at requests."""
+def run(
+    *,
+    sample: int | None,
+    seed: int,
+    jobs: int,
+    only: str | None = None,
+    minutes: float | None = None,
+    say: Callable[[str], None] = print,
+) -> ApiSweep:
+    """Sweep; all points where there is no sample, else so many, half of them at requests.
+
+    They are tried in an order that is drawn, so that what is through after some minutes is spread over all commands too.
+    """
     require_strace()
     seeded = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="holdfast-api-sweep-") as name:
@@ -84,14 +95,21 @@ def run(*, sample: int | None, seed: int, jobs: int, only: str | None = None, sa
                     local = spread(local, min(len(local), share - len(wire)), seeded)
                 both = wire + local
                 chosen += [both[i : i + _BATCH] for i in range(0, len(both), _BATCH)]
+            seeded.shuffle(chosen)
             say(f"{sum(map(len, recorded.values()))} points, {sum(map(len, chosen))} to try, seed {seed}")
             results: list[ApiResult] = []
-            for future in as_completed([pool.submit(_try, batch) for batch in chosen]):
+            begun, tried = time.monotonic(), [pool.submit(_try, batch) for batch in chosen]
+            for future in as_completed(tried):
+                if future.cancelled():
+                    continue
                 for result in future.result():
                     results.append(result)
                     if result.violations:
                         say(f"violation: {result.point}: {'; '.join(result.violations)}")
                 say(f"{len(results)} points tried, {sum(bool(r.violations) for r in results)} with violations")
+                if minutes is not None and time.monotonic() - begun > 60 * minutes:
+                    for other in tried:
+                        other.cancel()
     return ApiSweep({name: len(points) for name, points in recorded.items()}, tuple(results))
 
 
@@ -126,7 +144,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Have every request and every local call of each command go wrong.")
     parser.add_argument("--only", choices=NAMES, help="one command")
     parser.add_argument("--sample", type=int, metavar="N", help="try N points only, spread evenly")
-    parser.add_argument("--seed", type=int, default=0, help="chooses the sample")
+    parser.add_argument("--minutes", type=float, help="begin no more points after so long")
+    parser.add_argument("--seed", type=int, default=0, help="chooses the sample, and the order")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2, help="worker processes")
     options = parser.parse_args()
     done = run(
@@ -134,6 +153,7 @@ def main() -> int:
         seed=options.seed,
         jobs=options.jobs,
         only=options.only,
+        minutes=options.minutes,
         say=lambda text: print(text, file=sys.stderr, flush=True),
     )
     print(done.table())

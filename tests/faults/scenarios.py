@@ -255,7 +255,7 @@ def _study_grows(site: Site) -> None:
     for rows in range(1000, 1005):
         _database(site.artifact / "study.db", rows)
         _back_up(site)
-    assert list(site.sides["store"].rglob("study.db@000005-*.pieces")), "it was sent whole"
+    assert site.holds("study.db@000005-*.pieces"), "it was sent whole"
     _database(site.artifact / "study.db", 1005)
     site.write({"log.txt": b"more trials\n"})
 

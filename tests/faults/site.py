@@ -58,6 +58,10 @@ class Site:
     def settle(self) -> None:
         """Everything that was stored is safe."""
 
+    def holds(self, pattern: str) -> bool:
+        """Whether the store has a file of such a name."""
+        return any(self.sides["store"].rglob(pattern))
+
     def copy(self, target: Path) -> None:
         """Keep a copy of everything, all of it stored."""
         copy_tree(self.folder, target)
@@ -76,15 +80,19 @@ class Site:
     def arguments(self, *command: str) -> list[str]:
         return [*command, "--root", str(self.here), "--drive", str(self.drive)]
 
-    def cli(self, *command: str) -> int:
-        """Exit code of the `holdfast` command in a process of its own; forked, because starting Python is the slow part."""
+    def start(self, *command: str) -> int:
+        """Process of the `holdfast` command; forked, because starting Python is the slow part."""
         _warm_up()
         sys.stdout.flush()
         sys.stderr.flush()
         child = os.fork()
         if child == 0:
             _become_cli(self.arguments(*command), self.folder / "cli.log")
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return child
+
+    def cli(self, *command: str) -> int:
+        """Exit code of the `holdfast` command."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.start(*command), 0)[1])
 
     def said(self) -> str:
         """The last line that a command printed."""

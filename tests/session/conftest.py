@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.drive import drive, mount, nothing_stays_mounted
+from tests.secrets import nothing_secret_is_shown
 from tests.session.background.machine import Background
 from tests.support import Rig
 
-__all__ = ["drive", "mount", "nothing_stays_mounted"]
+__all__ = ["drive", "mount", "nothing_secret_is_shown", "nothing_stays_mounted"]
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from holdfast.session.doctor import Finding, examine
 from holdfast.session.doctor.by_api import Pair, said
 from holdfast.simulator import Attributes
 from holdfast.simulator.drive_api import DriveApi
+from holdfast.store.deciding.limits import Limits
 from holdfast.store.reporting.durability import Durability
 from tests.drive import Mount, mount, nothing_stays_mounted
 from tests.session.test_two_ways import api, attach, project
@@ -42,6 +43,24 @@ def test_both_words_stand_side_by_side_and_drives_own_is_right(
     assert ("the mount says CONFIRMED 2" in words) is (attributes is Attributes.LYING)
     watched = [f for f in found if f.topic == "two words" and "newest manifests" not in f.text]
     assert [f.level for f in watched] == (["bad"] if attributes is Attributes.LYING else ["note"]), watched
+
+
+@pytest.mark.parametrize("way", ["mount", "api"])
+def test_a_folder_of_manifests_that_is_nearly_full_is_named_before_it_is_full(
+    api: DriveApi, mount: Mount, tmp_path: Path, way: str
+) -> None:
+    drive = mount()
+    root = project(drive, tmp_path / "here")
+    keeper = attach(root, drive.my_drive if way == "mount" else "gdrive:")
+    assert keeper.store is not None
+    for number in range(9):
+        (root / "outputs" / f"{number}").write_text("x")
+    assert keeper.backup(*(f"outputs/{number}" for number in range(9)))
+    for items, level, word in ((11, None, ""), (10, "note", "run `holdfast prune`"), (9, "bad", "no backup fits any more")):
+        keeper.store.limits = Limits(items=items)
+        found = [f for f in examine(keeper, limit=20) if "names, and Drive takes" in f.text]
+        assert [f.level for f in found] == ([level] if level else []), found
+        assert all(word in f.text for f in found)
 
 
 def test_a_manifest_that_the_mount_confirms_and_drive_has_otherwise_is_bad() -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from holdfast.errors import HoldfastError, StoreError, UsageError, WorkspaceBusy
 from holdfast.session.background.stake import AtStake, Ledger
+from holdfast.store.backends.second_way import WayChanged
 from holdfast.store.backup import commit
 from holdfast.store.cleanup import plan_artifact, remove, worth_a_look
 from holdfast.store.copies.snapshot import Snapshot
@@ -157,12 +158,12 @@ class Commits:
         if not keys:
             return []
         with self.workspace.lock():
-            view = look(self.store, self.workspace, create=True)
+            view = self._look_to_write()
             attached = self.attach(view)
             touched, results = self._confirm(attached), []
             for request in self.requests(keys, view, counted):
                 try:
-                    result, new = self._commit(view, attached, request, None, progress)
+                    result, new = self._commit_either_way(view, attached, request, None, progress)
                 except HoldfastError as error:
                     if patient and isinstance(error, StoreError):
                         raise
@@ -193,7 +194,7 @@ class Commits:
             results, touched = [], self._confirm(attached)
             for one in (k for k in keys if view.of(k) or workspace.record_in(k, view).base is not None):
                 request = Request(one, drop=True, taken=time.time())
-                result, new = self._commit(view, attached, request, nothing_left(workspace, one), Silent())
+                result, new = self._commit_either_way(view, attached, request, nothing_left(workspace, one), Silent())
                 results.append(result)
                 touched += new
             self._prune(view, attached, touched)
@@ -235,6 +236,23 @@ class Commits:
         result, new = self._commit(view, attached, request, taken, Silent())
         self._prune(view, attached, [*touched, *new])
         return result
+
+    def _look_to_write(self) -> View:
+        """A look for a backup, which makes a store where none is; by the other way where the mount dies under that."""
+        try:
+            return look(self.store, self.workspace, create=True)
+        except WayChanged:
+            return look(self.store, self.workspace, create=True)
+
+    def _commit_either_way(
+        self, view: View, attached: Attached, request: Request, taken: Snapshot | None, progress: Progress
+    ) -> tuple[BackedUp, list[Manifest]]:
+        """As `_commit`. Where the mount dies under the manifest, whose name is used up then, another generation goes by the API."""
+        try:
+            return self._commit(view, attached, request, taken, progress)
+        except WayChanged as error:
+            log.info("%s: %s", request.artifact, error.strerror)
+            return self._commit(self._look_to_write(), attached, request, taken, progress)
 
     def _commit(
         self, view: View, attached: Attached, request: Request, taken: Snapshot | None, progress: Progress

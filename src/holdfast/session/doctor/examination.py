@@ -27,6 +27,8 @@ from holdfast.session.which_backend import backend_at
 from holdfast.store.backends.drive import DriveBackend
 from holdfast.store.backends.mounts import GDRIVE
 from holdfast.store.backends.wrappers import Bounded
+from holdfast.store.deciding.limits import Limits, nearly_too_many
+from holdfast.store.format.names import GENERATIONS
 from holdfast.store.looking.same_store import look
 from holdfast.store.looking.view import View
 from holdfast.store.reporting.one_line import first_error
@@ -143,15 +145,29 @@ def _store(
     except HoldfastError as error:
         return [*findings, bad("store", first_error(error) if isinstance(error, OSError) else str(error))]
     both = two_words(api, plain, view.names, patience) if api is not None and isinstance(plain, DriveBackend) else []
-    return [*findings, _seen(view, str(place.store)), *both]
+    assert keeper.store is not None
+    full = nearly_full(view, keeper.store.limits) if place.on_drive else []
+    return [*findings, _seen(view, str(place.store)), *full, *both]
 
 
 def _shown_by(keeper: Keeper, store: Store) -> list[Finding]:
     """The store, as it is reached by Drive's API, whose calls have limits of their own."""
     try:
-        return [_seen(look(store, keeper.workspace), store.location)]
+        view = look(store, keeper.workspace)
+        return [_seen(view, store.location), *nearly_full(view, store.limits)]
     except HoldfastError as error:
         return [bad("store", first_error(error) if isinstance(error, OSError) else str(error))]
+
+
+def nearly_full(view: View, limits: Limits) -> list[Finding]:
+    """Whether the one folder that holds every manifest has nearly as many names as Drive takes. Pure."""
+    names = len(view.names) + len(view.strays)
+    if not nearly_too_many(limits, names):
+        return []
+    text = f"{GENERATIONS}/ holds {names:,} names, and Drive takes {limits.items:,} in one folder"
+    if names >= limits.items:
+        return [bad("store", f"{text}: no backup fits any more; run `holdfast prune`, then empty Drive's trash, which may count")]
+    return [note("store", f"{text}: run `holdfast prune`, which removes what newer backups make needless")]
 
 
 def _seen(view: View, place: str) -> Finding:

@@ -33,7 +33,9 @@ UNITS = {
 class Book:
     """Counts. Safe to use from every thread.
 
-    Every request counts when it is asked, also one that is then refused or lost. Bytes are those of bodies.
+    Every request counts when it is asked, also one that is then refused or lost. Bytes are those of bodies. Kept for good are the
+    secrets that went over the line, so that a test can look for them where they may not be: `tokens`, with what gives new ones, and
+    `uploads`, the keys in the addresses of resumable uploads.
     """
 
     def __init__(self) -> None:
@@ -42,6 +44,8 @@ class Book:
         self.units = 0
         self.bytes_in = 0
         self.bytes_out = 0
+        self.tokens: set[str] = set()
+        self.uploads: set[str] = set()
         self._number = 0
 
     def asked(self, kind: str) -> int:

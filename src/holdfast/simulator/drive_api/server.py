@@ -110,7 +110,9 @@ class DriveApi:
             if fault is not None and fault.what is What.EXPIRE:
                 self._api.sessions.forget(request.query.get("upload_id", ""))
             self._check_token(request)
-            return self._api.answer(request, fault)
+            answer = self._api.answer(request, fault)
+            self._remember_secrets(request, answer)
+            return answer
         except Refused as refused:
             return Answer(refused.status, refused.body(), {"Content-Type": "application/json; charset=UTF-8", **refused.headers})
         except Cut:
@@ -120,10 +122,21 @@ class DriveApi:
                 self.broken.append(f"{request.method} {request.path} {request.query}\n{traceback.format_exc()}")
             return Answer(500, json.dumps({"error": {"code": 500, "message": "the simulator broke"}}).encode())
 
+    def _remember_secrets(self, request: Request, answer: Answer) -> None:
+        """What went over the line and nobody may see."""
+        if request.kind == "token":
+            form = urllib.parse.parse_qs(request.body.all().decode(errors="replace"))
+            self.book.tokens.update(*(form.get(name, ()) for name in ("refresh_token", "client_secret")))
+            self.book.tokens.add(json.loads(cast(bytes, answer.body))["access_token"])
+        elif request.kind == "session.start":
+            query = urllib.parse.parse_qs(urllib.parse.urlsplit(answer.headers.get("Location", "")).query)
+            self.book.uploads.update(query.get("upload_id", ()))
+
     def _check_token(self, request: Request) -> None:
         if request.kind == "token":
             return
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        self.book.tokens.add(token)
         if scheme.lower() != "bearer" or not token:
             if request.kind.startswith("session.") and request.kind != "session.start":
                 return  # the address of a session is itself a secret

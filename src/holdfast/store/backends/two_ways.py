@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from holdfast.errors import StoreError, StoreNotFound, StoreUnreachable, StoreUnreadable
+from holdfast.errors import StoreError, StoreNotFound, StoreUnreachable
 from holdfast.store.backends.backend import Backend, Entry, Source, Space, Stat
-from holdfast.store.backends.second_way import SecondWay
+from holdfast.store.backends.second_way import SecondWay, WayChanged
 from holdfast.store.format.names import SENTINEL
 from holdfast.store.reporting.durability import Durability
 
@@ -182,7 +182,7 @@ class TwoWays:
             except StoreUnreachable as error:
                 if self._take_over(error) is None:
                     raise
-                raise StoreUnreadable(errno.EAGAIN, "the mount died; what is left goes by Drive's API", path) from error
+                raise WayChanged(errno.EAGAIN, "the mount died; what is left goes by Drive's API", path) from error
             return
         other = self._second.backend()
         assert other is not None

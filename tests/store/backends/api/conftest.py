@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from holdfast.simulator.drive_api import DriveApi
+from tests.secrets import nothing_secret_is_shown
+
+__all__ = ["nothing_secret_is_shown"]
 
 
 @pytest.fixture

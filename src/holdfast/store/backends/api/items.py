@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 FOLDER = "application/vnd.google-apps.folder"
 _GOOGLES_OWN = "application/vnd.google-apps."
 FIELDS = "id,name,mimeType,size,md5Checksum,sha256Checksum,trashed,parents,createdTime,driveId,capabilities/canAddChildren"
 _ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
+#: So many names are asked about in one request.
+AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -103,3 +106,11 @@ def within(parents: Sequence[str]) -> str:
 def called(names: Sequence[str]) -> str:
     """Part of a query: of any of these names."""
     return "(" + " or ".join(f"name = {quoted(n)}" for n in names) + ")"
+
+
+def called_within(places: Iterable[tuple[str, Sequence[str]]]) -> str:
+    """A query: of any of these names, each in any of its folders."""
+    parts = []
+    for parents, group in groupby(sorted((tuple(parents), name) for name, parents in places), key=lambda place: place[0]):
+        parts.append(f"({called([name for _, name in group])} and {within(parents)})")
+    return " or ".join(parts)

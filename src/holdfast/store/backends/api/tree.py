@@ -6,6 +6,7 @@ the least id. So two machines that make one folder at once make one store, whate
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import threading
@@ -13,7 +14,7 @@ from collections.abc import Iterable
 
 from holdfast.errors import StoreDenied, StoreNotFound, StoreUnreachable, StoreUnreadable
 from holdfast.store.backends.api.files import Files
-from holdfast.store.backends.api.items import Item, in_order
+from holdfast.store.backends.api.items import AT_ONCE, Item, called_within, in_order
 from holdfast.store.backends.api.notes import Made, Notes
 from holdfast.store.format.keys import printable
 
@@ -111,6 +112,43 @@ class Tree:
                 if known:
                     self._folders[path] = known
             return known
+
+    def known_folders(self, path: str) -> tuple[str, ...]:
+        """The same as far as it is known. Asks nothing."""
+        with self._lock:
+            return self._folders.get(path, ())
+
+    def learn_folders(self, needed: Iterable[str], also: Iterable[str] = ()) -> None:
+        """Have many folders known for one request a level, not one each. What is not found so is left to who asks for it alone.
+
+        Args:
+            needed: These.
+            also: Those too, as far as it costs no request.
+        """
+        levels, more = _levels(needed), _levels(also)
+        if not self.known_folders(""):
+            return
+        for level, paths in levels.items():
+            with self._lock:
+                unknown = [p for p in paths if self._is_next(p)]
+                if len(unknown) + len(more.get(level, ())) < 2 or not unknown:
+                    continue
+                unknown += [p for p in more.get(level, ()) if p not in unknown and self._is_next(p)][: -len(unknown) % AT_ONCE]
+                for at in range(0, len(unknown), AT_ONCE):
+                    self._learn_named(unknown[at : at + AT_ONCE])
+
+    def _is_next(self, path: str) -> bool:
+        """It is not known, and the folder above it is."""
+        return path not in self._folders and bool(self._folders.get(path.rpartition("/")[0]))
+
+    def _learn_named(self, paths: list[str]) -> None:
+        above = {path: self._folders[path.rpartition("/")[0]] for path in paths}
+        items = self.files.search(called_within((self._name_of(path), ids) for path, ids in above.items()), self.shown())
+        for path, ids in above.items():
+            named = [i for i in items if i.name == self._name_of(path) and i.parent in ids]
+            with contextlib.suppress(StoreUnreadable):  # it lies in the trash, which who asks for it is told
+                if found := self._folders_called(path, ids, named):
+                    self._folders[path] = found
 
     def _look_for_folders(self, path: str) -> tuple[str, ...]:
         parents, name = self._above_of(path)
@@ -318,3 +356,13 @@ class Tree:
                 self._known.clear()
                 self._given = None
             raise StoreUnreachable(errno.ENOENT, why, self.shown())
+
+
+def _levels(paths: Iterable[str]) -> dict[int, list[str]]:
+    """Folders, with those above them, by how deep they lie; the highest first."""
+    found: dict[int, dict[str, None]] = {}
+    for path in paths:
+        parts = path.split("/") if path else []
+        for depth in range(1, len(parts) + 1):
+            found.setdefault(depth, {})["/".join(parts[:depth])] = None
+    return {depth: list(found[depth]) for depth in sorted(found)}

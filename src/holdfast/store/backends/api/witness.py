@@ -8,14 +8,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 
 from holdfast.errors import StoreNotFound
-from holdfast.store.backends.api.items import Item, called, within
+from holdfast.store.backends.api.items import AT_ONCE, Item, called_within
 from holdfast.store.backends.api.tree import Tree
-
-#: So many files are asked about in one request.
-_AT_ONCE = 100
 
 
 class Seen(enum.Enum):
@@ -66,22 +63,30 @@ class Witness:
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
 
-    def look(self, written: Mapping[str, Written]) -> dict[str, Seen]:
+    def look(self, written: Mapping[str, Written], also: Mapping[str, Written] | None = None) -> dict[str, Seen]:
         """What Drive says of each of these paths: one request for a hundred, and one for each that only its id shows yet.
+
+        Args:
+            written: What is asked about.
+            also: What is asked about too, as far as that costs no request; of these only what is safe is in the answer.
 
         Raises:
             StoreError: it cannot be told now.
         """
-        found: dict[str, list[Item]] = {path: [] for path in written}
+        also = also or {}
+        self._tree.learn_folders({_folder_of(path) for path in written}, {_folder_of(path) for path in also})
         placed = list(self._in_folders(written))
-        for at in range(0, len(placed), _AT_ONCE):
-            self._ask(placed[at : at + _AT_ONCE], found)
-        seen = {path: judge(written[path], items) for path, items in found.items()}
+        others = ((p, ids) for p in also if p not in written and (ids := self._tree.known_folders(_folder_of(p))))
+        placed += islice(others, -len(placed) % AT_ONCE)
+        found: dict[str, list[Item]] = {path: [] for path in (*written, *(path for path, _ in placed))}
+        for at in range(0, len(placed), AT_ONCE):
+            self._ask(placed[at : at + AT_ONCE], found)
+        seen = {path: judge(written.get(path) or also[path], items) for path, items in found.items()}
         for path, how in seen.items():
-            id_ = written[path].id
+            id_ = written[path].id if path in written else None
             if how is Seen.NOT_SHOWN and id_ is not None and (item := self._by_id(path, id_)) is not None:
                 seen[path] = judge(written[path], [item])
-        return seen
+        return {path: how for path, how in seen.items() if path in written or how is Seen.SAFE}
 
     def _in_folders(self, paths: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Each path with the ids of its folder, folder by folder; what lies in none is passed over."""
@@ -90,13 +95,9 @@ class Witness:
                 yield from ((path, ids) for path in inside)
 
     def _ask(self, paths: Sequence[tuple[str, tuple[str, ...]]], found: dict[str, list[Item]]) -> None:
-        places: dict[tuple[str, str], str] = {}
-        parts = []
-        for ids, group in groupby(paths, key=lambda one: one[1]):
-            inside = [path for path, _ in group]
-            places |= {(id_, _name_of(path)): path for path in inside for id_ in ids}
-            parts.append(f"({called([_name_of(path) for path in inside])} and {within(ids)})")
-        for item in self._tree.files.search(" or ".join(parts), self._tree.shown()):
+        places = {(id_, _name_of(path)): path for path, ids in paths for id_ in ids}
+        query = called_within((_name_of(path), ids) for path, ids in paths)
+        for item in self._tree.files.search(query, self._tree.shown()):
             if (path := places.get((item.parent or "", item.name))) is not None:
                 found[path].append(item)
 
