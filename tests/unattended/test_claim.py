@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.simulator.drive_api import DriveApi
+from holdfast.simulator.clock import Clock
+from holdfast.simulator.drive_api import DriveApi, Faults
 from holdfast.unattended.claim import FOLDER, Claim
 from tests.store.backends.api.support import backend
 
@@ -65,20 +66,25 @@ def test_of_many_at_once_that_find_an_ended_claim_one_gets_the_next(api: DriveAp
     assert len(set(found)) == 2
 
 
-def test_of_two_first_claims_that_no_list_showed_the_younger_gives_way(api: DriveApi, tmp_path: Path) -> None:
-    first, second = claim(api, tmp_path, "a"), claim(api, tmp_path, "b")
-    second._tree.need_folder(FOLDER)
-    second._listed = lambda: None  # type: ignore[method-assign] - as a list that lags
-    assert first.take() == ""
-    assert second.take() == ""
-    assert second.lost() == first.by
-    assert first.lost() == ""
+def test_of_two_first_claims_that_no_list_showed_the_younger_gives_way(tmp_path: Path) -> None:
+    faults = Faults(clock=Clock(speed=0.0))
+    with DriveApi(tmp_path / "cloud", faults=faults) as api:
+        backend(api).make_folder(FOLDER)
+        faults.list_lag = 60.0
+        faults.clock.advance(1.0)
+        first, second = claim(api, tmp_path, "a"), claim(api, tmp_path, "b")
+        assert first.take() == ""
+        faults.clock.advance(1.0)
+        assert second.take() == ""
+        assert second.lost() == ""
+        faults.clock.advance(61.0)
+        assert second.lost() == first.by
+        assert first.lost() == ""
 
 
-def test_where_drive_does_not_answer_nothing_is_lost(api: DriveApi, tmp_path: Path) -> None:
-    first = claim(api, tmp_path, "a")
-    assert first.take() == ""
-    api.close()
+def test_where_drive_does_not_answer_nothing_is_lost(tmp_path: Path) -> None:
+    with DriveApi(tmp_path / "cloud") as api:
+        first = claim(api, tmp_path, "a")
+        assert first.take() == ""
     assert first.lost() == ""
     first.end()
-    api.__enter__ = None  # type: ignore[method-assign]
