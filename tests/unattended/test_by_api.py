@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,7 +140,7 @@ def test_the_plain_loop_of_the_examples_ends_as_an_uninterrupted_one(
     alone = tmp_path / "alone"
     (alone / "drive").mkdir(parents=True)
     environment = {**os.environ, "HOLDFAST_DRIVE": str(alone / "drive")}
-    subprocess.run(["python", str(source)], cwd=alone, env=environment, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, str(source)], cwd=alone, env=environment, check=True, stdout=subprocess.DEVNULL)
     run = Run(service, colab_program, root, "--fetch", "outputs/model.pth", "--fetch", "outputs/accuracy.json", "--",
               "python", "examples/pytorch_loop.py")  # fmt: skip
     run.until(lambda: logged(service, "epoch 4"))

@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.simulator.clock import Clock
 from holdfast.simulator.drive_api import DriveApi, Faults
-from holdfast.unattended.claim import FOLDER, Claim
+from holdfast.unattended.claim import Claim
 from tests.store.backends.api.support import backend
 
 
@@ -69,7 +69,6 @@ def test_of_many_at_once_that_find_an_ended_claim_one_gets_the_next(api: DriveAp
 def test_of_two_first_claims_that_no_list_showed_the_younger_gives_way(tmp_path: Path) -> None:
     faults = Faults(clock=Clock(speed=0.0))
     with DriveApi(tmp_path / "cloud", faults=faults) as api:
-        backend(api).make_folder(FOLDER)
         faults.list_lag = 60.0
         faults.clock.advance(1.0)
         first, second = claim(api, tmp_path, "a"), claim(api, tmp_path, "b")

@@ -140,8 +140,9 @@ class Claim:
         return max(links, key=lambda link: link.number) if links else None
 
     def _links(self) -> list[Link]:
-        """Those that a list shows, oldest first."""
-        items = self._tree.files.children(self._tree.folders(FOLDER), self._tree.shown(FOLDER))
+        """Those that a list shows, oldest first; looked for anew, because another computer may have made a folder of this name."""
+        tree = self._tree.beside(self._tree.store[-1], self._tree.notes)
+        items = tree.files.children(tree.folders(FOLDER), tree.shown(FOLDER))
         return [link for item in in_order(items) if (link := Link.of(item)) is not None]
 
     def _note(self, id_: str) -> None:

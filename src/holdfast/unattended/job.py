@@ -7,6 +7,7 @@ anything of it lives, a heartbeat, a log, and a result, which is written last.
 from __future__ import annotations
 
 import fcntl
+import importlib
 import json
 import os
 import signal
@@ -85,6 +86,7 @@ class Job:
 
     def _reach_by_api(self) -> None:
         """Have what is started here find Drive by its API, with a token that is handed over and stays in memory."""
+        importlib.invalidate_caches()
         from holdfast.unattended.handed import Handed  # it is installed by now
 
         place = self._folder / "tokens"

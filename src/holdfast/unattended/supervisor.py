@@ -57,7 +57,7 @@ class Supervisor:
         self._ledger = self._opened()
         self._refusals, self._refused_since, self._accelerators = 0, 0.0, list(wish.accelerators)
         self._asked_to_stop = self._waited_again = False
-        self._why = self._said = ""
+        self._why = self._said = self._unhanded = ""
         self._code = 1
 
     def run(self) -> Ending:
@@ -337,8 +337,10 @@ class Supervisor:
         self._command.ask(self._name(), asking.start())
 
     def _hand(self, seen: Seen | None) -> None:
-        if seen is not None and (line := self._reaching.hand(self._command, self._name(), seen)):
-            self._once(f"no token for Drive's API could be handed over ({line})")
+        line = "" if seen is None else self._reaching.hand(self._command, self._name(), seen)
+        if line and line != self._unhanded:
+            self._news.line(f"no token for Drive's API could be handed over ({line})")
+        self._unhanded = line
         self._sleep(min(5.0, self._patience.look))
 
     def _save(self, why: str) -> None:
