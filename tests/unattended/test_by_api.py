@@ -120,7 +120,7 @@ def test_without_a_token_the_api_is_refused_before_a_machine_is_taken(service: C
     program.chmod(0o755)
     run = Run(service, program, root, *WORK)
     assert run.end() == 2
-    assert "--by api: nothing here gives a token for Drive's API" in run.lines[-1]
+    assert "nothing here gives a token for Drive's API" in run.lines[-1]
     nowhere = Run(service, program, root, "--by", "train", "--", "python", "train.py")
     assert nowhere.end() == 2
     assert "--by: 'train' is not one of auto, mount, api" in nowhere.lines[-1]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from holdfast.errors import ConfigurationError, HoldfastError, StoreError, UsageError
 from holdfast.session.config import load_config
-from holdfast.session.drive_api import DriveFolder, open_api
-from holdfast.session.drive_tokens import need_packages, token_place
+from holdfast.session.drive_api import DriveFolder, need_api, open_api
+from holdfast.session.drive_tokens import token_place
 from holdfast.unattended import asking
 from holdfast.unattended.asking import Seen
 from holdfast.unattended.claim import Claim
@@ -68,21 +68,21 @@ def look(place: Place, way: str, say: Callable[[str], None]) -> Reaching:
     if way not in WAYS:
         raise UsageError(f"--by: {way!r} is not one of {', '.join(WAYS)}")
     config = load_config(place.root)
-    if way == API:
-        need_packages()
-    backend, why = None, f"nothing here gives a token for it ({token_place()})"
+    if config.api == "only" and way == AUTO:
+        way = API
+    backend, space, why = None, None, f"nothing here gives a token for it ({token_place()})"
     try:
-        backend = open_api(config, DriveFolder(""), place.folder / "drive", hurried=way != API)
+        if way == API:
+            backend = need_api(config, DriveFolder(""), place.folder / "drive", ask=False)
+        elif config.api == "off":
+            why = "drive.api is off in config/paths.yaml"
+        else:
+            backend = open_api(config, DriveFolder(""), place.folder / "drive", hurried=True)
         space = None if backend is None else backend.space()
     except (ConfigurationError, StoreError) as error:
         if way == API:
             raise
         backend, why = None, str(error)
-    if way == API and backend is None:
-        raise ConfigurationError(
-            f"--by api: nothing here gives a token for Drive's API: put one into {token_place()}, or sign in "
-            "(docs/drive-api.md says how)"
-        )
     if backend is None:
         say(f"Drive is reached by its mount; its API is not used: {why}")
         say("so two supervisors on two computers are told apart only by the store's lease, which is advice")
