@@ -118,7 +118,9 @@ class Job:
 
     def _beat(self) -> None:
         while True:
-            self._write("heartbeat.json", {"at": time.time(), "phase": self._phase, **(self._handed.told() if self._handed else {})})
+            self._write(
+                "heartbeat.json", {"at": time.time(), "phase": self._phase, **(self._handed.told() if self._handed else {})}
+            )
             child = self._child
             if (self._folder / "stop").exists() and child is not None and self._phase in ("install", "work") and not self._stopped:
                 self._stopped = True

@@ -106,12 +106,16 @@ class Supervisor:
     def _situation(self, reach: Reach, seen: Seen | None) -> Situation:
         now = time.time()
         stop, abandon = self._place.asked_to_stop()
-        why = self._why or self._reaching.lost() or over(
-            spent=self._ledger.spent(now),
-            budget=self._wish.budget,
-            hours=(now - self._ledger.began) / 3600,
-            most_hours=self._wish.hours,
-            stop=stop,
+        why = (
+            self._why
+            or self._reaching.lost()
+            or over(
+                spent=self._ledger.spent(now),
+                budget=self._wish.budget,
+                hours=(now - self._ledger.began) / 3600,
+                most_hours=self._wish.hours,
+                stop=stop,
+            )
         )
         return Situation(
             reach,
