@@ -1,4 +1,4 @@
-"""Drive by its API: a token over the job's standard input, renewed in time, and nowhere to be found; and who claimed the project."""
+"""Drive by its API: a token over the job's standard input, renewed in time, and nowhere to be found; and whose project it is."""
 
 from __future__ import annotations
 

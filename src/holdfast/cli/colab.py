@@ -198,8 +198,8 @@ def _claimed(place: Place, reaching: Reaching, over: bool | None) -> Iterator[No
     holder = "" if reaching.claim is None else reaching.claim.take(over=bool(over))
     if holder and over is not None:
         raise UsageError(
-            f"{place.root}: another `holdfast colab run` has claimed this project, on the computer {holder}; end it there, or take it "
-            "over with --take-over if that computer is gone"
+            f"{place.root}: another `holdfast colab run` has claimed this project, on the computer {holder}; end it there, or take "
+            "it over with --take-over, if that computer is gone"
         )
     try:
         yield

@@ -1,7 +1,8 @@
 """Tokens for Drive's API: where they come from, and that nobody sees them.
 
-In this order: what a supervisor handed over (`holdfast colab run`); a file of the user's own in the usual place of the platform, with mode 600; Colab's own sign-in, where that is asked
-for; what `google.auth.default()` finds. Nothing of a token is ever written, logged or shown by us.
+In this order: what a supervisor hands over (`holdfast colab run`); a file of the user's own in the usual place of the platform,
+with mode 600; Colab's own sign-in, where that is asked for; what `google.auth.default()` finds. Nothing of a token is ever written,
+logged or shown by us.
 """
 
 from __future__ import annotations

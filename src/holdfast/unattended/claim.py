@@ -1,9 +1,10 @@
 """Which computer supervises a project: claims on Drive, one after the other, of which each can be made by one computer only.
 
-A claim is a file under an id that Drive gave before, and Drive makes one file under one id, however many ask for it. Its name holds the
-id of the next claim. So who finds a claim that has ended, or may be taken over, asks for the next one, and of two the second is told of
-the first. Files are asked for by id, which needs no list; a list only finds the first one, and shows what was just made minutes later.
-So where two computers begin a project in the same minutes, the younger of two first claims gives way once the list shows the other.
+A claim is a file under an id that Drive gave before, and Drive makes one file under one id, however many ask for it. Its name
+holds the id of the next claim. So who finds a claim that has ended, or may be taken over, asks for the next one, and of two the
+second is told of the first. Files are asked for by id, which needs no list; a list only finds the first one, and shows what was
+just made minutes later. So where two computers begin a project in the same minutes, the younger of two first claims gives way
+once the list shows the other.
 """
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ class Claim:
         try:
             self._known: dict[str, str] = json.loads(place.read_bytes())
         except (OSError, ValueError):
-            self._known = {"by": f"{re.sub(r'[^A-Za-z0-9.-]', '-', host_name())}-{random_hex(4)}"}
-        self.by = self._known["by"]
+            self._known = {}
+        self.by = self._known.get("by") or f"{re.sub(r'[^A-Za-z0-9.-]', '-', host_name())}-{random_hex(4)}"
         self._own: Link | None = None
         self._asked, self._lost = 0.0, ""
 
@@ -83,6 +84,7 @@ class Claim:
         Raises:
             StoreError: Drive could not be asked.
         """
+        self._note(self._known.get("id", ""))
         folder, _ = self._tree.need_folder(FOLDER)
         link = self._noted() or self._listed()
         while True:
@@ -133,7 +135,7 @@ class Claim:
             return None
 
     def _noted(self) -> Link | None:
-        return self._at(self._known["id"]) if "id" in self._known else None
+        return self._at(self._known["id"]) if self._known.get("id") else None
 
     def _listed(self) -> Link | None:
         links = self._links()

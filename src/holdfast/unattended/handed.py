@@ -1,7 +1,7 @@
 """On the machine: the token for Drive's API that the supervisor hands over, in the memory of the job and nowhere else.
 
-It comes over the job's standard input, sealed for a key of this process, and is given to what the job started over a socket that only
-this user may open. It is asked for there each time, so one that was renewed is taken without a word.
+It comes over the job's standard input, sealed for a key of this process, and is given to what the job started over a socket that
+only this user may open. It is asked for there each time, so one that was renewed is taken without a word.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How the work reaches Drive: by its mount, or by its API with tokens that this computer makes; and who else has claimed the project."""
+"""How the work reaches Drive: by its mount, or by its API with tokens of this computer; and who else has claimed the project."""
 
 from __future__ import annotations
 

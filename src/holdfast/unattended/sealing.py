@@ -1,10 +1,10 @@
 """Sealing a few bytes for one process elsewhere, such that whatever passes them on may write them down.
 
-What the `colab` command sends to a machine it writes into its history, and the machine's Python writes it into another one. So a token
-goes over sealed for a key that exists only in the memory of the job that is to read it.
+What the `colab` command sends to a machine it writes into its history, and the machine's Python writes it into another one. So a
+token goes over sealed for a key that exists only in the memory of the job that is to read it.
 
-Diffie and Hellman's exchange in the 2048-bit group of RFC 3526 (section 3) with a fresh pair for each message, SHAKE-256 as the stream,
-HMAC-SHA-256 over what is sent. Python's own library, because nothing else is known to be there.
+Diffie and Hellman's exchange in the 2048-bit group of RFC 3526 (section 3) with a fresh pair for each message, SHAKE-256 as the
+stream, HMAC-SHA-256 over what is sent. Python's own library, because nothing else is known to be there.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 
 from holdfast.errors import StoreUnreachable
@@ -18,7 +19,7 @@ def sealed_token(key: str) -> str:
     found = find_token()
     if found is None:
         raise StoreUnreachable(
-            None, "nothing here gives a token any more: sign in again (docs/drive-api.md says how)", "Drive's API"
+            errno.EACCES, "nothing here gives a token any more: sign in again (docs/drive-api.md says how)", "Drive's API"
         )
     token = found(False)
     return seal(key, json.dumps({"token": token, "seconds": found.seconds_left()}).encode())
