@@ -26,7 +26,8 @@ def service(tmp_path: Path):
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "config").mkdir(parents=True)
+    (tmp_path / "project" / "config" / "paths.yaml").write_text("drive: {remembers: 0}\n")  # the lists of this Drive do not lag
     (tmp_path / "project" / "train.py").write_text(TRAIN)
     return tmp_path / "project"
 
