@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from holdfast.unattended.command import ColabCommand
     from holdfast.unattended.ledger import Ending
     from holdfast.unattended.place import Place
+    from holdfast.unattended.reaching import Reaching
     from holdfast.unattended.shipping import Cargo
     from holdfast.unattended.supervisor import Supervisor
     from holdfast.unattended.wish import Patience, Wish
@@ -53,11 +56,14 @@ def run(
     retry: Annotated[
         float, typer.Option("--retry", min=0.1, metavar="S", help="Seconds until a machine is asked for again.")
     ] = 30.0,
+    by: Annotated[str, typer.Option("--by", metavar="auto|mount|api", help="How Drive is reached.")] = "auto",
+    take_over: Annotated[bool, typer.Option("--take-over", help="Also where another computer has claimed the project.")] = False,
     program: Program = None,
     auth: Auth = "oauth2",
     root: Root = None,
 ) -> None:
     """Take a machine, work on it, go on with the next when it is gone, and give the last one back when all is done and safe."""
+    from holdfast.unattended.reaching import look
     from holdfast.unattended.shipping import choose
     from holdfast.unattended.wish import Patience, Wish, accelerators_in
 
@@ -71,10 +77,13 @@ def run(
         )
     _say_cargo(cargo)
     place, asked = _place(here), _command(program, auth, here)
-    say(f"colab {asked.version()}; budget {_told(budget, 'compute units')}, {_told(hours, 'hours')}, {machines} machine(s) at most")
-    say("reached by Drive's mount: two supervisors on two computers are told apart only by the store's lease, which is advice")
+    version, usage = asked.version(), asked.usage()
+    has = "no word of its compute units" if usage is None else f"{usage[0]:.2f} compute units, {usage[1]:g} an hour are being spent"
+    say(f"colab {version}; budget {_told(budget, 'compute units')}, {_told(hours, 'hours')}, {machines} machine(s) at most; {has}")
+    reaching = look(place, by, say)
     _say_tokens()
-    raise typer.Exit(_supervise(place, asked, wish, cargo, Patience(every, retry), tuple(shlex.split(notify or ""))))
+    told = tuple(shlex.split(notify or ""))
+    raise typer.Exit(_supervise(place, asked, wish, cargo, reaching, Patience(every, retry), told, take_over=take_over))
 
 
 @colab.command()
@@ -114,6 +123,7 @@ def stop(
 ) -> None:
     """End the work, once what it made is safe, and give the machine back."""
     from holdfast.unattended import ledger
+    from holdfast.unattended.reaching import look
     from holdfast.unattended.shipping import Cargo
     from holdfast.unattended.wish import Patience, Wish
 
@@ -128,12 +138,23 @@ def stop(
         out("the supervisor is told; it ends when what was made is safe")
         return
     wish = Wish(tuple(found.wish["command"]), found.wish["extras"], fetch=tuple(found.wish["fetch"]), abandon=abandon)
-    _supervise(place, _command(program, auth, here), wish, Cargo(here, (), 0, ""), Patience(), ())
+    asked, reaching = _command(program, auth, here), look(place, "auto", lambda line: None)
+    _supervise(place, asked, wish, Cargo(here, (), 0, ""), reaching, Patience(), (), take_over=None)
     after = ledger.read(place.ledger)
     raise typer.Exit(FAILED if after is not None and after.current is not None else OK)
 
 
-def _supervise(place: Place, command: ColabCommand, wish: Wish, cargo: Cargo, patience: Patience, notify: tuple[str, ...]) -> int:
+def _supervise(
+    place: Place,
+    command: ColabCommand,
+    wish: Wish,
+    cargo: Cargo,
+    reaching: Reaching,
+    patience: Patience,
+    notify: tuple[str, ...],
+    *,
+    take_over: bool | None,
+) -> int:
     from holdfast.unattended.cargo import Loading
     from holdfast.unattended.news import News
     from holdfast.unattended.supervisor import Supervisor
@@ -142,15 +163,50 @@ def _supervise(place: Place, command: ColabCommand, wish: Wish, cargo: Cargo, pa
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
 
-    with place.alone():
+    with place.alone(), _claimed(place, reaching, take_over):
         news = News(say, place.lines, notify)
         supervisor = Supervisor(
-            command, place, wish, Loading(cargo, wish, show), news, patience, person=sys.stdin.isatty() and sys.stdout.isatty()
+            command,
+            place,
+            wish,
+            Loading(cargo, wish, show),
+            news,
+            patience,
+            person=sys.stdin.isatty() and sys.stdout.isatty(),
+            reaching=reaching,
         )
         ending = _until_signal(supervisor)
         units = f"{ending.machines} machine(s), {ending.spent:.2f} compute units"
         news.event("done" if ending.code == OK else "failed", f"{ending.why}; {units}", code=ending.code)
     return ending.code
+
+
+@contextlib.contextmanager
+def _claimed(place: Place, reaching: Reaching, over: bool | None) -> Iterator[None]:
+    """Of two computers one supervises this project. The claim stays as long as a machine does.
+
+    Args:
+        place: The project.
+        reaching: Has the claim.
+        over: Take it over from another computer; None to end what is here whoever has it.
+
+    Raises:
+        UsageError: another computer was first.
+    """
+    from holdfast.unattended import ledger
+
+    holder = "" if reaching.claim is None else reaching.claim.take(over=bool(over))
+    if holder and over is not None:
+        raise UsageError(
+            f"{place.root}: another `holdfast colab run` has claimed this project, on the computer {holder}; end it there, or take "
+            "it over with --take-over, if that computer is gone"
+        )
+    try:
+        yield
+    finally:
+        left = ledger.read(place.ledger)
+        if reaching.claim is not None and (left is None or left.current is None):
+            reaching.claim.end()
 
 
 def _until_signal(supervisor: Supervisor) -> Ending:

@@ -1,17 +1,23 @@
 """Tokens for Drive's API: where they come from, and that nobody sees them.
 
-In this order: a file of the user's own in the usual place of the platform, with mode 600; Colab's own sign-in, where that is asked
-for; what `google.auth.default()` finds. Nothing of a token is ever written, logged or shown by us.
+In this order: what a supervisor hands over (`holdfast colab run`); a file of the user's own in the usual place of the platform,
+with mode 600; Colab's own sign-in, where that is asked for; what `google.auth.default()` finds. Nothing of a token is ever written,
+logged or shown by us.
 """
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import errno
+import hashlib
 import json
 import os
+import socket
 import stat
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +30,9 @@ from holdfast.session.environment import Environment, detect
 #: client writes `drive.file` is.
 SCOPE = "https://www.googleapis.com/auth/drive"
 TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
+#: Names the socket at which whoever supervises this machine's work gives a token.
+SERVED_VARIABLE = "HOLDFAST_DRIVE_TOKENS"
+_SERVED_SECONDS = 100.0
 _FILE = "drive.json"
 _INSTALL = "pip install 'holdfast[drive]'"
 _SIGN_IN = "sign in again (docs/drive-api.md says how)"
@@ -60,6 +69,10 @@ class FixedToken:
         """The token; there is no newer one."""
         return self._token
 
+    def seconds_left(self) -> float | None:
+        """Nobody said when it ends."""
+        return None
+
     def __repr__(self) -> str:
         return "FixedToken()"
 
@@ -90,11 +103,54 @@ class Credentials:
                     ) from None
             return str(self._credentials.token)
 
+    def seconds_left(self) -> float | None:
+        """Until the token that was given last ends; None where that is not known."""
+        expiry = self._credentials.expiry  # of UTC, without saying so
+        return None if expiry is None else expiry.replace(tzinfo=datetime.UTC).timestamp() - time.time()
+
     def __repr__(self) -> str:
         return "Credentials()"
 
 
-def find_token(*, ask: bool = False, thorough: bool = True) -> FixedToken | Credentials | None:
+class ServedToken:
+    """A token of the job that this process works for, asked for each time, because it is renewed there."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+        self._last = ""
+
+    def __call__(self, fresh: bool) -> str:
+        """The newest one; another than the last where that was refused.
+
+        Raises:
+            StoreUnreachable: none was handed over.
+        """
+        refused = hashlib.sha256(self._last.encode()).hexdigest() if fresh else ""
+        found = b""
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as asked:
+            asked.settimeout(_SERVED_SECONDS)
+            asked.connect(self._place)
+            asked.sendall(refused.encode() + b"\n")
+            while data := asked.recv(1 << 16):
+                found += data
+        if not found:
+            raise StoreUnreachable(
+                errno.EACCES,
+                "the supervisor has handed over no token: it does so as soon as `holdfast colab run` goes on",
+                "Drive's API",
+            )
+        self._last = found.decode()
+        return self._last
+
+    def seconds_left(self) -> float | None:
+        """The job that gives it knows."""
+        return None
+
+    def __repr__(self) -> str:
+        return "ServedToken()"
+
+
+def find_token(*, ask: bool = False, thorough: bool = True) -> FixedToken | Credentials | ServedToken | None:
     """Whatever gives a token here; None where nothing does.
 
     Args:
@@ -105,6 +161,9 @@ def find_token(*, ask: bool = False, thorough: bool = True) -> FixedToken | Cred
         ConfigurationError: a file of the user's cannot be used, or what is needed is not installed.
         StoreUnreachable: the user did not sign in.
     """
+    if served := os.environ.get(SERVED_VARIABLE):
+        need_packages()
+        return ServedToken(served)
     place = token_place()
     if place.exists():
         need_packages()

@@ -45,6 +45,7 @@ def _look(folder, drive, offset, most):
     return {"work": (spec or {}).get("work"), "mounted": os.path.isdir(os.path.join(drive, "MyDrive")), "running": running,
             "result": None if running else read("result.json"), "phase": beat.get("phase", ""),
             "silent": time.time() - beat["at"] if beat else 0.0, "size": size,
+            "key": beat.get("key", ""), "wanted": beat.get("wanted", ""),
             "log": base64.b64encode(zlib.compress(log)).decode(), "begun": os.path.exists(os.path.join(folder, "log"))}
 """
 
@@ -57,8 +58,12 @@ def _start(folder, saving):
     if saving:
         open(folder + "/stop", "w").close()
     with open(folder + "/log", "ab") as log:
-        job = subprocess.Popen([sys.executable, "-u", folder + "/job.py"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        if not os.path.exists(folder + "/stdin"):
+            os.mkfifo(folder + "/stdin", 0o600)
+        given = os.open(folder + "/stdin", os.O_RDWR)  # so it never ends
+        job = subprocess.Popen([sys.executable, "-u", folder + "/job.py"], stdin=given, stdout=log, stderr=log,
                                start_new_session=True, cwd="/content")
+        os.close(given)
     for _ in range(300):  # until it holds its lock, or is over
         with open(folder + "/lock", "ab") as lock:
             try:
@@ -70,6 +75,19 @@ def _start(folder, saving):
         time.sleep(0.1)
     return True
 """
+
+_HAND = """
+def _hand(folder, line):
+    import os
+    try:
+        given = os.open(folder + "/stdin", os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    os.write(given, line.encode() + b"\\n")
+    os.close(given)
+    return True
+"""
+
 _UNPACK = """
 def _unpack(folder, parts):
     import os, tarfile
@@ -107,6 +125,8 @@ class Seen:
         silent: Seconds since its last heartbeat, by the machine's own clock.
         result: Its proof: `code`, `safe`, `phase`, `stopped`.
         log: New bytes of its log.
+        key: Of the job, to seal a token for.
+        wanted: Why it wants one; empty where it does not.
     """
 
     work: str = ""
@@ -117,6 +137,8 @@ class Seen:
     silent: float = 0.0
     result: dict[str, Any] | None = None
     log: bytes = field(default=b"", repr=False)
+    key: str = field(default="", repr=False)
+    wanted: str = ""
 
 
 def look(offset: int) -> str:
@@ -137,12 +159,19 @@ def seen_in(told: object) -> Seen | None:
         silent=float(told.get("silent", 0.0)),
         result=told["result"] if isinstance(told.get("result"), dict) else None,
         log=zlib.decompress(base64.b64decode(told["log"])) if told.get("log") else b"",
+        key=str(told.get("key", "")),
+        wanted=str(told.get("wanted", "")),
     )
 
 
 def start() -> str:
     """Start the job, detached."""
     return f"{_START}\ntell(_start({FOLDER!r}, False))"
+
+
+def hand(sealed: str) -> str:
+    """Give the job a line on its standard input, which is a pipe: nothing of it is written anywhere."""
+    return f"{_HAND}\ntell(_hand({FOLDER!r}, {sealed!r}))"
 
 
 def unpack(parts: list[str]) -> str:

@@ -32,7 +32,7 @@ class Loading:
         #: On the machine. Its name is the project's, because the store is called after it.
         self.project = f"/content/{cargo.root.name}"
 
-    def send(self, command: ColabCommand, name: str, work: str, safe_seconds: float) -> Told:
+    def send(self, command: ColabCommand, name: str, work: str, safe_seconds: float, *, by_api: bool = False) -> Told:
         """Send all of it, and start the work.
 
         Args:
@@ -40,14 +40,16 @@ class Loading:
             name: Which machine.
             work: The number of the work.
             safe_seconds: So long uploads are waited for at the end.
+            by_api: Drive is reached by its API.
         """
         orders = {
             "work": work,
             "command": list(self._wish.command),
             "project": self.project,
-            "extras": self._wish.extras,
+            "extras": _extras(self._wish.extras, "[drive]" if by_api else ""),
             "fetch": list(self._wish.fetch),
             "wait": safe_seconds,
+            "by_api": by_api,
         }
         with tempfile.TemporaryDirectory(prefix="holdfast-cargo-") as folder:
             here = Path(folder)
@@ -66,6 +68,11 @@ class Loading:
                     return told
             told, _ = command.ask(name, asking.unpack([part.name for part in parts]), 300)
             return told
+
+
+def _extras(*asked: str) -> str:
+    names = [text.strip("[]") for text in asked if text]
+    return f"[{','.join(names)}]" if names else ""
 
 
 def _parts(whole: Path) -> list[Path]:

@@ -40,6 +40,7 @@ class Do(enum.Enum):
     START = "start the work again"
     WAIT = "wait"
     STOP_WORK = "have the work end"
+    HAND = "hand over a token for Drive's API"
     SAVE = "have what there is made safe, without the work"
     FETCH = "fetch what is asked for, and give it back"
     GIVE_BACK = "give the machine back"
@@ -61,6 +62,7 @@ class Situation:
         abandon: A machine may be given back with what is not safe.
         spare: Whether another machine may be taken.
         waited_again: Waiting for all to be safe was tried a second time.
+        by_api: Drive is reached by its API, without a mount.
     """
 
     reach: Reach
@@ -72,6 +74,7 @@ class Situation:
     abandon: bool = False
     spare: bool = True
     waited_again: bool = True
+    by_api: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,10 +109,12 @@ def _on_machine(at: Situation, seen: Seen) -> Decision:
     if seen.running:
         if at.over and not at.asked_to_stop:
             return Decision(Do.STOP_WORK, at.over)
+        if at.by_api and seen.wanted:
+            return Decision(Do.HAND, seen.wanted)
         return Decision(Do.WAIT, f"no sign of life for {seen.silent:.0f} s" if seen.silent > STUCK_SECONDS else "")
     if at.over:
         return _without_work(at, begun=ours and seen.begun)
-    if not seen.mounted:
+    if not (seen.mounted or at.by_api):
         return Decision(Do.MOUNT)
     if not ours:
         return Decision(Do.SHIP)

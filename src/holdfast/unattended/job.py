@@ -7,6 +7,7 @@ anything of it lives, a heartbeat, a log, and a result, which is written last.
 from __future__ import annotations
 
 import fcntl
+import importlib
 import json
 import os
 import signal
@@ -41,11 +42,15 @@ class Job:
         self._phase = "begin"
         self._child: subprocess.Popen[bytes] | None = None
         self._stopped = False
+        self._handed: Any = None
+        self._variables: dict[str, str] = {}
 
     def run(self) -> None:
         """All of it, from top to bottom."""
         threading.Thread(target=self._beat, daemon=True).start()
         code = self._prepare()
+        if code == 0 and self._spec["by_api"]:
+            self._reach_by_api()
         if code == 0 and (self._folder / "stop").exists():
             self._phase, self._stopped, code = "work", True, 1
         elif code == 0:
@@ -79,12 +84,31 @@ class Job:
             (self._folder / "installed").touch()
         return code
 
+    def _reach_by_api(self) -> None:
+        """Have what is started here find Drive by its API, with a token that is handed over and stays in memory."""
+        importlib.invalidate_caches()
+        from holdfast.unattended.handed import Handed  # it is installed by now
+
+        place = self._folder / "tokens"
+        self._handed = Handed(0, place)
+        self._variables = {"HOLDFAST_DRIVE": "gdrive:", "HOLDFAST_DRIVE_TOKENS": str(place)}
+        self._phase = "token"
+        end = time.monotonic() + self._spec["wait"]
+        while not self._handed.has_one and time.monotonic() < end:
+            time.sleep(0.2)
+
     def _do(self, phase: str, command: list[str], place: str) -> int:
         self._phase = phase
         if command[0] in ("python", "python3"):
             command = [sys.executable, *command[1:]]
         try:
-            self._child = subprocess.Popen(command, cwd=place, stdin=subprocess.DEVNULL, pass_fds=[self._lock.fileno()])  # noqa: S603
+            self._child = subprocess.Popen(  # noqa: S603
+                command,
+                cwd=place,
+                stdin=subprocess.DEVNULL,
+                pass_fds=[self._lock.fileno()],
+                env={**os.environ, **self._variables},
+            )
         except OSError as error:
             print(f"{command[0]}: {error.strerror}", flush=True)  # noqa: T201 - into the log
             return 127
@@ -94,7 +118,9 @@ class Job:
 
     def _beat(self) -> None:
         while True:
-            self._write("heartbeat.json", {"at": time.time(), "phase": self._phase})
+            self._write(
+                "heartbeat.json", {"at": time.time(), "phase": self._phase, **(self._handed.told() if self._handed else {})}
+            )
             child = self._child
             if (self._folder / "stop").exists() and child is not None and self._phase in ("install", "work") and not self._stopped:
                 self._stopped = True

@@ -57,6 +57,7 @@ class Ledger:
         machines: Oldest first.
         failures: Where the work failed, in order.
         counted: Which end of the work was counted last.
+        by_api: Drive is reached by its API, because the mount was not allowed.
         ended: Why it is over; empty while it goes on, or was left with a machine.
     """
 
@@ -67,6 +68,7 @@ class Ledger:
     failures: tuple[str, ...] = ()
     counted: str = ""
     ended: str = ""
+    by_api: bool = False
 
     @property
     def current(self) -> Taken | None:
@@ -126,4 +128,4 @@ def read(place: Path) -> Ledger | None:
     except FileNotFoundError:
         return None
     machines = tuple(Taken(**{**m, "fate": Fate(m["fate"]), "others": tuple(m["others"])}) for m in row["machines"])
-    return Ledger(row["work"], row["began"], row["wish"], machines, tuple(row["failures"]), row["counted"], row["ended"])
+    return Ledger(**{**row, "machines": machines, "failures": tuple(row["failures"])})

@@ -18,6 +18,7 @@ from holdfast.unattended.fetching import fetch
 from holdfast.unattended.ledger import Ending, Fate, Ledger, Taken
 from holdfast.unattended.news import News
 from holdfast.unattended.place import Place
+from holdfast.unattended.reaching import API, Reaching
 from holdfast.unattended.told import Outcome, Told, hardware_of
 from holdfast.unattended.wish import Patience, Wish, asked_of
 
@@ -36,6 +37,7 @@ class Supervisor:
         news: Is told how it goes.
         patience: How long is waited.
         person: Somebody is there, and may be asked for consent.
+        reaching: How the work reaches Drive.
     """
 
     def __init__(
@@ -48,13 +50,14 @@ class Supervisor:
         patience: Patience | None = None,
         *,
         person: bool = False,
+        reaching: Reaching | None = None,
     ) -> None:
         self._command, self._place, self._wish, self._loading, self._news = command, place, wish, loading, news
-        self._patience, self._person = patience or Patience(), person
+        self._patience, self._person, self._reaching = patience or Patience(), person, reaching or Reaching()
         self._ledger = self._opened()
         self._refusals, self._refused_since, self._accelerators = 0, 0.0, list(wish.accelerators)
         self._asked_to_stop = self._waited_again = False
-        self._why = self._said = ""
+        self._why = self._said = self._unhanded = ""
         self._code = 1
 
     def run(self) -> Ending:
@@ -103,12 +106,16 @@ class Supervisor:
     def _situation(self, reach: Reach, seen: Seen | None) -> Situation:
         now = time.time()
         stop, abandon = self._place.asked_to_stop()
-        why = self._why or over(
-            spent=self._ledger.spent(now),
-            budget=self._wish.budget,
-            hours=(now - self._ledger.began) / 3600,
-            most_hours=self._wish.hours,
-            stop=stop,
+        why = (
+            self._why
+            or self._reaching.lost()
+            or over(
+                spent=self._ledger.spent(now),
+                budget=self._wish.budget,
+                hours=(now - self._ledger.began) / 3600,
+                most_hours=self._wish.hours,
+                stop=stop,
+            )
         )
         return Situation(
             reach,
@@ -120,7 +127,12 @@ class Supervisor:
             self._wish.abandon or abandon,
             self._ledger.taken() < self._wish.machines,
             self._waited_again,
+            self._by_api,
         )
+
+    @property
+    def _by_api(self) -> bool:
+        return self._reaching.way == API or self._ledger.by_api
 
     def _look(self) -> tuple[Reach, Seen | None]:
         machine = self._ledger.current
@@ -224,6 +236,7 @@ class Supervisor:
             Do.SHIP: self._ship,
             Do.START: lambda: self._start(decision.why, seen),
             Do.WAIT: lambda: self._wait(decision.why),
+            Do.HAND: lambda: self._hand(seen),
             Do.STOP_WORK: lambda: self._stop_work(decision.why),
             Do.SAVE: lambda: self._save(decision.why),
             Do.FETCH: self._fetch,
@@ -303,7 +316,10 @@ class Supervisor:
 
     def _mount(self, seen: Seen | None) -> None:
         told = self._command.mount(self._name(), asking.DRIVE, person=self._person)
-        if told.outcome is Outcome.NO_CONSENT:
+        if told.outcome is Outcome.NO_CONSENT and self._reaching.else_api:
+            self._keep(replace(self._ledger, by_api=True))
+            self._news.line("Drive's mount was not allowed for this account; going on by Drive's API")
+        elif told.outcome is Outcome.NO_CONSENT:
             self._why = f"Drive was not allowed for this account yet; open {told.line}, allow it, and run this again"
         elif told.outcome is not Outcome.DONE:
             self._once(f"Drive is not mounted yet ({told.line})")
@@ -312,7 +328,7 @@ class Supervisor:
             self._ship()
 
     def _ship(self) -> None:
-        told = self._loading.send(self._command, self._name(), self._ledger.work, self._patience.safe)
+        told = self._loading.send(self._command, self._name(), self._ledger.work, self._patience.safe, by_api=self._by_api)
         if told.outcome is not Outcome.DONE:
             self._once(f"the project could not be sent yet ({told.line})")
             self._sleep(self._patience.look)
@@ -323,6 +339,13 @@ class Supervisor:
         if seen is not None and seen.result is not None and not seen.result.get("safe"):
             self._waited_again = True
         self._command.ask(self._name(), asking.start())
+
+    def _hand(self, seen: Seen | None) -> None:
+        line = "" if seen is None else self._reaching.hand(self._command, self._name(), seen)
+        if line and line != self._unhanded:
+            self._news.line(f"no token for Drive's API could be handed over ({line})")
+        self._unhanded = line
+        self._sleep(min(5.0, self._patience.look))
 
     def _save(self, why: str) -> None:
         self._why = self._why or why

@@ -20,9 +20,14 @@ def main() -> None:
     parser.add_argument("--life", type=float, default=0.0, metavar="S", help="mean life of a machine; 0: none vanishes")
     parser.add_argument("--seed", type=int, default=0, help="of the chance")
     parser.add_argument("--speed", type=float, default=1.0, help="virtual seconds of Drive in a real one")
+    parser.add_argument("--drive-api", action="store_true", help="the home has credentials for Drive's API too")
+    parser.add_argument("--no-consent", action="store_true", help="Drive's mount was not allowed")
     asked = parser.parse_args()
     chance = random.Random(asked.seed)  # noqa: S311 - a seed, not a secret
     with ColabService(asked.folder, speed=asked.speed) as service, contextlib.suppress(KeyboardInterrupt):
+        if asked.drive_api:
+            service.sign_in_to_drive()
+        service.habits.consent = not asked.no_consent
         for name, value in service.environment.items():
             sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
         sys.stdout.flush()

@@ -51,6 +51,7 @@ class Runtime:
         cloud: What Google has of the account's Drive.
         drive: Fields of the fake `google.colab`, such as the weather of its Drive.
         token_seconds: How long a token is good.
+        variables: Of its environment besides.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Runtime:
         cloud: Path,
         drive: dict[str, object],
         token_seconds: float,
+        variables: dict[str, str],
     ) -> None:
         self.endpoint, self.accelerator = endpoint, accelerator
         self.folder = folder
@@ -78,6 +80,7 @@ class Runtime:
         server = [str(python), "-m", "jupyter_server", f"--ServerApp.port={port}", "--ServerApp.port_retries=0", *_SERVER]
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV_", "HOLDFAST_", "JUPYTER"))}
         environment |= {**self.colab.environment, "PYTHONPATH": str(self.colab.folder), "HOME": str(folder / "home")}
+        environment |= variables
         environment |= {"PATH": f"{python.parent}:{os.environ.get('PATH', '')}", "COLAB_GPU": "" if accelerator == "NONE" else "1"}
         with (folder / "server.log").open("wb") as out:
             self._process = subprocess.Popen(  # noqa: S603 - of a test's own

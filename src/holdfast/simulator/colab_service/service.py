@@ -16,6 +16,7 @@ from holdfast.simulator.colab_service.certificate import make
 from holdfast.simulator.colab_service.habits import Habits
 from holdfast.simulator.colab_service.runtime import Runtime, lay_out_packages
 from holdfast.simulator.colab_service.web import Proxy
+from holdfast.simulator.drive_api import DriveApi
 
 _VARIANTS = {"NONE": 0, "V5E1": 2, "V6E1": 2}
 _FAR = "2099-01-01T00:00:00Z"
@@ -36,6 +37,9 @@ class ColabService:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.habits = habits or Habits()
         self.cloud = (cloud or self.folder / "cloud").absolute()
+        #: Drive by its API, the very one that the machines mount.
+        self.api = DriveApi(self.cloud, tls=False)
+        self.api.start()
         self.book = Book(self.folder / "book.jsonl")
         self._drive = drive
         self._lock = threading.RLock()
@@ -69,6 +73,7 @@ class ColabService:
             "NO_PROXY": "127.0.0.1",
             "no_proxy": "127.0.0.1",
             "COLAB_CLI_RETRY_BACKOFF": "0.5",
+            "HOLDFAST_DRIVE_API": self.api.address,
         }
 
     def _sign_in(self) -> None:
@@ -77,6 +82,14 @@ class ColabService:
         token = {"token": "simulated-access", "expiry": _FAR, "client_id": "x", "client_secret": "x", "refresh_token": "x"}
         (place / "token.json").write_text(json.dumps(token), encoding="utf-8")
         (place / "settings.json").write_text(json.dumps({"enable_update_check": False}), encoding="utf-8")
+
+    def sign_in_to_drive(self) -> None:
+        """Have credentials for Drive's API in the home, that make tokens which end after an hour."""
+        place = self.home / ".config" / "holdfast" / "drive.json"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        content = {"client_id": "x", "client_secret": "x", "refresh_token": "x", "token_uri": f"{self.api.address}/token"}
+        place.write_text(json.dumps(content), encoding="utf-8")
+        place.chmod(0o600)
 
     # --- For a test ---
 
@@ -130,6 +143,7 @@ class ColabService:
                 self.cloud,
                 self._drive,
                 self.habits.token_seconds,
+                {"HOLDFAST_DRIVE_API": self.api.address},
             )
             self._machines[endpoint] = machine
             self._notebooks[notebook] = endpoint
@@ -192,6 +206,7 @@ class ColabService:
             living, self._machines = list(self._machines.values()), {}
         for machine in living:
             machine.end()
+        self.api.close()
         self.book.close()
         with contextlib.suppress(OSError):
             shutil.rmtree(self.folder / "packages")
