@@ -87,10 +87,11 @@ def _unpack(folder, parts):
 _PACK = """
 def _pack(folder, project, paths):
     import os, tarfile
+    there = [path for path in paths if os.path.lexists(os.path.join(project, path))]
     with tarfile.open(folder + "/fetch.tar.gz", "w:gz") as tar:
-        for path in paths:
+        for path in there:
             tar.add(os.path.join(project, path), arcname=path)
-    return os.path.getsize(folder + "/fetch.tar.gz")
+    return {"size": os.path.getsize(folder + "/fetch.tar.gz"), "there": there}
 """
 
 
@@ -107,6 +108,7 @@ class Seen:
         silent: Seconds since its last heartbeat, by the machine's own clock.
         result: Its proof: `code`, `safe`, `phase`, `stopped`.
         log: New bytes of its log.
+        size: Bytes of all of it.
     """
 
     work: str = ""
@@ -117,6 +119,7 @@ class Seen:
     silent: float = 0.0
     result: dict[str, Any] | None = None
     log: bytes = field(default=b"", repr=False)
+    size: int = 0
 
 
 def look(offset: int) -> str:
@@ -137,6 +140,7 @@ def seen_in(told: object) -> Seen | None:
         silent=float(told.get("silent", 0.0)),
         result=told["result"] if isinstance(told.get("result"), dict) else None,
         log=zlib.decompress(base64.b64decode(told["log"])) if told.get("log") else b"",
+        size=int(told.get("size", 0)),
     )
 
 

@@ -61,6 +61,7 @@ class Situation:
         abandon: A machine may be given back with what is not safe.
         spare: Whether another machine may be taken.
         waited_again: Waiting for all to be safe was tried a second time.
+        settled: The work is over, and what was asked for is here.
     """
 
     reach: Reach
@@ -72,6 +73,7 @@ class Situation:
     abandon: bool = False
     spare: bool = True
     waited_again: bool = True
+    settled: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ def decide(at: Situation) -> Decision:
         return Decision(Do.TAKE) if at.spare else Decision(Do.END, "no more machines may be taken (--machines)")
     if at.reach is Reach.GONE:
         return Decision(Do.FORGET)
+    if at.settled and at.reach is not Reach.UNKNOWN:
+        return Decision(Do.GIVE_BACK, at.over)
     if at.reach is not Reach.ANSWERS or at.seen is None:
         return (
             Decision(Do.GIVE_BACK, at.over)
