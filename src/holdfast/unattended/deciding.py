@@ -135,15 +135,22 @@ def _after(at: Situation, result: dict[str, object]) -> Decision:
     code, safe = result.get("code"), bool(result.get("safe"))
     done = code == 0 and not result.get("stopped")
     if not safe and not at.abandon:
-        if not at.waited_again:
+        full = str(result.get("full") or "")
+        if not at.waited_again and not full:
             return Decision(Do.SAVE if at.over else Do.START, "not everything is known to be safe yet")
-        return Decision(Do.LEAVE, "not everything is known to be safe")
+        return Decision(Do.LEAVE, _unsafe(result, full, "" if code == 0 else hopeless(code, at.failures)))
     if done:
         return Decision(Do.FETCH)
     why = at.over or hopeless(code, at.failures)
     if why:
         return Decision(Do.GIVE_BACK, why)
     return Decision(Do.START, f"it failed (exit code {code})")
+
+
+def _unsafe(result: dict[str, object], full: str, failed: str) -> str:
+    missing = result.get("missing")
+    named = f" ({'; '.join(map(str, missing[:3]))})" if isinstance(missing, list) and missing else ""
+    return "; ".join(filter(None, (failed, full, f"not everything is known to be safe{named}")))
 
 
 def hopeless(code: object, failures: tuple[str, ...]) -> str:
