@@ -18,6 +18,7 @@ from holdfast.simulator.colab_service import ColabService
 from holdfast.simulator.colab_service.runtime import Runtime
 from holdfast.unattended import ledger
 from holdfast.unattended.place import Place
+from tests.colab_command import compiling
 
 #: Sixteen steps, each backed up as it is done; goes on where it was.
 TRAIN = """
@@ -81,7 +82,7 @@ class Run:
         command = [sys.executable, "-m", "holdfast", "colab", "run", "--root", str(root), "--colab", str(program)]
         self.process = subprocess.Popen(
             [*command, "--every", "1", "--retry", "1", *words],
-            env={**os.environ, **service.environment},
+            env={**compiling(), **service.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
