@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from holdfast.unattended.asking import Seen
 from holdfast.store.backends.backend import Space
+from holdfast.unattended.asking import Seen
 from holdfast.unattended.deciding import Do, Reach, Situation, decide, hopeless, over, pause, point_of
 from holdfast.unattended.safe import no_room
 
@@ -69,7 +69,12 @@ def test_work_without_a_sign_of_life_is_named() -> None:
 
 
 def test_what_is_not_safe_is_named_with_the_reason_for_which_no_wait_helps() -> None:
-    result = {"code": 1, "safe": False, "full": "Drive is full: empty its trash", "missing": ["outputs/run is still being uploaded"]}
+    result = {
+        "code": 1,
+        "safe": False,
+        "full": "Drive is full: empty its trash",
+        "missing": ["outputs/run is still being uploaded"],
+    }
     why = decide(Situation(Reach.ANSWERS, "w", seen(result=result), failures=("x", "x"))).why
     assert why == (
         "it failed twice at the same point: x; Drive is full: empty its trash; "

@@ -114,7 +114,9 @@ def test_what_is_made_is_that_of_an_uninterrupted_run(
             runs.append(run := start())
     assert run.end() == 0
     held = service.book.machines()
-    print(f"### {time.monotonic() - begun:.0f} s: done; {[(m.endpoint, m.how) for m in held]}, at once {service.book.most_at_once()}")
+    print(
+        f"### {time.monotonic() - begun:.0f} s: done; {[(m.endpoint, m.how) for m in held]}, at once {service.book.most_at_once()}"
+    )
     assert content(root / "outputs") == content(alone)
     assert all_given_back(service)
     assert [m.how for m in held] == ["vanished"] * sum(what == VANISHES for what, _ in steps) + ["given back"]

@@ -118,17 +118,18 @@ def test_a_token_that_expires_in_the_middle_costs_no_machine(
 
 
 #: Each step adds to what Drive has.
-FILLS = TRAIN.replace('    keep.backup("outputs/run")', """
+FILLS = TRAIN.replace(
+    '    keep.backup("outputs/run")',
+    """
     pathlib.Path("outputs/run", str(len(steps))).write_bytes(__import__("os").urandom(100_000))
     keep.backup("outputs/run")
-""")
+""",
+)
 
 
 @pytest.mark.torture
 @pytest.mark.parametrize("full", Full)
-def test_a_drive_that_is_full_in_the_middle_ends_with_the_machine_kept(
-    colab_program: Path, tmp_path: Path, full: Full
-) -> None:
+def test_a_drive_that_is_full_in_the_middle_ends_with_the_machine_kept(colab_program: Path, tmp_path: Path, full: Full) -> None:
     root = tmp_path / "project"
     root.mkdir()
     (root / "train.py").write_text(FILLS)
@@ -151,7 +152,9 @@ def spoiled(root: Path, name: str, text: str) -> None:
     ("spoil", "code", "line"),
     [
         pytest.param(lambda root: shutil.rmtree(root / "data"), 2, "what was asked for is refused (exit code 2)", id="no data"),
-        pytest.param(lambda root: spoiled(root, "encoder/config.json", "{}"), 1, "failed twice at the same point", id="a stage raises"),
+        pytest.param(
+            lambda root: spoiled(root, "encoder/config.json", "{}"), 1, "failed twice at the same point", id="a stage raises"
+        ),
     ],
 )
 def test_an_experiment_that_cannot_go_on_ends_with_one_line(

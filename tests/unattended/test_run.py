@@ -111,7 +111,10 @@ def work_killed(run: Run, service: Watched, machine: Runtime) -> None:
 
 
 def answers(status: int) -> Callable[[Run, Watched, Runtime], None]:
-    return lambda run, service, machine: machine.relay.answer(status)
+    def answer(run: Run, service: Watched, machine: Runtime) -> None:
+        machine.relay.answer(status)
+
+    return answer
 
 
 def nothing(run: Run, service: Watched, machine: Runtime) -> None:

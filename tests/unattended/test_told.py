@@ -33,7 +33,11 @@ def test_words_are_told_apart(text: str, expected: Outcome) -> None:
     [
         ("Traceback (most recent call last):\nModuleNotFoundError: No module named 'rich'\n", 1, Outcome.BROKEN),
         ("│ x │\n╰───╯\nTypeError: assign() got an unexpected keyword argument 'shape'\n", 1, Outcome.BROKEN),
-        ("pydantic_core._pydantic_core.ValidationError: 1 validation error for Assignment\nendpoint\n  Field required\n", 1, Outcome.BROKEN),
+        (
+            "pydantic_core._pydantic_core.ValidationError: 1 validation error for Assignment\nendpoint\n  Field required\n",
+            1,
+            Outcome.BROKEN,
+        ),
         ("Usage: colab [OPTIONS] COMMAND\nNo such option: --auth\n", 2, Outcome.BROKEN),
         ("", 127, Outcome.BROKEN),
         ("", -11, Outcome.BROKEN),

@@ -82,7 +82,9 @@ def scene(tmp_path: Path) -> Scene:
 
 
 def held(**fields: Any) -> Taken:
-    return Taken(**{"name": "holdfast-w-1", "accelerator": "none", "asked": time.time(), "endpoint": "m-1", "fate": Fate.HELD, **fields})
+    return Taken(
+        **{"name": "holdfast-w-1", "accelerator": "none", "asked": time.time(), "endpoint": "m-1", "fate": Fate.HELD, **fields}
+    )
 
 
 def test_a_command_that_crashes_is_no_lost_connection_and_ends_the_run_where_no_machine_is_held(scene: Scene) -> None:
@@ -116,9 +118,14 @@ def test_a_crash_once_is_nothing(scene: Scene) -> None:
 def test_a_machine_that_may_be_running_is_never_let_go_because_the_command_crashes(scene: Scene, verb: str) -> None:
     many = 3 * ATTEMPTS
     broken = f"if [ $calls -le {many} ]; then {CRASH}; fi; "
-    scene.answers(sessions=(broken if verb == "sessions" else "") + f"[ -e {scene.folder}/given-back ] && {NONE} || {LISTED}",
-                  exec=(broken if verb == "exec" else f"[ $(cat {scene.folder}/called-sessions | wc -l) -le {many} ] && exit 1; ") + ANSWERS,
-                  stop=f"touch {scene.folder}/given-back", usage="")  # fmt: skip
+    silent = f"[ $(cat {scene.folder}/called-sessions | wc -l) -le {many} ] && exit 1; "
+    listed = f"[ -e {scene.folder}/given-back ] && {NONE} || {LISTED}"
+    scene.answers(
+        sessions=(broken if verb == "sessions" else "") + listed,
+        exec=(broken if verb == "exec" else silent) + ANSWERS,
+        stop=f"touch {scene.folder}/given-back",
+        usage="",
+    )
     ending = scene.supervisor(Wish(("python", "a.py")), held()).run()
     assert ending.why == "done"
     assert scene.calls(verb) > many

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from holdfast.unattended import asking, following, ledger
 from holdfast.unattended.asking import Seen
@@ -298,7 +297,9 @@ class Supervisor:
             self._returned()
             return
         self._keep(self._ledger.with_current(fate=Fate.VANISHED, ended=now))
-        self._news.event("lost", f"machine {self._endpoint()} is gone; what was not safe yet is made again", machine=self._endpoint())
+        self._news.event(
+            "lost", f"machine {self._endpoint()} is gone; what was not safe yet is made again", machine=self._endpoint()
+        )
 
     def _mount(self, seen: Seen | None) -> None:
         told = self._command.mount(self._name(), asking.DRIVE, person=self._person)

@@ -62,10 +62,13 @@ _LINK = re.compile(r"https://\S+")
 _RAISED = re.compile(r"^(?:[a-z_]\w*\.)*([A-Z]\w*(?:Error|Exception|NotFound))(?:: .*)?$", re.MULTILINE)
 #: What no network does: a program that is not whole, too new for its packages, or for what the service answers.
 _OWN = frozenset(
-    "ImportError ModuleNotFoundError PackageNotFoundError DistributionNotFound SyntaxError IndentationError AttributeError TypeError "
-    "NameError UnboundLocalError KeyError IndexError NotImplementedError AssertionError RecursionError ZeroDivisionError MemoryError "
-    "PermissionError FileNotFoundError NotADirectoryError IsADirectoryError UnicodeDecodeError UnicodeEncodeError ValidationError".split()
-)
+    (
+        "ImportError", "ModuleNotFoundError", "PackageNotFoundError", "DistributionNotFound", "SyntaxError", "IndentationError",
+        "AttributeError", "TypeError", "NameError", "UnboundLocalError", "KeyError", "IndexError", "NotImplementedError",
+        "AssertionError", "RecursionError", "ZeroDivisionError", "MemoryError", "PermissionError", "FileNotFoundError",
+        "NotADirectoryError", "IsADirectoryError", "UnicodeDecodeError", "UnicodeEncodeError", "ValidationError",
+    )
+)  # fmt: skip
 #: Statuses of a shell and of typer: it cannot be run, is not there, or does not know the words.
 _NOT_RUN = (126, 127, 2)
 
