@@ -63,6 +63,7 @@ class Situation:
         spare: Whether another machine may be taken.
         waited_again: Waiting for all to be safe was tried a second time.
         by_api: Drive is reached by its API, without a mount.
+        settled: The work is over, and what was asked for is here.
     """
 
     reach: Reach
@@ -75,6 +76,7 @@ class Situation:
     spare: bool = True
     waited_again: bool = True
     by_api: bool = False
+    settled: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ def decide(at: Situation) -> Decision:
         return Decision(Do.TAKE) if at.spare else Decision(Do.END, "no more machines may be taken (--machines)")
     if at.reach is Reach.GONE:
         return Decision(Do.FORGET)
+    if at.settled and at.reach is not Reach.UNKNOWN:
+        return Decision(Do.GIVE_BACK, at.over)
     if at.reach is not Reach.ANSWERS or at.seen is None:
         return (
             Decision(Do.GIVE_BACK, at.over)
@@ -136,15 +140,22 @@ def _after(at: Situation, result: dict[str, object]) -> Decision:
     code, safe = result.get("code"), bool(result.get("safe"))
     done = code == 0 and not result.get("stopped")
     if not safe and not at.abandon:
-        if not at.waited_again:
+        full = str(result.get("full") or "")
+        if not at.waited_again and not full:
             return Decision(Do.SAVE if at.over else Do.START, "not everything is known to be safe yet")
-        return Decision(Do.LEAVE, "not everything is known to be safe")
+        return Decision(Do.LEAVE, _unsafe(result, full, "" if code == 0 else hopeless(code, at.failures)))
     if done:
         return Decision(Do.FETCH)
     why = at.over or hopeless(code, at.failures)
     if why:
         return Decision(Do.GIVE_BACK, why)
     return Decision(Do.START, f"it failed (exit code {code})")
+
+
+def _unsafe(result: dict[str, object], full: str, failed: str) -> str:
+    missing = result.get("missing")
+    named = f" ({'; '.join(map(str, missing[:3]))})" if isinstance(missing, list) and missing else ""
+    return "; ".join(filter(None, (failed, full, f"not everything is known to be safe{named}")))
 
 
 def hopeless(code: object, failures: tuple[str, ...]) -> str:
