@@ -14,7 +14,6 @@ from holdfast.unattended.asking import Seen
 from holdfast.unattended.claim import Claim
 from holdfast.unattended.command import ColabCommand
 from holdfast.unattended.place import Place
-from holdfast.unattended.tokens import sealed_token
 
 AUTO, MOUNT, API = "auto", "mount", "api"
 WAYS = (AUTO, MOUNT, API)
@@ -46,6 +45,8 @@ class Reaching:
 
     def hand(self, command: ColabCommand, name: str, seen: Seen) -> str:
         """Hand over a token. Returns why that did not come about, in one line; empty where it did."""
+        from holdfast.unattended.tokens import sealed_token  # of the extra `drive`
+
         try:
             told, done = command.ask(name, asking.hand(sealed_token(seen.key)))
         except (HoldfastError, OSError, ValueError) as error:
