@@ -27,7 +27,7 @@ from tests.faults.oracle import examine, examine_in_haste
 from tests.faults.scenarios import SCENARIOS, Prepared, prepare
 from tests.faults.site import CONFIG, Site, copy_site, copy_tree
 from tests.faults.strace import Point, kill, record
-from tests.secrets import leaks_in
+from tests.leaks import leaks_in
 
 TOKEN = "ya29.a-token-that-nobody-may-see"
 _SECONDS = 120

@@ -14,8 +14,8 @@ from holdfast.session.attach import open_keeper
 from holdfast.simulator import SimulatedDrive
 from holdfast.simulator.drive_api import DriveApi
 from tests.drive import Mount, mount, nothing_stays_mounted
+from tests.leaks import nothing_secret_is_shown
 from tests.pipeline.project import STAGES, Lines, Project, experiment, trials
-from tests.secrets import nothing_secret_is_shown
 from tests.session.test_two_ways import DEATHS, api, attach, heads, project
 from tests.support import Machine
 

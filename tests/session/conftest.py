@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.drive import drive, mount, nothing_stays_mounted
-from tests.secrets import nothing_secret_is_shown
+from tests.leaks import nothing_secret_is_shown
 from tests.session.background.machine import Background
 from tests.support import Rig
 

@@ -260,7 +260,7 @@ def test_an_incomplete_list_is_never_absence(api: DriveApi, tmp_path: Path) -> N
 
 
 def test_where_much_goes_wrong_and_is_asked_about_no_secret_is_shown(api: DriveApi, tmp_path: Path) -> None:
-    """What is shown is looked through after the test, as after every other of the API (`tests/secrets.py`)."""
+    """What is shown is looked through after the test, as after every other of the API (`tests/leaks.py`)."""
     root = machine(tmp_path, "here")
     fill(root, 5)
     (root / "outputs" / "run" / "big.bin").write_bytes(os.urandom(6_000_000))

@@ -110,9 +110,7 @@ class DriveApi:
             if fault is not None and fault.what is What.EXPIRE:
                 self._api.sessions.forget(request.query.get("upload_id", ""))
             self._check_token(request)
-            answer = self._api.answer(request, fault)
-            self._remember_secrets(request, answer)
-            return answer
+            return self._remembered(request, self._api.answer(request, fault))
         except Refused as refused:
             return Answer(refused.status, refused.body(), {"Content-Type": "application/json; charset=UTF-8", **refused.headers})
         except Cut:
@@ -122,8 +120,8 @@ class DriveApi:
                 self.broken.append(f"{request.method} {request.path} {request.query}\n{traceback.format_exc()}")
             return Answer(500, json.dumps({"error": {"code": 500, "message": "the simulator broke"}}).encode())
 
-    def _remember_secrets(self, request: Request, answer: Answer) -> None:
-        """What went over the line and nobody may see."""
+    def _remembered(self, request: Request, answer: Answer) -> Answer:
+        """An answer, of which the book remembers what nobody else may see."""
         if request.kind == "token":
             form = urllib.parse.parse_qs(request.body.all().decode(errors="replace"))
             self.book.tokens.update(*(form.get(name, ()) for name in ("refresh_token", "client_secret")))
@@ -131,6 +129,7 @@ class DriveApi:
         elif request.kind == "session.start":
             query = urllib.parse.parse_qs(urllib.parse.urlsplit(answer.headers.get("Location", "")).query)
             self.book.uploads.update(query.get("upload_id", ()))
+        return answer
 
     def _check_token(self, request: Request) -> None:
         if request.kind == "token":

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.simulator.drive_api import DriveApi
-from tests.secrets import nothing_secret_is_shown
+from tests.leaks import nothing_secret_is_shown
 
 __all__ = ["nothing_secret_is_shown"]
 

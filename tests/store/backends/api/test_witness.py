@@ -216,7 +216,7 @@ def test_no_disconnect_takes_what_was_confirmed(api: DriveApi, cloud: Cloud, mou
 @pytest.mark.torture
 @pytest.mark.parametrize("first", range(0, DISCONNECTS, A_QUARTER))
 def test_no_disconnect_of_a_thousand_takes_what_was_confirmed(mount: Mount, tmp_path: Path, first: int) -> None:
-    """Fifty to an account, because what a judge reads of one grows with every file in it; a quarter to a test, to run side by side."""
+    """Fifty to an account, because what a judge reads of one grows with each file; a quarter to a test, to run side by side."""
     confirmed = lost = 0
     for seed in range(first, first + A_QUARTER, TO_AN_ACCOUNT):
         folder = tmp_path / f"from-{seed}"
@@ -227,5 +227,5 @@ def test_no_disconnect_of_a_thousand_takes_what_was_confirmed(mount: Mount, tmp_
         shutil.rmtree(folder)
         confirmed, lost = confirmed + there, lost + gone
         print(f"{seed + TO_AN_ACCOUNT} disconnects from {first} on: {confirmed} files were there, {lost} were lost", flush=True)
-    assert confirmed > A_QUARTER // 2
-    assert lost > A_QUARTER // 2
+    assert confirmed > A_QUARTER
+    assert lost > A_QUARTER // 10

@@ -1,7 +1,7 @@
 """No secret is shown: everything that a test of Drive's API left is read for what nobody may see.
 
 Secret are tokens, what gives new ones, and the addresses of uploads, because who has one of them can write. Read are logs of every
-level, errors, what was printed, by children too, the findings of `doctor`, and every file: projects, their notes, stores, the cloud.
+level, errors, what was printed, by children too, the findings of `doctor`, and every file: projects, notes, stores, the cloud.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from holdfast.errors import StoreUnreachable
 from holdfast.session.doctor.findings import bad
 from holdfast.simulator.drive_api import DriveApi
 from holdfast.store.backends.api.transport import Address, Transport
-from tests.secrets import Watch
+from tests.leaks import Watch
 
 TOKEN, UPLOAD = "ya29.planted", "AHmUCY-planted"
 SECRETS = {"token": TOKEN, "upload": UPLOAD, "an upload that nobody knows of": "https://drive/x?upload_id=other"}
