@@ -240,6 +240,7 @@ def page(each: int, workers: Sequence[int], rounds: int, trials: int, place: Pat
             f"- {os.cpu_count()} CPUs, {platform.system()} {platform.release()}, load {os.getloadavg()[0]:.1f} at the end; holdfast "
             f"{holdfast.__version__}, Python {platform.python_version()}, {versions}.",
             "- The store is a folder on the local disk, the study is SQLite, the sampler is random. Every trial is kept when it ends.",
+            "- Ray's processes are without `rfc3987-syntax`, which Jupyter Server brings and which takes each of them a second to load.",
             "",
             "## Trials a minute",
             "",
@@ -248,8 +249,8 @@ def page(each: int, workers: Sequence[int], rounds: int, trials: int, place: Pat
             "",
             *tables[0],
             "",
-            "Each trial is also kept, and on Ray taken over by the driver from the node that kept it. Workers, driver, store and Ray share",
-            f"{os.cpu_count()} cores here, which with 400 trials a minute have {60 * (os.cpu_count() or 1) / 400:.1f} s for each trial, all in all.",
+            "Each trial is also kept; the next one begins before that, and one backup serves trials that end together. Workers, driver, store",
+            f"and Ray share {os.cpu_count()} cores here, which with 400 trials a minute have {60 * (os.cpu_count() or 1) / 400:.1f} s for each trial, all in all.",
             "",
             "## What the exact order costs",
             "",

@@ -155,7 +155,13 @@ def test_a_process_is_sent_what_it_may_know_of_other_trials_once(rig: Rig) -> No
     try:
         for number, shown in enumerate((seen[:1], seen[:3], seen, [b"another"])):
             attempt = Attempt(
-                f"trial-{number}", 1, str(number), "outputs/study", f"outputs/study/{number}", pickle.dumps(known), seen=tuple(shown)
+                f"trial-{number}",
+                1,
+                str(number),
+                "outputs/study",
+                f"outputs/study/{number}",
+                pickle.dumps(known),
+                seen=tuple(shown),
             )
             engine.start(attempt)
             (worker,) = engine._workers

@@ -50,7 +50,7 @@ class Units(Protocol):
         ...
 
     def keep(self) -> None:
-        """Back up what was written of units that ended, if any did. What may begin after them has begun, and does not wait for it."""
+        """Back up what was written of units that ended, if any did. What may begin after them has begun by then."""
         ...
 
     def lost(self, event: Lost) -> None:

@@ -3,7 +3,7 @@
 python -c "from tests.spread.cluster.cheap import main; main()" ROOT DRIVE ENGINE TRIALS SECONDS
 
 A trial has four epochs of four steps. After each epoch it reports, saves and has that kept. Every step that is done anywhere is a
-line in the folder that `STEPS_VARIABLE` names, so that what was done twice can be counted. While `HOLD` lies there, no step is done.
+line in the folder that `STEPS_VARIABLE` names, so that what was done twice can be counted. While `HOLD` lies there, none is done.
 """
 
 from __future__ import annotations

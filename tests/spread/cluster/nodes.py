@@ -32,7 +32,7 @@ class Nodes:
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_worker_niceness": "0",  # else whatever else runs here comes first
             "RAY_TMPDIR": str(self._ray),
-            "PYTHONPATH": os.pathsep.join([str(HERE / "src"), str(HERE)]),
+            "PYTHONPATH": os.pathsep.join([str(_without_grammar(folder)), str(HERE / "src"), str(HERE)]),
         }
         with (folder / "nodes.log").open("wb") as log:
             self._process = subprocess.Popen(
@@ -97,6 +97,14 @@ class Nodes:
         raise AssertionError(f"the cluster ended: {(self.folder / 'nodes.log').read_text()[-2000:]}")
 
 
+def _without_grammar(folder: Path) -> Path:
+    """A folder that has Ray's processes do without a grammar that notebooks bring with jsonschema, and that takes each a second."""
+    place = folder / "quick"
+    place.mkdir()
+    (place / "rfc3987_syntax.py").write_text('raise ImportError("not in this environment")\n')
+    return place
+
+
 class _Cluster:
     """What the process does that holds it."""
 
@@ -105,13 +113,13 @@ class _Cluster:
 
         self._memory = {"object_store_memory": MEGABYTES << 20}
         keepalive = {"grpc_client_keepalive_time_ms": 10_000, "grpc_client_keepalive_timeout_ms": 10_000}
-        head = {"num_cpus": 0, "include_dashboard": False, "_system_config": keepalive, **self._memory}
-        self.cluster = Cluster(initialize_head=True, head_node_args=head)
+        self.cluster = Cluster()
+        self._join(num_cpus=0, include_dashboard=False, _system_config=keepalive)
         self._nodes: dict[int, Any] = {}
 
     def do(self, asked: Mapping[str, Any]) -> None:
         if "add" in asked:
-            self._nodes[asked["add"]] = self._add(asked["cpus"], asked["gpus"], asked["environment"])
+            self._nodes[asked["add"]] = self._join(num_cpus=asked["cpus"], num_gpus=asked["gpus"], env_vars=asked["environment"])
         elif "kill" in asked:
             self._send(asked["kill"], signal.SIGKILL)
             self.cluster.remove_node(self._nodes.pop(asked["kill"]), allow_graceful=False)
@@ -130,10 +138,10 @@ class _Cluster:
                 self._send(number, what)
         self.cluster.shutdown()
 
-    def _add(self, cpus: int, gpus: int, environment: dict[str, str]) -> Any:
+    def _join(self, **node: Any) -> Any:
         for again in (True, True, False):  # Ray gives a node half a minute to start, which a busy machine may need
             try:
-                return self.cluster.add_node(num_cpus=cpus, num_gpus=gpus, env_vars=environment, **self._memory)
+                return self.cluster.add_node(**node, **self._memory)
             except Exception:
                 if not again:
                     raise

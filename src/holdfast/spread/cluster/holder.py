@@ -11,6 +11,7 @@ import contextlib
 import os
 import pickle
 import select
+import sys
 import time
 from typing import Any
 
@@ -64,6 +65,8 @@ class _Holder:
         with contextlib.ExitStack() as stack:
             try:
                 more = stack.enter_context(alone.to_start()) if begin.address == alone.HERE else {}
+                # A grammar for jsonschema that notebooks bring. Ray takes a second to load it, and nothing is asked of it here.
+                sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
                 import ray  # it reads its environment as it is loaded
 
                 ray.init(address=begin.address, log_to_driver=False, configure_logging=False, **more)

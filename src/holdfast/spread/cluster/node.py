@@ -248,7 +248,7 @@ class _Desk:
         return self._order.fetch(self._keeper, place, weights_only, patient)
 
     def close(self, end: Ended | Halted | Failed) -> Ended | Halted | Failed:
-        """All that the attempt made is in the store before anybody hears of its end. What it came to is told, and not kept there."""
+        """All that the attempt made is in the store before anybody hears of its end. What it came to is told, and needs none."""
         try:
             if isinstance(end, Ended):
                 made = any(place.name != self._attempt.account for place in self.folder.iterdir())
