@@ -33,8 +33,9 @@ from pathlib import Path
 import holdfast
 from tests.faults.bench import Bench, Result, Tool, covers
 from tests.faults.scenarios import SCENARIOS
-from tests.faults.strace import Point, StraceError, require_strace
+from tests.faults.strace import Point, require_strace
 from tests.faults.swept import Group, Kept, Sweep
+from tests.faults.warm_python import CommandError
 
 SIDES = ("workspace", "store")
 #: Points that a worker is handed at a time: it keeps its states, so a change of command costs it a second or two once.
@@ -70,7 +71,7 @@ def run(
         say: Told how far it is.
 
     Raises:
-        StraceError: strace is missing or may not trace.
+        CommandError: strace is missing or may not trace.
     """
     require_strace()
     sides = ("store",) if on_drive else SIDES
@@ -231,7 +232,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         done = run(**vars(options), say=_say)
-    except (StraceError, ValueError) as error:
+    except (CommandError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     print(done.table())
