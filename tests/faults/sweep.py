@@ -11,7 +11,6 @@ leaves there is, byte for byte, the same. With --results it can be stopped, and 
 from __future__ import annotations
 
 import argparse
-import compileall
 import logging
 import multiprocessing
 import os
@@ -111,8 +110,7 @@ def _workers(jobs: int, on_drive: bool) -> Iterator[list[ProcessPoolExecutor]]:
     with tempfile.TemporaryDirectory(prefix="holdfast-sweep-") as name, ExitStack() as stack:
         scratch = Path(os.path.realpath(name))
         code = scratch / "code"
-        shutil.copytree(Path(holdfast.__file__).parent, code / "holdfast")  # with what is compiled already
-        compileall.compile_dir(code, quiet=1)
+        shutil.copytree(Path(holdfast.__file__).parent, code / "holdfast")  # so that an edit does not shift counts
         # Spawned, so that each worker has one thread and may fork commands of its own.
         context = multiprocessing.get_context("spawn")
         start = (scratch, code, on_drive)
