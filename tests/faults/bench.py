@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ParamSpec
 
-from tests.faults import driver
+from tests.faults import driver, warm
 from tests.faults.oracle import Findings, examine, examine_elsewhere, examine_in_haste, examine_remounted, naive_state
 from tests.faults.scenarios import SCENARIOS, Kind, Prepared, Scenario, prepare
 from tests.faults.site import MountedSite, Site, Tree, copy_site, write_tree
 from tests.faults.strace import Point, kill, record
+from tests.faults.warm_python import WarmPython
 
 P = ParamSpec("P")
 
@@ -87,7 +88,7 @@ class Bench:
     """
 
     def __init__(self, scratch: Path, code: Path, *, on_drive: bool = False) -> None:
-        self._on_drive = on_drive
+        self._simulators = WarmPython(str(code), warm.SIMULATOR) if on_drive else None
         self._live = scratch / "live"
         self._templates = scratch / "templates"
         self._log = scratch / "strace.log"
@@ -101,13 +102,13 @@ class Bench:
         with self._laid_out(name) as (known, site):
             points = record(self._command(site, known, tool), site.sides, self._env, self._log, site.fine)
         # What is not uploaded meets another fate at each point, so there each is a state of its own.
-        fated = self._on_drive and tool is Tool.HOLDFAST
+        fated = self._simulators is not None and tool is Tool.HOLDFAST
         return [replace(p, state=number) for number, p in enumerate(points)] if fated else points
 
     def try_point(self, name: str, tool: Tool, point: Point) -> Result:
         """Kill a command at one point, and judge what it leaves."""
         chance = random.Random(f"{name} {tool} {point.call} {point.number}")
-        after = chance.choice(list(After)) if self._on_drive and tool is Tool.HOLDFAST else After.SAME
+        after = chance.choice(list(After)) if self._simulators is not None and tool is Tool.HOLDFAST else After.SAME
         with self._laid_out(name, seed=chance.randrange(1 << 32)) as (known, site):
             command = self._command(site, known, tool)
             death = kill(command, point, site.sides, self._env, self._log)
@@ -149,12 +150,12 @@ class Bench:
             site.close()
 
     def _site(self) -> Site:
-        return MountedSite(self._live) if self._on_drive else Site(self._live)
+        return Site(self._live) if self._simulators is None else MountedSite(self._live, self._simulators)
 
     def _command(self, site: Site, known: Prepared, tool: Tool) -> list[str]:
         python = [sys.executable, "-P"]
         if tool is Tool.HOLDFAST:
-            start = ["-c", _IN_ONE_THREAD] if self._on_drive else ["-m", "holdfast"]
+            start = ["-c", _IN_ONE_THREAD] if self._simulators is not None else ["-m", "holdfast"]
             return [*python, *start, *site.arguments(*known.scenario.command)]
         source, target, old, new = _copy(site, known)
         for place, tree in ((source, new), (target, old)):

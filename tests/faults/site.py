@@ -17,12 +17,13 @@ from typing import NoReturn
 from holdfast.cli import main
 from holdfast.session.attach import open_keeper
 from holdfast.session.keeper import Keeper
-from holdfast.simulator import SimulatedDrive
 from holdfast.simulator.tree import ALIAS
 from holdfast.store.local.state import STATE_FOLDER
 from holdfast.store.local.workspace import Workspace
 from holdfast.store.transfer.progress import Silent
 from tests.faults import warm
+from tests.faults.mounted import Mounted
+from tests.faults.warm_python import WarmPython
 
 ARTIFACT = "outputs/run"
 #: One transfer at a time keeps every call in the main thread, so that the n-th call is the same one in every run.
@@ -122,15 +123,21 @@ class Site:
 
 
 class MountedSite(Site):
-    """The same with the store on a simulated Drive. Its cloud lies in the folder too, so that a copy of it can be mounted."""
+    """The same with the store on a simulated Drive. Its cloud lies in the folder too, so that a copy of it can be mounted.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: Of everything.
+        simulators: Where the simulator is run.
+    """
+
+    def __init__(self, folder: Path, simulators: WarmPython) -> None:
         super().__init__(folder)
+        self._simulators = simulators
         self._mountpoint = folder / "drive"
         self.drive = self._mountpoint / ALIAS
         self.config = f"{CONFIG}  mount_point: {self._mountpoint}\n"
         self.fine = frozenset({0, 5})  # written, and not confirmed yet
-        self._mounted: SimulatedDrive | None = None
+        self._mounted: Mounted | None = None
 
     @property
     def sides(self) -> dict[str, Path]:
@@ -142,7 +149,7 @@ class MountedSite(Site):
 
     def begin(self, seed: int = 0) -> None:
         """Mount what the cloud has; the seed is of lags, and of the fate of what is not uploaded."""
-        self._mounted = SimulatedDrive(self._mountpoint, cloud=self.folder / "cloud", seed=seed).__enter__()
+        self._mounted = Mounted(self._simulators, self._mountpoint, self.folder / "cloud", seed)
 
     def settle(self) -> None:
         assert self._mounted is not None
@@ -171,7 +178,10 @@ class MountedSite(Site):
             self._mounted = None
 
 
-_warm_up = functools.cache(warm.load)  # in this process, once: every fork then has it
+@functools.cache
+def _warm_up() -> None:
+    """In this process, once: every fork then has it."""
+    warm.load(warm.COMMANDS)
 
 
 def _become_cli(arguments: list[str], log: Path) -> NoReturn:

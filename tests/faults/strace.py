@@ -8,10 +8,8 @@ makes, so the thousands that Python makes to start are spared: a command is fork
 from __future__ import annotations
 
 import functools
-import json
 import os
 import re
-import select
 import shutil
 import signal
 import subprocess
@@ -21,7 +19,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults import warm
+from tests.faults.warm_python import SECONDS, CommandError, WarmPython
 
 #: What can read or change a file system. `close`, `lseek`, `ioctl` and `mmap` change nothing that outlives a process.
 CALLS = (
@@ -47,10 +45,9 @@ _OPENS = frozenset(("open", "openat"))
 _MAKES = re.compile(r"\bO_(CREAT|TRUNC|TMPFILE)\b")
 _LINE = re.compile(r"(?P<thread>\d+) +(?P<call>\w+)\((?P<rest>.*)")
 _FAILED = re.compile(r"\) += -1 E[A-Z0-9]+ \(")
-_SECONDS = 120
 
 
-class StraceError(Exception):
+class StraceError(CommandError):
     """strace is missing, may not trace, or the command does not run as the sweep needs it to."""
 
 
@@ -90,42 +87,6 @@ def require_strace() -> str:
     return found
 
 
-class WarmPython:
-    """`warm.py` in a process of its own, which lasts as long as this one. One command at a time.
-
-    Args:
-        code: The folder that holds the package whose commands are run.
-    """
-
-    def __init__(self, code: str) -> None:
-        env = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "PYTHONPATH": code, "PYTHONHASHSEED": "0"}
-        command = [sys.executable, "-P", "-B", warm.__file__]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, cwd="/")
-
-    def begin(self, command: Sequence[str], env: Mapping[str, str], said: Path) -> int:
-        """The process of a command that has stopped before its first step. What it prints is put into `said`."""
-        wanted = {"command": list(command), "env": dict(env), "said": str(said)}
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{json.dumps(wanted)}\n".encode())
-        self._process.stdin.flush()
-        return self._answer()
-
-    def end(self, child: int) -> int:
-        """Its exit code, once it has ended."""
-        if not select.select([self._process.stdout], [], [], _SECONDS)[0]:
-            os.kill(child, signal.SIGKILL)
-            self._answer()
-            raise StraceError(f"a command was killed, as it had not ended after {_SECONDS} seconds")
-        return self._answer()
-
-    def _answer(self) -> int:
-        assert self._process.stdout is not None
-        answer = self._process.stdout.readline()
-        if not answer:
-            raise StraceError("the Python that runs the commands has ended")
-        return int(answer)
-
-
 _warm_python = functools.cache(WarmPython)
 
 
@@ -149,7 +110,7 @@ def _run(options: Sequence[str], command: Sequence[str], env: Mapping[str, str],
         may = "attached" in told
         os.kill(child, signal.SIGCONT if may else signal.SIGKILL)
         code = python.end(child)
-        strace.communicate(timeout=_SECONDS)
+        strace.communicate(timeout=SECONDS)
     if not may:
         raise StraceError(f"strace may not trace here: {told.strip()}")
     return _Ended(code, said.read_text(errors="replace").strip())

@@ -11,7 +11,6 @@ leaves there is, byte for byte, the same. With --results it can be stopped, and 
 from __future__ import annotations
 
 import argparse
-import compileall
 import logging
 import multiprocessing
 import os
@@ -33,8 +32,9 @@ from pathlib import Path
 import holdfast
 from tests.faults.bench import Bench, Result, Tool, covers
 from tests.faults.scenarios import SCENARIOS
-from tests.faults.strace import Point, StraceError, require_strace
+from tests.faults.strace import Point, require_strace
 from tests.faults.swept import Group, Kept, Sweep
+from tests.faults.warm_python import CommandError
 
 SIDES = ("workspace", "store")
 #: Points that a worker is handed at a time: it keeps its states, so a change of command costs it a second or two once.
@@ -70,7 +70,7 @@ def run(
         say: Told how far it is.
 
     Raises:
-        StraceError: strace is missing or may not trace.
+        CommandError: strace is missing or may not trace.
     """
     require_strace()
     sides = ("store",) if on_drive else SIDES
@@ -110,8 +110,7 @@ def _workers(jobs: int, on_drive: bool) -> Iterator[list[ProcessPoolExecutor]]:
     with tempfile.TemporaryDirectory(prefix="holdfast-sweep-") as name, ExitStack() as stack:
         scratch = Path(os.path.realpath(name))
         code = scratch / "code"
-        shutil.copytree(Path(holdfast.__file__).parent, code / "holdfast")  # with what is compiled already
-        compileall.compile_dir(code, quiet=1)
+        shutil.copytree(Path(holdfast.__file__).parent, code / "holdfast")  # so that an edit does not shift counts
         # Spawned, so that each worker has one thread and may fork commands of its own.
         context = multiprocessing.get_context("spawn")
         start = (scratch, code, on_drive)
@@ -231,7 +230,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         done = run(**vars(options), say=_say)
-    except (StraceError, ValueError) as error:
+    except (CommandError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     print(done.table())

@@ -8,9 +8,9 @@ import random
 import pytest
 
 from tests.faults.bench import Tool
-from tests.faults.strace import StraceError
 from tests.faults.sweep import run
 from tests.faults.swept import Sweep
+from tests.faults.warm_python import CommandError
 
 SAMPLE = 30
 LEAST_SAMPLED = 27
@@ -24,7 +24,7 @@ LEAST_IN_ALL_ON_DRIVE = 500
 def swept(sample: int | None, seed: int, jobs: int, *, on_drive: bool = False) -> Sweep:
     try:
         done = run(sample=sample, seed=seed, jobs=jobs, on_drive=on_drive)
-    except StraceError as error:
+    except CommandError as error:
         pytest.fail(str(error), pytrace=False)
     print(done.table())
     for text, count in sorted(done.judged().items()):

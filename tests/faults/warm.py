@@ -18,23 +18,31 @@ import pkgutil
 import runpy
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-#: Packages whose every module a command may load; heavy libraries load where they are used.
-PACKAGES = ("holdfast.cli", "holdfast.session", "holdfast.store")
-#: What those load where they use it.
-_LATER = ("requests", "sqlite3", "typer.core", "typer.rich_utils", "yaml")
+#: Packages whose every module a command may load, and what those load where they use it. Heavy libraries are not among them.
+COMMANDS = ("holdfast.cli", "holdfast.session", "holdfast.store", "requests", "sqlite3", "typer.core", "typer.rich_utils", "yaml")
+SIMULATOR = ("holdfast.simulator",)
+_SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 #: PR_SET_PTRACER, PR_SET_PTRACER_ANY (prctl(2)): where Yama is, only a parent may trace, and strace is none.
 _SET_TRACER, _ANYBODY = 0x59616D61, ctypes.c_ulong(-1)
 
 
-def load() -> None:
-    """Load what commands load, and have one parsed: what is done on first use, every fork then has behind it."""
-    for package in PACKAGES:
-        for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
-            importlib.import_module(module.name)
-    for name in _LATER:
-        importlib.import_module(name)
+def load(packages: Sequence[str]) -> None:
+    """Load packages, ours with all their modules, and do what a command does on first use: every fork then has it behind it."""
+    for package in packages:
+        loaded = importlib.import_module(package)
+        if package.startswith("holdfast."):
+            for module in pkgutil.walk_packages(loaded.__path__, f"{package}."):
+                if not module.name.endswith(".__main__"):
+                    importlib.import_module(module.name)
+    if "holdfast.cli" in packages:
+        _parse_one()
+    if "holdfast.simulator" in packages:
+        importlib.import_module("holdfast.simulator.libfuse").load()
+
+
+def _parse_one() -> None:
     import typer.main
 
     from holdfast.cli.app import app
@@ -69,7 +77,12 @@ def _begin(env: dict[str, str], said: str) -> None:
         os.close(handle)
     os.dup2(1, 2)
     ctypes.CDLL(None).prctl(_SET_TRACER, _ANYBODY, 0, 0, 0)
+    _die_with_parent()
     os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
 
 
 def run(command: list[str]) -> None:
@@ -87,7 +100,8 @@ def run(command: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    load()
+    _die_with_parent()
+    load(sys.argv[1:])
     gc.collect()
     gc.freeze()
     todo = serve(iter(sys.stdin.buffer.readline, b""))
