@@ -66,7 +66,7 @@ class Uploaded:
         return self.second.durability(generation, {}, lambda path: Durability.UNKNOWN)
 
 
-@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("newest_first", [True, pytest.param(False, marks=pytest.mark.torture)])
 def test_a_thousand_generations_are_confirmed_by_fifty_requests(
     api: DriveApi, cloud: Cloud, tmp_path: Path, newest_first: bool
 ) -> None:
