@@ -349,7 +349,7 @@ class Supervisor:
             if broken := self._account.trouble.after("sessions", back):
                 self._why = broken
                 break
-            self._news.once(f"machine {self._endpoint()} could not be given back yet: no connection ({back.line}); trying again")
+            self._account.unheard(self._ledger.machines[-1], back, back.line)
             self._sleep(self._patience.look)
         if back is True:
             self._returned()
