@@ -51,6 +51,11 @@ def service(tmp_path: Path) -> Iterator[ColabService]:
         yield service
 
 
+def compiling() -> dict[str, str]:
+    """Our environment, in which the command may keep what Python compiled of it: else each call compiles all of it anew."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def outside(service: ColabService) -> Mapping[str, str]:
     """The environment of somebody who uses the command with this service."""
-    return {**{k: v for k, v in os.environ.items() if k != "PYTHONPATH"}, **service.environment}
+    return {**{k: v for k, v in compiling().items() if k != "PYTHONPATH"}, **service.environment}

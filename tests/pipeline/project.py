@@ -142,10 +142,15 @@ def lose(machine: Machine) -> None:
 
 def trials(machine: Machine, backbone: str = "micro") -> list[dict[str, Any]]:
     """What a study found, without its clock times."""
+    return trials_below(machine.root / "outputs", backbone)
+
+
+def trials_below(outputs: Path, backbone: str = "micro") -> list[dict[str, Any]]:
+    """The same of outputs that lie anywhere."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{machine.root}/outputs/hpo/{backbone}/study.db")
+    storage = optuna.storages.RDBStorage(f"sqlite:///{outputs}/hpo/{backbone}/study.db")
     try:
         study = optuna.load_study(study_name=backbone, storage=storage)
         return [

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -11,10 +11,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from holdfast.simulator.colab_service import ColabService
 from holdfast.simulator.colab_service.runtime import Runtime
+from holdfast.unattended import ledger
+from holdfast.unattended.place import Place
+from tests.colab_command import compiling
 
 #: Sixteen steps, each backed up as it is done; goes on where it was.
 TRAIN = """
@@ -33,6 +36,28 @@ while len(steps) < 16:
 """
 MADE = [n**2 for n in range(16)]
 PATIENT = 600.0
+
+
+class Watched(ColabService):
+    """The service, and what the work had printed on each machine when it ended."""
+
+    def __init__(self, folder: Path, **more: Any) -> None:
+        self.printed: dict[str, bytes] = {}
+        super().__init__(folder, **more)
+
+    def _remember(self, endpoint: str) -> None:
+        for machine in self.machines():
+            if machine.endpoint == endpoint:
+                with contextlib.suppress(OSError):
+                    self.printed[endpoint] = (machine.content / "holdfast-job" / "log").read_bytes()
+
+    def unassign(self, endpoint: str) -> bool:
+        self._remember(endpoint)
+        return super().unassign(endpoint)
+
+    def vanish(self, endpoint: str) -> None:
+        self._remember(endpoint)
+        super().vanish(endpoint)
 
 
 class Led(Protocol):
@@ -56,7 +81,7 @@ class Run:
         command = [sys.executable, "-m", "holdfast", "colab", "run", "--root", str(root), "--colab", str(program)]
         self.process = subprocess.Popen(
             [*command, "--every", "1", "--retry", "1", *words],
-            env={**os.environ, **service.environment},
+            env={**compiling(), **service.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -126,6 +151,27 @@ def made(root: Path) -> list[int]:
     """What was fetched."""
     found: list[int] = json.loads((root / "outputs/run/state.json").read_text())
     return found
+
+
+def followed(root: Path) -> dict[str, bytes]:
+    """What was fetched of what the work printed, by machine."""
+    place = Place(root)
+    known = ledger.read(place.ledger)
+    assert known is not None
+    logs = {m.endpoint: place.log_of(m.name) for m in known.machines}
+    return {endpoint: log.read_bytes() for endpoint, log in logs.items() if log.exists()}
+
+
+def each_line_once(service: Watched, root: Path, *runs: Run) -> bool:
+    """Whether all that the work printed was fetched once, but for what a machine took with it; and shown once, by these runs."""
+    here = followed(root)
+    for held in service.book.machines():
+        printed, got = service.printed.get(held.endpoint, b""), here.get(held.endpoint, b"")
+        if not (got == printed if held.how == "given back" else printed.startswith(got)):
+            return False
+    fetched = b"".join(here.values()).decode().splitlines()
+    shown = [line for run in runs for line in run.lines if line in fetched]
+    return shown == fetched or not runs
 
 
 def all_given_back(service: ColabService) -> bool:

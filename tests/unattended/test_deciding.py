@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from holdfast.store.backends.backend import Space
 from holdfast.unattended.asking import Seen
 from holdfast.unattended.deciding import Do, Reach, Situation, decide, hopeless, over, pause, point_of
+from holdfast.unattended.safe import no_room
 
 DONE = {"code": 0, "safe": True, "stopped": False}
 FAILED = {"code": 1, "safe": True, "stopped": False}
@@ -42,9 +44,14 @@ def seen(**fields: Any) -> Seen:
         ({"seen": seen(), "over": "time", "abandon": True}, Do.GIVE_BACK),
         ({"seen": seen(work="", begun=False), "over": "time"}, Do.GIVE_BACK),
         ({"seen": seen(result=DONE)}, Do.FETCH),
+        ({"seen": seen(result=DONE), "settled": True}, Do.GIVE_BACK),
+        ({"reach": Reach.SILENT, "settled": True}, Do.GIVE_BACK),
+        ({"reach": Reach.UNKNOWN, "settled": True}, Do.WAIT),
+        ({"reach": Reach.GONE, "settled": True}, Do.FORGET),
         ({"seen": seen(result=UNSAFE), "waited_again": False}, Do.START),
         ({"seen": seen(result=UNSAFE), "waited_again": True}, Do.LEAVE),
         ({"seen": seen(result=UNSAFE), "abandon": True}, Do.FETCH),
+        ({"seen": seen(result={**UNSAFE, "full": "Drive is full"}), "waited_again": False}, Do.LEAVE),
         ({"seen": seen(result=FAILED), "failures": ("a",)}, Do.START),
         ({"seen": seen(result=FAILED), "failures": ("a", "a")}, Do.GIVE_BACK),
         ({"seen": seen(result=FAILED), "failures": ("a", "b")}, Do.START),
@@ -59,6 +66,26 @@ def test_each_situation_has_its_step(situation: dict[str, Any], expected: Do) ->
 
 def test_work_without_a_sign_of_life_is_named() -> None:
     assert "no sign of life" in decide(Situation(Reach.ANSWERS, "w", seen(running=True, silent=1000.0))).why
+
+
+def test_what_is_not_safe_is_named_with_the_reason_for_which_no_wait_helps() -> None:
+    result = {
+        "code": 1,
+        "safe": False,
+        "full": "Drive is full: empty its trash",
+        "missing": ["outputs/run is still being uploaded"],
+    }
+    why = decide(Situation(Reach.ANSWERS, "w", seen(result=result), failures=("x", "x"))).why
+    assert why == (
+        "it failed twice at the same point: x; Drive is full: empty its trash; "
+        "not everything is known to be safe (outputs/run is still being uploaded)"
+    )
+
+
+def test_only_a_drive_that_tells_so_is_full() -> None:
+    assert no_room(Space(total=10, free=5)).startswith("Drive is full")
+    assert no_room(Space(total=1 << 40, free=1 << 30)) == ""
+    assert no_room(None) == ""
 
 
 def test_waits_grow_to_a_limit() -> None:

@@ -7,19 +7,27 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from holdfast.simulator.colab_service import ColabService, Line
-from tests.unattended.rig import MADE, TRAIN, Run, all_given_back, job, logged, made, phase
+from holdfast.simulator.colab_service import Line
+from holdfast.simulator.colab_service.runtime import Runtime
+from tests.unattended.rig import MADE, TRAIN, Run, Watched, all_given_back, each_line_once, logged, made, phase
 
 WORK = ("--fetch", "outputs/run", "--", "python", "train.py")
+TWO_MINUTES = 120.0
+#: The same work, but for two minutes and a little more.
+SLOW = TRAIN.replace("time.sleep(0.5)", "time.sleep(9)")
+#: More than one look at a time brings.
+TALKS = TRAIN + "\nfor n in range(20000):\n    print('line', n, 'x' * 40, flush=True)\n"
 
 
 @pytest.fixture
-def service(tmp_path: Path):
-    with ColabService(tmp_path / "service", speed=60.0) as service:
+def service(tmp_path: Path) -> Iterator[Watched]:
+    with Watched(tmp_path / "service", speed=60.0) as service:
         yield service
 
 
@@ -32,7 +40,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.mark.long
 def test_a_machine_vanishes_and_the_supervisor_is_killed_and_the_work_is_done(
-    colab_program: Path, service: ColabService, root: Path, tmp_path: Path
+    colab_program: Path, service: Watched, root: Path, tmp_path: Path
 ) -> None:
     told = tmp_path / "told.jsonl"
     notify = ("--notify", f"{sys.executable} -c \"import sys; open('{told}', 'a').write(sys.stdin.read() + chr(10))\"")
@@ -46,13 +54,14 @@ def test_a_machine_vanishes_and_the_supervisor_is_killed_and_the_work_is_done(
     assert made(root) == MADE
     assert all_given_back(service)
     assert [held.how for held in service.book.machines()] == ["vanished", "given back"]
+    assert each_line_once(service, root)
     assert {json.loads(line)["event"] for line in told.read_text().splitlines()} == {"took", "lost", "went on", "done"}
 
 
 @pytest.mark.torture
 @pytest.mark.parametrize("phase_name", ["install", "work", "safe"])
 def test_the_supervisor_is_killed_at_any_phase_and_finds_its_machine(
-    colab_program: Path, service: ColabService, root: Path, phase_name: str
+    colab_program: Path, service: Watched, root: Path, phase_name: str
 ) -> None:
     first = Run(service, colab_program, root, *WORK)
     first.until(lambda: phase(service, phase_name))
@@ -62,94 +71,135 @@ def test_the_supervisor_is_killed_at_any_phase_and_finds_its_machine(
     assert [held.how for held in service.book.machines()] == ["given back"]
 
 
-@pytest.mark.torture
-def test_the_supervisor_is_killed_while_it_takes_a_machine_and_no_second_one_is_taken(
-    colab_program: Path, service: ColabService, root: Path
-) -> None:
-    first = Run(service, colab_program, root, *WORK)
-    first.until(service.machines)
-    first.kill()
-    assert Run(service, colab_program, root, *WORK).end() == 0
-    assert [held.how for held in service.book.machines()] == ["given back"]
+def cut(run: Run, service: Watched, machine: Runtime) -> None:
+    machine.relay.set(Line.CUT)
+    time.sleep(TWO_MINUTES)
+    assert run.said("does not answer")
+    machine.relay.set(Line.OPEN)
 
 
-@pytest.mark.torture
-@pytest.mark.parametrize("line", [Line.CUT, Line.SILENT])
-def test_a_connection_that_is_lost_costs_no_machine_and_no_line(
-    colab_program: Path, service: ColabService, root: Path, line: Line
-) -> None:
-    run = Run(service, colab_program, root, *WORK)
-    run.until(lambda: logged(service, "step 2"))
-    machine = service.machines()[0]
-    machine.relay.set(line)
+def half_open(run: Run, service: Watched, machine: Runtime) -> None:
+    machine.relay.set(Line.SILENT)
+    time.sleep(TWO_MINUTES)
     run.until(lambda: run.said("does not answer"))
     machine.relay.set(Line.OPEN)
-    assert run.end() == 0
-    assert [held.how for held in service.book.machines()] == ["given back"]
-    assert [text for text in run.lines if text.startswith("step ")] == [f"step {n}" for n in range(1, 17)]
 
 
-@pytest.mark.torture
-@pytest.mark.parametrize("status", [401, 404, 502])
-def test_one_wrong_answer_of_the_road_costs_no_machine(colab_program: Path, service: ColabService, root: Path, status: int) -> None:
-    run = Run(service, colab_program, root, *WORK)
-    run.until(lambda: logged(service, "step 2"))
-    service.machines()[0].relay.answer(status)
-    assert run.end() == 0
-    assert [held.how for held in service.book.machines()] == ["given back"]
+def offline(run: Run, service: Watched, machine: Runtime) -> None:
+    machine.relay.set(Line.CUT)
+    service.habits.reachable = False
+    time.sleep(TWO_MINUTES)
+    assert run.said("no connection")
+    service.habits.reachable = True
+    machine.relay.set(Line.OPEN)
 
 
-@pytest.mark.torture
-def test_a_kernel_that_is_killed_is_not_the_work(colab_program: Path, service: ColabService, root: Path) -> None:
-    run = Run(service, colab_program, root, *WORK)
-    run.until(lambda: logged(service, "step 2"))
-    assert service.machines()[0].kill("ipykernel")
-    assert run.end() == 0
-    assert run.lines.count("the job begins") == 1
-    assert [held.how for held in service.book.machines()] == ["given back"]
+def offline_at_the_end(run: Run, service: Watched, machine: Runtime) -> None:
+    run.until(lambda: (machine.content / "holdfast-job" / "fetch.tar.gz").exists())
+    service.habits.reachable = False
+    run.until(lambda: run.said("could not be given back yet"))
+    service.habits.reachable = True
 
 
-@pytest.mark.torture
-def test_work_that_is_killed_goes_on_on_the_same_machine(colab_program: Path, service: ColabService, root: Path) -> None:
-    run = Run(service, colab_program, root, *WORK)
-    run.until(lambda: logged(service, "step 2"))
-    machine = service.machines()[0]
+def kernel_killed(run: Run, service: Watched, machine: Runtime) -> None:
+    assert machine.kill("ipykernel")
+
+
+def work_killed(run: Run, service: Watched, machine: Runtime) -> None:
     assert machine.kill("job.py")
     assert machine.kill("train.py")
+
+
+def answers(status: int) -> Callable[[Run, Watched, Runtime], None]:
+    def answer(run: Run, service: Watched, machine: Runtime) -> None:
+        machine.relay.answer(status)
+
+    return answer
+
+
+def nothing(run: Run, service: Watched, machine: Runtime) -> None:
+    """Only that the work prints more than is fetched at once."""
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize(
+    ("script", "happens", "starts"),
+    [
+        pytest.param(SLOW, cut, 1, id="connection lost for two minutes"),
+        pytest.param(SLOW, half_open, 1, id="half-open for two minutes"),
+        pytest.param(SLOW, offline, 1, id="no network here for two minutes"),
+        pytest.param(TRAIN, offline_at_the_end, 1, id="no network as the machine is given back"),
+        pytest.param(TRAIN, kernel_killed, 1, id="kernel killed"),
+        pytest.param(TRAIN, work_killed, 2, id="work killed"),
+        pytest.param(TRAIN, answers(401), 1, id="401 once"),
+        pytest.param(TRAIN, answers(404), 1, id="404 once"),
+        pytest.param(TRAIN, answers(502), 1, id="502 once"),
+        pytest.param(TALKS, nothing, 1, id="many lines"),
+    ],
+)
+def test_what_is_no_end_of_a_machine_costs_no_machine_and_no_line(
+    colab_program: Path, service: Watched, root: Path, script: str, happens: Callable[[Run, Watched, Runtime], None], starts: int
+) -> None:
+    (root / "train.py").write_text(script)
+    run = Run(service, colab_program, root, *WORK)
+    run.until(lambda: logged(service, "step 2"))
+    happens(run, service, service.machines()[0])
     assert run.end() == 0
     assert made(root) == MADE
     assert [held.how for held in service.book.machines()] == ["given back"]
+    assert run.lines.count("the job begins") == starts
+    assert each_line_once(service, root, run)
 
 
 @pytest.mark.torture
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_leaves_a_machine_that_is_named_and_found_again(
-    colab_program: Path, service: ColabService, root: Path, number: signal.Signals
+def test_a_signal_leaves_a_machine_that_is_named_and_gone_on_with(
+    colab_program: Path, service: Watched, root: Path, number: signal.Signals
 ) -> None:
+    (root / "train.py").write_text(TRAIN.replace("time.sleep(0.5)", "time.sleep(3)"))
+    first = Run(service, colab_program, root, *WORK)
+    first.until(lambda: first.said("step 2"))
+    assert first.kill(number) == 128 + number
+    (machine,) = service.machines()
+    assert first.said(f"machine {machine.endpoint} is kept")
+    again = Run(service, colab_program, root, *WORK)
+    assert again.end() == 0
+    assert made(root) == MADE
+    assert [held.how for held in service.book.machines()] == ["given back"]
+    assert each_line_once(service, root, first, again)
+
+
+@pytest.mark.torture
+def test_what_a_signal_left_is_ended_by_stop(colab_program: Path, service: Watched, root: Path) -> None:
     run = Run(service, colab_program, root, *WORK)
     run.until(lambda: logged(service, "step 2"))
-    assert run.kill(number) == 128 + number
-    (machine,) = service.machines()
-    assert run.said(f"machine {machine.endpoint} is kept")
+    run.kill(signal.SIGTERM)
     stop = [sys.executable, "-m", "holdfast", "colab", "stop", "--root", str(root), "--colab", str(colab_program)]
     assert subprocess.run(stop, env={**os.environ, **service.environment}, check=False).returncode == 0
     assert all_given_back(service)
+    assert each_line_once(service, root)
 
 
 @pytest.mark.torture
-def test_a_grant_whose_answer_is_lost_is_found(colab_program: Path, service: ColabService, root: Path) -> None:
+@pytest.mark.parametrize("patient", [True, False], ids=["asked again by the command", "asked again by nobody"])
+def test_a_grant_whose_answer_is_lost_is_found(
+    colab_program: Path, service: Watched, root: Path, patient: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     service.habits.refusals = ["lost"]
-    assert Run(service, colab_program, root, *WORK).end() == 0
+    if not patient:
+        monkeypatch.setenv("COLAB_CLI_ASSIGN_RETRIES", "0")
+    run = Run(service, colab_program, root, *WORK)
+    assert run.end() == 0
     assert [held.how for held in service.book.machines()] == ["given back"]
+    assert each_line_once(service, root, run)
 
 
 @pytest.mark.torture
-def test_two_supervisors_of_one_project_meet_at_a_lock(colab_program: Path, service: ColabService, root: Path) -> None:
-    run = Run(service, colab_program, root, *WORK)
-    run.until(service.machines)
-    second = Run(service, colab_program, root, *WORK)
-    assert second.end() == 2
-    assert second.said("another `holdfast colab run` supervises this project")
-    assert run.end() == 0
-    assert service.book.most_at_once() == 1
-    assert not any(job(machine, "log") for machine in service.machines())
+def test_of_two_supervisors_started_at_once_one_works(colab_program: Path, service: Watched, root: Path) -> None:
+    both = [Run(service, colab_program, root, *WORK) for _ in range(2)]
+    ends = [run.end() for run in both]
+    assert sorted(ends) == [0, 2]
+    assert both[ends.index(2)].said("another `holdfast colab run` supervises this project")
+    assert made(root) == MADE
+    assert [held.how for held in service.book.machines()] == ["given back"]
+    assert each_line_once(service, root, both[ends.index(0)])

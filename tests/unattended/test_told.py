@@ -28,6 +28,31 @@ def test_words_are_told_apart(text: str, expected: Outcome) -> None:
     assert of_any(text, in_time=True, status=0, proof="READY").outcome is expected
 
 
+@pytest.mark.parametrize(
+    ("text", "status", "expected"),
+    [
+        ("Traceback (most recent call last):\nModuleNotFoundError: No module named 'rich'\n", 1, Outcome.BROKEN),
+        ("│ x │\n╰───╯\nTypeError: assign() got an unexpected keyword argument 'shape'\n", 1, Outcome.BROKEN),
+        (
+            "pydantic_core._pydantic_core.ValidationError: 1 validation error for Assignment\nendpoint\n  Field required\n",
+            1,
+            Outcome.BROKEN,
+        ),
+        ("Usage: colab [OPTIONS] COMMAND\nNo such option: --auth\n", 2, Outcome.BROKEN),
+        ("", 127, Outcome.BROKEN),
+        ("", -11, Outcome.BROKEN),
+        ("requests.exceptions.ConnectionError: HTTPSConnectionPool(host='colab.pa.googleapis.com')\n", 1, Outcome.FAILED),
+        ("ReadTimeout: HTTPSConnectionPool: Read timed out.\n", 1, Outcome.FAILED),
+        ("KeyError: 'x'\nrequests.exceptions.SSLError: EOF\n", 1, Outcome.FAILED),
+        ("google.auth.exceptions.TransportError: Failed to resolve\n", 1, Outcome.FAILED),
+        ("HTTPError: 502 Server Error: Bad Gateway\n", 1, Outcome.FAILED),
+        ("\x1b[31mTypeError\x1b[0m: of what ran on the machine\n", 0, Outcome.FAILED),
+    ],
+)
+def test_a_command_that_does_not_work_is_told_from_a_network_that_does_not(text: str, status: int, expected: Outcome) -> None:
+    assert of_any(text, in_time=True, status=status, proof="what is never said").outcome is expected
+
+
 def test_the_link_for_consent_is_the_line() -> None:
     told = of_any("Google Drive Authorization needed.\nPlease visit:\n\nhttps://a.b/c\n", in_time=False, status=None, proof="x")
     assert told.line == "https://a.b/c"

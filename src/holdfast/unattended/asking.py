@@ -105,10 +105,11 @@ def _unpack(folder, parts):
 _PACK = """
 def _pack(folder, project, paths):
     import os, tarfile
+    there = [path for path in paths if os.path.lexists(os.path.join(project, path))]
     with tarfile.open(folder + "/fetch.tar.gz", "w:gz") as tar:
-        for path in paths:
+        for path in there:
             tar.add(os.path.join(project, path), arcname=path)
-    return os.path.getsize(folder + "/fetch.tar.gz")
+    return {"size": os.path.getsize(folder + "/fetch.tar.gz"), "there": there}
 """
 
 
@@ -127,6 +128,7 @@ class Seen:
         log: New bytes of its log.
         key: Of the job, to seal a token for.
         wanted: Why it wants one; empty where it does not.
+        size: Bytes of all of it.
     """
 
     work: str = ""
@@ -139,6 +141,7 @@ class Seen:
     log: bytes = field(default=b"", repr=False)
     key: str = field(default="", repr=False)
     wanted: str = ""
+    size: int = 0
 
 
 def look(offset: int) -> str:
@@ -161,6 +164,7 @@ def seen_in(told: object) -> Seen | None:
         log=zlib.decompress(base64.b64decode(told["log"])) if told.get("log") else b"",
         key=str(told.get("key", "")),
         wanted=str(told.get("wanted", "")),
+        size=int(told.get("size", 0)),
     )
 
 

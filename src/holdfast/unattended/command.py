@@ -26,6 +26,8 @@ from holdfast.unattended.told import GPUS, NONE, Assigned, Outcome, Told, assign
 _SHORT, _LONG, _TAKING = 120.0, 600.0, 420.0
 _OLDEST = (0, 7, 5)
 _POLL = 0.1
+#: As a shell says it of a program that it cannot run.
+_NOT_RUN = 127
 #: Around what a snippet prints, so that whatever else is printed is not taken for it.
 _BEGIN, _END = "<<holdfast:", ":holdfast>>"
 #: A file goes over as one JSON document, which both ends hold in memory.
@@ -43,7 +45,7 @@ class ColabCommand:
     """
 
     def __init__(self, program: str, records: Path, auth: str = "oauth2", slow: float = 1.0) -> None:
-        self._program, self._records, self._auth, self._slow = program, records, auth, slow
+        self.program, self._records, self._auth, self._slow = program, records, auth, slow
 
     # --- Before anything ---
 
@@ -57,11 +59,11 @@ class ColabCommand:
         found = re.search(r"(\d+)\.(\d+)\.(\d+)", text)
         if found is None:
             raise UsageError(
-                f"{self._program} does not tell its version ({said(text)}); install it anew: uv tool install google-colab-cli"
+                f"{self.program} does not tell its version ({said(text)}); install it anew: uv tool install google-colab-cli"
             )
         if tuple(map(int, found.groups())) < _OLDEST:
             oldest = ".".join(map(str, _OLDEST))
-            raise UsageError(f"{self._program} is version {found[0]}, and {oldest} is needed; uv tool upgrade google-colab-cli")
+            raise UsageError(f"{self.program} is version {found[0]}, and {oldest} is needed; uv tool upgrade google-colab-cli")
         return found[0]
 
     def usage(self) -> tuple[float, float] | None:
@@ -77,8 +79,10 @@ class ColabCommand:
         told = of_any(text, in_time=in_time, status=status, proof="")
         if told.outcome is Outcome.SIGNED_OUT:
             return told  # it says "none" then, and status 0: that is no answer
-        found = assigned_in(text) if in_time and status == 0 else None
-        return told if found is None else found
+        if not in_time or status != 0:
+            return told
+        found = assigned_in(text)
+        return Told(Outcome.BROKEN, text, f"it does not list machines as is known: {said(text)}") if found is None else found
 
     def take(self, name: str, accelerator: str) -> Told:
         """Take a machine. `endpoint` has what it is called then."""
@@ -120,15 +124,16 @@ class ColabCommand:
         fresh.write_text(json.dumps({name: record}), encoding="utf-8")
         fresh.replace(self._records)
 
-    def give_back(self, name: str, endpoint: str) -> bool:
-        """Give a machine back. Returns whether the service has it no more, as far as it says."""
+    def give_back(self, name: str, endpoint: str) -> bool | Told:
+        """Give a machine back. Returns whether the service has it no more, or how asking went where it does not say."""
+        left: list[Assigned] | Told = []
         for _ in range(3):
             self.remember(name, endpoint)
             self._call(["stop", "-s", name], _SHORT)
             left = self.machines()
             if not isinstance(left, Told) and all(machine.endpoint != endpoint for machine in left):
                 return True
-        return False
+        return left if isinstance(left, Told) else False
 
     # --- On a machine ---
 
@@ -179,7 +184,7 @@ class ColabCommand:
     # --- A call ---
 
     def _words(self, words: list[str]) -> list[str]:
-        return [self._program, "--auth", self._auth, "--config", str(self._records), *words]
+        return [self.program, "--auth", self._auth, "--config", str(self._records), *words]
 
     def _call(
         self,
@@ -193,16 +198,18 @@ class ColabCommand:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as given:
             given.write(told.encode())
             given.seek(0)
-            # A session of its own: a signal to us is none to it, and it finds no terminal to wait at.
-            process = subprocess.Popen(  # noqa: S603 - what was named
-                self._words(words),
-                stdin=given,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env=_environment(),
-                pass_fds=() if lock is None else (lock,),
-            )
+            try:  # A session of its own: a signal to us is none to it, and it finds no terminal to wait at.
+                process = subprocess.Popen(  # noqa: S603 - what was named
+                    self._words(words),
+                    stdin=given,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    env=_environment(),
+                    pass_fds=() if lock is None else (lock,),
+                )
+            except OSError as error:  # it, or the Python that it names, is gone
+                return f"{self.program}: {error.strerror}", True, _NOT_RUN
             try:
                 end = time.monotonic() + seconds * self._slow
                 while process.poll() is None and time.monotonic() < end:

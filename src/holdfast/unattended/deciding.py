@@ -62,6 +62,7 @@ class Situation:
         abandon: A machine may be given back with what is not safe.
         spare: Whether another machine may be taken.
         waited_again: Waiting for all to be safe was tried a second time.
+        settled: The work is over, and what was asked for is here.
         by_api: Drive is reached by its API, without a mount.
     """
 
@@ -74,6 +75,7 @@ class Situation:
     abandon: bool = False
     spare: bool = True
     waited_again: bool = True
+    settled: bool = False
     by_api: bool = False
 
 
@@ -93,6 +95,8 @@ def decide(at: Situation) -> Decision:
         return Decision(Do.TAKE) if at.spare else Decision(Do.END, "no more machines may be taken (--machines)")
     if at.reach is Reach.GONE:
         return Decision(Do.FORGET)
+    if at.settled and at.reach is not Reach.UNKNOWN:
+        return Decision(Do.GIVE_BACK, at.over)
     if at.reach is not Reach.ANSWERS or at.seen is None:
         return (
             Decision(Do.GIVE_BACK, at.over)
@@ -136,15 +140,22 @@ def _after(at: Situation, result: dict[str, object]) -> Decision:
     code, safe = result.get("code"), bool(result.get("safe"))
     done = code == 0 and not result.get("stopped")
     if not safe and not at.abandon:
-        if not at.waited_again:
+        full = str(result.get("full") or "")
+        if not at.waited_again and not full:
             return Decision(Do.SAVE if at.over else Do.START, "not everything is known to be safe yet")
-        return Decision(Do.LEAVE, "not everything is known to be safe")
+        return Decision(Do.LEAVE, _unsafe(result, full, "" if code == 0 else hopeless(code, at.failures)))
     if done:
         return Decision(Do.FETCH)
     why = at.over or hopeless(code, at.failures)
     if why:
         return Decision(Do.GIVE_BACK, why)
     return Decision(Do.START, f"it failed (exit code {code})")
+
+
+def _unsafe(result: dict[str, object], full: str, failed: str) -> str:
+    missing = result.get("missing")
+    named = f" ({'; '.join(map(str, missing[:3]))})" if isinstance(missing, list) and missing else ""
+    return "; ".join(filter(None, (failed, full, f"not everything is known to be safe{named}")))
 
 
 def hopeless(code: object, failures: tuple[str, ...]) -> str:

@@ -21,11 +21,6 @@ from typing import IO, Any
 
 _BEAT_SECONDS = 2.0
 _ATTEMPTS = 20
-_FINISH = """
-import sys, holdfast
-done = holdfast.attach().finish(wait=float(sys.argv[1]))
-sys.exit(0 if done else 5)
-"""
 
 
 class Job:
@@ -57,14 +52,15 @@ class Job:
             code = self._do("work", self._spec["command"], self._spec["project"])
         safe, end = True, os.fstat(1).st_size
         if self._phase == "work":
-            finish = [sys.executable, "-c", _FINISH, str(self._spec["wait"])]
+            unsafe = self._folder / "unsafe.json"
+            unsafe.unlink(missing_ok=True)
+            finish = [sys.executable, "-m", "holdfast.unattended.safe", str(self._spec["wait"]), str(unsafe)]
             for path in self._spec["fetch"] if code == 0 else ():
                 self._do("fetch", [sys.executable, "-m", "holdfast", "ensure", path], self._spec["project"])
             safe = self._do("safe", finish, self._spec["project"]) == 0
         phase = "work" if self._phase in ("fetch", "safe") else self._phase
-        self._write(
-            "result.json", {"code": code, "safe": safe, "phase": phase, "stopped": self._stopped, "at": time.time(), "end": end}
-        )
+        result = {"code": code, "safe": safe, "phase": phase, "stopped": self._stopped, "at": time.time(), "end": end}
+        self._write("result.json", {**result, **({} if safe else _read(self._folder / "unsafe.json"))})
 
     def _prepare(self) -> int:
         project = Path(self._spec["project"])
@@ -134,6 +130,14 @@ class Job:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._folder / name)
+
+
+def _read(place: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(place.read_bytes())
+    except (OSError, ValueError):  # it did not get to that
+        return {}
+    return found
 
 
 def main() -> None:

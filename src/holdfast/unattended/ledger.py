@@ -5,9 +5,13 @@ from __future__ import annotations
 import enum
 import json
 import os
+import secrets
+import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from holdfast.errors import UsageError
 
 
 class Fate(enum.Enum):
@@ -34,6 +38,8 @@ class Taken:
         ended: Unix seconds.
         rate: Compute units an hour, as the service told; None where it did not.
         others: Machines that the account had when it was asked for, by endpoint.
+        before: Compute units an hour that the account spent when it was asked for.
+        balance: Its compute units at that moment; None where they were not asked for, or not told.
     """
 
     name: str
@@ -44,6 +50,8 @@ class Taken:
     ended: float | None = None
     rate: float | None = None
     others: tuple[str, ...] = ()
+    before: float | None = None
+    balance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,8 @@ class Ledger:
         failures: Where the work failed, in order.
         counted: Which end of the work was counted last.
         by_api: Drive is reached by its API, because the mount was not allowed.
+        code: Of the work, once it is over and what was asked for is here: the machine is only to be given back.
+        why: In words, with the code.
         ended: Why it is over; empty while it goes on, or was left with a machine.
     """
 
@@ -67,6 +77,8 @@ class Ledger:
     machines: tuple[Taken, ...] = ()
     failures: tuple[str, ...] = ()
     counted: str = ""
+    code: int | None = None
+    why: str = ""
     ended: str = ""
     by_api: bool = False
 
@@ -129,3 +141,26 @@ def read(place: Path) -> Ledger | None:
         return None
     machines = tuple(Taken(**{**m, "fate": Fate(m["fate"]), "others": tuple(m["others"])}) for m in row["machines"])
     return Ledger(**{**row, "machines": machines, "failures": tuple(row["failures"])})
+
+
+def opened(place: Path, wish: dict[str, Any]) -> Ledger:
+    """The ledger of this work: the one that was left where it did not end, or a new one.
+
+    Args:
+        place: Its file.
+        wish: What is asked for.
+
+    Raises:
+        UsageError: another work was left with a machine.
+    """
+    found = read(place)
+    if found is not None and not found.ended:
+        if found.wish == wish:
+            return found
+        if found.current is not None:
+            raise UsageError(
+                f"machine {found.current.endpoint or found.current.name} works on `{' '.join(found.wish['command'])}` and was not "
+                f"given "
+                "back; `holdfast colab stop` ends that, or give the same words to go on"
+            )
+    return Ledger(secrets.token_hex(4), time.time(), wish)

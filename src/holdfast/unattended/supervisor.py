@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
-from holdfast.errors import UsageError
-from holdfast.unattended import asking, ledger
+from holdfast.unattended import asking, following, ledger
 from holdfast.unattended.asking import Seen
 from holdfast.unattended.cargo import Loading
 from holdfast.unattended.command import ColabCommand
-from holdfast.unattended.deciding import Decision, Do, Reach, Situation, decide, over, pause, point_of
+from holdfast.unattended.cost import rate_gone, rate_held
+from holdfast.unattended.deciding import Decision, Do, Reach, Situation, decide, over
 from holdfast.unattended.fetching import fetch
 from holdfast.unattended.ledger import Ending, Fate, Ledger, Taken
 from holdfast.unattended.news import News
 from holdfast.unattended.place import Place
-from holdfast.unattended.reaching import API, Reaching
-from holdfast.unattended.told import Outcome, Told, hardware_of
+from holdfast.unattended.reaching import Reaching
+from holdfast.unattended.told import Assigned, Outcome, Told, hardware_of
+from holdfast.unattended.trouble import Trouble
+from holdfast.unattended.waiting import Turns
 from holdfast.unattended.wish import Patience, Wish, asked_of
 
 _RUNNING = "it works on and costs money; `holdfast colab run` goes on following it, `holdfast colab stop` ends it"
@@ -54,11 +54,15 @@ class Supervisor:
     ) -> None:
         self._command, self._place, self._wish, self._loading, self._news = command, place, wish, loading, news
         self._patience, self._person, self._reaching = patience or Patience(), person, reaching or Reaching()
-        self._ledger = self._opened()
-        self._refusals, self._refused_since, self._accelerators = 0, 0.0, list(wish.accelerators)
-        self._asked_to_stop = self._waited_again = False
-        self._why = self._said = self._unhanded = ""
-        self._code = 1
+        self._ledger = ledger.opened(place.ledger, asked_of(wish))
+        if (had := self._ledger.current) is not None:
+            news.line(f"going on with machine {had.endpoint or had.name}, which was taken before")
+        self._trouble = Trouble(command.program)
+        until = None if wish.hours is None else self._ledger.began + wish.hours * 3600
+        self._turns = Turns(wish.accelerators, self._patience, until)
+        self._asked_to_stop = self._waited_again = self._priced = False
+        self._why, self._said, self._broken = self._ledger.why, "", ""
+        self._code = 1 if self._ledger.code is None else self._ledger.code
 
     def run(self) -> Ending:
         """Until the work is done, or nothing more helps."""
@@ -76,28 +80,6 @@ class Supervisor:
         return "no machine is held" if machine is None else f"machine {machine.endpoint or machine.name} is kept: {_RUNNING}"
 
     # --- What is known ---
-
-    def _opened(self) -> Ledger:
-        """The ledger of this work: the one that was left where it did not end, or a new one.
-
-        Raises:
-            UsageError: another work was left with a machine.
-        """
-        found = ledger.read(self._place.ledger)
-        told = asked_of(self._wish)
-        if found is None or found.ended:
-            return Ledger(secrets.token_hex(4), time.time(), told)
-        if found.wish == told:
-            if (had := found.current) is not None:
-                self._news.line(f"going on with machine {had.endpoint or had.name}, which was taken before")
-            return found
-        if found.current is not None:
-            raise UsageError(
-                f"machine {found.current.endpoint or found.current.name} works on `{' '.join(found.wish['command'])}` and was not "
-                f"given "
-                "back; `holdfast colab stop` ends that, or give the same words to go on"
-            )
-        return Ledger(secrets.token_hex(4), time.time(), told)
 
     def _keep(self, changed: Ledger) -> None:
         self._ledger = changed
@@ -127,12 +109,9 @@ class Supervisor:
             self._wish.abandon or abandon,
             self._ledger.taken() < self._wish.machines,
             self._waited_again,
-            self._by_api,
+            self._ledger.code is not None,
+            self._reaching.by_api(self._ledger),
         )
-
-    @property
-    def _by_api(self) -> bool:
-        return self._reaching.way == API or self._ledger.by_api
 
     def _look(self) -> tuple[Reach, Seen | None]:
         machine = self._ledger.current
@@ -148,28 +127,38 @@ class Supervisor:
             machine = found
         self._command.remember(machine.name, machine.endpoint)
         log = self._place.log_of(machine.name)
-        told, value = self._command.ask(machine.name, asking.look(log.stat().st_size if log.exists() else 0))
-        seen = asking.seen_in(value)
-        if seen is None:
-            return self._reach(machine, told), None
-        self._said = ""
-        if seen.work == self._ledger.work:
-            self._follow(log, seen)
-            self._count(log, seen)
+        while True:
+            told, value = self._command.ask(machine.name, asking.look(following.length(log)))
+            seen = asking.seen_in(value)
+            if seen is None:
+                return self._reach(machine, told), None
+            self._said = ""
+            self._trouble.after("exec", told)
+            if seen.work != self._ledger.work:
+                break
+            following.follow(log, seen, self._loading.show)
+            if seen.running or not seen.log or following.length(log) >= seen.size:  # at its end, all of it is here first
+                if (counted := following.counted(self._ledger, log, seen)) is not self._ledger:
+                    self._keep(counted)
+                break
+        self._price()
         return Reach.ANSWERS, seen
 
     def _reach(self, machine: Taken, told: Told) -> Reach:
         """What it means that a machine does not answer. Only the service's own list, seen twice, says that it is gone."""
         for attempt in range(2):
-            listed = self._command.machines()
+            listed = self._listed()
             if isinstance(listed, Told):
                 if listed.outcome is Outcome.SIGNED_OUT:
                     self._once(f"not signed in any more, and machine {machine.endpoint} costs money; sign in again, and it goes on")
-                else:
+                elif listed.outcome is not Outcome.BROKEN:
                     self._once(f"no connection ({listed.line or told.line}); waiting")
                 return Reach.UNKNOWN
+            stuck = self._trouble.after("exec", told) if attempt == 0 else ""
             if any(found.endpoint == machine.endpoint for found in listed):
-                self._once(f"machine {machine.endpoint} does not answer ({told.line}), and the service has it still; waiting")
+                if not stuck:
+                    self._once(f"machine {machine.endpoint} does not answer ({told.line}), and the service has it still; waiting")
+                self._stuck(stuck)
                 return Reach.SILENT
             if attempt == 0:
                 time.sleep(min(5.0, self._patience.look))
@@ -178,7 +167,7 @@ class Supervisor:
     def _find(self, machine: Taken) -> Taken | None:
         """What became of a machine that was asked for when nobody wrote down the answer."""
         endpoint = self._command.endpoint(machine.name)
-        listed = self._command.machines()
+        listed = self._listed()
         if endpoint is None:
             if isinstance(listed, Told):
                 return None
@@ -189,29 +178,30 @@ class Supervisor:
                 self._keep(self._ledger.with_current(fate=Fate.REFUSED, ended=time.time()))
                 return None
             endpoint = fresh[0].endpoint
-        usage = self._command.usage() if not machine.others else None
-        self._keep(self._ledger.with_current(endpoint=endpoint, fate=Fate.HELD, rate=usage[1] if usage else None))
+        self._keep(self._ledger.with_current(endpoint=endpoint, fate=Fate.HELD))
         return self._ledger.current
 
-    def _follow(self, log: Path, seen: Seen) -> None:
-        if not seen.log:
-            return
-        with log.open("ab") as file:
-            file.write(seen.log)
-        self._loading.show(seen.log)
+    def _listed(self) -> list[Assigned] | Told:
+        """The account's machines. That the command itself does not work is said, and a machine that may be there is not let go."""
+        listed = self._command.machines()
+        self._broken = self._trouble.after("sessions", listed)
+        if self._ledger.current is not None:
+            self._stuck(self._broken)
+        return listed
 
-    def _count(self, log: Path, seen: Seen) -> None:
-        """Write down a failure once: that of a result, or that of work that was killed."""
-        if seen.running or not seen.begun:
-            return
-        code = "killed" if seen.result is None else seen.result["code"]
-        end = f"{log.stat().st_size if log.exists() else 0}-{seen.result and seen.result.get('at')}"
-        if code == 0 or end == self._ledger.counted or (seen.result or {}).get("stopped"):
-            return
-        printed = log.read_bytes() if log.exists() else b""
-        lines = printed[: (seen.result or {}).get("end")][-8192:].decode(errors="replace").splitlines()
-        failures = (*self._ledger.failures, point_of(lines, code))
-        self._keep(replace(self._ledger, failures=failures, counted=end))
+    def _price(self) -> None:
+        """Know what the machine costs, also where it was granted to a supervisor that is no more."""
+        machine = self._ledger.current
+        if machine is not None and machine.rate is None and (self._wish.budget is not None or not self._priced):
+            self._priced = True
+            self._keep(self._ledger.with_current(rate=rate_held(machine, self._command.usage())))
+
+    def _stuck(self, why: str) -> None:
+        if why and not self._said.startswith(why):
+            self._said = why
+            machine = self._ledger.current
+            kept = "" if machine is None else f"; machine {machine.endpoint or machine.name} works on and costs money; {_WHERE}"
+            self._news.event("stuck", why + kept)
 
     def _once(self, line: str) -> None:
         if line != self._said:
@@ -236,48 +226,56 @@ class Supervisor:
             Do.SHIP: self._ship,
             Do.START: lambda: self._start(decision.why, seen),
             Do.WAIT: lambda: self._wait(decision.why),
-            Do.HAND: lambda: self._hand(seen),
+            Do.HAND: lambda: self._reaching.hand(self._command, self._name(), seen, self._news.line),
             Do.STOP_WORK: lambda: self._stop_work(decision.why),
             Do.SAVE: lambda: self._save(decision.why),
             Do.FETCH: self._fetch,
-            Do.GIVE_BACK: lambda: self._end_machine(decision.why, seen),
+            Do.GIVE_BACK: lambda: self._end_machine(self._failed_with(seen), decision.why),
         }
         return bool(steps[decision.do]())
 
     def _take(self) -> None:
         now = time.time()
-        listed = self._command.machines()
+        listed = self._listed()
         if isinstance(listed, Told):
             if listed.outcome is Outcome.SIGNED_OUT:
                 self._why = "not signed in: run `colab sessions` once by hand, or give --auth adc"
-                return
-            self._refused(f"no connection ({listed.line})")
+            elif self._broken:
+                self._why = self._broken
+            else:
+                what = "the colab command fails" if listed.outcome is Outcome.BROKEN else "no connection"
+                self._refused(f"{what} ({listed.line})")
             return
         # Where nothing costs anything yet, what is paid afterwards is the new machine's.
-        before = self._command.usage() if listed or self._wish.budget is not None else (0.0, 0.0)
+        before = self._command.usage() if listed or self._wish.budget is not None else (None, 0.0)
         if before is None and self._wish.budget is not None:
             self._refused("the service does not tell the compute units, so the budget could not be held")
             return
-        accelerator = self._accelerators[self._refusals % len(self._accelerators)]
+        accelerator = self._turns.next()
         name = f"holdfast-{self._ledger.work}-{len(self._ledger.machines) + 1}"
-        others = tuple(m.endpoint for m in listed)
-        self._keep(replace(self._ledger, machines=(*self._ledger.machines, Taken(name, accelerator, now, others=others))))
+        balance, rate = before or (None, None)
+        asked = Taken(name, accelerator, now, others=tuple(m.endpoint for m in listed), before=rate, balance=balance)
+        self._keep(replace(self._ledger, machines=(*self._ledger.machines, asked)))
         told = self._command.take(name, accelerator)
         endpoint = self._command.endpoint(name)
         if endpoint is not None:
             self._keep(self._ledger.with_current(endpoint=endpoint, fate=Fate.HELD))
-            self._granted(before, accelerator)
+            self._granted(accelerator)
             return
-        if told.outcome is Outcome.FAILED or told.outcome is Outcome.NO_MACHINE:
+        if told.outcome in (Outcome.FAILED, Outcome.NO_MACHINE, Outcome.BROKEN):
             if self._find(self._ledger.machines[-1]) is not None:  # granted, and the answer was lost
-                self._granted(before, accelerator)
+                self._granted(accelerator)
+                return
+            if self._ledger.current is not None:  # nobody knows yet
+                return
+            self._why = self._trouble.after("new", told)
+            if self._why:
                 return
         else:
             self._keep(self._ledger.with_current(fate=Fate.REFUSED, ended=time.time()))
         if told.outcome is Outcome.NO_RIGHT:
-            self._accelerators.remove(accelerator)
             self._news.line(f"this account has no right to {hardware_of(accelerator)}")
-            if not self._accelerators:
+            if not self._turns.no_right(accelerator):
                 self._why = f"this account has no right to any of {', '.join(self._wish.accelerators)}"
             return
         if told.outcome is Outcome.SIGNED_OUT:
@@ -285,34 +283,32 @@ class Supervisor:
             return
         self._refused(f"no machine with {hardware_of(accelerator)} ({told.line})")
 
-    def _granted(self, before: tuple[float, float] | None, accelerator: str) -> None:
-        after = self._command.usage()
-        rate = None if before is None or after is None else max(0.0, after[1] - before[1])
-        self._keep(self._ledger.with_current(rate=rate))
-        self._refusals = 0
-        self._asked_to_stop = self._waited_again = False
+    def _granted(self, accelerator: str) -> None:
+        self._price()
+        rate = self._ledger.machines[-1].rate
+        self._turns.granted()
+        self._asked_to_stop = self._waited_again = self._priced = False
         cost = "" if rate is None else f", {rate:g} compute units an hour"
         went_on = self._ledger.taken() > 1
         words = f"{'going on with' if went_on else 'took'} machine {self._endpoint()} ({hardware_of(accelerator)}{cost})"
         self._news.event("went on" if went_on else "took", words, machine=self._endpoint())
 
     def _refused(self, why: str) -> None:
-        now = time.time()
-        self._refused_since = now if self._refusals == 0 else self._refused_since
-        round_, last = divmod(self._refusals + 1, max(1, len(self._accelerators)))
-        self._refusals += 1
-        if last:  # the next one in the order of wish may be free
-            self._news.line(f"{why}; trying the next")
-            return
-        seconds = pause(round_ - 1, self._patience.least, self._patience.most)
-        until = "" if self._wish.hours is None else f", until {_clock(self._ledger.began + self._wish.hours * 3600)} at the latest"
-        self._news.line(f"{why}: waiting since {_clock(self._refused_since)}{until}; asked again in {seconds:.0f} s")
-        self._sleep(seconds)
+        line, seconds = self._turns.refused(why, time.time())
+        self._news.line(line)
+        self._place.sleep(seconds)
 
     def _forget(self) -> None:
-        endpoint = self._endpoint()
-        self._keep(self._ledger.with_current(fate=Fate.VANISHED, ended=time.time()))
-        self._news.event("lost", f"machine {endpoint} is gone; what was not safe yet is made again", machine=endpoint)
+        machine, now = self._ledger.machines[-1], time.time()
+        if machine.rate is None and machine.balance is not None:
+            self._keep(self._ledger.with_current(rate=rate_gone(machine, self._command.usage(), now)))
+        if self._ledger.code is not None:
+            self._returned()
+            return
+        self._keep(self._ledger.with_current(fate=Fate.VANISHED, ended=now))
+        self._news.event(
+            "lost", f"machine {self._endpoint()} is gone; what was not safe yet is made again", machine=self._endpoint()
+        )
 
     def _mount(self, seen: Seen | None) -> None:
         told = self._command.mount(self._name(), asking.DRIVE, person=self._person)
@@ -322,16 +318,21 @@ class Supervisor:
         elif told.outcome is Outcome.NO_CONSENT:
             self._why = f"Drive was not allowed for this account yet; open {told.line}, allow it, and run this again"
         elif told.outcome is not Outcome.DONE:
-            self._once(f"Drive is not mounted yet ({told.line})")
-            self._sleep(self._patience.look)
+            self._not_yet("drivemount", told, "Drive is not mounted yet")
         elif seen is not None and seen.work != self._ledger.work:
             self._ship()
 
     def _ship(self) -> None:
-        told = self._loading.send(self._command, self._name(), self._ledger.work, self._patience.safe, by_api=self._by_api)
+        by_api = self._reaching.by_api(self._ledger)
+        told = self._loading.send(self._command, self._name(), self._ledger.work, self._patience.safe, by_api=by_api)
         if told.outcome is not Outcome.DONE:
-            self._once(f"the project could not be sent yet ({told.line})")
-            self._sleep(self._patience.look)
+            self._not_yet("upload", told, "the project could not be sent yet")
+
+    def _not_yet(self, verb: str, told: Told, what: str) -> None:
+        self._why = self._trouble.after(verb, told)
+        if not self._why:
+            self._once(f"{what} ({told.line})")
+            self._place.sleep(self._patience.look)
 
     def _start(self, why: str, seen: Seen | None) -> None:
         if why:
@@ -339,13 +340,6 @@ class Supervisor:
         if seen is not None and seen.result is not None and not seen.result.get("safe"):
             self._waited_again = True
         self._command.ask(self._name(), asking.start())
-
-    def _hand(self, seen: Seen | None) -> None:
-        line = "" if seen is None else self._reaching.hand(self._command, self._name(), seen)
-        if line and line != self._unhanded:
-            self._news.line(f"no token for Drive's API could be handed over ({line})")
-        self._unhanded = line
-        self._sleep(min(5.0, self._patience.look))
 
     def _save(self, why: str) -> None:
         self._why = self._why or why
@@ -356,7 +350,7 @@ class Supervisor:
         if why.startswith("no sign of life") and not self._said.startswith("stuck"):
             self._said = "stuck"
             self._news.event("stuck", f"machine {self._endpoint()}: {why}", machine=self._endpoint())
-        self._sleep(self._patience.look)
+        self._place.sleep(self._patience.look)
 
     def _stop_work(self, why: str) -> None:
         self._news.line(f"{why}; the work is told to end, and to keep what it has")
@@ -364,48 +358,50 @@ class Supervisor:
         self._asked_to_stop = told.outcome is Outcome.DONE
 
     def _fetch(self) -> bool:
-        if self._wish.fetch and (
-            line := fetch(self._command, self._name(), self._loading.project, self._wish.fetch, self._place.root)
-        ):
-            self._once(f"not fetched yet ({line})")
-            self._sleep(self._patience.look)
-            return False
-        if self._give_back():
-            self._code = 0
-            self._why = "done"
-        return True
+        code, why = 0, "done"
+        if self._wish.fetch:
+            told, missing = fetch(self._command, self._name(), self._loading.project, self._wish.fetch, self._place.root)
+            broken = self._trouble.after("download", told)
+            if told.outcome is not Outcome.DONE and not broken:
+                self._once(f"not fetched yet ({told.line})")
+                self._place.sleep(self._patience.look)
+                return False
+            if broken or missing:
+                code = 1
+                why = broken or f"{', '.join(missing)}: is not there, so it could not be fetched (--fetch)"
+                why = f"the work is done and safe, but {why}"
+        return self._end_machine(code, why)
 
-    def _end_machine(self, why: str, seen: Seen | None) -> bool:
-        code = seen.result.get("code") if seen is not None and seen.result is not None else None
-        self._code = code if isinstance(code, int) and code else 1
-        self._why = why
-        self._give_back()
+    def _end_machine(self, code: object, why: str) -> bool:
+        """Give it back. That only this is left is written down first: killed now, nothing is fetched or made again."""
+        self._code, self._why = code if isinstance(code, int) else 1, why
+        self._keep(replace(self._ledger, code=self._code, why=why))
+        while isinstance(back := self._command.give_back(self._name(), self._endpoint()), Told):
+            if broken := self._trouble.after("sessions", back):
+                self._why = broken
+                break
+            self._once(f"machine {self._endpoint()} could not be given back yet: no connection ({back.line}); trying again")
+            self._place.sleep(self._patience.look)
+        if back is True:
+            self._returned()
+        else:
+            self._keep(self._ledger.with_current(fate=Fate.LEFT, ended=time.time()))
+            reason = "" if self._why == why else f"{self._why}; "
+            self._code = self._code or 1
+            self._why = f"{reason}machine {self._endpoint()} could not be given back and costs money; {_WHERE}"
         self._place.forget_stop()
         return True
 
-    def _give_back(self) -> bool:
-        endpoint = self._endpoint()
-        back = self._command.give_back(self._name(), endpoint)
-        self._keep(self._ledger.with_current(fate=Fate.GIVEN_BACK if back else Fate.LEFT, ended=time.time()))
-        if back:
-            self._news.line(f"machine {endpoint} is given back")
-        else:
-            self._why = f"machine {endpoint} could not be given back and costs money; {_WHERE}"
-        return back
+    def _failed_with(self, seen: Seen | None) -> object:
+        result = (seen and seen.result) or {}
+        return self._ledger.code if self._ledger.code is not None else result.get("code") or 1
 
-    def _sleep(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not self._place.asked_to_stop()[0]:
-            time.sleep(min(1.0, max(0.0, end - time.monotonic())))
-        if self._place.asked_to_stop()[0]:
-            time.sleep(min(seconds, 1.0))
+    def _returned(self) -> None:
+        self._keep(self._ledger.with_current(fate=Fate.GIVEN_BACK, ended=time.time()))
+        self._news.line(f"machine {self._endpoint()} is given back")
 
     def _name(self) -> str:
         return self._ledger.machines[-1].name
 
     def _endpoint(self) -> str:
         return self._ledger.machines[-1].endpoint
-
-
-def _clock(seconds: float) -> str:
-    return time.strftime("%H:%M", time.localtime(seconds))

@@ -21,6 +21,7 @@ class Outcome(enum.Enum):
     SIGNED_OUT = "not signed in"
     NO_CONSENT = "Drive was not allowed"
     LOST = "the machine does not answer as it should"
+    BROKEN = "the command itself does not work"
     FAILED = "failed"
 
 
@@ -57,6 +58,19 @@ class Assigned:
 _SIGNED_OUT = ("authorization code", "No valid default credentials", "invalid_grant", "RefreshError", "DefaultCredentialsError")
 _ASSIGNED = re.compile(r"^\[([^\]]+)\] (\S+) \| Hardware: (\S+)", re.MULTILINE)
 _LINK = re.compile(r"https://\S+")
+#: The last line of a traceback, as Python or rich prints it: the kind of error, and what it says.
+_RAISED = re.compile(r"^(?:[a-z_]\w*\.)*([A-Z]\w*(?:Error|Exception|NotFound))(?:: .*)?$", re.MULTILINE)
+#: What no network does: a program that is not whole, too new for its packages, or for what the service answers.
+_OWN = frozenset(
+    (
+        "ImportError", "ModuleNotFoundError", "PackageNotFoundError", "DistributionNotFound", "SyntaxError", "IndentationError",
+        "AttributeError", "TypeError", "NameError", "UnboundLocalError", "KeyError", "IndexError", "NotImplementedError",
+        "AssertionError", "RecursionError", "ZeroDivisionError", "MemoryError", "PermissionError", "FileNotFoundError",
+        "NotADirectoryError", "IsADirectoryError", "UnicodeDecodeError", "UnicodeEncodeError", "ValidationError",
+    )
+)  # fmt: skip
+#: Statuses of a shell and of typer: it cannot be run, is not there, or does not know the words.
+_NOT_RUN = (126, 127, 2)
 
 
 def of_any(text: str, *, in_time: bool, status: int | None, proof: str) -> Told:
@@ -82,7 +96,19 @@ def of_any(text: str, *, in_time: bool, status: int | None, proof: str) -> Told:
         return Told(Outcome.LOST, text, line)
     if proof in text and (status == 0 or not in_time):
         return Told(Outcome.DONE, text, line)
+    if in_time and status != 0 and (fault := own_fault(text, status)):
+        return Told(Outcome.BROKEN, text, fault)
     return Told(Outcome.FAILED, text, line if in_time else f"no answer in time{f' ({line})' if line else ''}")
+
+
+def own_fault(text: str, status: int | None) -> str:
+    """What is wrong with the command itself, in its own words; empty where it may be the network or the service."""
+    if status in _NOT_RUN:
+        return said(text) or f"exit code {status}"
+    if status is not None and status < 0:
+        return f"killed by signal {-status}"
+    raised = list(_RAISED.finditer(text))
+    return raised[-1][0][:300] if raised and raised[-1][1] in _OWN else ""
 
 
 def said(text: str) -> str:

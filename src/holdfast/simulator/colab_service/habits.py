@@ -14,6 +14,7 @@ class Habits:
             the answer never comes; or `slow`: it comes after `slow_seconds`.
         rights: Accelerators that this account may have; others are refused with 400.
         most: Machines at once; more are refused with 412.
+        reachable: Whether the service can be reached; else whoever connects is hung up on.
         signed_in: Whether the access token is taken; else 401.
         consent: Whether Drive was allowed for this account.
         token_seconds: How long the token of a machine is good.
@@ -26,6 +27,7 @@ class Habits:
     refusals: list[int | str] = field(default_factory=list)
     rights: frozenset[str] = frozenset({"NONE", "T4", "L4"})
     most: int = 2
+    reachable: bool = True
     signed_in: bool = True
     consent: bool = True
     token_seconds: float = 3600.0

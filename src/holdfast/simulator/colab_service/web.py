@@ -38,6 +38,9 @@ class _Connect(BaseHTTPRequestHandler):
 
     def do_CONNECT(self) -> None:
         host, _, _ = self.path.rpartition(":")
+        if not self.server.service.habits.reachable:
+            self.close_connection = True
+            return
         if host not in HOSTS:
             self.server.service.book.write("asked elsewhere", host=host)
             self.send_error(403)
