@@ -189,7 +189,8 @@ share of useful time is larger by that for both.
 Machines live {LIFE:.0f} minutes on average, by chance and the same for both (the first ones of each
 seed: {"; ".join(shown)} min). The work is {WORK:.0f} minutes of steps of {STEP:g} minutes, backed up every {BACKUP:g}
 minutes with Holdfast. Without it the same script finds nothing on a fresh machine and begins anew.
-A {ACCELERATOR} costs {Habits().rates[ACCELERATOR]} compute units an hour there.
+A {ACCELERATOR} costs {Habits().rates[ACCELERATOR]} compute units an hour there. An hour is three or four machines, so another seed
+gives other numbers.
 
 | | seed | machines | held | worked | useful | useful share | compute units | wasted | done | load |
 |---|---|---|---|---|---|---|---|---|---|---|
