@@ -105,7 +105,7 @@ def test_a_token_that_expires_in_the_middle_costs_no_machine(
     root = tmp_path / "project"
     root.mkdir()
     (root / "train.py").write_text(TRAIN.replace("time.sleep(0.5)", "time.sleep(4)"))
-    with Watched(tmp_path / "service", habits=Habits(token_seconds=token_seconds)) as service:
+    with Watched(tmp_path / "service", speed=60.0, habits=Habits(token_seconds=token_seconds)) as service:
         run = Run(service, colab_program, root, "--fetch", "outputs/run", "--", "python", "train.py")
         run.until(lambda: logged(service, "step 2"))
         happens(run, service)
@@ -158,14 +158,15 @@ def spoiled(root: Path, name: str, text: str) -> None:
     ],
 )
 def test_an_experiment_that_cannot_go_on_ends_with_one_line(
-    colab_program: Path, service: ColabService, tmp_path: Path, spoil: Callable[[Path], object], code: int, line: str
+    colab_program: Path, tmp_path: Path, spoil: Callable[[Path], object], code: int, line: str
 ) -> None:
     root = tmp_path / "project"
     make_project(root)
     (root / "micro.yaml").write_text(yaml.safe_dump(settings()))
     spoil(root)
-    run = Run(service, colab_program, root, "micro.yaml")
-    assert run.end() == code
-    assert sum(line in text for text in run.lines) == 1
-    assert all_given_back(service)
-    assert len(service.book.machines()) == 1
+    with Watched(tmp_path / "service", speed=60.0) as service:
+        run = Run(service, colab_program, root, "micro.yaml")
+        assert run.end() == code
+        assert sum(line in text for text in run.lines) == 1
+        assert all_given_back(service)
+        assert len(service.book.machines()) == 1

@@ -95,7 +95,7 @@ def offline(run: Run, service: Watched, machine: Runtime) -> None:
 
 
 def offline_at_the_end(run: Run, service: Watched, machine: Runtime) -> None:
-    run.until(lambda: (machine.content / "holdfast-job" / "fetch.tar.gz").exists())
+    run.until((machine.content / "holdfast-job" / "fetch.tar.gz").exists)
     service.habits.reachable = False
     run.until(lambda: run.said("could not be given back yet"))
     service.habits.reachable = True

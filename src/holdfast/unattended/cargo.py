@@ -66,7 +66,7 @@ class Loading:
                 told = command.upload(name, part, f"{asking.FOLDER}/{part.name}")
                 if told.outcome is not Outcome.DONE:
                     return told
-            told, _ = command.ask(name, asking.unpack([part.name for part in parts]), 300)
+            told, _ = command.ask(name, asking.unpack([part.name for part in parts]), 120)
             return told
 
 

@@ -24,6 +24,8 @@ from holdfast.unattended.told import GPUS, NONE, Assigned, Outcome, Told, assign
 
 #: Seconds that a call may take. The command's own start is 5 s of a busy core.
 _SHORT, _LONG, _TAKING = 120.0, 600.0, 420.0
+#: Colab's own mounting gives up after 120 s; the command waits far longer, also on a machine that is gone.
+_MOUNTING = 180.0
 _OLDEST = (0, 7, 5)
 _POLL = 0.1
 #: As a shell says it of a program that it cannot run.
@@ -168,7 +170,7 @@ class ColabCommand:
         if person:
             subprocess.run(self._words(words), check=False, env=_environment())  # noqa: S603 - what was named
             return Told(Outcome.DONE)
-        text, in_time, status = self._call(words, _LONG, enough=lambda text: "Error propagating" in text)
+        text, in_time, status = self._call(words, _MOUNTING, enough=lambda text: "Error propagating" in text)
         return of_any(text, in_time=in_time, status=status, proof="ounted at")
 
     def upload(self, name: str, source: Path, target: str) -> Told:

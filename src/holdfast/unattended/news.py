@@ -22,12 +22,27 @@ class News:
 
     def __init__(self, say: Callable[[str], None], place: Path, command: tuple[str, ...] = ()) -> None:
         self._say, self._place, self._command = say, place, command
+        self._once = ""
 
     def line(self, text: str) -> None:
         """One line."""
         with self._place.open("a", encoding="utf-8") as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
         self._say(text)
+
+    def once(self, text: str, event: str = "") -> None:
+        """One line, or an event, but for the one that `once` told last."""
+        if text == self._once:
+            return
+        self._once = text
+        if event:
+            self.event(event, text)
+        else:
+            self.line(text)
+
+    def told_anew(self) -> None:
+        """What `once` tells next is told in any case."""
+        self._once = ""
 
     def event(self, event: str, text: str, **fields: object) -> None:
         """One line, and the event."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from holdfast.unattended import asking, following, ledger
+from holdfast.unattended.account import WHERE, Account
 from holdfast.unattended.asking import Seen
 from holdfast.unattended.cargo import Loading
 from holdfast.unattended.command import ColabCommand
@@ -17,13 +18,11 @@ from holdfast.unattended.ledger import Ending, Fate, Ledger, Taken
 from holdfast.unattended.news import News
 from holdfast.unattended.place import Place
 from holdfast.unattended.reaching import Reaching
-from holdfast.unattended.told import Assigned, Outcome, Told, hardware_of
-from holdfast.unattended.trouble import Trouble
+from holdfast.unattended.told import Outcome, Told, hardware_of
 from holdfast.unattended.waiting import Turns
 from holdfast.unattended.wish import Patience, Wish, asked_of
 
 _RUNNING = "it works on and costs money; `holdfast colab run` goes on following it, `holdfast colab stop` ends it"
-_WHERE = "end it at colab.research.google.com: Runtime, Manage sessions"
 
 
 class Supervisor:
@@ -57,11 +56,11 @@ class Supervisor:
         self._ledger = ledger.opened(place.ledger, asked_of(wish))
         if (had := self._ledger.current) is not None:
             news.line(f"going on with machine {had.endpoint or had.name}, which was taken before")
-        self._trouble = Trouble(command.program)
+        self._account = Account(command, news)
         until = None if wish.hours is None else self._ledger.began + wish.hours * 3600
         self._turns = Turns(wish.accelerators, self._patience, until)
-        self._asked_to_stop = self._waited_again = self._priced = False
-        self._why, self._said, self._broken = self._ledger.why, "", ""
+        self._asked_to_stop = self._waited_again = self._priced = self._silent = False
+        self._why = self._ledger.why
         self._code = 1 if self._ledger.code is None else self._ledger.code
 
     def run(self) -> Ending:
@@ -119,7 +118,7 @@ class Supervisor:
             return Reach.NONE, None
         if not machine.endpoint:
             if self._command.being_taken():
-                self._once("a machine is being taken still, by a command that an earlier supervisor began; waiting")
+                self._news.once("a machine is being taken still, by a command that an earlier supervisor began; waiting")
                 return Reach.UNKNOWN, None
             found = self._find(machine)
             if found is None:
@@ -131,9 +130,9 @@ class Supervisor:
             told, value = self._command.ask(machine.name, asking.look(following.length(log)))
             seen = asking.seen_in(value)
             if seen is None:
-                return self._reach(machine, told), None
-            self._said = ""
-            self._trouble.after("exec", told)
+                return self._account.reach(machine, told, min(5.0, self._patience.look)), None
+            self._news.told_anew()
+            self._account.trouble.after("exec", told)
             if seen.work != self._ledger.work:
                 break
             following.follow(log, seen, self._loading.show)
@@ -144,50 +143,22 @@ class Supervisor:
         self._price()
         return Reach.ANSWERS, seen
 
-    def _reach(self, machine: Taken, told: Told) -> Reach:
-        """What it means that a machine does not answer. Only the service's own list, seen twice, says that it is gone."""
-        for attempt in range(2):
-            listed = self._listed()
-            if isinstance(listed, Told):
-                if listed.outcome is Outcome.SIGNED_OUT:
-                    self._once(f"not signed in any more, and machine {machine.endpoint} costs money; sign in again, and it goes on")
-                elif listed.outcome is not Outcome.BROKEN:
-                    self._once(f"no connection ({listed.line or told.line}); waiting")
-                return Reach.UNKNOWN
-            stuck = self._trouble.after("exec", told) if attempt == 0 else ""
-            if any(found.endpoint == machine.endpoint for found in listed):
-                if not stuck:
-                    self._once(f"machine {machine.endpoint} does not answer ({told.line}), and the service has it still; waiting")
-                self._stuck(stuck)
-                return Reach.SILENT
-            if attempt == 0:
-                time.sleep(min(5.0, self._patience.look))
-        return Reach.GONE
-
     def _find(self, machine: Taken) -> Taken | None:
         """What became of a machine that was asked for when nobody wrote down the answer."""
         endpoint = self._command.endpoint(machine.name)
-        listed = self._listed()
+        listed = self._account.machines(self._ledger.current)
         if endpoint is None:
             if isinstance(listed, Told):
                 return None
             fresh = [m for m in listed if m.endpoint not in machine.others and m.hardware == hardware_of(machine.accelerator)]
             if len(fresh) != 1:
                 for found in fresh:
-                    self._news.line(f"machine {found.endpoint} appeared while one was asked for; if it is not yours, {_WHERE}")
+                    self._news.line(f"machine {found.endpoint} appeared while one was asked for; if it is not yours, {WHERE}")
                 self._keep(self._ledger.with_current(fate=Fate.REFUSED, ended=time.time()))
                 return None
             endpoint = fresh[0].endpoint
         self._keep(self._ledger.with_current(endpoint=endpoint, fate=Fate.HELD))
         return self._ledger.current
-
-    def _listed(self) -> list[Assigned] | Told:
-        """The account's machines. That the command itself does not work is said, and a machine that may be there is not let go."""
-        listed = self._command.machines()
-        self._broken = self._trouble.after("sessions", listed)
-        if self._ledger.current is not None:
-            self._stuck(self._broken)
-        return listed
 
     def _price(self) -> None:
         """Know what the machine costs, also where it was granted to a supervisor that is no more."""
@@ -195,18 +166,6 @@ class Supervisor:
         if machine is not None and machine.rate is None and (self._wish.budget is not None or not self._priced):
             self._priced = True
             self._keep(self._ledger.with_current(rate=rate_held(machine, self._command.usage())))
-
-    def _stuck(self, why: str) -> None:
-        if why and not self._said.startswith(why):
-            self._said = why
-            machine = self._ledger.current
-            kept = "" if machine is None else f"; machine {machine.endpoint or machine.name} works on and costs money; {_WHERE}"
-            self._news.event("stuck", why + kept)
-
-    def _once(self, line: str) -> None:
-        if line != self._said:
-            self._said = line
-            self._news.line(line)
 
     # --- What is done ---
 
@@ -236,12 +195,12 @@ class Supervisor:
 
     def _take(self) -> None:
         now = time.time()
-        listed = self._listed()
+        listed = self._account.machines(self._ledger.current)
         if isinstance(listed, Told):
             if listed.outcome is Outcome.SIGNED_OUT:
                 self._why = "not signed in: run `colab sessions` once by hand, or give --auth adc"
-            elif self._broken:
-                self._why = self._broken
+            elif self._account.broken:
+                self._why = self._account.broken
             else:
                 what = "the colab command fails" if listed.outcome is Outcome.BROKEN else "no connection"
                 self._refused(f"{what} ({listed.line})")
@@ -268,7 +227,7 @@ class Supervisor:
                 return
             if self._ledger.current is not None:  # nobody knows yet
                 return
-            self._why = self._trouble.after("new", told)
+            self._why = self._account.trouble.after("new", told)
             if self._why:
                 return
         else:
@@ -329,9 +288,9 @@ class Supervisor:
             self._not_yet("upload", told, "the project could not be sent yet")
 
     def _not_yet(self, verb: str, told: Told, what: str) -> None:
-        self._why = self._trouble.after(verb, told)
+        self._why = self._account.trouble.after(verb, told)
         if not self._why:
-            self._once(f"{what} ({told.line})")
+            self._news.once(f"{what} ({told.line})")
             self._place.sleep(self._patience.look)
 
     def _start(self, why: str, seen: Seen | None) -> None:
@@ -347,9 +306,9 @@ class Supervisor:
         self._command.ask(self._name(), asking.save())
 
     def _wait(self, why: str) -> None:
-        if why.startswith("no sign of life") and not self._said.startswith("stuck"):
-            self._said = "stuck"
+        if why.startswith("no sign of life") and not self._silent:
             self._news.event("stuck", f"machine {self._endpoint()}: {why}", machine=self._endpoint())
+        self._silent = why.startswith("no sign of life")
         self._place.sleep(self._patience.look)
 
     def _stop_work(self, why: str) -> None:
@@ -361,9 +320,9 @@ class Supervisor:
         code, why = 0, "done"
         if self._wish.fetch:
             told, missing = fetch(self._command, self._name(), self._loading.project, self._wish.fetch, self._place.root)
-            broken = self._trouble.after("download", told)
+            broken = self._account.trouble.after("download", told)
             if told.outcome is not Outcome.DONE and not broken:
-                self._once(f"not fetched yet ({told.line})")
+                self._news.once(f"not fetched yet ({told.line})")
                 self._place.sleep(self._patience.look)
                 return False
             if broken or missing:
@@ -377,10 +336,10 @@ class Supervisor:
         self._code, self._why = code if isinstance(code, int) else 1, why
         self._keep(replace(self._ledger, code=self._code, why=why))
         while isinstance(back := self._command.give_back(self._name(), self._endpoint()), Told):
-            if broken := self._trouble.after("sessions", back):
+            if broken := self._account.trouble.after("sessions", back):
                 self._why = broken
                 break
-            self._once(f"machine {self._endpoint()} could not be given back yet: no connection ({back.line}); trying again")
+            self._news.once(f"machine {self._endpoint()} could not be given back yet: no connection ({back.line}); trying again")
             self._place.sleep(self._patience.look)
         if back is True:
             self._returned()
@@ -388,7 +347,7 @@ class Supervisor:
             self._keep(self._ledger.with_current(fate=Fate.LEFT, ended=time.time()))
             reason = "" if self._why == why else f"{self._why}; "
             self._code = self._code or 1
-            self._why = f"{reason}machine {self._endpoint()} could not be given back and costs money; {_WHERE}"
+            self._why = f"{reason}machine {self._endpoint()} could not be given back and costs money; {WHERE}"
         self._place.forget_stop()
         return True
 
