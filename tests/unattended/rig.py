@@ -102,8 +102,9 @@ class Run:
         """Wait until something is so; fails where the run ends before."""
         end = time.monotonic() + PATIENT
         while not seen():
-            assert self.process.poll() is None, self.lines
-            assert time.monotonic() < end, self.lines
+            if self.process.poll() is not None or time.monotonic() > end:
+                self.kill()
+                raise AssertionError(self.lines)
             time.sleep(0.05)
 
     def kill(self, number: int = signal.SIGKILL) -> int:
