@@ -67,6 +67,7 @@ class Hour:
         useful: In steps that are kept at the end, or came to it.
         units: Compute units that the machines cost.
         done: When the work was done; None where it was not.
+        load: Of this computer, on average: above the number of its CPUs all that is real takes longer.
     """
 
     machines: int
@@ -76,6 +77,7 @@ class Hour:
     useful: float
     units: float
     done: float | None
+    load: float
 
     @property
     def wasted(self) -> float:
@@ -109,12 +111,13 @@ def watch(folder: Path, command: list[str], seed: int, speed: float, *, loop: bo
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            planned = lives(seed)
+            planned, loads = lives(seed), []
             while process.poll() is None and time.monotonic() < began + WATCHED * 60 / speed:
                 for held in service.book.machines():
                     end = ends.setdefault(held.endpoint, held.began + planned[len(ends)] * 60 / speed)
                     if held.ended is None and end < time.monotonic():
                         service.vanish(held.endpoint)
+                loads.append(os.getloadavg()[0])
                 time.sleep(0.1)
             ended = time.monotonic()
             done = process.poll() == 0
@@ -130,7 +133,8 @@ def watch(folder: Path, command: list[str], seed: int, speed: float, *, loop: bo
     useful = steps if done else max(kept, default=0)
     vanished = sum(m.how == "vanished" for m in machines)
     worked = len(re.findall(r"^step \d+", printed, re.MULTILINE))
-    return Hour(len(machines), vanished, held, worked * STEP, useful * STEP, units, (ended - began) * minutes if done else None)
+    after = (ended - began) * minutes if done else None
+    return Hour(len(machines), vanished, held, worked * STEP, useful * STEP, units, after, sum(loads) / len(loads))
 
 
 def row(name: str, seed: int, hour: Hour) -> str:
@@ -138,7 +142,7 @@ def row(name: str, seed: int, hour: Hour) -> str:
     share = hour.useful / hour.held if hour.held else 0.0
     return (
         f"| {name} | {seed} | {hour.machines}, of which {hour.vanished} vanished | {hour.held:.1f} min | {hour.worked:.1f} min "
-        f"| {hour.useful:.1f} min | **{share:.0%}** | {hour.units:.2f} | **{hour.wasted:.2f}** | {done} |"
+        f"| {hour.useful:.1f} min | **{share:.0%}** | {hour.units:.2f} | **{hour.wasted:.2f}** | {done} | {hour.load:.1f} |"
     )
 
 
@@ -185,14 +189,17 @@ share of useful time is larger by that for both.
 Machines live {LIFE:.0f} minutes on average, by chance and the same for both (the first ones of each
 seed: {"; ".join(shown)} min). The work is {WORK:.0f} minutes of steps of {STEP:g} minutes, backed up every {BACKUP:g}
 minutes with Holdfast. Without it the same script finds nothing on a fresh machine and begins anew.
-A {ACCELERATOR} costs {Habits().rates[ACCELERATOR]} compute units an hour there.
+A {ACCELERATOR} costs {Habits().rates[ACCELERATOR]} compute units an hour there. An hour is three or four machines, so another seed
+gives other numbers.
 
-| | seed | machines | held | worked | useful | useful share | compute units | wasted | done |
-|---|---|---|---|---|---|---|---|---|---|
+| | seed | machines | held | worked | useful | useful share | compute units | wasted | done | load |
+|---|---|---|---|---|---|---|---|---|---|---|
 {table}
 
 *Useful* are steps that are kept at the end of the hour, or came to the end of the work; *wasted* are
-the compute units for the rest of the time that machines were held.
+the compute units for the rest of the time that machines were held. *Load* is the average number of
+processes that wanted a CPU meanwhile; where it is above the CPUs of this computer, something else
+ran beside, and whatever is real took longer.
 
 {os.cpu_count()} CPUs, {platform.system()} {platform.release()}; holdfast {holdfast.__version__}, Python {platform.python_version()}.
 """

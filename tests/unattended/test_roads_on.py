@@ -44,7 +44,9 @@ def test_words_that_are_refused_are_taken_once_they_are_right(tmp_path: Path) ->
     program = command_of(tmp_path, "nothing")
     work = ("--", "python", "train.py")
     assert "lies outside of the project folder" in refused(root, program, str(tmp_path / "my.yaml"))
+    assert "an experiment file stands alone" in refused(root, program, "my.yaml", "python")
     assert "no such accelerator" in refused(root, program, "--gpu", "V100", *work)
+    assert "no such accelerator" in refused(root, program, "sample", "--gpu", "V100")  # options behind it, too
     assert "there is no such file or folder" in refused(root, program, "--include", "nowhere", *work)
     assert "is not among the files that are sent" in refused(root, program, *work)
     sent = ("--include", "train.py")

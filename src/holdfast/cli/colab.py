@@ -37,7 +37,7 @@ Program = Annotated[str | None, typer.Option("--colab", envvar="HOLDFAST_COLAB",
 Auth = Annotated[str, typer.Option("--auth", metavar="oauth2|adc", help="How the colab command signs in.")]
 
 
-@colab.command(context_settings={"allow_interspersed_args": False})
+@colab.command()
 def run(
     words: Annotated[list[str], typer.Argument(metavar="CONFIG | -- COMMAND…", help="An experiment file, or any command.")],
     gpu: Annotated[str, typer.Option("--gpu", metavar="LIST", help="Accelerators in order of wish, such as T4,L4,none.")] = "none",
@@ -224,7 +224,9 @@ def _until_signal(supervisor: Supervisor) -> Ending:
 
 def _work(words: list[str], root: Path) -> tuple[tuple[str, ...], str, str | None]:
     """What is run on the machine, which extras it needs, and the file that has to be there."""
-    if len(words) == 1 and words[0].endswith((".yaml", ".yml")):
+    if words[0].endswith((".yaml", ".yml")):
+        if len(words) > 1:
+            raise UsageError(f"{words[1]}: an experiment file stands alone; a command stands behind --")
         config = Path(os.path.abspath(words[0]))
         if not config.is_relative_to(root):
             raise UsageError(f"{words[0]}: lies outside of the project folder {root}, so a machine would not have it")

@@ -62,8 +62,8 @@ class Situation:
         abandon: A machine may be given back with what is not safe.
         spare: Whether another machine may be taken.
         waited_again: Waiting for all to be safe was tried a second time.
-        by_api: Drive is reached by its API, without a mount.
         settled: The work is over, and what was asked for is here.
+        by_api: Drive is reached by its API, without a mount.
     """
 
     reach: Reach
@@ -75,8 +75,8 @@ class Situation:
     abandon: bool = False
     spare: bool = True
     waited_again: bool = True
-    by_api: bool = False
     settled: bool = False
+    by_api: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,13 +14,16 @@ from holdfast.unattended import asking
 from holdfast.unattended.asking import Seen
 from holdfast.unattended.claim import Claim
 from holdfast.unattended.command import ColabCommand
+from holdfast.unattended.ledger import Ledger
 from holdfast.unattended.place import Place
 
 AUTO, MOUNT, API = "auto", "mount", "api"
 WAYS = (AUTO, MOUNT, API)
+#: More than from one heartbeat of the job to the next.
+_SECONDS = 4.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Reaching:
     """What was found before a machine is taken.
 
@@ -32,6 +36,7 @@ class Reaching:
     way: str = AUTO
     signed_in: bool = False
     claim: Claim | None = None
+    _said: str = ""
 
     @property
     def else_api(self) -> bool:
@@ -43,15 +48,24 @@ class Reaching:
         holder = "" if self.claim is None else self.claim.lost()
         return f"the computer {holder} has taken this project over" if holder else ""
 
-    def hand(self, command: ColabCommand, name: str, seen: Seen) -> str:
-        """Hand over a token. Returns why that did not come about, in one line; empty where it did."""
+    def by_api(self, ledger: Ledger) -> bool:
+        """Whether the API is the way of this work."""
+        return self.way == API or ledger.by_api
+
+    def hand(self, command: ColabCommand, name: str, seen: Seen | None, say: Callable[[str], None]) -> None:
+        """Hand over a token, and give the job the time to say that it has it. Why that did not come about is said once."""
         from holdfast.unattended.tokens import sealed_token  # of the extra `drive`
 
+        why = ""
         try:
-            told, done = command.ask(name, asking.hand(sealed_token(seen.key)))
+            told, done = command.ask(name, asking.hand(sealed_token("" if seen is None else seen.key)))
+            why = "" if done else told.line or "the job does not listen"
         except (HoldfastError, OSError, ValueError) as error:
-            return str(error)
-        return "" if done else told.line or "the job does not listen"
+            why = str(error)
+        if why and why != self._said:
+            say(f"no token for Drive's API could be handed over ({why})")
+        self._said = why
+        time.sleep(_SECONDS)
 
 
 def look(place: Place, way: str, say: Callable[[str], None]) -> Reaching:

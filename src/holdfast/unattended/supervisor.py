@@ -17,7 +17,7 @@ from holdfast.unattended.fetching import fetch
 from holdfast.unattended.ledger import Ending, Fate, Ledger, Taken
 from holdfast.unattended.news import News
 from holdfast.unattended.place import Place
-from holdfast.unattended.reaching import API, Reaching
+from holdfast.unattended.reaching import Reaching
 from holdfast.unattended.told import Outcome, Told, hardware_of
 from holdfast.unattended.waiting import Turns
 from holdfast.unattended.wish import Patience, Wish, asked_of
@@ -108,13 +108,9 @@ class Supervisor:
             self._wish.abandon or abandon,
             self._ledger.taken() < self._wish.machines,
             self._waited_again,
-            self._by_api,
             self._ledger.code is not None,
+            self._reaching.by_api(self._ledger),
         )
-
-    @property
-    def _by_api(self) -> bool:
-        return self._reaching.way == API or self._ledger.by_api
 
     def _look(self) -> tuple[Reach, Seen | None]:
         machine = self._ledger.current
@@ -189,7 +185,7 @@ class Supervisor:
             Do.SHIP: self._ship,
             Do.START: lambda: self._start(decision.why, seen),
             Do.WAIT: lambda: self._wait(decision.why),
-            Do.HAND: lambda: self._hand(seen),
+            Do.HAND: lambda: self._reaching.hand(self._command, self._name(), seen, self._news.line),
             Do.STOP_WORK: lambda: self._stop_work(decision.why),
             Do.SAVE: lambda: self._save(decision.why),
             Do.FETCH: self._fetch,
@@ -259,7 +255,7 @@ class Supervisor:
     def _refused(self, why: str) -> None:
         line, seconds = self._turns.refused(why, time.time())
         self._news.line(line)
-        self._sleep(seconds)
+        self._place.sleep(seconds)
 
     def _forget(self) -> None:
         machine, now = self._ledger.machines[-1], time.time()
@@ -286,7 +282,8 @@ class Supervisor:
             self._ship()
 
     def _ship(self) -> None:
-        told = self._loading.send(self._command, self._name(), self._ledger.work, self._patience.safe, by_api=self._by_api)
+        by_api = self._reaching.by_api(self._ledger)
+        told = self._loading.send(self._command, self._name(), self._ledger.work, self._patience.safe, by_api=by_api)
         if told.outcome is not Outcome.DONE:
             self._not_yet("upload", told, "the project could not be sent yet")
 
@@ -294,7 +291,7 @@ class Supervisor:
         self._why = self._account.trouble.after(verb, told)
         if not self._why:
             self._news.once(f"{what} ({told.line})")
-            self._sleep(self._patience.look)
+            self._place.sleep(self._patience.look)
 
     def _start(self, why: str, seen: Seen | None) -> None:
         if why:
@@ -302,13 +299,6 @@ class Supervisor:
         if seen is not None and seen.result is not None and not seen.result.get("safe"):
             self._waited_again = True
         self._command.ask(self._name(), asking.start())
-
-    def _hand(self, seen: Seen | None) -> None:
-        line = "" if seen is None else self._reaching.hand(self._command, self._name(), seen)
-        if line and line != self._unhanded:
-            self._news.line(f"no token for Drive's API could be handed over ({line})")
-        self._unhanded = line
-        self._sleep(min(5.0, self._patience.look))
 
     def _save(self, why: str) -> None:
         self._why = self._why or why
@@ -319,7 +309,7 @@ class Supervisor:
         if why.startswith("no sign of life") and not self._silent:
             self._news.event("stuck", f"machine {self._endpoint()}: {why}", machine=self._endpoint())
         self._silent = why.startswith("no sign of life")
-        self._sleep(self._patience.look)
+        self._place.sleep(self._patience.look)
 
     def _stop_work(self, why: str) -> None:
         self._news.line(f"{why}; the work is told to end, and to keep what it has")
@@ -333,7 +323,7 @@ class Supervisor:
             broken = self._account.trouble.after("download", told)
             if told.outcome is not Outcome.DONE and not broken:
                 self._news.once(f"not fetched yet ({told.line})")
-                self._sleep(self._patience.look)
+                self._place.sleep(self._patience.look)
                 return False
             if broken or missing:
                 code = 1
@@ -350,7 +340,7 @@ class Supervisor:
                 self._why = broken
                 break
             self._account.unheard(self._ledger.machines[-1], back, back.line)
-            self._sleep(self._patience.look)
+            self._place.sleep(self._patience.look)
         if back is True:
             self._returned()
         else:
@@ -368,13 +358,6 @@ class Supervisor:
     def _returned(self) -> None:
         self._keep(self._ledger.with_current(fate=Fate.GIVEN_BACK, ended=time.time()))
         self._news.line(f"machine {self._endpoint()} is given back")
-
-    def _sleep(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not self._place.asked_to_stop()[0]:
-            time.sleep(min(1.0, max(0.0, end - time.monotonic())))
-        if self._place.asked_to_stop()[0]:
-            time.sleep(min(seconds, 1.0))
 
     def _name(self) -> str:
         return self._ledger.machines[-1].name
