@@ -216,18 +216,18 @@ def result_of(storage: BaseStorage, trial_id: int) -> dict[str, Any]:
     }
 
 
-def write_down(storage: BaseStorage, trial_id: int, result: Mapping[str, Any], mark: str = "") -> None:
+def write_down(storage: BaseStorage, known: FrozenTrial, result: Mapping[str, Any], mark: str = "") -> None:
     """Write into its study what a trial came to; its state comes last. After a kill it is done again, and comes to the same.
 
     Args:
         storage: Of the study.
-        trial_id: Of the trial.
+        known: The trial as the study has it.
         result: As `result_of` gives it. A trial that runs on has no state to be written.
         mark: The user attribute by which a trial that runs on is known to have come so far: all else is written before it.
     """
-    known = storage.get_trial(trial_id)
     if known.state.is_finished():
         return
+    trial_id = known._trial_id
     for name, value, distribution in result["parameters"]:
         if name not in known.params:
             storage.set_trial_param(trial_id, name, value, json_to_distribution(distribution))

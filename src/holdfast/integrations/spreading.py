@@ -236,7 +236,7 @@ class SpreadStudy:
         """This attempt counts: its files are taken first, then what it came to is written, its state last."""
         trial, turns = self.trial_of(event.attempt), self._plan.turns
         self._engine.take(event, self._plan.root / event.attempt.folder)
-        write_down(self._storage, trial._trial_id, event.result, "" if turns is None else turns.mark)
+        write_down(self._storage, trial, event.result, "" if turns is None else turns.mark)
         trial = self._read_again(trial.number)
         if turns is None or trial.state.is_finished():
             self._drop_accounts(trial)
