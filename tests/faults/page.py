@@ -1,4 +1,7 @@
-"""The page of the kill sweep, from what two sweeps kept: `python -m tests.faults.page PLAIN ON_DRIVE`."""
+"""The page of the kill sweep, from what two sweeps kept: `python -m tests.faults.page PLAIN ON_DRIVE WHERE`.
+
+WHERE says in words on which machine and file system they ran.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +38,14 @@ not uploaded meets another fate at each point, so here Holdfast is killed at eac
 
 """
 _MADE = """
+A torn manifest of nobody is what a kill in the middle of a manifest leaves: `verify` names it, and prune removes it later.
+
 `.venv/bin/python -m tests.faults.sweep --results FILE`, with `--on-drive` too, and
-`.venv/bin/python -m tests.faults.page FILE FILE > benchmarks/kill-sweep.md`, made this page.
+`.venv/bin/python -m tests.faults.page FILE FILE WHERE > benchmarks/kill-sweep.md`, made this page.
 """
 
 
-def _section(path: Path) -> str:
+def _section(path: Path, where: str) -> str:
     kept = Kept(path, {})
     done = kept.sweep()
     about = kept.about
@@ -49,14 +54,14 @@ def _section(path: Path) -> str:
     judged = "".join(f"- judged {text}: {count} points\n" for text, count in sorted(done.judged().items()))
     notes = "".join(f"- noted, and allowed: {text} ({count} points)\n" for text, count in sorted(done.notes().items()))
     return (
-        f"{met:,} of {ours:,} points, Python {about['python']}, 2 cores with other work beside it, {kept.seconds / 60:.0f} minutes,"
-        f" at commit {about['commit']}.\n\n{done.table()}\n\n{judged}{notes}"
+        f"{met:,} of {ours:,} points of Holdfast, Python {about['python']}, {where}, {kept.seconds / 60:.0f} minutes,\n"
+        f"at commit {about['commit']}.\n\n{done.table()}\n\n{judged}{notes}"
     )
 
 
 def main() -> None:
-    plain, on_drive = map(Path, sys.argv[1:])
-    print(f"{_HEAD}{_section(plain)}{_ON_DRIVE}{_section(on_drive)}{_MADE}", end="")
+    plain, on_drive, where = sys.argv[1:]
+    print(f"{_HEAD}{_section(Path(plain), where)}{_ON_DRIVE}{_section(Path(on_drive), where)}{_MADE}", end="")
 
 
 if __name__ == "__main__":

@@ -40,8 +40,10 @@ SIDES = ("workspace", "store")
 #: Points that a worker is handed at a time: it keeps its states, so a change of command costs it a second or two once.
 _BATCH = 6
 _TRIES = 3
-#: In a sample the naive copy, which is there to be caught, stands for so many commands.
-_COPIES_SAMPLED = 2
+#: To build what a command starts from takes longer than a point, so a sample is of so many commands as give each this many points.
+_OF_A_COMMAND = 4
+#: In a sample the naive copy, which is there to be caught, stands for so many of them.
+_COPIES = 2
 
 #: Points of one command that a worker tries one after the other.
 Batch = tuple[str, Tool, Sequence[Point]]
@@ -60,8 +62,8 @@ def run(
     """Sweep.
 
     Args:
-        sample: How many points of Holdfast to try, spread evenly over commands, sides and time, and a quarter as many of
-            the naive copy; all of both where None.
+        sample: How many points of Holdfast to try, spread evenly over some of the commands, sides and time, and a quarter as
+            many of the naive copy; all of both where None.
         seed: Chooses the sample, and which of the points that find the same state is tried.
         jobs: Worker processes.
         on_drive: The store lies on a simulated Drive; only its side is swept.
@@ -78,10 +80,11 @@ def run(
     seeded = random.Random(seed)
     with _workers(jobs, on_drive) as workers:
         names = [name for name in SCENARIOS if only in (None, name)]
-        copied = names if sample is None else seeded.sample(names, min(len(names), _COPIES_SAMPLED + 1))
-        by = {t: [n for n in names if covers(SCENARIOS[n], t) and (t is Tool.HOLDFAST or n in copied)] for t in Tool}
-        wanted = {name: [t for t in Tool if name in by[t]] for name in names}
-        recorded = {n: workers[i % jobs].submit(_record, n, tools) for i, (n, tools) in enumerate(wanted.items())}
+        if sample is not None:
+            names = seeded.sample(names, min(len(names), -(-sample // _OF_A_COMMAND)))
+        copied = [name for name in names if covers(SCENARIOS[name], Tool.COPY)][: None if sample is None else _COPIES]
+        tools = {name: [Tool.HOLDFAST, *([Tool.COPY] if name in copied else [])] for name in names}
+        recorded = {n: workers[i % jobs].submit(_record, n, tools[n]) for i, n in enumerate(names)}
         groups = {(n, t, s): ps for n, future in recorded.items() for t, s, ps in future.result() if s in sides}
         kept.found(groups)
         chosen = _distinct(groups, kept, seeded) if sample is None else _choose(groups, sample, seeded)
