@@ -35,7 +35,7 @@ while len(steps) < 16:
     time.sleep(0.5)
 """
 MADE = [n**2 for n in range(16)]
-PATIENT = 600.0
+PATIENT = 1800.0
 
 
 class Watched(ColabService):

@@ -97,7 +97,7 @@ def offline(run: Run, service: Watched, machine: Runtime) -> None:
 def offline_at_the_end(run: Run, service: Watched, machine: Runtime) -> None:
     run.until((machine.content / "holdfast-job" / "fetch.tar.gz").exists)
     service.habits.reachable = False
-    run.until(lambda: run.said("could not be given back yet"))
+    run.until(lambda: run.said("no connection"))
     service.habits.reachable = True
 
 

@@ -52,12 +52,7 @@ class Account:
         for attempt in range(2):
             listed = self.machines(machine)
             if isinstance(listed, Told):
-                if listed.outcome is Outcome.SIGNED_OUT:
-                    self._news.once(
-                        f"not signed in any more, and machine {machine.endpoint} costs money; sign in again, and it goes on"
-                    )
-                elif listed.outcome is not Outcome.BROKEN:
-                    self._news.once(f"no connection ({listed.line or told.line}); waiting")
+                self.unheard(machine, listed, listed.line or told.line)
                 return Reach.UNKNOWN
             stuck = self.trouble.after("exec", told) if attempt == 0 else ""
             if any(found.endpoint == machine.endpoint for found in listed):
@@ -69,6 +64,13 @@ class Account:
             if attempt == 0:
                 time.sleep(seconds)
         return Reach.GONE
+
+    def unheard(self, machine: Taken, told: Told, line: str) -> None:
+        """Say why the service was not heard. What comes of a command that does not work is said elsewhere, once it is sure."""
+        if told.outcome is Outcome.SIGNED_OUT:
+            self._news.once(f"not signed in any more, and machine {machine.endpoint} costs money; sign in again, and it goes on")
+        elif told.outcome is not Outcome.BROKEN:
+            self._news.once(f"no connection ({line}); waiting")
 
     def _stuck(self, why: str, held: Taken) -> None:
         if why:
