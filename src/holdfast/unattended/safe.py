@@ -5,12 +5,14 @@ python -m holdfast.unattended.safe SECONDS FILE
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holdfast.errors import HoldfastError
 from holdfast.session.doctor.diagnosis import NO_ROOM
 from holdfast.session.doctor.rules import EMPTY_TRASH
 
@@ -36,6 +38,9 @@ def main(wait: float, place: Path) -> int:
     import holdfast
 
     keep = holdfast.attach()
+    with contextlib.suppress(HoldfastError):  # what stands in the way is said below
+        if left_out := [str(row.key) for row in keep.status() if row.unsaved and row.here != "no"]:  # as most scripts end
+            keep.backup(*left_out)
     end, full = time.monotonic() + wait, ""
     done = keep.finish(wait=min(_FIRST_SECONDS, wait))
     if not done and keep.store is not None:
