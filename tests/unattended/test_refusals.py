@@ -134,7 +134,7 @@ def test_a_drive_that_is_full_in_the_middle_ends_with_the_machine_kept(colab_pro
     root.mkdir()
     (root / "train.py").write_text(FILLS)
     weather = Weather(full=full)
-    with Watched(tmp_path / "service", speed=60.0, quota=3_000_000, weather=weather) as service:
+    with Watched(tmp_path / "service", speed=60.0, quota=1_200_000, weather=weather) as service:
         run = Run(service, colab_program, root, "--", "python", "train.py")
         assert run.end() == 1
         (machine,) = service.machines()

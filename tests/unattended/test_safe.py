@@ -26,8 +26,8 @@ for name in "abcdefgh":
 @pytest.mark.parametrize(
     ("quota", "full", "code", "reason"),
     [
-        pytest.param(3_000_000, Full.ENOSPC, 5, "Drive is full: empty Drive's trash", id="refused"),
-        pytest.param(3_000_000, Full.SILENT, 5, "Drive is full: empty Drive's trash", id="never uploaded"),
+        pytest.param(1_200_000, Full.ENOSPC, 5, "Drive is full: empty Drive's trash", id="refused"),
+        pytest.param(1_200_000, Full.SILENT, 5, "Drive is full: empty Drive's trash", id="never uploaded"),
         pytest.param(15 << 30, Full.SILENT, 0, "", id="room"),
     ],
 )
