@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ WORK = ("--by", "api", "--fetch", "outputs/run", "--", "python", "train.py")
 
 
 @pytest.fixture
-def service(tmp_path: Path):
+def service(tmp_path: Path) -> Iterator[ColabService]:
     with ColabService(tmp_path / "service", speed=60.0) as service:
         service.sign_in_to_drive()
         yield service

@@ -121,7 +121,7 @@ def test_a_token_that_expires_in_the_middle_costs_no_machine(
 FILLS = TRAIN.replace(
     '    keep.backup("outputs/run")',
     """
-    pathlib.Path("outputs/run", str(len(steps))).write_bytes(__import__("os").urandom(100_000))
+    pathlib.Path("outputs/run", str(len(steps))).write_bytes(__import__("os").urandom(500_000))
     keep.backup("outputs/run")
 """,
 )
@@ -134,7 +134,7 @@ def test_a_drive_that_is_full_in_the_middle_ends_with_the_machine_kept(colab_pro
     root.mkdir()
     (root / "train.py").write_text(FILLS)
     weather = Weather(full=full)
-    with Watched(tmp_path / "service", speed=60.0, quota=700_000, weather=weather) as service:
+    with Watched(tmp_path / "service", speed=60.0, quota=1_200_000, weather=weather) as service:
         run = Run(service, colab_program, root, "--", "python", "train.py")
         assert run.end() == 1
         (machine,) = service.machines()

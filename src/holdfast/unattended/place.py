@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,14 +43,6 @@ class Place:
             return True, self._stop.read_text(encoding="utf-8") == "abandon"
         except OSError:
             return False, False
-
-    def sleep(self, seconds: float) -> None:
-        """Wait, but not where somebody says stop."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not self.asked_to_stop()[0]:
-            time.sleep(min(1.0, max(0.0, end - time.monotonic())))
-        if self.asked_to_stop()[0]:
-            time.sleep(min(seconds, 1.0))
 
     def forget_stop(self) -> None:
         """It was done."""

@@ -5,17 +5,19 @@ python -m holdfast.unattended.safe SECONDS FILE
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holdfast.errors import HoldfastError, StoreError
 from holdfast.session.doctor.diagnosis import NO_ROOM
 from holdfast.session.doctor.rules import EMPTY_TRASH
 
 if TYPE_CHECKING:
-    from holdfast.store.backends.backend import Space
+    from holdfast.store.backends.backend import Backend, Space
 
 _FIRST_SECONDS = 60.0
 _UNSAFE = 5
@@ -24,6 +26,13 @@ _UNSAFE = 5
 def no_room(space: Space | None) -> str:
     """Why no upload would end; empty where it may, or nobody tells."""
     return f"Drive is full: {EMPTY_TRASH}" if space is not None and space.free < NO_ROOM else ""
+
+
+def _space(backend: Backend) -> Space | None:
+    try:
+        return backend.space()
+    except StoreError:  # `missing` says so
+        return None
 
 
 def main(wait: float, place: Path) -> int:
@@ -36,10 +45,13 @@ def main(wait: float, place: Path) -> int:
     import holdfast
 
     keep = holdfast.attach()
+    with contextlib.suppress(HoldfastError):  # what stands in the way is said below
+        if left_out := [str(row.key) for row in keep.status() if row.unsaved and row.here != "no"]:  # as most scripts end
+            keep.backup(*left_out)
     end, full = time.monotonic() + wait, ""
     done = keep.finish(wait=min(_FIRST_SECONDS, wait))
     if not done and keep.store is not None:
-        full = no_room(keep.store.backend.space())
+        full = no_room(_space(keep.store.backend))
         if not full and (left := end - time.monotonic()) > 0:
             done = keep.finish(wait=left)
     place.write_text(json.dumps({"missing": list(done.missing), "full": full}), encoding="utf-8")

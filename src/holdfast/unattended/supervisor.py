@@ -255,7 +255,7 @@ class Supervisor:
     def _refused(self, why: str) -> None:
         line, seconds = self._turns.refused(why, time.time())
         self._news.line(line)
-        self._place.sleep(seconds)
+        self._sleep(seconds)
 
     def _forget(self) -> None:
         machine, now = self._ledger.machines[-1], time.time()
@@ -291,7 +291,7 @@ class Supervisor:
         self._why = self._account.trouble.after(verb, told)
         if not self._why:
             self._news.once(f"{what} ({told.line})")
-            self._place.sleep(self._patience.look)
+            self._sleep(self._patience.look)
 
     def _start(self, why: str, seen: Seen | None) -> None:
         if why:
@@ -309,7 +309,7 @@ class Supervisor:
         if why.startswith("no sign of life") and not self._silent:
             self._news.event("stuck", f"machine {self._endpoint()}: {why}", machine=self._endpoint())
         self._silent = why.startswith("no sign of life")
-        self._place.sleep(self._patience.look)
+        self._sleep(self._patience.look)
 
     def _stop_work(self, why: str) -> None:
         self._news.line(f"{why}; the work is told to end, and to keep what it has")
@@ -323,7 +323,7 @@ class Supervisor:
             broken = self._account.trouble.after("download", told)
             if told.outcome is not Outcome.DONE and not broken:
                 self._news.once(f"not fetched yet ({told.line})")
-                self._place.sleep(self._patience.look)
+                self._sleep(self._patience.look)
                 return False
             if broken or missing:
                 code = 1
@@ -358,6 +358,13 @@ class Supervisor:
     def _returned(self) -> None:
         self._keep(self._ledger.with_current(fate=Fate.GIVEN_BACK, ended=time.time()))
         self._news.line(f"machine {self._endpoint()} is given back")
+
+    def _sleep(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not self._place.asked_to_stop()[0]:
+            time.sleep(min(1.0, max(0.0, end - time.monotonic())))
+        if self._place.asked_to_stop()[0]:
+            time.sleep(min(seconds, 1.0))
 
     def _name(self) -> str:
         return self._ledger.machines[-1].name

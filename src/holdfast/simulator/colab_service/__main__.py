@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import random
 import shlex
+import signal
 import sys
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ def main() -> None:
     parser.add_argument("--no-consent", action="store_true", help="Drive's mount was not allowed")
     asked = parser.parse_args()
     chance = random.Random(asked.seed)  # noqa: S311 - a seed, not a secret
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # machines are processes, and end with it
     with ColabService(asked.folder, speed=asked.speed) as service, contextlib.suppress(KeyboardInterrupt):
         if asked.drive_api:
             service.sign_in_to_drive()
