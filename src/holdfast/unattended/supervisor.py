@@ -340,7 +340,7 @@ class Supervisor:
                 self._why = broken
                 break
             self._account.unheard(self._ledger.machines[-1], back, back.line)
-            self._place.sleep(self._patience.look)
+            self._sleep(self._patience.look)
         if back is True:
             self._returned()
         else:
