@@ -63,7 +63,7 @@ BENCHMARKS := bytes files study starts on_drive spread serve predict
 bench: $(READY) ## Compare with cp, rsync, restic and rclone; hours, 30 GB of disk, and root for clones
 	for name in $(BENCHMARKS); do $(VENV)/bin/python benchmarks/$$name.py --write; done
 
-torture: $(READY) ## Kill every command at every file system call; the best part of an hour
+torture: $(READY) ## Kill every command at every file system call, and the long forms of other tests; hours
 	$(RUN) pytest -m torture -s
 
 KILLS ?= 10
