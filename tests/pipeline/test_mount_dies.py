@@ -31,8 +31,8 @@ RESULTS = (
     "outputs/conversion/micro/onnx/model.int8.onnx",
     "outputs/report/report.md",
 )
-#: A step of the first trial, behind its first checkpoint.
-IN_A_TRIAL = 7
+#: A step of the first trial, behind its first checkpoint, and one of the final training.
+STEPS = (7, 30)
 
 
 class Told(Lines):
@@ -52,8 +52,9 @@ class Told(Lines):
 
 @pytest.mark.torture
 @pytest.mark.parametrize("how", DEATHS)
+@pytest.mark.parametrize("step", STEPS)
 def test_a_pipeline_whose_mount_dies_goes_on_by_the_api_to_the_same_end(
-    api: DriveApi, mount: Mount, finished: tuple[Project, Machine], tmp_path: Path, how: str
+    api: DriveApi, mount: Mount, finished: tuple[Project, Machine], tmp_path: Path, how: str, step: int
 ) -> None:
     template, expected = finished[0].template, finished[1]
     drive = mount()
@@ -61,7 +62,7 @@ def test_a_pipeline_whose_mount_dies_goes_on_by_the_api_to_the_same_end(
     for name in ("data", "encoder"):
         shutil.copytree(template / name, root / name)
     keeper = open_keeper(root, drive.my_drive, mount=False, background=True)
-    told = Told(drive, IN_A_TRIAL, lambda: drive.weather(**DEATHS[how]))
+    told = Told(drive, step, lambda: drive.weather(**DEATHS[how]))
     summary = Runner(keeper, experiment(), narration=told).run()
     keeper.close()
     assert summary.finished, str(told)

@@ -109,6 +109,37 @@ def test_a_mount_that_dies_is_taken_over_from_and_handed_back_to(
     assert heads(later, "outputs/a.txt") == 1
 
 
+@pytest.mark.parametrize("first", ["another backup", "a question"])
+def test_what_the_mount_had_not_uploaded_when_it_died_is_sent_again_where_it_is_as_it_was(
+    api: DriveApi, mount: Mount, tmp_path: Path, first: str
+) -> None:
+    drive = mount()
+    root = project(drive, tmp_path / "here")
+    keeper = attach(root, drive.my_drive)
+    (root / "outputs" / "folder" / "sub").mkdir(parents=True)
+    for name in ("a.txt", "b.txt", "folder/one.txt", "folder/sub/two.txt"):
+        (root / "outputs" / name).write_text(name)
+    assert keeper.backup("outputs/a.txt", "outputs/folder")
+    assert keeper.backup("outputs/b.txt")
+    drive.weather(**DEATHS["enotconn"])
+    (root / "outputs" / "b.txt").write_text("half of what it is to")
+    if first == "another backup":
+        (root / "outputs" / "d.txt").write_text("d")
+        assert keeper.backup("outputs/d.txt")
+    keeper.confirm()
+    found = {str(key): durability for key, durability in keeper.confirm().items()}
+    assert found["outputs/a.txt"] is found["outputs/folder"] is Durability.CONFIRMED, found
+    assert found.get("outputs/b.txt") is not Durability.CONFIRMED
+    fresh = attach(project(drive, tmp_path / "fresh"), "gdrive:")
+    for name in ("a.txt", "folder"):
+        assert fresh.ensure(f"outputs/{name}").outcome is Outcome.RESTORED
+    assert (fresh.root / "outputs" / "folder" / "sub" / "two.txt").read_text() == "folder/sub/two.txt"
+    assert not fresh.held("outputs/b.txt")[0], "nobody asked for what it is now"
+    assert keeper.backup("outputs/b.txt")
+    assert fresh.ensure("outputs/b.txt").outcome is Outcome.RESTORED
+    assert (fresh.root / "outputs" / "b.txt").read_text() == "half of what it is to"
+
+
 def step(root: Path, number: int) -> None:
     """One step of a work that needs what the step before it made."""
     state = root / "outputs" / "run" / "state.bin"

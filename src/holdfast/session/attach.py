@@ -221,8 +221,13 @@ def _open_store(config: Config, folder: Path, workspace: Workspace) -> Store:
         log.warning("%s", text)
     seconds = kind.remembers if config.remembers is None else config.remembers
     by_api = DriveFolder.below_mount(folder, config.mount_point) if kind is DRIVE else None
-    return Store(
-        _patient_backend(config, folder, backoff, workspace),
+
+    def left() -> None:
+        workspace.forget_unsafe_stores()
+        store.abandoned = True
+
+    store = Store(
+        _patient_backend(config, folder, backoff, workspace, left),
         expected_id=config.store_id,
         parallel=config.parallel,
         backoff=backoff,
@@ -230,6 +235,7 @@ def _open_store(config: Config, folder: Path, workspace: Workspace) -> Store:
         has_twins=kind is DRIVE,
         same_as=None if by_api is None else by_api.store_by_api(config),
     )
+    return store
 
 
 def _refuse_outputs_on_drive(workspace: Workspace, config: Config, folder: Path | DriveFolder | None) -> None:
@@ -247,8 +253,16 @@ def _refuse_outputs_on_drive(workspace: Workspace, config: Config, folder: Path 
             )
 
 
-def _patient_backend(config: Config, folder: Path, backoff: Backoff, workspace: Workspace) -> Backend:
-    """The folder; with bounded waits and retries where a call can hang or hiccup, which a local disk does not."""
+def _patient_backend(config: Config, folder: Path, backoff: Backoff, workspace: Workspace, left: Callable[[], None]) -> Backend:
+    """The folder; with bounded waits and retries where a call can hang or hiccup, which a local disk does not.
+
+    Args:
+        config: The project.
+        folder: The folder in which the store folder lies.
+        backoff: How often is tried again.
+        workspace: Where what is done to Drive is noted.
+        left: Called when its mount is dead, and its API takes over.
+    """
     kind = kind_of(folder)
     second = second_way(config, folder, workspace.drive_api) if kind is DRIVE else None
     plain = backend_at(folder, config.project, kind, mount_point=config.mount_point, durable=config.durable, second=second)
@@ -261,5 +275,5 @@ def _patient_backend(config: Config, folder: Path, backoff: Backoff, workspace: 
         from holdfast.store.backends.two_ways import LOOK_AGAIN_SECONDS, TwoWays
 
         again = min(LOOK_AGAIN_SECONDS, config.timeout)
-        patient = TwoWays(patient, second, again=again, taken_over=workspace.forget_unsafe_stores)
+        patient = TwoWays(patient, second, again=again, taken_over=left)
     return Retrying(patient, backoff)

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from holdfast.errors import HoldfastError, StoreError, UsageError, WorkspaceBusy
 from holdfast.session.background.stake import AtStake, Ledger
+from holdfast.session.finding.changed import is_still
 from holdfast.store.backends.second_way import WayChanged
 from holdfast.store.backup import commit
 from holdfast.store.cleanup import plan_artifact, remove, worth_a_look
@@ -101,7 +102,10 @@ class Commits:
             HoldfastError: it cannot be told now.
         """
         with self.workspace.lock():
-            if self._attached is not None and (touched := confirm(self.store, self._attached)):
+            if self._attached is None:
+                return
+            touched = [*confirm(self.store, self._attached), *self._sent_again(self._attached)]
+            if touched:
                 self._prune(look(self.store, self.workspace), self._attached, touched)
 
     def requests(
@@ -282,10 +286,38 @@ class Commits:
     def _confirm(self, attached: Attached) -> list[Manifest]:
         """Learn what has been uploaded meanwhile. That it cannot be told now is no reason not to back up."""
         try:
-            return confirm(self.store, attached)
+            return [*confirm(self.store, attached), *self._sent_again(attached)]
         except StoreError as error:
             log.warning("what was written before cannot be confirmed now (%s)", error)
             return []
+
+    def _sent_again(self, attached: Attached) -> list[Manifest]:
+        """What the mount was given and had not uploaded when it died goes by Drive's API, where it is still here as it was then.
+
+        What is here otherwise may be in the middle of something. It goes with its next backup, which somebody asks for.
+
+        Raises:
+            HoldfastError: not all of it was sent; it is tried again.
+        """
+        if not self.store.abandoned:
+            return []
+        view, workspace, new, sent = self._look_to_write(), self.workspace, list[Manifest](), list[str]()
+        self.store.abandoned = False
+        try:
+            for request in self.requests(dict.fromkeys(m.key for m in attached.awaited.values()), view, None):
+                record = workspace.record(request.artifact)
+                if record.base is None or record.base.commit.id not in attached.awaited:
+                    continue
+                if is_still(workspace, request.artifact, record, request.inner):
+                    result, more = self._commit_either_way(view, attached, request, None, Silent())
+                    new += more
+                    sent.append(result.key.value)
+        except HoldfastError:
+            self.store.abandoned = True
+            raise
+        if sent:
+            log.warning("what the mount had not uploaded was sent again by Drive's API: %s", ", ".join(sent))
+        return new
 
     def _prune(self, view: View, attached: Attached, touched: Sequence[Manifest]) -> None:
         """Prune the artifacts of these generations where that is worth a look. That it fails costs space, not safety."""

@@ -65,6 +65,8 @@ class Store(StoreFolder):
         self.limits = DRIVE
         self._has_twins = has_twins
         self.same_as = same_as
+        #: Its mount died, and its API took over: what the mount was given and had not uploaded is to be sent again.
+        self.abandoned = False
         self._reference: str | None = None
         #: Whether a look serves others (`looking/same_store`), how many manifests were written, and the last look where it serves.
         self.shares = False

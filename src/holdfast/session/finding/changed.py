@@ -12,7 +12,7 @@ from holdfast.store.format.manifest import Manifest
 from holdfast.store.live.side_files import side_files
 from holdfast.store.local.disk import local_errors, lstat_or_none
 from holdfast.store.local.records import Here, Record, Signature
-from holdfast.store.local.scan import Found, Scan
+from holdfast.store.local.scan import Found, Scan, walk
 from holdfast.store.local.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -43,6 +43,27 @@ def differs(workspace: Workspace, key: Key, path: str, found: Found, record: Rec
     if known.signature != found.signature and not _is_other_name(workspace, workspace.local(key.join(path)), known, sparse=sparse):
         return True
     return base is not None and base.sqlite and bool(side_files(workspace.local(key.join(path))))
+
+
+def is_still(workspace: Workspace, key: Key, record: Record, inner: Sequence[str]) -> bool:
+    """Whether an artifact is here exactly as its base holds it. Opens no file but where nothing else tells.
+
+    Args:
+        workspace: What is here.
+        key: The artifact.
+        record: What is remembered of it.
+        inner: Relative paths that belong to inner artifacts.
+
+    Raises:
+        LocalError, Refused: it cannot be looked at.
+    """
+    base = record.base
+    if base is None or lstat_or_none(workspace.local(key)) is None:
+        return False
+    scan = walk(workspace, key, owned=tuple(inner), strict=True)
+    if scan.files.keys() != base.files.keys() or changed_beside(scan, base):
+        return False
+    return not any(differs(workspace, key, path, found, record) for path, found in scan.files.items())
 
 
 def _is_other_name(workspace: Workspace, place: Path, known: Here, *, sparse: bool) -> bool:

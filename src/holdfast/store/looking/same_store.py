@@ -55,6 +55,8 @@ def look(store: Store, workspace: Workspace, *, create: bool = False, only_shown
     written, began = store.written, time.monotonic()
     known = workspace.known_store(store.backend.location)  # first: a backup of this session may make the store meanwhile
     view = store.look(tell=create or not only_shown)
+    if workspace.known_store(store.backend.location) is None:
+        known = None  # the mount died under this look, and what it had not uploaded is not expected any more
     if known is not None and known != view.store_id and not _made_at_once(store, workspace, view, known):
         raise StoreUnreadable(
             errno.ENOENT,
