@@ -140,6 +140,26 @@ def test_what_the_mount_had_not_uploaded_when_it_died_is_sent_again_where_it_is_
     assert (fresh.root / "outputs" / "b.txt").read_text() == "half of what it is to"
 
 
+def test_what_cannot_be_sent_again_as_it_was_stands_in_no_other_backups_way(api: DriveApi, mount: Mount, tmp_path: Path) -> None:
+    drive = mount()
+    root = project(drive, tmp_path / "here")
+    keeper = attach(root, drive.my_drive)
+    for name in ("above/a", "b", "c"):
+        (root / "outputs" / name).mkdir(parents=True)
+        (root / "outputs" / name / "file.txt").write_text(name)
+        assert keeper.backup(f"outputs/{name}")
+    drive.weather(**DEATHS["enotconn"])
+    (root / "outputs" / "above").rename(tmp_path / "elsewhere")
+    (root / "outputs" / "above").symlink_to(tmp_path / "elsewhere")
+    (root / "outputs" / "d.txt").write_text("d")
+    assert keeper.backup("outputs/d.txt")
+    (root / "outputs" / "d.txt").write_text("d again")
+    done = keeper.backup("outputs/d.txt")
+    assert done, [r.error for r in done.results]
+    found = {str(key): durability for key, durability in keeper.confirm().items()}
+    assert found["outputs/b"] is found["outputs/c"] is found["outputs/d.txt"] is Durability.CONFIRMED, found
+
+
 def step(root: Path, number: int) -> None:
     """One step of a work that needs what the step before it made."""
     state = root / "outputs" / "run" / "state.bin"

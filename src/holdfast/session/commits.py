@@ -297,7 +297,7 @@ class Commits:
         What is here otherwise may be in the middle of something. It goes with its next backup, which somebody asks for.
 
         Raises:
-            HoldfastError: not all of it was sent; it is tried again.
+            StoreError: not all of it was sent; it is tried again.
         """
         if not self.store.abandoned:
             return []
@@ -305,14 +305,19 @@ class Commits:
         self.store.abandoned = False
         try:
             for request in self.requests(dict.fromkeys(m.key for m in attached.awaited.values()), view, None):
-                record = workspace.record(request.artifact)
+                key = request.artifact
+                record = workspace.record(key)
                 if record.base is None or record.base.commit.id not in attached.awaited:
                     continue
-                if is_still(workspace, request.artifact, record, request.inner):
-                    result, more = self._commit_either_way(view, attached, request, None, Silent())
-                    new += more
-                    sent.append(result.key.value)
-        except HoldfastError:
+                try:
+                    if is_still(workspace, key, record, request.inner):
+                        new += self._commit_either_way(view, attached, request, None, Silent())[1]
+                        sent.append(key.value)
+                except StoreError:
+                    raise
+                except HoldfastError as error:  # of what is here: that is for its own next backup, and stands in no other's way
+                    log.warning("not sent again (%s)", describe(key, error))
+        except StoreError:
             self.store.abandoned = True
             raise
         if sent:
