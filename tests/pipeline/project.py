@@ -35,6 +35,16 @@ SETTINGS: dict[str, Any] = {
     "run": {"device": "cpu", "restore_patience": 1},
 }
 
+#: Weights, ONNX, metrics, and what was chosen by them.
+RESULTS = (
+    "outputs/final_training/micro/checkpoint/model.safetensors",
+    "outputs/final_training/micro/metrics.json",
+    "outputs/final_training/micro/test_predictions.jsonl",
+    "outputs/best_configuration/best_configuration.json",
+    "outputs/conversion/micro/onnx/model.onnx",
+    "outputs/conversion/micro/onnx/model.int8.onnx",
+    "outputs/report/report.md",
+)
 STAGES = ["data", "hpo/micro", "benchmark/micro", "selection", "final_training", "conversion", "report"]
 
 

@@ -15,22 +15,12 @@ from holdfast.simulator import SimulatedDrive
 from holdfast.simulator.drive_api import DriveApi
 from tests.drive import Mount, mount, nothing_stays_mounted
 from tests.leaks import nothing_secret_is_shown
-from tests.pipeline.project import STAGES, Lines, Project, experiment, trials
+from tests.pipeline.project import RESULTS, STAGES, Lines, Project, experiment, trials
 from tests.session.test_two_ways import DEATHS, api, attach, heads, project
 from tests.support import Machine
 
 __all__ = ["api", "mount", "nothing_secret_is_shown", "nothing_stays_mounted"]
 
-#: Weights, ONNX, metrics, and what was chosen by them.
-RESULTS = (
-    "outputs/final_training/micro/checkpoint/model.safetensors",
-    "outputs/final_training/micro/metrics.json",
-    "outputs/final_training/micro/test_predictions.jsonl",
-    "outputs/best_configuration/best_configuration.json",
-    "outputs/conversion/micro/onnx/model.onnx",
-    "outputs/conversion/micro/onnx/model.int8.onnx",
-    "outputs/report/report.md",
-)
 #: A step of the first trial, behind its first checkpoint, and one of the final training.
 STEPS = (7, 30)
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from holdfast.integrations import checkpoints
-from tests.pipeline.project import Project, trials
+from tests.pipeline.project import RESULTS, Project, trials
 from tests.support import Machine, Rig
 
 REPOSITORY = Path(__file__).parents[2]
@@ -44,16 +44,7 @@ def test_killed_in_a_trial_and_in_the_final_training_the_result_is_the_same(fini
     assert re.search(r"goes on", done.stdout)
     expected = finished[1]
     keeper = machine.keeper()
-    for key in (
-        "outputs/final_training/micro/checkpoint/model.safetensors",
-        "outputs/final_training/micro/metrics.json",
-        "outputs/final_training/micro/test_predictions.jsonl",
-        "outputs/best_configuration/best_configuration.json",
-        "outputs/conversion/micro/onnx/model.onnx",
-        "outputs/conversion/micro/onnx/model.int8.onnx",
-        "outputs/conversion/micro/onnx/conversion.json",
-        "outputs/report/report.md",
-    ):
+    for key in (*RESULTS, "outputs/conversion/micro/onnx/conversion.json"):
         assert keeper.require(key).read_bytes() == expected.read(key), key
     shown = keeper.require("outputs/report/report.html").read_text()
     assert "hpo/micro: 3 sessions, 2 disconnects." in shown
