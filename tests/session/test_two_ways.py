@@ -44,9 +44,9 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DriveApi]:
         yield api
 
 
-def project(drive: SimulatedDrive, root: Path) -> Path:
+def project(drive: SimulatedDrive, root: Path, *, timeout: float = 0.7) -> Path:
     (root / "config").mkdir(parents=True)
-    settings = {"mount_point": str(drive.mountpoint), "backup_base_dir": "proj", "timeout": 0.7, "remembers": 0}
+    settings = {"mount_point": str(drive.mountpoint), "backup_base_dir": "proj", "timeout": timeout, "remembers": 0}
     (root / "config" / "paths.yaml").write_text(json.dumps({"drive": settings}))
     (root / "outputs").mkdir()
     return root
