@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -165,6 +166,31 @@ def test_what_changed_is_seen_and_said_as_without_the_glance(rig: Rig, what: str
         again = outcome(machine)  # nothing was missed
     assert again.unchanged
     assert again.refused == result.refused
+
+
+@pytest.mark.parametrize("gone", ["a", "b/deep"])
+def test_a_folder_that_goes_behind_the_glance_fails_no_backup(rig: Rig, gone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a checkpoint that its training removes, in another process, once there are newer ones."""
+    machine = known(rig)
+    folder = machine.root / "outputs/d"
+    rewrite_in_place(next(p for p in (folder / gone).iterdir() if p.is_file()))
+    (folder / "b/new").write_bytes(b"new")
+
+    def glanced_before_it_went(*given: object) -> Glance | None:
+        found: Glance | None = glance(*given)  # type: ignore[arg-type]
+        shutil.rmtree(folder / gone, ignore_errors=True)
+        return found
+
+    monkeypatch.setattr("holdfast.store.copies.taking.glance", glanced_before_it_went)
+    result = outcome(machine)
+    assert not result.error
+    assert result.manifest is not None
+    assert result.manifest.files["b/new"].size == 3
+    with in_whole():
+        outcome(machine)
+    again = rig.machine()
+    assert again.keep.restore("outputs/d")
+    assert again.tree() == machine.tree()
 
 
 def test_a_folder_of_another_artifact_is_passed_over(rig: Rig) -> None:
