@@ -143,6 +143,9 @@ def test_a_drive_that_is_full_in_the_middle_ends_with_the_machine_kept(colab_pro
         assert not run.said("Traceback")
 
 
+DIVERGES = {"learning_rate": {"type": "choice", "values": [1e30]}}
+
+
 def spoiled(root: Path, name: str, text: str) -> None:
     (root / name).write_text(text)
 
@@ -153,7 +156,13 @@ def spoiled(root: Path, name: str, text: str) -> None:
     [
         pytest.param(lambda root: shutil.rmtree(root / "data"), 2, "what was asked for is refused (exit code 2)", id="no data"),
         pytest.param(
-            lambda root: spoiled(root, "encoder/config.json", "{}"), 1, "failed twice at the same point", id="a stage raises"
+            lambda root: spoiled(root, "encoder/config.json", "{}"), 2, "what was asked for is refused (exit code 2)", id="no model"
+        ),
+        pytest.param(
+            lambda root: spoiled(root, "micro.yaml", yaml.safe_dump(settings(hpo__search_space=DIVERGES))),
+            1,
+            "failed twice at the same point",
+            id="a stage raises",
         ),
     ],
 )
