@@ -38,18 +38,20 @@ def alternate(drive: SimulatedDrive, folder: Path, turns: int, seed: int) -> Non
     run.mkdir()
     (run / "weights.bin").write_bytes(chance.randbytes(3_000_000))
     ways = (str(drive.my_drive), "gdrive:")
-    killed = 0
+    killed, took = 0, 1.0
     for turn in range(turns):
         (run / "step.txt").write_text(f"step {turn}")
         (run / f"part-{turn % 7}.bin").write_bytes(chance.randbytes(1_500_000 if turn % 3 == 0 else 2000))
         command = [sys.executable, "-m", "holdfast", "backup", "outputs/run", "--root", str(root), "--drive", ways[turn % 2]]
+        begun, is_killed = time.monotonic(), turn + 2 < turns and chance.random() < 0.6
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         ) as child:
-            if turn + 2 < turns and chance.random() < 0.6:
-                time.sleep(chance.uniform(0.4, 1.8))
+            if is_killed:
+                time.sleep(took * chance.uniform(0.3, 1.1))
                 os.killpg(child.pid, signal.SIGKILL)
             output, _ = child.communicate(timeout=120)
+        took = took if is_killed else time.monotonic() - begun
         killed += child.returncode == -signal.SIGKILL
         assert child.returncode in (0, 5, -signal.SIGKILL), f"turn {turn}: {child.returncode}: {output}"
         assert "fork" not in output, f"turn {turn}: {output}"
@@ -64,7 +66,7 @@ def alternate(drive: SimulatedDrive, folder: Path, turns: int, seed: int) -> Non
         assert sum(e.head for e in entries) == 1, entries
         whole = [e for e in entries if e.state is State.WHOLE]
         assert entries[0] in whole
-        assert keeper.verify() == [], "a generation that is whole by its lengths is not by its content"
+        assert keeper.verify() == [], f"{way}: a generation that is whole by its lengths is not by its content"
         assert all(keeper.restore("outputs/run", generation=e.generation, to=folder / f"to-{number}-{e.generation}") for e in whole)
     print(f"seed {seed}: {turns} turns, {killed} killed")
 

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from holdfast.simulator import Fate, SimulatedDrive, Weather
 from tests.simulator.conftest import Mount
 from tests.simulator.support import run, write
@@ -106,6 +108,17 @@ def test_another_machines_change_is_seen_after_a_delay(mount: Mount) -> None:
     assert place.exists()
     drive.advance(30)
     assert not place.exists()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_others_made_and_removed_soon_is_not_shown_for_ever(mount: Mount, seed: int) -> None:
+    drive = mount(seed=seed, weather=Weather(foreign_delay=(0, 600)))
+    drive.elsewhere.put("made.txt", b"made")
+    drive.advance(1)
+    drive.elsewhere.remove("made.txt")
+    for _ in range(70):
+        drive.advance(10)
+    assert not (drive.my_drive / "made.txt").exists()
 
 
 def test_what_is_put_into_a_folder_that_is_not_shown_yet_is_shown_with_it(mount: Mount) -> None:

@@ -121,6 +121,29 @@ def test_a_commit_that_hung_and_comes_through_late_is_gone_on_from(
     assert len(heads(rig.machine())) == 1
 
 
+def test_what_was_pruned_long_ago_and_is_still_shown_is_no_fork(machine: Machine, rig: Rig) -> None:
+    """A mount may show for minutes what another way into Drive pruned, and not what lay between that and the newest."""
+    for number in range(14):
+        machine.write("outputs/d/a", f"{number}")
+        assert machine.keeper().backup("outputs/d")
+        if number == 0:
+            ((shown, content),) = [(p, p.read_bytes()) for p in rig.store.rglob("generations/*@000001-*")]
+            payload = {p: p.read_bytes() for p in rig.store.rglob("*@000001-*") if p.is_file()}
+    between = sorted(rig.store.rglob("generations/*@*"))[:-1]
+    for path in between:
+        path.unlink()
+    for path, data in {shown: content, **payload}.items():
+        path.write_bytes(data)
+    machine.write("outputs/d/a", "newest")
+    done = machine.keeper().backup("outputs/d")
+    assert done.results[0].forked == ()
+    assert heads(machine)[0] == done.results[0].generation
+    # Nobody else can know: to a machine that takes the newest, the old one is another head, and stays.
+    other = rig.machine()
+    assert other.keep.ensure("outputs/d").outcome is Outcome.RESTORED
+    assert other.tree("outputs/d") == {"a": b"newest"}
+
+
 def test_memory_deleted_and_content_changed_is_a_fork_that_keeps_both(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
     machine.write("outputs/d/a", "old")
     machine.write("outputs/d/b", "b")

@@ -184,11 +184,12 @@ class Sync:
             found = self._cloud.changes(self._seen)
             self._seen = last
             if delay is not None:
-                # One delay for what is noticed together, and none ends before its folder's: that is there before what is in it.
+                # One delay for what is noticed together. None ends before its folder's, which is there before what is in it; nor
+                # before that of an earlier change of the same item, or what went to the trash soon would be shown for ever.
                 due = now + drawn(self._seed, "foreign", last).uniform(*delay)
-                folders = {item.id: at for at, item in self._foreign}
+                waiting = {item.id: at for at, item in self._foreign}
                 for item in found:
-                    at = folders[item.id] = max(due, folders.get(item.parent, due))
+                    at = waiting[item.id] = max(due, waiting.get(item.parent, due), waiting.get(item.id, due))
                     self._foreign.append((at, item))
         if not self._foreign:
             return

@@ -350,6 +350,7 @@ def _unchanged(
         links=record.links if snapshot.still else held_links(Record() if line.adopted else record, snapshot, parent.links),
         passed=record.passed,
         stamps=stamps,
+        earlier=record.earlier_than(parent),
     )
     if replace(updated, looked=record.looked, stamps=record.stamps) != record:
         workspace.save(key, updated)

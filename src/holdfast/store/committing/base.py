@@ -125,7 +125,8 @@ def remember_commit(
     held = of_what_is_held(looked, manifest.files)
     links = held_links(Record() if line.adopted else record, snapshot, manifest.links)
     damaged = record.damaged
-    updated = Record(manifest, here, record.copied, damaged=damaged, looked=held, links=links, stamps=stamps)
+    earlier = record.earlier_than(manifest)
+    updated = Record(manifest, here, record.copied, damaged=damaged, looked=held, links=links, stamps=stamps, earlier=earlier)
     workspace.save(key, updated)
     workspace.looked_into(key, record, updated, snapshot.scope)
 

@@ -41,8 +41,16 @@ def settle_intent(store: Store, workspace: Workspace, key: Key, view: View) -> t
         for path in intent.here.keys() & manifest.files.keys():
             here[path] = _rebased(here.get(path), intent.here[path], manifest.files[path])
         looked = intent.looked or record.looked
-        damaged, stamps = record.damaged, intent.stamps or record.stamps
-        record = Record(manifest, here, record.copied, damaged=damaged, looked=looked, links=intent.links, stamps=stamps)
+        record = Record(
+            manifest,
+            here,
+            record.copied,
+            damaged=record.damaged,
+            looked=looked,
+            links=intent.links,
+            stamps=intent.stamps or record.stamps,
+            earlier=record.earlier_than(manifest),
+        )
         workspace.save(key, record)
         log.info("%s: the interrupted backup %s had been finished", key, intent.commit)
         return record, ()
@@ -51,7 +59,8 @@ def settle_intent(store: Store, workspace: Workspace, key: Key, view: View) -> t
     if late is not None and (base is None or base.commit.id in (late.parent, *late.ancestors)):
         # What was seen here of what it changed is not remembered, so nothing of that counts as deleted.
         here = {p: h for p, h in record.here.items() if p in late.files and late.files[p].blake3 == h.blake3}
-        record = replace(record, base=late, here=here, links=record.links & late.links.keys())
+        links, earlier = record.links & late.links.keys(), record.earlier_than(late)
+        record = replace(record, base=late, here=here, links=links, earlier=earlier)
         log.info("%s: the interrupted backup %s has come through late", key, late.commit)
     return record, voided
 

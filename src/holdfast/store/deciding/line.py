@@ -96,6 +96,8 @@ def plan_line(
     if base is not None and not broken:
         parents[base.commit.id] = {*base.ancestors, *([base.parent] if base.parent else [])}
         line = {base.commit.id} | ancestry([base.commit.id], parents) | passed
+        if not adopted:  # a list may show what was pruned, and not what led there
+            line |= {*record.earlier} | ancestry(record.earlier, parents)
         others = tuple(h for h in heads if h.commit.id not in line)
         children = {i for i in lost if i in named and base.commit.id in ancestry([i], parents)}
         above = [named[i].commit.sequence for i in children]

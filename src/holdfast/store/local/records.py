@@ -29,6 +29,9 @@ from holdfast.store.format.names import CommitId, parse_manifest_name
 RACY_NS = 2_000_000_000
 #: A digest and the end of its line.
 _SEAL_BYTES = 65
+#: So many ancestors are remembered that a base does not name itself: a manifest names eight, and a mount may show for minutes what
+#: was pruned long ago, and not what came between.
+MAX_EARLIER = 64
 #: So many characters of a text, and rows of a table, are written at once.
 _PIECE, _ROWS = 1 << 20, 4096
 
@@ -86,6 +89,7 @@ class Record:
         links: Symbolic links of base that are or were in this workspace.
         passed: Generations with torn files that were passed over in favour of base. What follows base follows them too.
         stamps: By path prefix, in which order the processes of this workspace looked at what base holds.
+        earlier: Ids of generations that base descends from, beyond those that it names; the nearest first.
     """
 
     base: Manifest | None = None
@@ -97,6 +101,17 @@ class Record:
     links: frozenset[str] = frozenset()
     passed: tuple[CommitId, ...] = ()
     stamps: Stamps = field(default_factory=dict)
+    earlier: tuple[str, ...] = ()
+
+    def earlier_than(self, manifest: Manifest) -> tuple[str, ...]:
+        """`earlier` of a record whose base is this generation: empty where it does not descend from the base here."""
+        base, named = self.base, (manifest.parent, *manifest.ancestors)
+        if base is None or base.commit == manifest.commit:
+            return self.earlier
+        if base.commit.id not in named:
+            return ()
+        known = dict.fromkeys((*base.ancestors, *self.earlier))
+        return tuple(i for i in known if i not in named)[:MAX_EARLIER]
 
     @property
     def was_here(self) -> bool:
@@ -272,6 +287,7 @@ def record_to_json(record: Record) -> dict[str, Any]:
         "links": sorted(record.links),
         "passed": [[v.sequence, v.id] for v in record.passed],
         "stamps": _stamps_to_json(record.stamps),
+        "earlier": list(record.earlier),
     }
 
 
@@ -288,7 +304,8 @@ def record_from_json(body: Mapping[str, Any]) -> Record:
     links = frozenset(body.get("links", ()))
     passed = tuple(CommitId(sequence, id_) for sequence, id_ in body.get("passed", ()))
     damaged, stamps = frozenset(body["damaged"]), _stamps_from_json(body.get("stamps", {}))
-    return Record(base, here, frozenset(body["copied"]), body["chosen"], damaged, looked, links, passed, stamps)
+    copied, earlier = frozenset(body["copied"]), tuple(body.get("earlier", ()))
+    return Record(base, here, copied, body["chosen"], damaged, looked, links, passed, stamps, earlier)
 
 
 def looks_to_json(seal: str, looked: Mapping[str, float], stamps: Stamps) -> dict[str, Any]:

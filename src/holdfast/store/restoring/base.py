@@ -141,6 +141,7 @@ def record_after(
         links=links,
         passed=record.passed if wish.generation is None else (),
         stamps=record.stamps,
+        earlier=record.earlier_than(manifest),
     )
 
 
