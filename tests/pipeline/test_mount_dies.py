@@ -119,7 +119,7 @@ def test_a_run_of_the_sample_whose_mount_dies_goes_on_without_a_person_to_the_sa
     root = project(drive, tmp_path / "here", timeout=5)
     after, seconds = MOMENTS[how]
     dies = threading.Timer(seconds, lambda: drive.weather(**DEATHS[how]))
-    lines = the_sample(root, drive.my_drive, lambda line: dies.start() if line.startswith(after) else None)
+    lines = the_sample(root, drive.my_drive, lambda line: dies.start() if line.startswith(after) and dies.ident is None else None)
     assert dies.finished.is_set()
     print("".join(line for line in lines if "API" in line or line.startswith("  backup")), flush=True)
     assert sum("Drive's mount is dead" in line for line in lines) == 1

@@ -10,6 +10,7 @@ import pytest
 
 from holdfast.store.backends.backend import Source
 from holdfast.store.backends.wrappers import Faulty
+from holdfast.store.format.keys import Key
 from holdfast.store.reporting.outcomes import Outcome
 from tests.support import Machine, Rig, age
 
@@ -134,6 +135,7 @@ def test_what_was_pruned_long_ago_and_is_still_shown_is_no_fork(machine: Machine
         path.unlink()
     for path, data in {shown: content, **payload}.items():
         path.write_bytes(data)
+    assert len(heads(machine)) == 2, "nothing that is shown leads from the one to the other"
     machine.write("outputs/d/a", "newest")
     done = machine.keeper().backup("outputs/d")
     assert done.results[0].forked == ()
@@ -142,6 +144,44 @@ def test_what_was_pruned_long_ago_and_is_still_shown_is_no_fork(machine: Machine
     other = rig.machine()
     assert other.keep.ensure("outputs/d").outcome is Outcome.RESTORED
     assert other.tree("outputs/d") == {"a": b"newest"}
+
+
+def test_what_was_descended_from_once_is_a_fork_to_what_does_not_descend_from_it(rig: Rig) -> None:
+    """What is remembered of one line says nothing of another that is gone on from instead."""
+    first, second = rig.machine(), rig.machine()
+    first.write("outputs/d/a", "0")
+    assert first.keeper().backup("outputs/d")
+    assert second.keeper().ensure("outputs/d")
+    for number in range(1, 12):
+        first.write("outputs/d/a", f"{number}")
+        assert first.keeper().backup("outputs/d")
+    second.write("outputs/d/a", "other")
+    other = second.keeper().backup("outputs/d").results[0].generation
+    line = first.keep.workspace.record(Key("outputs/d"))
+    assert line.base is not None
+    assert len(line.base.ancestors) == 8
+    assert len(line.earlier) == 3
+    assert line.earlier_than(line.base) == line.earlier
+    assert first.keeper().restore("outputs/d", generation=other)
+    left = first.keep.workspace.record(Key("outputs/d"))
+    assert left.base is not None
+    assert left.earlier == line.earlier_than(left.base) == ()
+    first.write("outputs/d/a", "gone on from the other")
+    assert first.keeper().backup("outputs/d").results[0].forked == (line.base.commit.id,)
+
+
+def test_of_what_a_base_descends_from_sixty_four_more_are_remembered_the_nearest(machine: Machine) -> None:
+    for number in range(75):
+        machine.write("outputs/d/a", f"{number}")
+        done = machine.keep.backup("outputs/d").results[0]
+        assert done.manifest is not None
+        if number == 2:
+            third = done.manifest.commit.id
+    record = machine.keeper().workspace.record(Key("outputs/d"))
+    assert record.base is not None
+    assert len(record.earlier) == 64
+    assert record.earlier[-1] == third, "the first two are forgotten"
+    assert not {*record.earlier} & {record.base.commit.id, *record.base.ancestors}
 
 
 def test_memory_deleted_and_content_changed_is_a_fork_that_keeps_both(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:

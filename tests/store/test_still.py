@@ -186,6 +186,7 @@ def test_a_folder_that_goes_behind_the_glance_fails_no_backup(rig: Rig, gone: st
     assert not result.error
     assert result.manifest is not None
     assert result.manifest.files["b/new"].size == 3
+    assert not [p for p in result.manifest.files if p.startswith(f"{gone}/")], "half of it was kept"
     with in_whole():
         outcome(machine)
     again = rig.machine()

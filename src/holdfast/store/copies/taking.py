@@ -113,7 +113,12 @@ def take_differing(
     differing = glance(str(workspace.local(key)), key, workspace.places, expected, owned)
     if differing is None:
         return None
-    snapshot = taking(differing.scope) if differing.scope else Snapshot(key, Kind.DIRECTORY, (), owned)
+    try:
+        snapshot = taking(differing.scope) if differing.scope else Snapshot(key, Kind.DIRECTORY, (), owned)
+    except LocalError as error:
+        if error.errno != errno.ENOENT:
+            raise
+        return None  # a folder went behind the glance, as a checkpoint does that its training removes: the glance is no word on it
     return replace(
         snapshot,
         folders={**differing.folders, **snapshot.folders},

@@ -114,7 +114,7 @@ def scan(
                 walk.visit(prefix, f"{root}/{prefix}" if prefix else str(root))
         walk.settle(asking)
         for above in {"", *folders_above(scope)} if walk.has_taken_anything and scope != ("",) else ():
-            walk.note(above, root / above if above else root)
+            walk.folders[above] = _folder(above, os.lstat(root / above if above else root))
     except OSError as error:
         raise LocalError(error.errno, error.strerror, error.filename) from error
     return Scan(walk.files, walk.folders, walk.links, walk.refused, tuple(sorted(walk.left_out)))
@@ -191,14 +191,6 @@ class _Walk:
             self.files[path] = Found.of(found)
             if place.endswith(SIDE_NAMES) and may_be_side_file(Path(place)):
                 self._in_doubt[path] = place
-
-    def note(self, path: str, place: Path) -> None:
-        """Take a folder above what was walked. One that has gone meanwhile is passed over, as what lay in it is."""
-        try:
-            self.folders[path] = _folder(path, os.lstat(place))
-        except FileNotFoundError:
-            if not path:
-                raise
 
     def settle(self, asking: Asking) -> None:
         """Take out what turns out to be a side file."""

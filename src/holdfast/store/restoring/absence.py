@@ -79,7 +79,8 @@ def was_dropped(
     key = target.artifact
     answer = not_held(store, names, target, excluded, manifest, warnings)
     if record.base is None or record.base.commit != manifest.commit:
-        workspace.save(key, Record(manifest, damaged=record.damaged, looked={"": time.time()}))
+        looked, earlier = {"": time.time()}, record.earlier_than(manifest)
+        workspace.save(key, Record(manifest, damaged=record.damaged, looked=looked, earlier=earlier))
     machine = manifest.writer.partition("/")[0]
     text = (
         f"{key}: nothing is left of it since {manifest.time}, when it was dropped or removed on {machine}; "
