@@ -56,6 +56,7 @@ def alternate(drive: SimulatedDrive, folder: Path, turns: int, seed: int) -> Non
         assert child.returncode in (0, 5, -signal.SIGKILL), f"turn {turn}: {child.returncode}: {output}"
         assert "fork" not in output, f"turn {turn}: {output}"
         drive.advance(chance.choice((0.0, 5.0, 60.0)))
+    assert killed >= turns // 10, "nothing was cut off, so nothing was shown"
     drive.drain()
     drive.advance(600)
     for number, way in enumerate(ways):
