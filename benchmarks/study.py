@@ -15,10 +15,13 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
@@ -28,10 +31,26 @@ from tests.support import Machine, Rig  # noqa: E402
 
 import holdfast  # noqa: E402
 from holdfast.session.parts import parts_of  # noqa: E402
+from holdfast.store import backup  # noqa: E402
+from holdfast.store.copies import capture  # noqa: E402
+from holdfast.store.format.manifest import Manifest  # noqa: E402
+from holdfast.store.local.remembered import Remembered  # noqa: E402
+from holdfast.store.transfer.pages import Pages  # noqa: E402
 
 #: After so many trials a few are kept, and so many of them are counted; before these, what lies there is backed up and settles.
 PLACES = (10, 100, 250, 500, 1000, 1500, 1975)
 SETTLING, COUNTED = 3, 22
+#: Where the time goes: what is called for it.
+PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
+    "SQLite's copy of the database, and its check": ((capture, "copy_database"),),
+    "the copy hashed, and its blocks compared": ((capture, "hash_raw"), (Pages, "look")),
+    "the manifest put together and proven": ((Manifest, "encoded_after"), (backup, "prove_readable")),
+    "what is remembered here": ((Remembered, "save"),),
+    "`fsync`": ((os, "fsync"),),
+}
+#: Those that SQLite and the hash need for a database of that size, whatever else is done.
+LEAST = tuple(PARTS)[:2]
+REST = "all else"
 GENERATIONS = (10, 100, 250, 500, 1000, 2000, 5000, 9900)
 
 
@@ -47,6 +66,7 @@ class Window:
         described: Bytes of a manifest that say of what the database is put together, by backup.
         operations: On the store, by trial.
         size: Of the database at the end.
+        parts: Of `seconds`, all together, by `PARTS`.
     """
 
     at: int
@@ -56,6 +76,36 @@ class Window:
     described: list[int] = field(default_factory=list)
     operations: list[int] = field(default_factory=list)
     size: int = 0
+    parts: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    def of(self, part: str) -> float:
+        """Milliseconds of a part, for a trial (mean)."""
+        return 1000 * self.parts[part] / len(self.seconds)
+
+
+@contextmanager
+def apart(seconds: dict[str, float]) -> Iterator[None]:
+    """Time the parts of what is called meanwhile: each without the others that it calls."""
+    others = 0.0
+
+    def timed(part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            nonlocal others
+            before, others, began = others, 0.0, time.perf_counter()
+            try:
+                return function(*arguments, **named)
+            finally:
+                took = time.perf_counter() - began
+                seconds[part] += took - others
+                others = before + took
+
+        return call
+
+    with ExitStack() as stack:
+        for part, owners in PARTS.items():
+            for owner, name in owners:
+                stack.enter_context(mock.patch.object(owner, name, timed(part, getattr(owner, name))))
+        yield
 
 
 class Study:
@@ -80,11 +130,16 @@ class Study:
         window = next((w for at, w in self.windows.items() if at <= number < at + SETTLING + COUNTED), None)
         if window is None:
             return False  # and so the first that is kept is all of it
-        before, began = sum(self._counts.values()), time.perf_counter()
-        done = self._keeper.backup(*(parts_of(self._keeper, self._folder, parts) or [self._folder]), progress=progress)
-        took, asked = time.perf_counter() - began, sum(self._counts.values()) - before
+        split = defaultdict[str, float](float)
+        with apart(split):
+            before, began = sum(self._counts.values()), time.perf_counter()
+            done = self._keeper.backup(*(parts_of(self._keeper, self._folder, parts) or [self._folder]), progress=progress)
+            took, asked = time.perf_counter() - began, sum(self._counts.values()) - before
         if number < window.at + SETTLING:
             return True
+        split[REST] = took - sum(split.values())
+        for part, seconds in split.items():
+            window.parts[part] += seconds
         if told:
             window.seconds.append(self._seconds.pop(number) + took)
             window.operations[-1] += asked
@@ -170,9 +225,9 @@ def page(windows: list[Window], generations: list[tuple[int, float, float]], tri
         "",
         "Target: at the 1,000th trial at most 1.2 times the 10th in time, and at most 0.1 of the database sent. A database under 64 KB is sent whole.",
         "",
-        "What grows: SQLite's own copy of the database and the proof that it is sound (`backup`, `quick_check`) go",
-        "over all of it; and a manifest names every file of its generation, so it is",
-        "proven, hashed and written whole.",
+        "### What bounds it",
+        "",
+        *bounds(windows[0], next((w for w in windows if w.at == 1000), windows[-1])),
         "",
         "![a trial kept, by the trials before it](study.svg)",
         "",
@@ -184,6 +239,23 @@ def page(windows: list[Window], generations: list[tuple[int, float, float]], tri
         "",
     ]
     return "\n".join(lines)
+
+
+def bounds(first: Window, late: Window) -> list[str]:
+    more = {part: late.of(part) - first.of(part) for part in (*PARTS, REST)}
+    begin, least = sum(first.of(part) for part in more), sum(more[part] for part in LEAST)
+    return [
+        f"Where the milliseconds of a trial go, means, after {first.at + SETTLING} trials and after {late.at + SETTLING}:",
+        "",
+        "| part | first | late | more | more, over all of the first |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        *(f"| {part} | {first.of(part):.1f} | {late.of(part):.1f} | {m:.1f} | {m / begin:.2f} |" for part, m in more.items()),
+        "",
+        "SQLite copies and checks all of the database, and every byte of the copy is hashed: that it is sound, and what of it is new, is",
+        f"not known before. With these two parts alone a late trial would take {1 + least / begin:.2f} of the first. Only blocks that differ are",
+        "sent. A manifest names every file of its generation, so that each can be restored without the ones before; it is put together",
+        "and proven from the rows of the one before, and written whole.",
+    ]
 
 
 def plot(windows: list[Window], generations: list[tuple[int, float, float]], place: Path) -> None:

@@ -140,6 +140,32 @@ def test_what_the_mount_had_not_uploaded_when_it_died_is_sent_again_where_it_is_
     assert (fresh.root / "outputs" / "b.txt").read_text() == "half of what it is to"
 
 
+@pytest.mark.parametrize("how", deaths())
+def test_a_store_of_which_only_the_folder_had_arrived_when_the_mount_died_is_made_by_the_api(
+    api: DriveApi, mount: Mount, tmp_path: Path, how: str
+) -> None:
+    """The mount had shown its sentinel, so that this is there; by the API it never was."""
+    drive = mount()
+    drive.elsewhere.put("proj/notes.txt", b"made by hand")
+    drive.drain()
+    drive.advance(600)
+    root = project(drive, tmp_path / "here")
+    keeper = attach(root, drive.my_drive)
+    for name in ("a.txt", "b.txt"):
+        (root / "outputs" / name).write_text(name)
+        assert keeper.backup(f"outputs/{name}")
+    drive.weather(**DEATHS[how])
+    (root / "outputs" / "b.txt").write_text("again")
+    done = keeper.backup("outputs/b.txt")
+    assert done, [r.error for r in done.results]
+    assert set(keeper.confirm().values()) == {Durability.CONFIRMED}
+    fresh = attach(project(drive, tmp_path / "fresh"), "gdrive:")
+    for name, text in {"a.txt": "a.txt", "b.txt": "again"}.items():
+        assert fresh.ensure(f"outputs/{name}").outcome is Outcome.RESTORED
+        assert (fresh.root / "outputs" / name).read_text() == text
+        assert heads(fresh, f"outputs/{name}") == 1
+
+
 def test_what_cannot_be_sent_again_as_it_was_stands_in_no_other_backups_way(api: DriveApi, mount: Mount, tmp_path: Path) -> None:
     drive = mount()
     root = project(drive, tmp_path / "here")

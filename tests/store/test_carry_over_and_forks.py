@@ -84,6 +84,90 @@ def test_what_was_given_to_another_store_is_no_fork_where_the_two_turn_out_to_be
     assert len(heads(rig.machine())) == 1
 
 
+def test_what_was_given_to_another_store_is_no_fork_where_it_is_shown_without_what_leads_from_it(
+    machine: Machine, rig: Rig
+) -> None:
+    for text in ("first", "second"):
+        machine.write("outputs/d/a", text)
+        assert machine.keeper().backup("outputs/d")
+    (rig.folder / "other").mkdir()
+    elsewhere = Machine(machine.root, rig.folder / "other")
+    elsewhere.write("outputs/d/a", "third")
+    assert elsewhere.keep.backup("outputs/d")
+    for path in sorted((rig.folder / "other").rglob("*@0*")):
+        shutil.copy(path, rig.drive / path.relative_to(rig.folder / "other"))
+    (between,) = rig.store.rglob("generations/*@000002-*")
+    between.unlink()
+    assert len(heads(machine)) == 2, "nothing that is shown leads from the one to the other"
+    machine.write("outputs/d/a", "fourth")
+    done = machine.keeper().backup("outputs/d")
+    assert done.results[0].forked == ()
+    assert heads(rig.machine()) == [done.results[0].generation], "it names what nothing leads to, so nobody takes that for a head"
+    assert fresh_tree(rig) == {"a": b"fourth"}
+
+
+def hanging(machine: Machine, rig: Rig) -> tuple[Machine, dict[str, bytes]]:
+    """The same machine where every manifest hangs, and its process is killed then; and the manifests, by path."""
+    manifests: dict[str, bytes] = {}
+
+    class Hanging(Faulty):
+        def create(self, path: str, source: Source) -> None:
+            if path.startswith("generations/"):
+                manifests[path] = b"".join(source())
+                raise Killed
+            super().create(path, source)
+
+    return Machine(machine.root, rig.drive, lambda backend: Hanging(backend, lambda operation, path: None)), manifests
+
+
+def comes_through(rig: Rig, manifests: dict[str, bytes]) -> None:
+    """The first of those that hung."""
+    path, content = next(iter(manifests.items()))
+    (rig.store / path).parent.mkdir(exist_ok=True)
+    (rig.store / path).write_bytes(content)
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["a first backup", "a later one"])
+def test_the_first_of_six_commits_that_hung_is_no_fork_of_what_followed_when_it_comes_through(
+    machine: Machine, rig: Rig, before: bool
+) -> None:
+    if before:
+        machine.write("outputs/d/a", "0")
+        assert machine.keep.backup("outputs/d")
+    dying, hung = hanging(machine, rig)
+    for number in range(1, 7):
+        dying.write("outputs/d/a", f"{number}")
+        with pytest.raises(Killed):
+            dying.keeper().backup("outputs/d")
+    for text in ("seventh", "eighth"):
+        machine.write("outputs/d/a", text)
+        done = machine.keeper().backup("outputs/d")
+        assert done.results[0].forked == ()
+        if text == "seventh":
+            comes_through(rig, hung)
+    assert heads(rig.machine()) == [done.results[0].generation]
+    assert fresh_tree(rig) == {"a": b"eighth"}
+
+
+def test_a_commit_that_hung_is_no_fork_where_what_it_held_was_taken_back_meanwhile(machine: Machine, rig: Rig) -> None:
+    machine.write("outputs/d/a", "0")
+    assert machine.keep.backup("outputs/d")
+    shutil.copy2(machine.root / "outputs/d/a", rig.folder / "kept")
+    dying, hung = hanging(machine, rig)
+    dying.write("outputs/d/a", "1")
+    with pytest.raises(Killed):
+        dying.keeper().backup("outputs/d")
+    shutil.copy2(rig.folder / "kept", machine.root / "outputs/d/a")
+    done = machine.keeper().backup("outputs/d")
+    assert done.results[0].unchanged
+    comes_through(rig, hung)
+    machine.write("outputs/d/a", "2")
+    done = machine.keeper().backup("outputs/d")
+    assert done.results[0].forked == ()
+    assert heads(rig.machine()) == [done.results[0].generation]
+    assert fresh_tree(rig) == {"a": b"2"}
+
+
 @pytest.mark.parametrize("before", [False, True], ids=["a first backup", "a later one"])
 def test_a_commit_that_hung_and_comes_through_late_is_gone_on_from(
     rig: Rig, caplog: pytest.LogCaptureFixture, before: bool
@@ -93,24 +177,14 @@ def test_a_commit_that_hung_and_comes_through_late_is_gone_on_from(
         first.write(f"outputs/d/{name}", "0")
     if before:
         assert first.keep.backup("outputs/d")
-    hung: dict[str, bytes] = {}
-
-    class Hanging(Faulty):
-        def create(self, path: str, source: Source) -> None:
-            if path.startswith("generations/"):
-                hung[path] = b"".join(source())
-                raise Killed
-            super().create(path, source)
-
-    hanging = Machine(first.root, rig.drive, lambda backend: Hanging(backend, lambda operation, path: None))
+    dying, hung = hanging(first, rig)
     for number in (1, 2):
         for name in ("a", "b"):
-            hanging.write(f"outputs/d/{name}", f"{number}")
+            dying.write(f"outputs/d/{name}", f"{number}")
         with pytest.raises(Killed):
-            hanging.keeper().backup("outputs/d")
-    late, never = hung
-    (rig.store / "generations").mkdir(exist_ok=True)
-    (rig.store / late).write_bytes(hung[late])
+            dying.keeper().backup("outputs/d")
+    _, never = hung
+    comes_through(rig, hung)
     first.write("outputs/d/a", "3")
     with caplog.at_level(logging.WARNING):
         done = first.keeper().backup("outputs/d/a")

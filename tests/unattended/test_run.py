@@ -58,13 +58,17 @@ def test_a_machine_vanishes_and_the_supervisor_is_killed_and_the_work_is_done(
     assert {json.loads(line)["event"] for line in told.read_text().splitlines()} == {"took", "lost", "went on", "done"}
 
 
+#: A phase that may be over between two beats, and what follows it.
+SHORT = {"safe": ("fetch",)}
+
+
 @pytest.mark.torture
 @pytest.mark.parametrize("phase_name", ["install", "work", "safe"])
 def test_the_supervisor_is_killed_at_any_phase_and_finds_its_machine(
     colab_program: Path, service: Watched, root: Path, phase_name: str
 ) -> None:
     first = Run(service, colab_program, root, *WORK)
-    first.until(lambda: phase(service, phase_name))
+    first.until(lambda: any(phase(service, name) for name in (phase_name, *SHORT.get(phase_name, ()))))
     first.kill()
     assert Run(service, colab_program, root, *WORK).end() == 0
     assert made(root) == MADE

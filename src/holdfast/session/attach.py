@@ -224,7 +224,7 @@ def _open_store(config: Config, folder: Path, workspace: Workspace) -> Store:
 
     def left() -> None:
         workspace.forget_unsafe_stores()
-        store.abandoned = True
+        store.abandon()
 
     store = Store(
         _patient_backend(config, folder, backoff, workspace, left),

@@ -26,7 +26,7 @@ from holdfast.store.committing.base import (
     remember_commit,
 )
 from holdfast.store.committing.examined import Examined, older_agreeing
-from holdfast.store.committing.interrupted import settle_intent
+from holdfast.store.committing.interrupted import NAMED, settle_intent
 from holdfast.store.copies.overtaken import in_order
 from holdfast.store.copies.settling import settle
 from holdfast.store.copies.snapshot import Known, Snapshot
@@ -142,7 +142,7 @@ def commit(
         _say_fork(key, line, broken)
         # 4. Record the intent: a kill between manifest and base makes no fork with itself.
         store.backend.check()
-        behind = tuple(dict.fromkeys((*voided, *record.passed, *line.over)))
+        behind = tuple(dict.fromkeys((*line.over, *voided[:NAMED], *record.passed)))
         id_ = CommitId(max(line.sequence, *(b.sequence + 1 for b in behind), 1), store.commit_id())
         name = ManifestName(key_code(key), id_, _parent_id(line))
         workspace.begin(
@@ -334,7 +334,6 @@ def _unchanged(
     """Nothing to send: remember what was learned on the way (signatures, an adopted base)."""
     parent = line.parent
     assert parent is not None
-    workspace.end(key)
     here: Mapping[str, Here] = {} if line.adopted else record.here
     learned = {} if snapshot.still else learn(workspace, key, snapshot, parent.files, record)
     if any(here.get(path) != now for path, now in learned.items()):  # else it stays the object that `Expected` was made of
@@ -352,10 +351,11 @@ def _unchanged(
         stamps=stamps,
         earlier=record.earlier_than(parent),
     )
-    if replace(updated, looked=record.looked, stamps=record.stamps) != record:
-        workspace.save(key, updated)
+    if replace(updated, looked=record.looked, stamps=record.stamps) != record or workspace.intent(key) is not None:
+        workspace.save(key, updated)  # with what is known of a commit that was begun and is not done
     elif updated != record:
         workspace.found_again(key, updated)
+    workspace.end(key)
     workspace.looked_into(key, record, updated, snapshot.scope)
     return BackedUp(
         key,

@@ -176,3 +176,4 @@ def test_ancestors_are_the_nearest_with_those_still_there_first() -> None:
     there = {history[-1].commit.id, *history[-1].ancestors[-1:]}
     assert set(ancestors_of(history[-1], there)) >= there
     assert ancestors_of(None, []) == ()
+    assert ancestors_of(None, [], [m.commit for m in history]) == tuple(m.commit.id for m in history[:8])

@@ -17,8 +17,8 @@ from holdfast.store.store import Store
 
 log = logging.getLogger(__name__)
 
-#: So many failed commits in a row are remembered for what may still come of them.
-_VOIDED = 3
+#: So many failed commits in a row are remembered for what may still come of them, and so many of these are named by the next one.
+_VOIDED, NAMED = 16, 3
 
 
 def settle_intent(store: Store, workspace: Workspace, key: Key, view: View) -> tuple[Record, tuple[CommitId, ...]]:
@@ -29,7 +29,7 @@ def settle_intent(store: Store, workspace: Workspace, key: Key, view: View) -> t
     """
     record = workspace.record_in(key, view)
     if record.base is None:
-        record = replace(record, passed=_made_from(workspace.record(key), view, key))
+        record = _made_from(record, workspace.record(key), view, key)
     intent = workspace.intent(key)
     if intent is None:
         return record, ()
@@ -62,7 +62,7 @@ def settle_intent(store: Store, workspace: Workspace, key: Key, view: View) -> t
         links, earlier = record.links & late.links.keys(), record.earlier_than(late)
         record = replace(record, base=late, here=here, links=links, earlier=earlier)
         log.info("%s: the interrupted backup %s has come through late", key, late.commit)
-    return record, voided
+    return replace(record, earlier=tuple(dict.fromkeys((*(v.id for v in voided), *record.earlier)))), voided
 
 
 def _arrived(store: Store, view: View, key: Key, commit: CommitId) -> Manifest | None:
@@ -75,16 +75,19 @@ def _arrived(store: Store, view: View, key: Key, commit: CommitId) -> Manifest |
     return None
 
 
-def _made_from(record: Record, view: View, key: Key) -> tuple[CommitId, ...]:
+def _made_from(record: Record, made: Record, view: View, key: Key) -> Record:
     """What is here was made from, where that was given to another store: it goes before what is given to this one.
 
-    The two may turn out to be one: what Drive's mount was given had not arrived when Drive's API was asked. Nothing is then a fork.
+    The two may turn out to be one: what Drive's mount was given had not arrived when Drive's API was asked. Nothing is then a fork,
+    neither what this store shows of it nor what it does not show yet.
     """
-    base = record.base
+    base = made.base
     if base is None:
-        return ()
+        return record
     shown = (n.commit for n in view.of(key) if n.commit.id == base.parent or n.commit.id in base.ancestors)
-    return tuple(dict.fromkeys((base.commit, *record.passed, *shown)))[:MAX_PASSED]
+    passed = tuple(dict.fromkeys((base.commit, *made.passed, *shown)))
+    earlier = tuple(dict.fromkeys((*(p.id for p in passed), *base.ancestors, *made.earlier)))
+    return replace(record, passed=passed[:MAX_PASSED], earlier=earlier)
 
 
 def _rebased(known: Here | None, signature: Signature, record: FileRecord) -> Here:

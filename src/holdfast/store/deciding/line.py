@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from holdfast.store.copies.snapshot import Snapshot
@@ -11,6 +11,9 @@ from holdfast.store.deciding.lineage import ancestry, descent
 from holdfast.store.format.manifest import MAX_ANCESTORS, Kind, Manifest
 from holdfast.store.format.names import CommitId, ManifestName
 from holdfast.store.local.records import Record
+
+#: So many heads that go before a commit are named by it; the others by the ones that follow.
+_MOST_OVER = 3
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,8 @@ def plan_line(
     named = {n.commit.id: n for n in names}
     parents = descent(named.values(), {})
     passed = {p.id for p in (*behind, *record.passed)}
+    if record.base is None:
+        passed |= {*record.earlier}
     passed |= ancestry(passed, parents)
     base, adopted = record.base, False
     most = max((m.drops for m in heads), default=0)
@@ -95,17 +100,16 @@ def plan_line(
         base, adopted = older, True
     if base is not None and not broken:
         parents[base.commit.id] = {*base.ancestors, *([base.parent] if base.parent else [])}
-        line = {base.commit.id} | ancestry([base.commit.id], parents) | passed
-        if not adopted:  # a list may show what was pruned, and not what led there
-            line |= {*record.earlier} | ancestry(record.earlier, parents)
-        others = tuple(h for h in heads if h.commit.id not in line)
+        line = {base.commit.id} | ancestry([base.commit.id], parents)
+        before = passed | {*record.earlier} | ancestry(record.earlier, parents)  # a list may show these, and not what leads to them
+        others = tuple(h for h in heads if h.commit.id not in line | before)
         children = {i for i in lost if i in named and base.commit.id in ancestry([i], parents)}
         above = [named[i].commit.sequence for i in children]
-        drops, over = base.drops, tuple[CommitId, ...]()
+        drops, over = base.drops, _named_by_nothing(heads, before - line)
         if record.chosen or adopted:  # what is here now is the newest, whatever it was made from
             above += [h.commit.sequence for h in others]
             drops = max(base.drops, most)
-            over = tuple(h.commit for h in others if h.kind is Kind.DROPPED)
+            over += tuple(h.commit for h in others if h.kind is Kind.DROPPED)
             others = tuple(h for h in others if h.kind is not Kind.DROPPED)
         sequence = max([base.commit.sequence, *above]) + 1
         return Line(base, base, adopted, others, sequence, fresh=False, drops=drops, over=over)
@@ -115,7 +119,13 @@ def plan_line(
     if base is not None:
         seen.append(base.commit.sequence)
     others = tuple(h for h in heads if h.commit.id not in passed)
-    return Line(None, base, False, others, max(seen, default=0) + 1, fresh=False, drops=most)
+    over = _named_by_nothing(heads, passed)
+    return Line(None, base, False, others, max(seen, default=0) + 1, fresh=False, drops=most, over=over)
+
+
+def _named_by_nothing(heads: Iterable[Manifest], before: Collection[str]) -> tuple[CommitId, ...]:
+    """Heads that go before the commit, and from which nothing leads to it: it names them, so that they are heads to nobody."""
+    return tuple(h.commit for h in heads if h.commit.id in before)[:_MOST_OVER]
 
 
 def ancestors_of(parent: Manifest | None, present: Iterable[str], voided: Iterable[CommitId] = ()) -> tuple[str, ...]:
@@ -125,7 +135,7 @@ def ancestors_of(parent: Manifest | None, present: Iterable[str], voided: Iterab
     connected however much between was pruned. Commits that failed come right after the parent.
     """
     if parent is None:
-        return tuple(v.id for v in voided)
+        return tuple(v.id for v in voided)[:MAX_ANCESTORS]
     there = set(present)
     failed = [v.id for v in voided if v.id != parent.commit.id]
     line = list(dict.fromkeys((parent.commit.id, *failed, *parent.ancestors)))

@@ -89,7 +89,8 @@ class Record:
         links: Symbolic links of base that are or were in this workspace.
         passed: Generations with torn files that were passed over in favour of base. What follows base follows them too.
         stamps: By path prefix, in which order the processes of this workspace looked at what base holds.
-        earlier: Ids of generations that base descends from, beyond those that it names; the nearest first.
+        earlier: Ids of generations that base descends from or that failed before it, beyond those that it names; the nearest first.
+            Without a base, those that go before what is made next.
     """
 
     base: Manifest | None = None
@@ -104,13 +105,13 @@ class Record:
     earlier: tuple[str, ...] = ()
 
     def earlier_than(self, manifest: Manifest) -> tuple[str, ...]:
-        """`earlier` of a record whose base is this generation: empty where it does not descend from the base here."""
-        base, named = self.base, (manifest.parent, *manifest.ancestors)
-        if base is None or base.commit == manifest.commit:
+        """`earlier` of a record whose base is this generation: empty where it does not descend from what is remembered here."""
+        base, named = self.base, {manifest.parent, *manifest.ancestors}
+        if base is not None and base.commit == manifest.commit:
             return self.earlier
-        if base.commit.id not in named:
+        if named.isdisjoint(self.earlier if base is None else (base.commit.id,)):
             return ()
-        known = dict.fromkeys((*base.ancestors, *self.earlier))
+        known = dict.fromkeys((*(() if base is None else base.ancestors), *self.earlier))
         return tuple(i for i in known if i not in named)[:MAX_EARLIER]
 
     @property

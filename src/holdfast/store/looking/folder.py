@@ -135,6 +135,10 @@ class StoreFolder:
                 return True
         return False
 
+    def forget_sentinel(self) -> None:
+        """That it was seen proves no more that it is there: it may have been given to a mount that is dead now."""
+        self._sentinel.seen = False
+
     def look_wider(self, view: View) -> View:
         """The same view with what lies in twins of `generations/`; they are looked for once (one listing)."""
         if view.presence is not Presence.STORE:
