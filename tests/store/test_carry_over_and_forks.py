@@ -106,6 +106,26 @@ def test_what_was_given_to_another_store_is_no_fork_where_it_is_shown_without_wh
     assert fresh_tree(rig) == {"a": b"fourth"}
 
 
+def test_what_was_here_in_part_when_it_was_given_to_another_store_stays_a_head_that_holds_the_rest(rig: Rig) -> None:
+    """Else a fresh machine would be told that the rest never was, and later backups would prune it."""
+    whole, part = rig.machine(), rig.machine()
+    for name in ("a", "b"):
+        whole.write(f"outputs/d/{name}", name)
+    first = whole.keep.backup("outputs/d").results[0].generation
+    assert part.keep.ensure("outputs/d/a")
+    (rig.folder / "other").mkdir()
+    elsewhere = Machine(part.root, rig.folder / "other")
+    for number in range(10):
+        elsewhere.write("outputs/d/a", f"{number}")
+        assert elsewhere.keeper().backup("outputs/d")
+    part.write("outputs/d/a", "newest")
+    assert part.keeper().backup("outputs/d").results[0].forked == (first,)
+    fresh = rig.machine()
+    assert fresh.keep.ensure("outputs/d/b").outcome is Outcome.FAILED
+    assert fresh.keeper().restore("outputs/d", generation=first)
+    assert fresh.tree("outputs/d")["b"] == b"b"
+
+
 def hanging(machine: Machine, rig: Rig) -> tuple[Machine, dict[str, bytes]]:
     """The same machine where every manifest hangs, and its process is killed then; and the manifests, by path."""
     manifests: dict[str, bytes] = {}
@@ -166,6 +186,41 @@ def test_a_commit_that_hung_is_no_fork_where_what_it_held_was_taken_back_meanwhi
     assert done.results[0].forked == ()
     assert heads(rig.machine()) == [done.results[0].generation]
     assert fresh_tree(rig) == {"a": b"2"}
+
+
+def test_a_part_that_hung_is_gone_on_from_when_it_comes_through_after_another_was_looked_at(machine: Machine, rig: Rig) -> None:
+    machine.write("outputs/d/a", "0")
+    assert machine.keep.backup("outputs/d")
+    dying, hung = hanging(machine, rig)
+    dying.write("outputs/d/part", "in nothing else")
+    with pytest.raises(Killed):
+        dying.keeper().backup("outputs/d/part")
+    assert machine.keeper().backup("outputs/d/a").results[0].unchanged
+    comes_through(rig, hung)
+    machine.write("outputs/d/a", "1")
+    assert machine.keeper().backup("outputs/d/a").results[0].forked == ()
+    assert fresh_tree(rig) == {"a": b"1", "part": b"in nothing else"}
+
+
+def test_what_hung_and_was_taken_back_never_outranks_what_followed(machine: Machine, rig: Rig) -> None:
+    machine.write("outputs/d/a", "0")
+    assert machine.keep.backup("outputs/d")
+    shutil.copy2(machine.root / "outputs/d/a", rig.folder / "kept")
+    dying, hung = hanging(machine, rig)
+    for number in range(20):
+        dying.write("outputs/d/a", f"stale {number}")
+        with pytest.raises(Killed):
+            dying.keeper().backup("outputs/d")
+    shutil.copy2(rig.folder / "kept", machine.root / "outputs/d/a")
+    assert machine.keeper().backup("outputs/d").results[0].unchanged
+    machine.write("outputs/d/a", "newest")
+    assert machine.keeper().backup("outputs/d")
+    assert len(machine.keep.workspace.record(Key("outputs/d")).passed) <= 16
+    comes_through(rig, dict([hung.popitem()]))
+    assert fresh_tree(rig) == {"a": b"newest"}
+    machine.write("outputs/d/a", "newer")
+    assert machine.keeper().backup("outputs/d").results[0].forked == ()
+    assert len(heads(rig.machine())) == 1
 
 
 @pytest.mark.parametrize("before", [False, True], ids=["a first backup", "a later one"])

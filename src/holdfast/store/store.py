@@ -85,7 +85,7 @@ class Store(StoreFolder):
         """Its mount is dead, and its API takes over. What the mount had shown may never have arrived, the store itself too."""
         self.abandoned = True
         self.shared = None
-        self.forget_sentinel()
+        self.look_anew()
 
     def twins(self) -> list[Store]:
         """The stores in folders that the place shows as further ones of this name: another machine made one at the same time.

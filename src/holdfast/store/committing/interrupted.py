@@ -10,7 +10,7 @@ from holdfast.store.format.entries import FileRecord
 from holdfast.store.format.keys import Key
 from holdfast.store.format.manifest import Manifest
 from holdfast.store.format.names import CommitId
-from holdfast.store.local.records import Here, Record, Signature
+from holdfast.store.local.records import MAX_EARLIER, Here, Record, Signature
 from holdfast.store.local.workspace import Workspace
 from holdfast.store.looking.view import State, View
 from holdfast.store.store import Store
@@ -18,7 +18,9 @@ from holdfast.store.store import Store
 log = logging.getLogger(__name__)
 
 #: So many failed commits in a row are remembered for what may still come of them, and so many of these are named by the next one.
-_VOIDED, NAMED = 16, 3
+VOIDED, NAMED = 16, 3
+#: So many commits are named beside the parent: of eight ancestors some are to be the parent's own.
+BESIDE = 5
 
 
 def settle_intent(store: Store, workspace: Workspace, key: Key, view: View) -> tuple[Record, tuple[CommitId, ...]]:
@@ -33,7 +35,7 @@ def settle_intent(store: Store, workspace: Workspace, key: Key, view: View) -> t
     intent = workspace.intent(key)
     if intent is None:
         return record, ()
-    voided = (intent.commit, *intent.voided)[:_VOIDED]
+    voided = (intent.commit, *intent.voided)[:VOIDED]
     manifest = _arrived(store, view, key, intent.commit)
     if manifest is not None and manifest.name.file == intent.manifest_name:
         # Trusted is what was remembered with the same signature; the rest is hashed again when it is next used.
@@ -62,7 +64,7 @@ def settle_intent(store: Store, workspace: Workspace, key: Key, view: View) -> t
         links, earlier = record.links & late.links.keys(), record.earlier_than(late)
         record = replace(record, base=late, here=here, links=links, earlier=earlier)
         log.info("%s: the interrupted backup %s has come through late", key, late.commit)
-    return replace(record, earlier=tuple(dict.fromkeys((*(v.id for v in voided), *record.earlier)))), voided
+    return record, voided
 
 
 def _arrived(store: Store, view: View, key: Key, commit: CommitId) -> Manifest | None:
@@ -79,15 +81,15 @@ def _made_from(record: Record, made: Record, view: View, key: Key) -> Record:
     """What is here was made from, where that was given to another store: it goes before what is given to this one.
 
     The two may turn out to be one: what Drive's mount was given had not arrived when Drive's API was asked. Nothing is then a fork,
-    neither what this store shows of it nor what it does not show yet.
+    neither what this store shows of it nor what it does not show yet. Of what was here in part only, the rest lies there alone.
     """
     base = made.base
-    if base is None:
+    if base is None or not (base.files.keys() <= made.here.keys() and base.links.keys() <= made.links):
         return record
     shown = (n.commit for n in view.of(key) if n.commit.id == base.parent or n.commit.id in base.ancestors)
     passed = tuple(dict.fromkeys((base.commit, *made.passed, *shown)))
     earlier = tuple(dict.fromkeys((*(p.id for p in passed), *base.ancestors, *made.earlier)))
-    return replace(record, passed=passed[:MAX_PASSED], earlier=earlier)
+    return replace(record, passed=passed[:MAX_PASSED], earlier=earlier[:MAX_EARLIER])
 
 
 def _rebased(known: Here | None, signature: Signature, record: FileRecord) -> Here:

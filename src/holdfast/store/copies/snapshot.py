@@ -135,6 +135,11 @@ class Snapshot:
         return self.scope if self.beyond is None else ("",)
 
     @property
+    def is_all(self) -> bool:
+        """True where all of it was looked at and can be kept: what an earlier generation holds besides was removed here."""
+        return "" in self.seen and not self.refused
+
+    @property
     def not_kept(self) -> tuple[str, ...]:
         """Paths of which nothing new is taken, for whatever reason: what the base has of them stays."""
         return (*self.refused, *self.left_out)

@@ -68,6 +68,7 @@ class StoreFolder:
         self._twins: list[str] | None = None
         self._listed: dict[str, tuple[Entry, ...]] = {}
         self._told_none = False
+        self._begins_anew = False
 
     def look(self, *, tell: bool = True) -> View:
         """Examine the store: one read and one listing where its sentinel is in order.
@@ -82,14 +83,21 @@ class StoreFolder:
         """
         for wait in _BEING_MADE:
             try:
-                return self._look(tell=tell)
+                view = self._look(tell=tell)
+                if not self._begins_anew:
+                    return view
             except _Contradiction as error:
                 log.debug("looking again (%s)", error)
+            except StoreUnreachable:
+                if not self._begins_anew:
+                    raise
             self._sleep(wait)
         return self._look(tell=tell)
 
     def _look(self, *, tell: bool) -> View:
         self._listed.clear()
+        if self._begins_anew:
+            self._begins_anew, self._sentinel.seen = False, False
         self.backend.check()
         problem: str | None = None
         try:
@@ -135,9 +143,12 @@ class StoreFolder:
                 return True
         return False
 
-    def forget_sentinel(self) -> None:
-        """That it was seen proves no more that it is there: it may have been given to a mount that is dead now."""
-        self._sentinel.seen = False
+    def look_anew(self) -> None:
+        """The way to it is another one now. What was seen may have been given to a mount that is dead, and never have arrived.
+
+        Until the next look begins nothing is taken for missing; one that is under way is begun anew.
+        """
+        self._begins_anew = True
 
     def look_wider(self, view: View) -> View:
         """The same view with what lies in twins of `generations/`; they are looked for once (one listing)."""
