@@ -169,60 +169,6 @@ def test_the_first_of_six_commits_that_hung_is_no_fork_of_what_followed_when_it_
     assert fresh_tree(rig) == {"a": b"eighth"}
 
 
-def test_a_commit_that_hung_is_no_fork_where_what_it_held_was_taken_back_meanwhile(machine: Machine, rig: Rig) -> None:
-    machine.write("outputs/d/a", "0")
-    assert machine.keep.backup("outputs/d")
-    shutil.copy2(machine.root / "outputs/d/a", rig.folder / "kept")
-    dying, hung = hanging(machine, rig)
-    dying.write("outputs/d/a", "1")
-    with pytest.raises(Killed):
-        dying.keeper().backup("outputs/d")
-    shutil.copy2(rig.folder / "kept", machine.root / "outputs/d/a")
-    done = machine.keeper().backup("outputs/d")
-    assert done.results[0].unchanged
-    comes_through(rig, hung)
-    machine.write("outputs/d/a", "2")
-    done = machine.keeper().backup("outputs/d")
-    assert done.results[0].forked == ()
-    assert heads(rig.machine()) == [done.results[0].generation]
-    assert fresh_tree(rig) == {"a": b"2"}
-
-
-def test_a_part_that_hung_is_gone_on_from_when_it_comes_through_after_another_was_looked_at(machine: Machine, rig: Rig) -> None:
-    machine.write("outputs/d/a", "0")
-    assert machine.keep.backup("outputs/d")
-    dying, hung = hanging(machine, rig)
-    dying.write("outputs/d/part", "in nothing else")
-    with pytest.raises(Killed):
-        dying.keeper().backup("outputs/d/part")
-    assert machine.keeper().backup("outputs/d/a").results[0].unchanged
-    comes_through(rig, hung)
-    machine.write("outputs/d/a", "1")
-    assert machine.keeper().backup("outputs/d/a").results[0].forked == ()
-    assert fresh_tree(rig) == {"a": b"1", "part": b"in nothing else"}
-
-
-def test_what_hung_and_was_taken_back_never_outranks_what_followed(machine: Machine, rig: Rig) -> None:
-    machine.write("outputs/d/a", "0")
-    assert machine.keep.backup("outputs/d")
-    shutil.copy2(machine.root / "outputs/d/a", rig.folder / "kept")
-    dying, hung = hanging(machine, rig)
-    for number in range(20):
-        dying.write("outputs/d/a", f"stale {number}")
-        with pytest.raises(Killed):
-            dying.keeper().backup("outputs/d")
-    shutil.copy2(rig.folder / "kept", machine.root / "outputs/d/a")
-    assert machine.keeper().backup("outputs/d").results[0].unchanged
-    machine.write("outputs/d/a", "newest")
-    assert machine.keeper().backup("outputs/d")
-    assert len(machine.keep.workspace.record(Key("outputs/d")).passed) <= 16
-    comes_through(rig, dict([hung.popitem()]))
-    assert fresh_tree(rig) == {"a": b"newest"}
-    machine.write("outputs/d/a", "newer")
-    assert machine.keeper().backup("outputs/d").results[0].forked == ()
-    assert len(heads(rig.machine())) == 1
-
-
 @pytest.mark.parametrize("before", [False, True], ids=["a first backup", "a later one"])
 def test_a_commit_that_hung_and_comes_through_late_is_gone_on_from(
     rig: Rig, caplog: pytest.LogCaptureFixture, before: bool

@@ -26,7 +26,7 @@ from holdfast.store.committing.base import (
     remember_commit,
 )
 from holdfast.store.committing.examined import Examined, older_agreeing
-from holdfast.store.committing.interrupted import BESIDE, NAMED, VOIDED, settle_intent
+from holdfast.store.committing.interrupted import NAMED, settle_intent
 from holdfast.store.copies.overtaken import in_order
 from holdfast.store.copies.settling import settle
 from holdfast.store.copies.snapshot import Known, Snapshot
@@ -106,7 +106,7 @@ def commit(
         taken, outdated = None, snapshot  # once is all: a round that starts over needs what is here now
         looked, stamps = last_looks(before, snapshot, record, now), last_stamps(record, snapshot)
         # 3. Decide: what it descends from, what is taken over, what is sent.
-        record, void, waits = _before(record, voided, snapshot)
+        record, void = _before(record, voided, snapshot)
         broken = {p for p in force if p not in snapshot.staged and not (snapshot.covers(p) and p in record.here)}
         older = None if record.base is not None or failed or request.drop else older_agreeing(store, found, examined, snapshot)
         line = (
@@ -125,7 +125,7 @@ def commit(
             )
         )
         if snapshot.still:
-            return _unchanged(store, workspace, key, record, line, snapshot, looked, stamps, waits)
+            return _unchanged(store, workspace, key, record, line, snapshot, looked, stamps)
         known = Record() if line.adopted else record
         content = plan_content(
             snapshot,
@@ -138,12 +138,12 @@ def commit(
             whole=frozenset(p for p, s in snapshot.staged.items() if s.sqlite and workspace.goes_whole(key.join(p))),
         )
         if content.unchanged and line.parent is not None and examined.stands(line.parent):
-            return _unchanged(store, workspace, key, record, line, snapshot, looked, stamps, waits)
+            return _unchanged(store, workspace, key, record, line, snapshot, looked, stamps)
         _say_fork(key, line, broken)
         # 4. Record the intent: a kill between manifest and base makes no fork with itself.
         store.backend.check()
-        behind = tuple(dict.fromkeys((*line.over, *void[:NAMED], *record.passed)))
-        id_ = CommitId(max(line.sequence, *(b.sequence + 1 for b in (*behind, *void)), 1), store.commit_id())
+        behind = tuple(dict.fromkeys((*voided[:NAMED], *record.passed, *line.over)))
+        id_ = CommitId(max(line.sequence, *(b.sequence + 1 for b in behind), 1), store.commit_id())
         name = ManifestName(key_code(key), id_, _parent_id(line))
         workspace.begin(
             key, Intent(id_, name.file, here_now(snapshot), voided, looked, held_links(record, snapshot, content.links), stamps)
@@ -187,7 +187,7 @@ def commit(
             kind=snapshot.kind,
             commit=id_,
             parent=_parent_id(line),
-            ancestors=ancestors_of(line.parent, (n.commit.id for n in found), behind[:BESIDE]),
+            ancestors=ancestors_of(line.parent, (n.commit.id for n in found), behind),
             fresh_line=line.fresh,
             time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(of_what_is_held(looked, files).values()))),
             writer=f"{store.machine}/{os.getpid()}",
@@ -213,8 +213,8 @@ def commit(
             log.warning("%s: what generation %s refers to has gone meanwhile; sending it again", key, id_)
             continue
         # 9. The base: this workspace now stands on the new generation.
-        later = replace(record, passed=tuple(c for c in waits if c.id not in manifest.ancestors))
-        remember_commit(workspace, key, later, line, manifest, snapshot, looked, stamps)
+        more = replace(record, earlier=tuple(dict.fromkeys((*(v.id for v in void), *record.earlier))))
+        remember_commit(workspace, key, more, line, manifest, snapshot, looked, stamps)
         workspace.end(key)
         workspace.forgive(key)
         size = sending.committed(files)
@@ -322,18 +322,14 @@ def _say_fork(key: Key, line: Line, broken: set[str]) -> None:
         )
 
 
-def _before(
-    record: Record, voided: tuple[CommitId, ...], snapshot: Snapshot
-) -> tuple[Record, tuple[CommitId, ...], tuple[CommitId, ...]]:
-    """What goes before a commit beside its base: the record, interrupted commits, and what is still to be remembered after it.
+def _before(record: Record, voided: tuple[CommitId, ...], snapshot: Snapshot) -> tuple[Record, tuple[CommitId, ...]]:
+    """The record, and the interrupted commits, as far as they go before a commit of this.
 
-    Only of what was looked at as a whole is known that nothing else of theirs is to be kept.
+    What looked at all of it leaves out only what was removed here. What looked at a part goes above the last few that were interrupted.
     """
     if snapshot.is_all:
-        return record, voided, tuple(dict.fromkeys((*voided, *record.passed)))[:VOIDED]
-    if record.base is None:
-        record = replace(record, passed=(), earlier=())
-    return record, voided[:NAMED], record.passed
+        return record, voided
+    return (replace(record, passed=(), earlier=()) if record.base is None else record), voided[:NAMED]
 
 
 def _unchanged(
@@ -345,11 +341,11 @@ def _unchanged(
     snapshot: Snapshot,
     looked: Mapping[str, float],
     stamps: Stamps,
-    waits: tuple[CommitId, ...],
 ) -> BackedUp:
-    """Nothing to send: remember what was learned on the way (signatures, an adopted base, what may come through late)."""
+    """Nothing to send: remember what was learned on the way (signatures, an adopted base)."""
     parent = line.parent
     assert parent is not None
+    workspace.end(key)
     here: Mapping[str, Here] = {} if line.adopted else record.here
     learned = {} if snapshot.still else learn(workspace, key, snapshot, parent.files, record)
     if any(here.get(path) != now for path, now in learned.items()):  # else it stays the object that `Expected` was made of
@@ -363,7 +359,7 @@ def _unchanged(
         damaged=record.damaged,
         looked=of_what_is_held(looked, parent.files),
         links=record.links if snapshot.still else held_links(Record() if line.adopted else record, snapshot, parent.links),
-        passed=waits,
+        passed=record.passed,
         stamps=stamps,
         earlier=record.earlier_than(parent),
     )
@@ -371,8 +367,6 @@ def _unchanged(
         workspace.save(key, updated)
     elif updated != record:
         workspace.found_again(key, updated)
-    if snapshot.is_all:
-        workspace.end(key)  # else what was interrupted may hold what nobody looked at, and is gone on from when it comes through
     workspace.looked_into(key, record, updated, snapshot.scope)
     return BackedUp(
         key,

@@ -119,24 +119,14 @@ def remember_commit(
     looked: Mapping[str, float],
     stamps: Stamps,
 ) -> None:
-    """The workspace stands on the new generation from now on. What the record passed over, and this does not name, stays so."""
+    """The workspace stands on the new generation from now on."""
     before = {} if line.adopted else {p: h for p, h in record.here.items() if p in manifest.files}
     here = {**before, **learn(workspace, key, snapshot, manifest.files, record)}
     held = of_what_is_held(looked, manifest.files)
     links = held_links(Record() if line.adopted else record, snapshot, manifest.links)
     damaged = record.damaged
     earlier = record.earlier_than(manifest)
-    updated = Record(
-        manifest,
-        here,
-        record.copied,
-        damaged=damaged,
-        looked=held,
-        links=links,
-        passed=record.passed,
-        stamps=stamps,
-        earlier=earlier,
-    )
+    updated = Record(manifest, here, record.copied, damaged=damaged, looked=held, links=links, stamps=stamps, earlier=earlier)
     workspace.save(key, updated)
     workspace.looked_into(key, record, updated, snapshot.scope)
 

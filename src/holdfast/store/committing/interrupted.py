@@ -18,9 +18,7 @@ from holdfast.store.store import Store
 log = logging.getLogger(__name__)
 
 #: So many failed commits in a row are remembered for what may still come of them, and so many of these are named by the next one.
-VOIDED, NAMED = 16, 3
-#: So many commits are named beside the parent: of eight ancestors some are to be the parent's own.
-BESIDE = 5
+_VOIDED, NAMED = 16, 3
 
 
 def settle_intent(store: Store, workspace: Workspace, key: Key, view: View) -> tuple[Record, tuple[CommitId, ...]]:
@@ -35,7 +33,7 @@ def settle_intent(store: Store, workspace: Workspace, key: Key, view: View) -> t
     intent = workspace.intent(key)
     if intent is None:
         return record, ()
-    voided = (intent.commit, *intent.voided)[:VOIDED]
+    voided = (intent.commit, *intent.voided)[:_VOIDED]
     manifest = _arrived(store, view, key, intent.commit)
     if manifest is not None and manifest.name.file == intent.manifest_name:
         # Trusted is what was remembered with the same signature; the rest is hashed again when it is next used.

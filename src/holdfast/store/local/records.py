@@ -87,11 +87,10 @@ class Record:
         looked: By path prefix, when what is there was last looked at and base held it, Unix seconds; the longest that covers a
             path counts. For people. Empty in a record that an older version wrote.
         links: Symbolic links of base that are or were in this workspace.
-        passed: Commits to which nothing leads from base, and that what follows base follows too: generations with torn files that
-            were passed over in its favour, and commits that were interrupted and may come through late.
+        passed: Generations with torn files that were passed over in favour of base. What follows base follows them too.
         stamps: By path prefix, in which order the processes of this workspace looked at what base holds.
-        earlier: Ids of generations that base descends from, beyond those that it names; the nearest first. Without a base, those
-            that what is here was made from.
+        earlier: Ids of generations that base descends from, beyond those that it names, and of commits that were interrupted right
+            before it; the nearest first. Without a base, those that what is here was made from.
     """
 
     base: Manifest | None = None

@@ -15,6 +15,7 @@ from holdfast.errors import (
     Corrupt,
     CutOff,
     NewerFormat,
+    StoreError,
     StoreNotFound,
     StoreUnreachable,
     StoreUnreadable,
@@ -68,7 +69,7 @@ class StoreFolder:
         self._twins: list[str] | None = None
         self._listed: dict[str, tuple[Entry, ...]] = {}
         self._told_none = False
-        self._begins_anew = False
+        self._way = self._way_seen = 0
 
     def look(self, *, tell: bool = True) -> View:
         """Examine the store: one read and one listing where its sentinel is in order.
@@ -82,22 +83,23 @@ class StoreFolder:
             StoreUnreadable: it cannot be told what is there; nothing may be taken for absent.
         """
         for wait in _BEING_MADE:
+            way = self._way
             try:
                 view = self._look(tell=tell)
-                if not self._begins_anew:
+                if way == self._way:
                     return view
             except _Contradiction as error:
                 log.debug("looking again (%s)", error)
-            except StoreUnreachable:
-                if not self._begins_anew:
+            except StoreError:
+                if way == self._way:
                     raise
             self._sleep(wait)
         return self._look(tell=tell)
 
     def _look(self, *, tell: bool) -> View:
         self._listed.clear()
-        if self._begins_anew:
-            self._begins_anew, self._sentinel.seen = False, False
+        if self._way_seen != self._way:
+            self._way_seen, self._sentinel.seen = self._way, False
         self.backend.check()
         problem: str | None = None
         try:
@@ -148,7 +150,7 @@ class StoreFolder:
 
         Until the next look begins nothing is taken for missing; one that is under way is begun anew.
         """
-        self._begins_anew = True
+        self._way += 1
 
     def look_wider(self, view: View) -> View:
         """The same view with what lies in twins of `generations/`; they are looked for once (one listing)."""
