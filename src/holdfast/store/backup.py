@@ -325,7 +325,7 @@ def _say_fork(key: Key, line: Line, broken: set[str]) -> None:
 def _before(record: Record, voided: tuple[CommitId, ...], snapshot: Snapshot) -> tuple[Record, tuple[CommitId, ...]]:
     """The record, and the interrupted commits, as far as they go before a commit of this.
 
-    What looked at all of it leaves out only what was removed here. What looked at a part goes above the last few that were interrupted.
+    What looked at all of it leaves out only what was removed here. What looked at a part goes above the last few of these.
     """
     if snapshot.is_all:
         return record, voided
