@@ -58,7 +58,7 @@ def test_a_machine_vanishes_and_the_supervisor_is_killed_and_the_work_is_done(
     assert {json.loads(line)["event"] for line in told.read_text().splitlines()} == {"took", "lost", "went on", "done"}
 
 
-#: A phase that may be over between two beats, and what follows it.
+#: A phase that may be over between two beats, and the one right before it.
 SHORT = {"safe": ("fetch",)}
 
 
