@@ -153,7 +153,7 @@ def folding(place: Path, how: str = "both") -> Iterator[Path]:
             yield place
         finally:
             unmount(place)
-            process.wait(60)
+            process.kill()  # a process in a mount namespace of its own may hold the mount for as long as it runs
 
 
 def _serve(root: str, mountpoint: str, how: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from holdfast.simulator.colab_service import ColabService
 from tests.colab_command import outside
+from tests.folding import folding
 
 pytestmark = pytest.mark.long
 
@@ -41,3 +42,16 @@ def test_command_takes_a_machine_works_on_it_and_gives_it_back(colab_program: Pa
     assert not machine.folder.exists()
     assert [(held.accelerator, held.how) for held in service.book.machines()] == [("NONE", "given back")]
     assert not service.book.events("asked elsewhere")
+
+
+def test_a_machine_has_none_of_the_mounts_outside_and_keeps_none_in_use(
+    colab_program: Path, service: ColabService, tmp_path: Path
+) -> None:
+    with folding(tmp_path / "a disk") as place:
+        subprocess.run([colab_program, "new", "-s", "one"], env=outside(service), capture_output=True, check=True)
+        (machine,) = service.machines()
+        seen = {Path(f"/proc/{number}/mounts").read_text() for number in machine.processes()}
+        assert seen
+        assert "folding" in Path("/proc/mounts").read_text()
+        assert not any("folding" in mounts for mounts in seen)
+        assert place.is_dir()

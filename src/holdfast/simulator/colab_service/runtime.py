@@ -26,6 +26,11 @@ _BOOT = r"""
 set -eu
 root=$1 content=$2 home=$3; shift 3
 mount --make-rprivate /
+# A new machine has no Drive that was mounted outside, and keeps none in use that goes there.
+mounts=$(cat /proc/mounts)
+while read -r _ place kind _; do
+    case $kind:$place in fuse*:"${TMPDIR:-/tmp}"/*) umount -l "$(printf %b "$place")" || : ;; esac
+done <<< "$mounts"
 mount -t tmpfs tmpfs "$root"
 for entry in /*; do
     case $entry in /proc|/content|/lost+found) continue ;; esac
