@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from holdfast.store.backends.backend import Source
 from holdfast.store.backends.wrappers import Faulty
 from holdfast.store.format.keys import Key
 from holdfast.store.reporting.outcomes import Outcome
@@ -123,6 +124,77 @@ def test_what_was_here_in_part_when_it_was_given_to_another_store_stays_a_head_t
     assert fresh.keep.ensure("outputs/d/b").outcome is Outcome.FAILED
     assert fresh.keeper().restore("outputs/d", generation=first)
     assert fresh.tree("outputs/d")["b"] == b"b"
+
+
+def hanging(machine: Machine, rig: Rig) -> tuple[Machine, dict[str, bytes]]:
+    """The same machine where every manifest hangs, and its process is killed then; and the manifests, by path."""
+    manifests: dict[str, bytes] = {}
+
+    class Hanging(Faulty):
+        def create(self, path: str, source: Source) -> None:
+            if path.startswith("generations/"):
+                manifests[path] = b"".join(source())
+                raise Killed
+            super().create(path, source)
+
+    return Machine(machine.root, rig.drive, lambda backend: Hanging(backend, lambda operation, path: None)), manifests
+
+
+def comes_through(rig: Rig, manifests: dict[str, bytes]) -> None:
+    """The first of those that hung."""
+    path, content = next(iter(manifests.items()))
+    (rig.store / path).parent.mkdir(exist_ok=True)
+    (rig.store / path).write_bytes(content)
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["a first backup", "a later one"])
+def test_the_first_of_six_commits_that_hung_is_no_fork_of_what_followed_when_it_comes_through(
+    machine: Machine, rig: Rig, before: bool
+) -> None:
+    if before:
+        machine.write("outputs/d/a", "0")
+        assert machine.keep.backup("outputs/d")
+    dying, hung = hanging(machine, rig)
+    for number in range(1, 7):
+        dying.write("outputs/d/a", f"{number}")
+        with pytest.raises(Killed):
+            dying.keeper().backup("outputs/d")
+    for text in ("seventh", "eighth"):
+        machine.write("outputs/d/a", text)
+        done = machine.keeper().backup("outputs/d")
+        assert done.results[0].forked == ()
+        if text == "seventh":
+            comes_through(rig, hung)
+    assert heads(rig.machine()) == [done.results[0].generation]
+    assert fresh_tree(rig) == {"a": b"eighth"}
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["a first backup", "a later one"])
+def test_a_commit_that_hung_and_comes_through_late_is_gone_on_from(
+    rig: Rig, caplog: pytest.LogCaptureFixture, before: bool
+) -> None:
+    first = rig.machine()
+    for name in ("a", "b"):
+        first.write(f"outputs/d/{name}", "0")
+    if before:
+        assert first.keep.backup("outputs/d")
+    dying, hung = hanging(first, rig)
+    for number in (1, 2):
+        for name in ("a", "b"):
+            dying.write(f"outputs/d/{name}", f"{number}")
+        with pytest.raises(Killed):
+            dying.keeper().backup("outputs/d")
+    _, never = hung
+    comes_through(rig, hung)
+    first.write("outputs/d/a", "3")
+    with caplog.at_level(logging.WARNING):
+        done = first.keeper().backup("outputs/d/a")
+    assert done
+    assert done.results[0].forked == ()
+    assert "fork" not in caplog.text
+    assert not (rig.store / never).exists()
+    assert fresh_tree(rig) == {"a": b"3", "b": b"1"}
+    assert len(heads(rig.machine())) == 1
 
 
 def test_what_was_pruned_long_ago_and_is_still_shown_is_no_fork(machine: Machine, rig: Rig) -> None:

@@ -6,15 +6,14 @@ Read `commit` from top to bottom: it is the protocol. What it decides is decided
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from holdfast.errors import Corrupt, LocalError, Refused, StoreUnreadable
+from holdfast.errors import Corrupt, Refused, StoreUnreadable
 from holdfast.store.committing.arriving import check_lengths, find_rewritten, prove_readable
 from holdfast.store.committing.base import (
     drop_copies,
@@ -27,12 +26,12 @@ from holdfast.store.committing.base import (
     remember_commit,
 )
 from holdfast.store.committing.examined import Examined, older_agreeing
-from holdfast.store.committing.interrupted import NAMED, settle_intent, with_what_hung
+from holdfast.store.committing.interrupted import NAMED, settle_intent
 from holdfast.store.copies.overtaken import in_order
 from holdfast.store.copies.settling import settle
 from holdfast.store.copies.snapshot import Known, Snapshot
 from holdfast.store.copies.taking import take, take_differing
-from holdfast.store.deciding.content import Content, plan_content
+from holdfast.store.deciding.content import plan_content
 from holdfast.store.deciding.hard_links import sound_groups
 from holdfast.store.deciding.line import Line, ancestors_of, plan_drop, plan_line
 from holdfast.store.deciding.looked_last import Stamps, newest_is_theirs
@@ -41,7 +40,7 @@ from holdfast.store.format.keys import Key, printable, within
 from holdfast.store.format.manifest import Kind, Manifest
 from holdfast.store.format.names import CommitId, ManifestName, key_code
 from holdfast.store.local.disk import lstat_or_none
-from holdfast.store.local.records import Begun, Here, Intent, Record
+from holdfast.store.local.records import Here, Intent, Record
 from holdfast.store.local.workspace import Workspace
 from holdfast.store.looking.view import View
 from holdfast.store.reporting.outcomes import BackedUp
@@ -89,8 +88,7 @@ def commit(
     """
     key, found = request.artifact, view.of(request.artifact)
     failed = workspace.has_failed(key)
-    record, pending = settle_intent(store, workspace, key, view)
-    asked, (request, pending) = request.scope, with_what_hung(workspace, request, record, pending)
+    record, voided = settle_intent(store, workspace, key, view)
     before, now, outdated, waited = workspace.looked(key, record), request.taken or clock(), taken, taken is not None
     for _ in range(_RESTARTS):
         # 1. What the store has, and what of the base is gone from it.
@@ -100,7 +98,7 @@ def commit(
         force = frozenset[str]() if request.drop else _files_in(record, lost)
         hash_all = record.base is None and bool(found)
         rest = record.base is not None and not lost and examined.stands(record.base)  # what nobody looks into is in the store
-        left = None if taken is None or request.scope != asked else in_order(_as_told(taken, record, rest=rest), record)
+        left = None if taken is None else in_order(_as_told(taken, record, rest=rest), record)
         if taken is not None and left is not None and left is not taken:
             record = drop_copies(workspace, key, record, [s for p, s in taken.staged.items() if p not in left.staged])
         earlier = None if left is None else settle(left, record, force, hash_all=hash_all)
@@ -108,11 +106,11 @@ def commit(
         taken, outdated = None, snapshot  # once is all: a round that starts over needs what is here now
         looked, stamps = last_looks(before, snapshot, record, now), last_stamps(record, snapshot)
         # 3. Decide: what it descends from, what is taken over, what is sent.
-        record = _as_looked_at(record, snapshot)
+        record, void = _before(record, voided, snapshot)
         broken = {p for p in force if p not in snapshot.staged and not (snapshot.covers(p) and p in record.here)}
         older = None if record.base is not None or failed or request.drop else older_agreeing(store, found, examined, snapshot)
         line = (
-            plan_drop(record, examined.heads, found, pending)
+            plan_drop(record, examined.heads, found)
             if request.drop
             else plan_line(
                 record,
@@ -123,11 +121,11 @@ def commit(
                 broken=bool(broken),
                 lost=examined.not_whole,
                 older=older,
-                pending=[b for b in pending if b.is_within(snapshot.seen)],
+                behind=void,
             )
         )
-        if snapshot.still and not line.void:
-            return _unchanged(store, workspace, key, record, line, snapshot, looked, stamps, pending)
+        if snapshot.still:
+            return _unchanged(store, workspace, key, record, line, snapshot, looked, stamps)
         known = Record() if line.adopted else record
         content = plan_content(
             snapshot,
@@ -139,15 +137,17 @@ def commit(
             folders_here=known.folders,
             whole=frozenset(p for p, s in snapshot.staged.items() if s.sqlite and workspace.goes_whole(key.join(p))),
         )
-        # What was taken back since a commit of it hung is new in the store, though it is old here: it goes above that one.
-        if content.unchanged and not line.void and line.parent is not None and examined.stands(line.parent):
-            return _unchanged(store, workspace, key, record, line, snapshot, looked, stamps, pending)
+        if content.unchanged and line.parent is not None and examined.stands(line.parent):
+            return _unchanged(store, workspace, key, record, line, snapshot, looked, stamps)
         _say_fork(key, line, broken)
         # 4. Record the intent: a kill between manifest and base makes no fork with itself.
         store.backend.check()
-        id_ = CommitId(max(line.sequence, *(b.sequence + 1 for b in _below(record, line, pending)), 1), store.commit_id())
+        behind = tuple(dict.fromkeys((*voided[:NAMED], *record.passed, *line.over)))
+        id_ = CommitId(max(line.sequence, *(b.sequence + 1 for b in behind), 1), store.commit_id())
         name = ManifestName(key_code(key), id_, _parent_id(line))
-        workspace.begin(key, _intent(workspace, name, record, line, snapshot, content, looked, stamps, pending))
+        workspace.begin(
+            key, Intent(id_, name.file, here_now(snapshot), voided, looked, held_links(record, snapshot, content.links), stamps)
+        )
         # 5. Send the payload in parallel, hashed as it goes.
         try:
             sending = Sending(
@@ -160,11 +160,7 @@ def commit(
                 Pages(store, workspace, key, line, record, lost, id_, view.store_id or ""),
             )
             refuse_if_full(store, sending.size, awaited)
-            with (
-                _unless_begun(workspace, key, pending),
-                within_limits(store, workspace, view, key, sending, line.content, clock=clock),
-                giving_back(store, sending),
-            ):
+            with within_limits(store, workspace, view, key, sending, line.content, clock=clock), giving_back(store, sending):
                 files, tars = sending.run()
                 # 6. Flush, and check that every length arrived.
                 store.backend.flush()
@@ -191,7 +187,7 @@ def commit(
             kind=snapshot.kind,
             commit=id_,
             parent=_parent_id(line),
-            ancestors=ancestors_of(line.parent, (n.commit.id for n in found), _below(record, line, line.void[:NAMED])),
+            ancestors=ancestors_of(line.parent, (n.commit.id for n in found), behind),
             fresh_line=line.fresh,
             time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(of_what_is_held(looked, files).values()))),
             writer=f"{store.machine}/{os.getpid()}",
@@ -217,9 +213,9 @@ def commit(
             log.warning("%s: what generation %s refers to has gone meanwhile; sending it again", key, id_)
             continue
         # 9. The base: this workspace now stands on the new generation.
-        more = replace(record, earlier=tuple(dict.fromkeys((*(b.commit.id for b in line.void), *record.earlier))))
+        more = replace(record, earlier=tuple(dict.fromkeys((*(v.id for v in void), *record.earlier))))
         remember_commit(workspace, key, more, line, manifest, snapshot, looked, stamps)
-        workspace.end(key, line.left(pending))
+        workspace.end(key)
         workspace.forgive(key)
         size = sending.committed(files)
         if snapshot.kind is Kind.DROPPED:
@@ -304,53 +300,6 @@ def _parent_id(line: Line) -> str | None:
     return None if line.parent is None else line.parent.commit.id
 
 
-def _as_looked_at(record: Record, snapshot: Snapshot) -> Record:
-    """The record, as far as it goes before what is made of the snapshot: what was given to another store does before all of it."""
-    return record if snapshot.is_all or record.base is not None else replace(record, passed=(), earlier=())
-
-
-def _below(record: Record, line: Line, begun: Iterable[Begun]) -> tuple[CommitId, ...]:
-    """What a commit ranks above beside its parent."""
-    return tuple(dict.fromkeys((*(b.commit for b in begun), *record.passed, *line.over)))
-
-
-def _intent(
-    workspace: Workspace,
-    name: ManifestName,
-    record: Record,
-    line: Line,
-    snapshot: Snapshot,
-    content: Content,
-    looked: Mapping[str, float],
-    stamps: Stamps,
-    pending: tuple[Begun, ...],
-) -> Intent:
-    """What is remembered of a commit before anything of it is sent."""
-    base, parent = workspace.record(snapshot.key).base, () if line.parent is None else (line.parent.commit.id,)
-    return Intent(
-        Begun(name.commit, (*parent, *(b.id for b in _below(record, line, ()))), snapshot.seen),
-        name.file,
-        here_now(snapshot),
-        "" if base is None else base.commit.id,
-        line.void,
-        line.left(pending),
-        looked,
-        held_links(record, snapshot, content.links),
-        stamps,
-    )
-
-
-@contextlib.contextmanager
-def _unless_begun(workspace: Workspace, key: Key, pending: Sequence[Begun]) -> Iterator[None]:
-    """Of what failed before its manifest was written nothing comes through."""
-    try:
-        yield
-    except Exception:
-        with contextlib.suppress(LocalError):
-            workspace.end(key, pending)
-        raise
-
-
 def _say_fork(key: Key, line: Line, broken: set[str]) -> None:
     if broken:
         log.error(
@@ -373,6 +322,16 @@ def _say_fork(key: Key, line: Line, broken: set[str]) -> None:
         )
 
 
+def _before(record: Record, voided: tuple[CommitId, ...], snapshot: Snapshot) -> tuple[Record, tuple[CommitId, ...]]:
+    """The record, and the interrupted commits, as far as they go before a commit of this.
+
+    What looked at all of it leaves out only what was removed here. What looked at a part goes above the last few of these.
+    """
+    if snapshot.is_all:
+        return record, voided
+    return (replace(record, passed=(), earlier=()) if record.base is None else record), voided[:NAMED]
+
+
 def _unchanged(
     store: Store,
     workspace: Workspace,
@@ -382,11 +341,11 @@ def _unchanged(
     snapshot: Snapshot,
     looked: Mapping[str, float],
     stamps: Stamps,
-    pending: Sequence[Begun],
 ) -> BackedUp:
     """Nothing to send: remember what was learned on the way (signatures, an adopted base)."""
     parent = line.parent
     assert parent is not None
+    workspace.end(key)
     here: Mapping[str, Here] = {} if line.adopted else record.here
     learned = {} if snapshot.still else learn(workspace, key, snapshot, parent.files, record)
     if any(here.get(path) != now for path, now in learned.items()):  # else it stays the object that `Expected` was made of
@@ -408,7 +367,6 @@ def _unchanged(
         workspace.save(key, updated)
     elif updated != record:
         workspace.found_again(key, updated)
-    workspace.end(key, pending)
     workspace.looked_into(key, record, updated, snapshot.scope)
     return BackedUp(
         key,

@@ -283,6 +283,7 @@ def restore_artifact(
             return not_held(store, names, target, frozenset(excluded), None, warnings)
         if manifest.kind is Kind.DROPPED:
             return was_dropped(store, workspace, names, target, frozenset(excluded), manifest, record, warnings)
+        record = replace(record, passed=choice.passed or record.passed)
         owned = owned_below(store, view, key, coverage)
         asked = asked_for(key, manifest, prefix, owned, warnings)
         nothing = not asked.files and not asked.links and prefix
@@ -308,7 +309,7 @@ def restore_artifact(
             if others and workspace.has_failed(key):
                 outcome = Outcome.LOCAL  # made anew because it could not be restored: that descends from nothing
             else:
-                after = record_after(record, manifest, here.equal, here.same_links, wish, prefix, now, choice.passed)
+                after = record_after(record, manifest, here.equal, here.same_links, wish, prefix, now)
                 remember_if_changed(workspace, key, after, record)
             said = say_others(key, prefix, manifest, others, warnings)
             return answer_with_twins(Restored(key.join(prefix), outcome, manifest.commit.id, "", said), key, prefix, need.twins)
@@ -327,9 +328,7 @@ def restore_artifact(
         fetched |= {path: f"{folder}/{path}" for path in joined}
         arrived, targets = landed(workspace, fetched, manifest.files)
         new = {**arrived, **{p: here.equal[first] for p, first in joined.items()}}
-        after = record_after(
-            record, manifest, {**here.equal, **new}, here.same_links | need.links.keys(), wish, prefix, now, choice.passed
-        )
+        after = record_after(record, manifest, {**here.equal, **new}, here.same_links | need.links.keys(), wish, prefix, now)
         workspace.publishing(key, Publication(after, targets))
         missing = in_places(workspace, key, {**missing_above(workspace, key, prefix, manifest.folders), **need.folders})
         appeared = publish(workspace, key, prefix, manifest, folder, fetched, need, wish)

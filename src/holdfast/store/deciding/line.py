@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from holdfast.store.copies.snapshot import Snapshot
@@ -10,7 +10,7 @@ from holdfast.store.deciding.agreeing import agrees
 from holdfast.store.deciding.lineage import ancestry, descent
 from holdfast.store.format.manifest import MAX_ANCESTORS, Kind, Manifest
 from holdfast.store.format.names import CommitId, ManifestName
-from holdfast.store.local.records import Begun, Record
+from holdfast.store.local.records import Record
 
 #: So many heads that go before a commit are named by it; the others by the ones that follow.
 _MOST_OVER = 3
@@ -29,7 +29,6 @@ class Line:
         fresh: It begins a line because a restore had failed.
         drops: How often the artifact was dropped before what the commit makes.
         over: Generations that the commit outranks without going on from what they hold.
-        void: Commits of this workspace that were begun before on this line, and may come through late.
     """
 
     parent: Manifest | None
@@ -40,31 +39,24 @@ class Line:
     fresh: bool
     drops: int = 0
     over: tuple[CommitId, ...] = ()
-    void: tuple[Begun, ...] = ()
-
-    def left(self, pending: Iterable[Begun]) -> tuple[Begun, ...]:
-        """Of commits that may come through late those that it does not go on from."""
-        return tuple(b for b in pending if b not in self.void)
 
 
-def plan_drop(record: Record, heads: Sequence[Manifest], names: Iterable[ManifestName], pending: Iterable[Begun] = ()) -> Line:
+def plan_drop(record: Record, heads: Sequence[Manifest], names: Iterable[ManifestName]) -> Line:
     """Decide what a drop descends from: all that there is, and what may still arrive of it ranks below.
 
     Args:
         record: What this workspace remembers.
         heads: Heads of the artifact, best first.
         names: Every manifest name of the artifact.
-        pending: Commits of this workspace that may come through late.
     """
-    base, void = record.base, tuple(pending)
+    base = record.base
     parent = next((h for h in heads if base is not None and h.commit == base.commit), heads[0] if heads else base)
     if parent is not None and parent.kind is Kind.DROPPED and len(heads) < 2:
-        return Line(parent, parent, False, (), parent.commit.sequence + 1, fresh=False, drops=parent.drops, void=void)
+        return Line(parent, parent, False, (), parent.commit.sequence + 1, fresh=False, drops=parent.drops)
     known = [m for m in (base, *heads) if m is not None]
     sequence = max((*(n.commit.sequence for n in names), *(m.commit.sequence for m in known)), default=0) + 1
     over = tuple(h.commit for h in heads if parent is not None and h.commit != parent.commit)
-    drops = max((m.drops for m in known), default=0) + 1
-    return Line(parent, None, False, (), sequence, fresh=False, drops=drops, over=over, void=void)
+    return Line(parent, None, False, (), sequence, fresh=False, drops=max((m.drops for m in known), default=0) + 1, over=over)
 
 
 def plan_line(
@@ -77,7 +69,7 @@ def plan_line(
     broken: bool,
     lost: frozenset[str],
     older: Manifest | None = None,
-    pending: Iterable[Begun] = (),
+    behind: Iterable[CommitId] = (),
 ) -> Line:
     """Decide what the commit descends from.
 
@@ -90,11 +82,11 @@ def plan_line(
         broken: Files that carry over from base have no payload any more, so the commit cannot stand for base.
         lost: Ids of generations that were looked into and are not whole.
         older: A generation behind the head that holds everything here as it is; the base where nothing is remembered.
-        pending: Commits of this workspace that may come through late, and for which no more was looked at than for this one.
+        behind: Commits of this workspace that it goes on from beside its base: interrupted ones, which may come through late.
     """
     named = {n.commit.id: n for n in names}
     parents = descent(named.values(), {})
-    passed = {p.id for p in record.passed}
+    passed = {p.id for p in (*behind, *record.passed)}
     if record.base is None:
         passed |= {*record.earlier}
     passed |= ancestry(passed, parents)
@@ -110,8 +102,6 @@ def plan_line(
         parents[base.commit.id] = {*base.ancestors, *([base.parent] if base.parent else [])}
         line = {base.commit.id} | ancestry([base.commit.id], parents)
         before = passed | {*record.earlier} | ancestry(record.earlier, parents)  # a list may show these, and not what leads to them
-        void = tuple(b for b in pending if b.commit.id not in line and {*b.after} <= line | before)
-        before |= _and_before(void, parents)
         others = tuple(h for h in heads if h.commit.id not in line | before)
         children = {i for i in lost if i in named and base.commit.id in ancestry([i], parents)}
         above = [named[i].commit.sequence for i in children]
@@ -122,22 +112,15 @@ def plan_line(
             over += tuple(h.commit for h in others if h.kind is Kind.DROPPED)
             others = tuple(h for h in others if h.kind is not Kind.DROPPED)
         sequence = max([base.commit.sequence, *above]) + 1
-        return Line(base, base, adopted, others, sequence, fresh=False, drops=drops, over=over, void=void)
-    void = tuple(b for b in pending if {*b.after} <= passed)
+        return Line(base, base, adopted, others, sequence, fresh=False, drops=drops, over=over)
     if failed and base is None:
-        return Line(None, None, False, tuple(heads), 1, fresh=True, drops=most, void=void)
-    passed |= _and_before(void, parents)
+        return Line(None, None, False, tuple(heads), 1, fresh=True, drops=most)
     seen = [h.commit.sequence for h in heads] + [named[i].commit.sequence for i in lost if i in named]
     if base is not None:
         seen.append(base.commit.sequence)
     others = tuple(h for h in heads if h.commit.id not in passed)
     over = _named_by_nothing(heads, passed)
-    return Line(None, base, False, others, max(seen, default=0) + 1, fresh=False, drops=most, over=over, void=void)
-
-
-def _and_before(void: Iterable[Begun], parents: Mapping[str, Collection[str]]) -> set[str]:
-    ids = {b.commit.id for b in void}
-    return ids | ancestry(ids, parents)
+    return Line(None, base, False, others, max(seen, default=0) + 1, fresh=False, drops=most, over=over)
 
 
 def _named_by_nothing(heads: Iterable[Manifest], before: Collection[str]) -> tuple[CommitId, ...]:

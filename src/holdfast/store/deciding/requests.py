@@ -72,7 +72,7 @@ def group(
         requests.append(
             Request(
                 artifact,
-                scope=outermost(scopes[artifact]),
+                scope=_outermost(scopes[artifact]),
                 inner=tuple(artifact.relative(k) for k in below),
                 settled=tuple(artifact.relative(k) for k in below if is_settled(k)),
                 progress=progress,
@@ -81,7 +81,7 @@ def group(
     return requests
 
 
-def outermost(prefixes: set[str]) -> tuple[str, ...]:
+def _outermost(prefixes: set[str]) -> tuple[str, ...]:
     """The prefixes without those that another one covers."""
     if "" in prefixes:
         return ("",)

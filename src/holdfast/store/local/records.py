@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -137,46 +137,24 @@ class Record:
         return frozenset(f for f in base.folders if whole.get(_looked_with(looked, f), False))
 
 
-class Begun(NamedTuple):
-    """A commit that was begun, of which nobody knows whether it will be done. Its last write may hang, and come through later.
-
-    Args:
-        commit: Its sequence and id.
-        after: Ids of the generations that it leads to: its parent, and heads that go before it beside that.
-        scope: The relative paths that were looked at.
-    """
-
-    commit: CommitId
-    after: tuple[str, ...] = ()
-    scope: tuple[str, ...] = ()
-
-    def is_within(self, scope: Collection[str]) -> bool:
-        """True where all that was looked at for it lies within one of these prefixes."""
-        return all(any(within(path, prefix) for prefix in scope) for path in self.scope)
-
-
 @dataclass(frozen=True)
 class Intent:
     """A commit that was begun. If its manifest is found later, the commit is done and becomes the base.
 
     Args:
-        begun: The commit.
-        manifest_name: File name of the manifest that it will write; empty once others were committed, so that it only comes late.
+        commit: Sequence and id of the commit.
+        manifest_name: File name of the manifest that it will write.
         here: Signatures of the local files that it holds.
-        stood: Id of the generation that was the base then; empty where none was, None in what an older version wrote.
-        voided: Commits of this artifact that were begun before, and that go before it.
-        others: Those that do not: they were begun on another line, and only rank below.
+        voided: Commits of this artifact that failed just before. The last write of one may have hung, and come through later.
         looked: As the record will have it.
         links: Symbolic links that it holds and that are or were here.
         stamps: As the record will have them.
     """
 
-    begun: Begun
+    commit: CommitId
     manifest_name: str
     here: Mapping[str, Signature]
-    stood: str | None = None
-    voided: tuple[Begun, ...] = ()
-    others: tuple[Begun, ...] = ()
+    voided: tuple[CommitId, ...] = ()
     looked: Mapping[str, float] = field(default_factory=dict)
     links: frozenset[str] = frozenset()
     stamps: Stamps = field(default_factory=dict)
@@ -346,15 +324,11 @@ def with_looks(record: Record, seal: str, body: Mapping[str, Any]) -> Record:
 def intent_to_json(intent: Intent) -> dict[str, Any]:
     """The intent as plain data."""
     return {
-        "sequence": intent.begun.commit.sequence,
-        "id": intent.begun.commit.id,
-        "after": list(intent.begun.after),
-        "scope": list(intent.begun.scope),
-        "stood": intent.stood,
+        "sequence": intent.commit.sequence,
+        "id": intent.commit.id,
         "manifest": intent.manifest_name,
         "here": {path: _signature_to_json(s) for path, s in intent.here.items()},
-        "voided": [_begun_to_json(b) for b in intent.voided],
-        "others": [_begun_to_json(b) for b in intent.others],
+        "voided": [[v.sequence, v.id] for v in intent.voided],
         "looked": dict(intent.looked),
         "links": sorted(intent.links),
         "stamps": _stamps_to_json(intent.stamps),
@@ -364,19 +338,10 @@ def intent_to_json(intent: Intent) -> dict[str, Any]:
 def intent_from_json(body: Mapping[str, Any]) -> Intent:
     """The intent that `intent_to_json` wrote."""
     here = {path: _signature_from_json(row) for path, row in body["here"].items()}
-    voided, others = (tuple(_begun(*row) for row in body.get(which, ())) for which in ("voided", "others"))
+    voided = tuple(CommitId(sequence, id_) for sequence, id_ in body.get("voided", ()))
     looked, links = dict(body.get("looked", {})), frozenset(body.get("links", ()))
     stamps = _stamps_from_json(body.get("stamps", {}))
-    begun = _begun(body["sequence"], body["id"], body.get("after", ()), body.get("scope", ()))
-    return Intent(begun, body["manifest"], here, body.get("stood"), voided, others, looked, links, stamps)
-
-
-def _begun_to_json(begun: Begun) -> list[Any]:
-    return [begun.commit.sequence, begun.commit.id, list(begun.after), list(begun.scope)]
-
-
-def _begun(sequence: int, id_: str, after: Iterable[str] = (), scope: Iterable[str] = ()) -> Begun:
-    return Begun(CommitId(sequence, id_), tuple(after), tuple(scope))
+    return Intent(CommitId(body["sequence"], body["id"]), body["manifest"], here, voided, looked, links, stamps)
 
 
 def publication_to_json(publication: Publication) -> dict[str, Any]:

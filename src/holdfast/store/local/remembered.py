@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from holdfast.store.format.keys import Key, within
 from holdfast.store.format.names import decode_key, key_code
 from holdfast.store.local import records
 from holdfast.store.local.disk import lstat_or_none
-from holdfast.store.local.records import Begun, Intent, Publication, Record, Signature, refreshed
+from holdfast.store.local.records import Intent, Publication, Record, Signature, refreshed
 from holdfast.store.local.since import changes_to_json, with_changes
 from holdfast.store.local.state import StateFolder
 from holdfast.store.looking.view import View
@@ -253,12 +253,9 @@ class Remembered(StateFolder):
         """Record that a commit is about to be sent."""
         records.write_sealed(self._place("intents", key), records.intent_to_json(intent))
 
-    def end(self, key: Key, pending: Sequence[Begun] = ()) -> None:
-        """Forget the commit that was begun: it is done, or void. Others are remembered for what may still come of them."""
-        if not pending:
-            self._place("intents", key).unlink(missing_ok=True)
-        elif self.intent(key) != (left := Intent(pending[0], "", {}, "", others=tuple(pending[1:]))):
-            self.begin(key, left)
+    def end(self, key: Key) -> None:
+        """Forget the commit that was begun: it is done, or void."""
+        self._place("intents", key).unlink(missing_ok=True)
 
     def publishing(self, key: Key, publication: Publication) -> None:
         """Record that a restore is about to be published."""

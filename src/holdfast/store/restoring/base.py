@@ -13,7 +13,6 @@ from holdfast.store.deciding.choose import Wish
 from holdfast.store.format.entries import FileRecord
 from holdfast.store.format.keys import Key, printable, within
 from holdfast.store.format.manifest import Manifest
-from holdfast.store.format.names import CommitId
 from holdfast.store.local.collecting import uncollected
 from holdfast.store.local.disk import below, lstat_or_none
 from holdfast.store.local.records import Here, Record, Signature, refreshed
@@ -112,9 +111,8 @@ def record_after(
     wish: Wish,
     prefix: str,
     now: float,
-    passed: tuple[CommitId, ...] = (),
 ) -> Record:
-    """The record once this is published; `passed` was passed over in favour of the generation.
+    """The record once this is published.
 
     A part of another generation than the base's leaves the base alone, and counts as a change made here. So does a
     file that is added to a directory that stands on another generation.
@@ -141,7 +139,7 @@ def record_after(
         damaged=damaged,
         looked=looked,
         links=links,
-        passed=() if wish.generation is not None else passed or (record.passed if same else ()),
+        passed=record.passed if wish.generation is None else (),
         stamps=record.stamps,
         earlier=record.earlier_than(manifest),
     )
