@@ -47,7 +47,7 @@ INSTANTS: dict[str, Instant] = {
     "in the benchmark": lambda s: logged(s, "benchmark"),
     "in final training": lambda s: logged(s, "final_training"),
     "in conversion": lambda s: logged(s, "conversion"),
-    "right before done": lambda s: phase(s, "safe"),
+    "right before done": lambda s: phase(s, "safe") or logged(s, "Everything is safe"),  # the phase can fall between two looks
     "while outputs are fetched": fetching,
     "while it is given back": lambda s: s.book.machines()[-1:] and s.book.machines()[-1].how == "given back",
 }
