@@ -189,3 +189,19 @@ def test_only_a_row_of_crashes_counts() -> None:
     for _ in range(3):
         assert not any(trouble.after("sessions", broken) for _ in range(ATTEMPTS - 1))
         assert trouble.after("sessions", []) == ""
+
+
+def test_a_sign_in_that_comes_back_between_stop_and_list_leaves_no_machine(scene: Scene) -> None:
+    """The list has the machine still, because nobody was signed in when it was told to stop."""
+    signed_out = "echo 'Please enter the authorization code: '; exit 1"
+    scene.answers(
+        exec=ANSWERS,
+        stop=f'if [ "$calls" -le 3 ]; then {signed_out}; fi; touch "{scene.folder}/stopped"',
+        sessions=f'if [ "$(wc -l < "{scene.folder}/called-stop" 2>/dev/null || echo 0)" -eq 1 ] '
+        f'|| [ "$(wc -l < "{scene.folder}/called-stop" 2>/dev/null || echo 0)" -eq 2 ]; then {signed_out}; fi; '
+        f'if [ -e "{scene.folder}/stopped" ]; then {NONE}; else {LISTED}; fi',
+    )
+    ending = scene.supervisor(Wish(("python", "a.py")), held()).run()
+    assert ending.code == 0, ending
+    assert scene.calls("stop") == 4
+    assert scene.said("is given back") == 1

@@ -28,6 +28,8 @@ _SHORT, _LONG, _TAKING = 120.0, 600.0, 420.0
 _MOUNTING = 180.0
 _OLDEST = (0, 7, 5)
 _POLL = 0.1
+#: So often the service is to say that it has a machine still, or to say nothing, until that is believed.
+_TRIES = 3
 #: As a shell says it of a program that it cannot run.
 _NOT_RUN = 127
 #: Around what a snippet prints, so that whatever else is printed is not taken for it.
@@ -127,15 +129,27 @@ class ColabCommand:
         fresh.replace(self._records)
 
     def give_back(self, name: str, endpoint: str) -> bool | Told:
-        """Give a machine back. Returns whether the service has it no more, or how asking went where it does not say."""
-        left: list[Assigned] | Told = []
-        for _ in range(3):
+        """Give a machine back. Returns whether the service has it no more, or how asking went where it does not say.
+
+        A list that has it still is a word against it only where the command was signed in when it was told to stop it.
+        """
+        heard = unheard = 0
+        while True:
             self.remember(name, endpoint)
-            self._call(["stop", "-s", name], _SHORT)
-            left = self.machines()
-            if not isinstance(left, Told) and all(machine.endpoint != endpoint for machine in left):
+            text, in_time, status = self._call(["stop", "-s", name], _SHORT)
+            stopped, left = of_any(text, in_time=in_time, status=status, proof=""), self.machines()
+            if isinstance(left, Told):
+                unheard += 1
+                if unheard == _TRIES:
+                    return left
+            elif all(machine.endpoint != endpoint for machine in left):
                 return True
-        return left if isinstance(left, Told) else False
+            elif stopped.outcome is Outcome.SIGNED_OUT:
+                return stopped
+            else:
+                heard += 1
+                if heard == _TRIES:
+                    return False
 
     # --- On a machine ---
 
