@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tests.docs.pages import REPOSITORY
@@ -109,8 +109,29 @@ def raised(*folders: str) -> list[Text]:
     """The text of every error that is raised with one."""
     found = []
     for path, tree in modules(*folders):
+        makers = {f.name: f for f in ast.walk(tree) if isinstance(f, ast.FunctionDef)}
         for node in ast.walk(tree):
-            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
-                said = [parts for parts in map(fragments, node.exc.args) if any(re.search(r"[a-z]", p) for p in parts)]
-                found += [Text(f"{path}:{node.lineno}", parts) for parts in said[:1]]
+            for error in _chosen(node.exc, makers) if isinstance(node, ast.Raise) and node.exc else ():
+                if isinstance(error, ast.Call):
+                    said = [_telling(argument, makers) for argument in error.args[:2]]  # of an OSError the third is a path
+                    found += [Text(f"{path}:{node.lineno}", parts) for parts in next(filter(None, said), [])]
     return found
+
+
+def _telling(argument: ast.expr, makers: Mapping[str, ast.FunctionDef]) -> list[tuple[str, ...]]:
+    """The texts that an argument of an error may be, where they have words."""
+    texts = map(fragments, _chosen(argument, makers))
+    return [parts for parts in texts if any(re.search(r"[a-z]", p) for p in parts)]
+
+
+def _chosen(node: ast.expr, makers: Mapping[str, ast.FunctionDef]) -> list[ast.expr]:
+    """What an expression may come to: each side of a choice; of a call also what a function of the same module returns for it."""
+    found, branches = [node], []
+    if isinstance(node, ast.IfExp):
+        branches = [node.body, node.orelse]
+    elif isinstance(node, ast.BoolOp):
+        branches = node.values
+    elif isinstance(node, ast.Call) and (name := ast.unparse(node.func).rpartition(".")[2]) in makers:
+        branches = [n.value for n in ast.walk(makers[name]) if isinstance(n, ast.Return) and n.value]
+        makers = {n: f for n, f in makers.items() if n != name}
+    return found + [inner for branch in branches for inner in _chosen(branch, makers)]

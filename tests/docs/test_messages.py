@@ -55,6 +55,8 @@ NOT_SHOWN = {
     "it has less than was confirmed": "the same",
     "sealed for another key, or changed": "passed over: a line for a job before this one",
     "no file resource: ": "stands for `Drive answered with something that is no file`",
+    "the name is taken": "a name is written once, and the next one is taken",
+    "every=": "too short to be told from others; its row is `every=…: …`",
 }
 
 #: A manifest's own troubles stand in the brackets of `torn or damaged manifest (...)`, those of the tar of a sparse file behind
@@ -185,6 +187,13 @@ def test_every_error_of_trials_on_several_machines_and_of_colab_with_nobody_ther
     assert [f"{t.where}: {'…'.join(t.fragments)}" for t in texts if not on_the_page(t)] == []
 
 
+def test_every_error_of_steps_and_of_trainings_and_studies_of_ones_own_is_on_the_page() -> None:
+    texts = [t for t in raised("steps", "integrations") if t.telling not in NOT_SHOWN]
+    assert len(texts) > 100
+    assert [f"{t.where}: {'…'.join(t.fragments)}" for t in texts if not on_the_page(t)] == []
+
+
 def test_what_is_left_out_is_still_there_to_be_left_out() -> None:
-    there = {t.telling for t in raised("session", "store", "flow", "pipeline", "platform.py", "unattended")}
+    folders = ("session", "store", "flow", "pipeline", "platform.py", "unattended", "spread", "steps", "integrations")
+    there = {t.telling for t in raised(*folders)}
     assert sorted(NOT_SHOWN.keys() - there) == []
