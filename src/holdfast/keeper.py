@@ -118,7 +118,7 @@ class Keeper(SessionKeeper):
         study: optuna.Study,
         objective: Callable[[KeptTrial], Any],
         n_trials: int,
-        timeout: float | None = None,
+        timeout: float | str | None = None,
         *,
         parallel: int = 1,
         engine: str = "local",
@@ -142,7 +142,7 @@ class Keeper(SessionKeeper):
             study: As for `trials`. Spread, its sampler is `holdfast.optuna.Exact` of a Random, TPE, GP, CmaEs or QMC sampler.
             objective: A function of a trial, in a module or in a notebook. Spread, it opens what it needs itself.
             n_trials: Finished trials of the whole study, as for `trials`; not so many more.
-            timeout: No trial is begun so many seconds after this call.
+            timeout: No trial is begun so long after this call: seconds, or text such as `2h`.
             parallel: Trials at a time.
             engine: `local` is this machine; `ray` the cluster that `ray.init` or `RAY_ADDRESS` names, else one that is started here
                 and ends with this call.

@@ -56,7 +56,6 @@ NOT_SHOWN = {
     "sealed for another key, or changed": "passed over: a line for a job before this one",
     "no file resource: ": "stands for `Drive answered with something that is no file`",
     "the name is taken": "a name is written once, and the next one is taken",
-    "every=": "too short to be told from others; its row is `every=…: …`",
 }
 
 #: A manifest's own troubles stand in the brackets of `torn or damaged manifest (...)`, those of the tar of a sparse file behind

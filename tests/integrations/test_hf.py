@@ -313,7 +313,15 @@ def test_without_a_keeper_it_says_what_to_call() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "line"),
-    [({"every": 0}, "every=0: should be above 0"), ({"every": "soon"}, "every='soon'"), ({"steps": 0}, "steps=0: ")],
+    [
+        ({"every": 0}, "every=0: should be above 0"),
+        ({"every": "soon"}, "every='soon': should be a number of seconds, or a duration such as"),
+        ({"every": []}, r"every=\[\]: should be a number of seconds"),
+        ({"steps": 0}, "steps=0: should be a whole number, at least 1"),
+        ({"steps": "5min"}, "steps='5min': should be a whole number, at least 1"),
+        ({"steps": True}, "steps=True: "),
+        ({"steps": 2.5}, "steps=2.5: "),
+    ],
 )
 def test_an_interval_that_is_none_is_refused(machine: Machine, asked: dict[str, Any], line: str) -> None:
     with pytest.raises(ConfigurationError, match=line):

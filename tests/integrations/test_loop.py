@@ -314,8 +314,11 @@ def test_what_cannot_be_kept_is_refused_by_name(machine: Machine) -> None:
         Training("outputs/run", machine.keep, loader=made["loader"], epochs=1)
     with pytest.raises(ConfigurationError, match=r"ema= \(object\) has no state_dict"):
         opened(machine.keep, made, ema=object())
-    with pytest.raises(ConfigurationError, match="epochs=0"):
-        opened(machine.keep, made, epochs=0)
+    for epochs in (0, "3", 2.5, True, None):
+        with pytest.raises(ConfigurationError, match=f"outputs/run: epochs={epochs!r}: should be a whole number, at least 1"):
+            opened(machine.keep, made, epochs=epochs)
+    with pytest.raises(ConfigurationError, match="steps='5min': should be a whole number, at least 1"):
+        opened(machine.keep, made, steps="5min")
     with pytest.raises(ConfigurationError, match="gives its batches only once"), opened(machine.keep, {**made, "loader": iter([])}):
         pass
     with (

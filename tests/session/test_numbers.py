@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.session.numbers import plain_number
+from holdfast.session.numbers import plain_number, whole_number
 from tests.support import Rig
 
 
@@ -111,3 +111,15 @@ def test_what_is_no_number_costs_a_line_and_no_backup(rig: Rig, caplog: pytest.L
     fresh = rig.machine()
     assert fresh.keep.ensure("outputs/run")
     assert fresh.read("outputs/run/state") == str(number).encode()
+
+
+@pytest.mark.parametrize("value", [3, 3.0, "numpy", fractions.Fraction(3)])
+def test_a_whole_number_of_any_library_is_one(value: Any) -> None:
+    found = whole_number(_numpy("int64", 3) if value == "numpy" else value, 1)
+    assert (found, type(found)) == (3, int)
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.5, True, "3", None, [], float("nan")])
+def test_what_is_no_whole_number_is_told_what_it_should_be(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"^should be a whole number, at least 1$"):
+        whole_number(value, 1)

@@ -280,7 +280,7 @@ def test_samplers_and_objectives_that_cannot_be_spread_are_refused_in_one_line(r
     with pytest.raises(UsageError, match=r"TPESampler: .* depend on which ends first; give create_study sampler=holdfast"):
         keep.optimize(study, climb, 4, parallel=2)
     study.sampler = Exact(lambda seed: optuna.samplers.NSGAIISampler(seed=seed), seed=7)
-    with pytest.raises(UsageError, match="its trials follow one after the other; give it parallel=1"):
+    with pytest.raises(UsageError, match='its trials follow one after the other; give parallel=1 and engine="local"'):
         keep.optimize(study, climb, 4, parallel=2)
     study.sampler = study_sampler()
     lock = threading.Lock()
@@ -289,6 +289,15 @@ def test_samplers_and_objectives_that_cannot_be_spread_are_refused_in_one_line(r
     for name in ("n_trials", "parallel", "cpus"):
         with pytest.raises(ConfigurationError, match=f"keep.optimize: {name}=0: should be a whole number, at least 1"):
             keep.optimize(study, climb, **{"n_trials": 4, name: 0})
+    for gpus in ("one", -1):
+        with pytest.raises(
+            ConfigurationError, match=f"keep.optimize: gpus={gpus!r}: should be a number of GPUs, or a share of one"
+        ):
+            keep.optimize(study, climb, 4, gpus=gpus)
+    with pytest.raises(
+        ConfigurationError, match=r"keep.optimize: timeout='soon': should be a number of seconds, or a duration such as"
+    ):
+        keep.optimize(study, climb, 4, timeout="soon")
     with pytest.raises(ConfigurationError, match="engine: 'slurm' is none; give local, or ray"):
         keep.optimize(study, climb, 4, engine="slurm")
     assert not study.trials

@@ -28,7 +28,7 @@ from holdfast.integrations.resuming import clear_the_way, search
 from holdfast.integrations.watching import Watcher
 from holdfast.session.functions import attached
 from holdfast.session.keeper import Keeper
-from holdfast.session.numbers import plain_number, seconds_of
+from holdfast.session.numbers import plain_number, seconds_of, whole_number
 from holdfast.store.reporting.outcomes import Outcome
 
 log = logging.getLogger(__name__)
@@ -53,13 +53,34 @@ def interval(every: float | str | None) -> float | None:
     Raises:
         ConfigurationError: it is neither, or not above 0.
     """
-    try:
-        found = None if every is None else seconds_of(every) if isinstance(every, str) else float(plain_number(every))
-    except ValueError as error:
-        raise ConfigurationError(f"every={every!r}: {error}") from error
+    found = None if every is None else duration(every, f"every={every!r}")
     if found is not None and found <= 0:
         raise ConfigurationError(f"every={every!r}: should be above 0; None saves by steps and at the end only")
     return found
+
+
+def duration(value: float | str, what: str) -> float:
+    """An argument that is to be seconds, of a number or of text such as `5min`; `what` says which.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
+    try:
+        return seconds_of(value) if isinstance(value, str) else float(plain_number(value))
+    except ValueError as error:
+        raise ConfigurationError(f"{what}: should be a number of seconds, or a duration such as 90s, 30min or 8h") from error
+
+
+def number_of(value: object, what: str) -> int:
+    """An argument that is to be a number of something, at least 1; `what` says which.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    try:
+        return whole_number(value, 1)
+    except ValueError as error:
+        raise ConfigurationError(f"{what}: {error}") from error
 
 
 def need_keeper(keeper: Keeper | None, what: str) -> Keeper:
@@ -132,9 +153,7 @@ class KeptTraining:
         self.key = self.keeper.workspace.key(path)
         self.folder = self.keeper.workspace.local(self.key)
         self.every = interval(every)
-        if steps is not None and steps < 1:
-            raise ConfigurationError(f"steps={steps}: should be at least 1, or None")
-        self.steps = steps
+        self.steps = None if steps is None else number_of(steps, f"steps={steps!r}")
         self.rank = _rank_said() if rank is None else rank
         self._clock = clock
         self._last = self._began = clock()

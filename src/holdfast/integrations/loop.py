@@ -18,7 +18,7 @@ import torch
 from holdfast.errors import ConfigurationError, MadeOtherwise, UsageError
 from holdfast.integrations import checkpoints
 from holdfast.integrations.checkpoints import SavedCheckpoint
-from holdfast.integrations.kept import EVERY_SECONDS, KeptTraining, newest
+from holdfast.integrations.kept import EVERY_SECONDS, KeptTraining, newest, number_of
 from holdfast.integrations.parts import Parts
 from holdfast.integrations.places import places_of
 from holdfast.integrations.plain_state import back, keepable
@@ -56,12 +56,10 @@ class Training:
         **parts: Any,
     ) -> None:
         key = str(keeper.workspace.key(path))
-        if epochs < 1:
-            raise ConfigurationError(f"{key}: epochs={epochs!r}: should be a whole number above 0")
+        self._epochs = number_of(epochs, f"{key}: epochs={epochs!r}")
         self.epoch = self.step = 0
         self.notes: dict[str, Any] = {}
         self.over = False
-        self._epochs = epochs
         self._number = 0
         self._asked = self._stopped = self._given = self._open = False
         self._saved = -1

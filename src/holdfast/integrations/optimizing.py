@@ -20,10 +20,12 @@ from holdfast.integrations.account import Part, open_trial, result_of, was_sprea
 from holdfast.integrations.desk import fetch_with
 from holdfast.integrations.exact import Exact
 from holdfast.integrations.fetching import KeptCopies
+from holdfast.integrations.kept import duration, number_of
 from holdfast.integrations.sampler import ExactSampler
 from holdfast.integrations.spreading import Plan, SpreadStudy
-from holdfast.integrations.trials import KeptTrial, Trials, take_the_nameless, whole_number
+from holdfast.integrations.trials import KeptTrial, Trials, take_the_nameless
 from holdfast.session.keeper import Keeper
+from holdfast.session.numbers import plain_number
 from holdfast.spread.attempt import Asked, Attempt, Ended, Kept, Lost, Node, Resources, Told
 from holdfast.spread.driver import drive
 from holdfast.spread.engine import Engine, Ground, open_engine, refuse_unknown
@@ -48,27 +50,38 @@ def optimize(
     study: optuna.Study,
     objective: Objective,
     n_trials: object,
-    timeout: float | None,
+    timeout: float | str | None,
     *,
     parallel: object,
     engine: str,
     catch: type[Exception] | Sequence[type[Exception]],
     cpus: object,
-    gpus: float,
+    gpus: object,
 ) -> None:
     """See `Keeper.optimize`."""
-    n = whole_number("n_trials", n_trials)
-    at_a_time, cores = whole_number("parallel", parallel), whole_number("cpus", cpus)
+    numbers = {"n_trials": n_trials, "parallel": parallel, "cpus": cpus}
+    n, at_a_time, cores = (number_of(value, f"keep.optimize: {name}={value!r}") for name, value in numbers.items())
+    share = _gpus(gpus)
+    until = None if timeout is None else time.monotonic() + duration(timeout, f"keep.optimize: timeout={timeout!r}")
     caught = (catch,) if isinstance(catch, type) else tuple(catch)
     refuse_unknown(engine)
     take_the_nameless(study)
     trials = Trials(keeper, study, n)
-    until = None if timeout is None else time.monotonic() + timeout
     if at_a_time == 1 and engine == "local" and not was_spread(study.get_trials(deepcopy=False)):
         _one_by_one(trials, objective, until, caught)
         return
     _refuse_to_spread(study.sampler)
-    _Spread(trials, objective, until, caught, at_a_time, engine, Resources(cores, gpus)).run()
+    _Spread(trials, objective, until, caught, at_a_time, engine, Resources(cores, share)).run()
+
+
+def _gpus(value: object) -> float:
+    try:
+        found = float(plain_number(value))
+    except ValueError:
+        found = -1.0
+    if found < 0:
+        raise ConfigurationError(f"keep.optimize: gpus={value!r}: should be a number of GPUs, or a share of one")
+    return found
 
 
 def _one_by_one(trials: Trials, objective: Objective, until: float | None, catch: tuple[type[Exception], ...]) -> None:
@@ -134,7 +147,7 @@ def _refuse_to_spread(sampler: optuna.samplers.BaseSampler) -> None:
         return
     if isinstance(sampler, Exact):
         raise UsageError(
-            f"{sampler}: its trials follow one after the other; give it parallel=1, or take Exact of one of "
+            f'{sampler}: its trials follow one after the other; give parallel=1 and engine="local", or take Exact of one of '
             f"{', '.join(s.__name__ for s in _SPREADABLE)}"
         )
     name = type(sampler).__name__

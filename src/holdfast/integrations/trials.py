@@ -26,11 +26,12 @@ from optuna.storages._cached_storage import _CachedStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from holdfast.errors import AnotherSession, ConfigurationError, NotRestored, UsageError
+from holdfast.errors import AnotherSession, NotRestored, UsageError
 from holdfast.integrations import pruner
 from holdfast.integrations.account import ATTEMPTS, PARALLEL
 from holdfast.integrations.exact import Exact
 from holdfast.integrations.fetching import KeptCopies
+from holdfast.integrations.kept import number_of
 from holdfast.integrations.next_trial import next_trial
 from holdfast.integrations.sampler import ExactSampler
 from holdfast.session.keeper import Keeper
@@ -93,21 +94,9 @@ class KeptTrial(optuna.Trial):
 
 def trials(keeper: Keeper, study: optuna.Study, n: object) -> Iterator[KeptTrial]:
     """See `Keeper.trials`."""
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise ConfigurationError(f"keep.trials(study, {n!r}): should be a number of trials, at least 1")
+    count = number_of(n, f"keep.trials(study, {n!r})")
     take_the_nameless(study)
-    return Trials(keeper, study, n).each()
-
-
-def whole_number(name: str, value: object) -> int:
-    """An argument of `keep.optimize` that is to be a number of something.
-
-    Raises:
-        ConfigurationError: it is none.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"keep.optimize: {name}={value!r}: should be a whole number, at least 1")
-    return value
+    return Trials(keeper, study, count).each()
 
 
 class Trials:

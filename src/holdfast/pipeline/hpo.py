@@ -45,7 +45,7 @@ from holdfast.session.background.claims import claim
 from holdfast.session.background.stake import AtStake
 from holdfast.session.functions import attached
 from holdfast.session.keeper import Keeper
-from holdfast.session.numbers import plain_number
+from holdfast.session.numbers import whole_number
 from holdfast.session.parts import parts_of
 from holdfast.spread.engine import refuse_unknown
 
@@ -244,12 +244,9 @@ def _checked(given: Any, model: type[Any], name: str) -> Any:
 
 def _whole(name: str, value: Any) -> int:
     try:
-        found = plain_number(value)
+        return whole_number(value)
     except ValueError as error:
-        raise UsageError(f"{name}: {value!r}: {error}; give a whole number") from error
-    if found != int(found):
-        raise UsageError(f"{name}: {value!r}: give a whole number")
-    return int(found)
+        raise UsageError(f"{name}: {value!r}: {error}") from error
 
 
 def _changed(training: Training, changes: Mapping[str, Any]) -> Training:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
 import re
@@ -47,6 +48,21 @@ def plain_number(value: Any) -> int | float:
         return operator.index(value)
     except Exception:  # noqa: BLE001 - an object's own method; it may be no whole number
         return _as_float(value)
+
+
+def whole_number(value: Any, least: int | None = None) -> int:
+    """The same of what can only be a whole number, at least so much: `3`, `3.0`, `numpy.int64(3)`.
+
+    Raises:
+        ValueError: it is none; the text says what it should be.
+    """
+    with contextlib.suppress(ValueError):
+        found = plain_number(value)
+        if found == int(found) and (least is None or found >= least):
+            return int(found)
+    if least is None:
+        raise ValueError("should be a whole number")
+    raise ValueError(f"should be a whole number, at least {least}")
 
 
 def _as_float(value: Any) -> float:
