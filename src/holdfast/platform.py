@@ -262,6 +262,21 @@ def random_hex(size: int) -> str:
     return os.urandom(size).hex()
 
 
+def disk_space(folder: Path) -> tuple[int, int]:
+    """Bytes of the file system of a folder, and those free for this user, as `shutil.disk_usage` gives them, which loads compression.
+
+    Raises:
+        OSError: it cannot be asked.
+    """
+    if not hasattr(os, "statvfs"):
+        import shutil
+
+        usage = shutil.disk_usage(folder)
+        return usage.total, usage.free
+    found = os.statvfs(folder)
+    return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
+
+
 def host_name() -> str:
     """The name of this machine, as `socket.gethostname` gives it, which loads a library of sockets."""
     if hasattr(os, "uname"):

@@ -22,6 +22,7 @@ from tests.support import Rig
 #: Each of these takes a good part of the time in which Python starts, and neither command needs it.
 NEVER = {"typer", "click", "rich", "pydantic", "yaml", "sqlite3", "tarfile", "subprocess", "concurrent", "ctypes", "hashlib"}
 NEVER |= {"socket", "tempfile", "argparse", "asyncio", "multiprocessing", "optuna", "torch", "numpy", "http", "email", "_strptime"}
+NEVER |= {"shutil", "random", "secrets", "calendar"}
 #: What sends, fetches, opens files of outputs, works in the background, mounts, or trains.
 NOT_OURS = ("cli.app", "drill", "flow", "integrations", "pipeline", "session.background.worker", "session.colab", "session.commits")
 NOT_OURS += ("session.doctor", "session.seeing.page", "simulator", "store.apart.job", "store.backends.wrappers", "store.backup")
@@ -73,6 +74,10 @@ def test_status_and_ensure_of_what_is_done_load_only_what_they_use(site: Site) -
     assert not needless(loaded(machine, "status"))
     assert not needless(loaded(machine, "status", "--json"))
     assert not needless(loaded(machine, "ensure", "outputs/data", "outputs/run/file.bin"))
+
+    of_several = loaded(machine, "ensure", "outputs")
+    assert "holdfast.store.restore" in of_several, "what several artifacts hold is not told by one record"
+    assert not {m.partition(".")[0] for m in of_several} & NEVER
 
     place = machine.root / "outputs/run/file.bin"
     before = place.stat()

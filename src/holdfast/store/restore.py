@@ -48,7 +48,6 @@ from holdfast.store.restoring.base import (
 )
 from holdfast.store.restoring.publishing import comes_as_folder, publish
 from holdfast.store.store import Store
-from holdfast.store.transfer.fetch import fetch
 from holdfast.store.transfer.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -315,6 +314,8 @@ def restore_artifact(
             return answer_with_twins(Restored(key.join(prefix), outcome, manifest.commit.id, "", said), key, prefix, need.twins)
         workspace.refuse_links(written_to(key, need))
         # 3. Fetched into a temporary, hashed as it goes. Proven damage: the generation before, all of it, said aloud.
+        from holdfast.store.transfer.fetch import fetch  # loads tarfile; what is here already needs none of it
+
         folder = workspace.temporary() / "tree"
         folder.mkdir()
         try:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import calendar
 import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from holdfast.errors import LocalError, WorkspaceBusy
 from holdfast.store.format.manifest import Manifest
@@ -99,11 +99,12 @@ def time_of(text: str) -> float | None:
     if found is None:
         return None
     year, month, day, hour, minute, second = (int(part) for part in found.groups())
-    if not (year >= 1 and 1 <= month <= 12 and 1 <= day <= calendar.monthrange(year, month)[1]):
+    if second > 61:  # a leap second
         return None
-    if hour > 23 or minute > 59 or second > 61:
+    try:
+        return datetime(year, month, day, hour, minute, tzinfo=UTC).timestamp() + second
+    except ValueError:
         return None
-    return calendar.timegm((year, month, day, hour, minute, second))
 
 
 def remember_proven(workspace: Workspace) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +20,12 @@ def can_pass(error: StoreUnreadable) -> bool:
     return not isinstance(error, StoreTimeout) and error.errno not in _STAYS | _REFUSED_NAMES
 
 
+def _by_chance() -> float:
+    import random  # loads what nobody needs who never waits
+
+    return random.uniform(0.5, 1.5)  # noqa: S311 - nothing here is secret
+
+
 @dataclass(frozen=True)
 class Backoff:
     """Waits between attempts.
@@ -33,7 +38,7 @@ class Backoff:
 
     seconds: tuple[float, ...] = ()
     sleep: Callable[[float], None] = time.sleep
-    spread: Callable[[], float] = field(default=lambda: random.uniform(0.5, 1.5))  # noqa: S311 - nothing here is secret
+    spread: Callable[[], float] = field(default=_by_chance)
 
     def waits(self) -> Iterator[float]:
         """The seconds to wait before the second attempt, the third, and so on."""

@@ -6,7 +6,6 @@ import contextlib
 import copy
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -29,6 +28,7 @@ from holdfast.platform import (
     WRITE_BACK_BYTES,
     WRITE_BYTES,
     begin_write_back,
+    disk_space,
     fsync_folder,
     mount_table,
     real_path,
@@ -290,8 +290,8 @@ class DirectoryBackend:
         return Durability.CONFIRMED if known else Durability.UNKNOWN
 
     def space(self) -> Space | None:
-        found = self._call("", shutil.disk_usage, self._folder)
-        return told_space(kind_of(self._folder), found.total, found.free)
+        total, free = self._call("", disk_space, self._folder)
+        return told_space(kind_of(self._folder), total, free)
 
     def _path(self, path: str) -> Path:
         return self._root / path if path else self._root

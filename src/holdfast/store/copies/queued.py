@@ -6,7 +6,6 @@ backup of one file never makes the files of another disappear, and what was supe
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -24,6 +23,7 @@ from holdfast.store.format.entries import FileRecord
 from holdfast.store.format.keys import within
 from holdfast.store.format.manifest import Kind
 from holdfast.store.format.tars import TarWriter
+from holdfast.store.local.disk import remove_tree
 from holdfast.store.local.records import Here, Record
 from holdfast.store.local.workspace import Workspace
 
@@ -64,7 +64,7 @@ class Queued:
     def discard(self) -> None:
         """Remove the copies."""
         for folder in self.folders:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_tree(folder)
 
 
 def expected(record: Record, waiting: list[Queued]) -> Known:

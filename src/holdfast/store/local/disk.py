@@ -40,6 +40,14 @@ def below(root: str, path: str) -> str:
     return f"{root}/{path}" if path else root
 
 
+def remove_tree(folder: Path) -> None:
+    """Remove a folder with all that is in it, where it is there. What cannot be removed stays."""
+    if os.path.lexists(folder):
+        import shutil  # loads three libraries that compress, which nearly nobody needs who only looks
+
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def is_folder(found: os.stat_result | None) -> bool:
     """True for a folder, not for a link to one."""
     return found is not None and stat.S_ISDIR(found.st_mode)

@@ -11,7 +11,6 @@ from holdfast.store.format.keys import Key
 from holdfast.store.format.names import parse_payload_name, twin_of
 from holdfast.store.live.pinned import is_database
 from holdfast.store.live.side_files import promises_database, side_files
-from holdfast.store.live.sqlite import passes_check
 from holdfast.store.local.disk import lstat_or_none
 from holdfast.store.local.placing import publish_files, publish_tree
 from holdfast.store.local.workspace import Workspace
@@ -44,6 +43,12 @@ def plain_outcome(store: Store, workspace: Workspace, key: Key) -> Restored | No
     if parse_payload_name(key.name) is not None:
         return None
     return restore_plain(store, workspace, key, replace_here=False)
+
+
+def _passes_check(database: Path) -> bool:
+    from holdfast.store.live.sqlite import passes_check  # loads SQLite
+
+    return passes_check(database)
 
 
 def _plain_file_below(store: Store, folder: str) -> str | None:
@@ -104,7 +109,7 @@ def _copy_file(store: Store, key: Key, target: Path) -> Path:
     size = _copy(store, path, target)
     if size == 0:
         raise Corrupt(f"{key}: the plain file in the store is empty: its upload may never have finished")
-    if (is_database(target) or promises_database(name)) and not passes_check(target):
+    if (is_database(target) or promises_database(name)) and not _passes_check(target):
         raise Corrupt(f"{key}: the plain file in the store is not a sound database")
     return target
 

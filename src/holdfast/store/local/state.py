@@ -6,7 +6,6 @@ import contextlib
 import errno
 import logging
 import os
-import shutil
 import time
 import weakref
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from holdfast.errors import LocalError, WorkspaceBusy
 from holdfast.platform import random_hex
 from holdfast.store.format.keys import Key
 from holdfast.store.local import locks
-from holdfast.store.local.disk import local_errors, lstat_or_none
+from holdfast.store.local.disk import local_errors, lstat_or_none, remove_tree
 from holdfast.store.local.project import Project
 from holdfast.store.local.turns import next_turn
 
@@ -141,7 +140,7 @@ class StateFolder(Project):
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_tree(folder)
 
     def new_folder(self, above: Path) -> Path:
         """A new empty folder in a folder of this workspace's scratch space."""
@@ -163,7 +162,7 @@ class StateFolder(Project):
                 for left in sorted(queues.iterdir()) if alone and queues.is_dir() else []:
                     owner = locks.hold(left / "owner") if left.is_dir() else None
                     if owner is not None:
-                        shutil.rmtree(left, ignore_errors=True)
+                        remove_tree(left)
                         locks.release(owner)
                 folder = self.new_folder(queues)
                 owner = locks.hold(folder / "owner")

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import logging
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from holdfast.errors import LocalError
 from holdfast.platform import random_hex
 from holdfast.store.apart.reading import InProcess, Reader
 from holdfast.store.format.keys import Key
-from holdfast.store.local.disk import local_errors
+from holdfast.store.local.disk import local_errors, remove_tree
 from holdfast.store.local.records import Here, Record
 from holdfast.store.local.remembered import Remembered
 from holdfast.store.local.still import Expected
@@ -134,7 +133,7 @@ class Workspace(Remembered):
         limit = self._lock_seconds if seconds is None else min(seconds, self._lock_seconds)
         with self._in_turn(limit):
             self._finish_publications()
-            shutil.rmtree(self._state / "tmp", ignore_errors=True)
+            remove_tree(self._state / "tmp")
             yield
 
     def set_aside(self, *places: Path) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import IO
 from blake3 import blake3
 
 from holdfast.errors import Corrupt, HoldfastError, LocalError, StoreUnreadable
-from holdfast.platform import CAN_SYNC_ALL, WRITE_BACK_BYTES, WRITE_BYTES, begin_write_back, sync_all
+from holdfast.platform import CAN_SYNC_ALL, WRITE_BACK_BYTES, WRITE_BYTES, begin_write_back, random_hex, sync_all
 from holdfast.store.backends.backend import CHUNK_BYTES
 from holdfast.store.format.entries import FileRecord, Piece
 from holdfast.store.format.keys import printable
@@ -139,7 +138,7 @@ def fetch_payload(store: Store, record: FileRecord, target: Path, scratches: Pat
     """Fetch a file that is no member of a tar, and check it. Raises as `fetch`."""
     if record.sparse is not None:
         scratches.mkdir(parents=True, exist_ok=True)
-        tar = scratches / secrets.token_hex(8)
+        tar = scratches / random_hex(8)
         _stream(store, record.payload or "", record.sparse.size, record.sparse.blake3, tar, progress, key)
         _unpack_sparse(tar, record, target, key)
     elif record.pieces:
