@@ -263,7 +263,7 @@ def random_hex(size: int) -> str:
 
 
 def disk_space(folder: Path) -> tuple[int, int]:
-    """Bytes of the file system of a folder, and those free for this user, as `shutil.disk_usage` gives them, which loads compression.
+    """Bytes of a folder's file system, and those free for this user, as `shutil.disk_usage` gives them, which loads compression.
 
     Raises:
         OSError: it cannot be asked.

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from holdfast.session.attach import open_keeper
+from holdfast.unattended import job
 from holdfast.unattended.safe import main
+from holdfast.unattended.shipping import choose, pack
 
 
 def test_what_the_work_wrote_last_and_backed_up_nowhere_is_safe_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,3 +30,41 @@ def test_what_the_work_wrote_last_and_backed_up_nowhere_is_safe_in_the_end(tmp_p
     keeper = open_keeper(tmp_path / "elsewhere" / "project", drive, mount=False)
     assert keeper.ensure("outputs/model.pth")
     assert (tmp_path / "elsewhere" / "project" / "outputs" / "model.pth").read_text() == "weights"
+
+
+WORK = """
+import pathlib
+for name in ("outputs/run/model.bin", "results/model.bin", "results/deep/er.txt", "fetched/a.txt", ".cache/x", "sent.txt"):
+    place = pathlib.Path(name)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("made")
+"""
+
+
+def test_what_the_work_writes_outside_of_outputs_is_named_by_the_job(tmp_path: Path) -> None:
+    """A real job, of which only the installation was done before."""
+    folder, source = tmp_path / "job", tmp_path / "source"
+    for place in (folder, source, tmp_path / "drive"):
+        place.mkdir()
+    for name in ("sent.txt", "same.txt"):
+        (source / name).write_text("sent")
+    (source / "work.py").write_text(WORK)
+    pack(choose(source), folder / "project.tar.gz")
+    project, command = str(tmp_path / "project"), ["python", "work.py"]
+    orders = {
+        "work": "w",
+        "command": command,
+        "project": project,
+        "extras": "",
+        "fetch": ["fetched"],
+        "wait": 60.0,
+        "by_api": False,
+    }
+    (folder / "spec.json").write_text(json.dumps(orders))
+    (folder / "installed").touch()
+    shutil.copy(job.__file__, folder / "job.py")
+    environment = {**os.environ, "HOLDFAST_DRIVE": str(tmp_path / "drive")}
+    subprocess.run([sys.executable, str(folder / "job.py")], env=environment, check=True, timeout=300)
+    result = json.loads((folder / "result.json").read_text())
+    assert (result["code"], result["safe"]) == (0, True)
+    assert (result["outside"], result["outsides"]) == (["results/deep/er.txt", "results/model.bin", "sent.txt"], 3)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -50,12 +52,44 @@ def test_words_that_are_refused_are_taken_once_they_are_right(tmp_path: Path) ->
     assert "there is no such file or folder" in refused(root, program, "--include", "nowhere", *work)
     assert "is not among the files that are sent" in refused(root, program, *work)
     sent = ("--include", "train.py")
+    for path in ("../elsewhere", "/tmp/elsewhere", "."):
+        assert f"--fetch {path}: " in refused(root, program, *sent, "--fetch", path, *work)
+    (tmp_path / "tell.sh").write_text("#!/bin/sh\n")
+    assert "--notify nowhere: there is no such command" in refused(root, program, *sent, "--notify", "nowhere", *work)
+    assert "may not be executed; chmod +x" in refused(root, program, *sent, "--notify", str(tmp_path / "tell.sh"), *work)
+    (root / "my.yaml").write_text("data: {folder: data}\nbackbones: [tiny]\n")
+    assert "data.folder: data: there is no such file or folder in" in refused(root, program, "my.yaml")
+    (root / "data").mkdir()
+    (root / "data" / "train.jsonl").write_text("")
+    (root / ".gitignore").write_text("train.py\ndata\n")
+    assert "data: is not among the files that are sent" in refused(root, program, "my.yaml")
+    assert "does not tell its version" in refused(root, program, "--include", "data", "my.yaml")
     assert "is neither oauth2 nor adc" in refused(root, program, *sent, "--auth", "none", *work)
     assert "there is no such command" in refused(root, tmp_path / "nowhere", *sent, *work)
     assert "does not tell its version" in refused(root, program, *sent, *work)
     assert "is version 0.7.4" in refused(root, command_of(tmp_path, "colab 0.7.4"), *sent, *work)
     assert ColabCommand(find(str(command_of(tmp_path, "colab 0.7.5"))), tmp_path / "records").version() == "0.7.5"
     assert accelerators_in("T4,none") == ("T4", "none")
+
+
+def test_a_folder_inside_of_a_project_that_has_a_machine_shows_where_that_is(tmp_path: Path) -> None:
+    place, inside = Place(tmp_path), tmp_path / "inside"
+    place.folder.mkdir(parents=True)
+    inside.mkdir()
+
+    def status(*words: str) -> tuple[int, str, str]:
+        command = [sys.executable, "-m", "holdfast", "colab", "status", *words]
+        done = subprocess.run(command, cwd=inside, capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode, done.stdout, " ".join(done.stderr.split())
+
+    machine = Taken("holdfast-w-1", "none", 0.0, "m-1", Fate.HELD)
+    ledger.write(place.ledger, Ledger("w", 0.0, asked_of(Wish(("python", "a.py"))), (machine,)))
+    code, _, said = status()
+    assert (code, f"{tmp_path} has a machine; go there, or give --root {tmp_path}" in said) == (2, True)
+    assert "m-1" in status("--root", str(tmp_path))[1]
+    assert status("--root", ".")[:2] == (0, "no work was begun here\n")
+    ledger.write(place.ledger, Ledger("w", 0.0, {}, (replace(machine, fate=Fate.GIVEN_BACK),)))
+    assert status()[:2] == (0, "no work was begun here\n")
 
 
 def test_a_second_supervisor_works_once_the_first_has_ended(tmp_path: Path) -> None:

@@ -205,3 +205,34 @@ def test_a_sign_in_that_comes_back_between_stop_and_list_leaves_no_machine(scene
     assert ending.code == 0, ending
     assert scene.calls("stop") == 4
     assert scene.said("is given back") == 1
+
+
+def test_what_is_lost_with_a_machine_and_what_is_not_fetched_is_told(scene: Scene) -> None:
+    wish = Wish(("python", "a.py"), fetch=("results",))
+    refused = {**DONE, "result": {"code": 2, "safe": True, "at": 1.0, "outside": ["logs/a.txt"], "outsides": 7}}
+    gone = f"if [ -e '{scene.folder}/called-stop' ]; then {NONE}; else {LISTED}; fi"
+    scene.answers(exec=f"echo '<<holdfast:{json.dumps(refused)}:holdfast>>'", sessions=gone, stop="true")
+    ending = scene.supervisor(wish, held()).run()
+    assert "results: not fetched (--fetch), it is in the store as far as it was made" in ending.why
+    assert (
+        scene.said("7 file(s) that the work wrote outside of outputs/ are kept nowhere, and go with the machine: logs/a.txt;") == 1
+    )
+
+
+def test_a_project_that_changed_since_it_was_sent_is_not_passed_off_as_sent(scene: Scene) -> None:
+    wish = Wish(("python", "a.py"))
+    (scene.folder / "a.py").write_text("first")
+    first = Loading(Cargo(scene.folder, ("a.py",), 5, ""), wish, lambda data: None)
+    scene.place.folder.mkdir(parents=True)
+    ledger.write(scene.place.ledger, Ledger("w", time.time(), asked_of(wish), (held(),), sent=first.digest))
+
+    def begun() -> int:
+        loading = Loading(Cargo(scene.folder, ("a.py",), 5, ""), wish, lambda data: None)
+        Supervisor(
+            ColabCommand("colab", scene.place.records), scene.place, wish, loading, News(scene.lines.append, scene.place.lines)
+        )
+        return scene.said("the project has changed since it was sent to that machine")
+
+    assert begun() == 0
+    (scene.folder / "a.py").write_text("other")
+    assert begun() == 1

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -69,20 +70,22 @@ def run(
 
     here = _root(root)
     command, extras, needed = _work(words, here)
-    wish = Wish(command, extras, accelerators_in(gpu), tuple(fetch or ()), budget, hours, machines, abandon)
+    fetched, told = tuple(map(_fetched, fetch or ())), _notified(notify)
+    wish = Wish(command, extras, accelerators_in(gpu), fetched, budget, hours, machines, abandon)
     cargo = choose(here, tuple(include or ()))
-    if needed is not None and needed not in cargo.files:
-        raise UsageError(
-            f"{needed}: is not among the files that are sent ({cargo.by}); git add it, or name it with --include {needed}"
-        )
+    for name in needed:
+        if not any(file == name or file.startswith(f"{name}/") for file in cargo.files):
+            raise UsageError(
+                f"{name}: is not among the files that are sent ({cargo.by}); git add it, or name it with --include {name}"
+            )
     _say_cargo(cargo)
+    say("kept is what the work writes below outputs/; what it writes elsewhere goes with the machine")
     place, asked = _place(here), _command(program, auth, here)
     version, usage = asked.version(), asked.usage()
     has = "no word of its compute units" if usage is None else f"{usage[0]:.2f} compute units, {usage[1]:g} an hour are being spent"
     say(f"colab {version}; budget {_told(budget, 'compute units')}, {_told(hours, 'hours')}, {machines} machine(s) at most; {has}")
     reaching = look(place, by, say)
     _say_tokens()
-    told = tuple(shlex.split(notify or ""))
     raise typer.Exit(_supervise(place, asked, wish, cargo, reaching, Patience(every, retry), told, take_over=take_over))
 
 
@@ -160,11 +163,16 @@ def _supervise(
     from holdfast.unattended.supervisor import Supervisor
 
     def show(data: bytes) -> None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        with _to_nobody(sys.stdout):
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+
+    def tell(line: str) -> None:
+        with _to_nobody(sys.stderr):
+            say(line)
 
     with place.alone(), _claimed(place, reaching, take_over):
-        news = News(say, place.lines, notify)
+        news = News(tell, place.lines, notify)
         supervisor = Supervisor(
             command,
             place,
@@ -179,6 +187,38 @@ def _supervise(
         units = f"{ending.machines} machine(s), {ending.spent:.2f} compute units"
         news.event("done" if ending.code == OK else "failed", f"{ending.why}; {units}", code=ending.code)
     return ending.code
+
+
+@contextlib.contextmanager
+def _to_nobody(stream: TextIO) -> Iterator[None]:
+    """Go on where nobody reads any more, as behind `| head`: a machine costs money, and all lines are in files too."""
+    try:
+        yield
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def _fetched(path: str) -> str:
+    """A path of `--fetch`, as the machine is asked for it."""
+    from holdfast.store.format.keys import check_relative
+
+    name = os.path.normpath(path)
+    problem = check_relative(name)
+    if problem is not None:
+        raise UsageError(f"--fetch {path}: {problem}; name what lies below the project folder, such as outputs/run")
+    return name
+
+
+def _notified(command: str | None) -> tuple[str, ...]:
+    """The words of `--notify`, which can be run."""
+    words = tuple(shlex.split(command or ""))
+    if words and shutil.which(words[0]) is None:
+        if os.path.isfile(words[0]):
+            raise UsageError(f"--notify {words[0]}: may not be executed; chmod +x {words[0]}")
+        raise UsageError(f"--notify {words[0]}: there is no such command")
+    return words
 
 
 @contextlib.contextmanager
@@ -222,33 +262,41 @@ def _until_signal(supervisor: Supervisor) -> Ending:
         raise typer.Exit(128 + signal.Signals[str(error)].value) from error
 
 
-def _work(words: list[str], root: Path) -> tuple[tuple[str, ...], str, str | None]:
-    """What is run on the machine, which extras it needs, and the file that has to be there."""
+def _work(words: list[str], root: Path) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
+    """What is run on the machine, which extras it needs, and the files and folders that have to be there."""
     if words[0].endswith((".yaml", ".yml")):
         if len(words) > 1:
             raise UsageError(f"{words[1]}: an experiment file stands alone; a command stands behind --")
         config = Path(os.path.abspath(words[0]))
         if not config.is_relative_to(root):
             raise UsageError(f"{words[0]}: lies outside of the project folder {root}, so a machine would not have it")
-        _check(config)
         name = config.relative_to(root).as_posix()
-        return ("python", "-m", "holdfast", "run", name), "[pipeline]", name
+        return ("python", "-m", "holdfast", "run", name), "[pipeline]", (name, *_check(config, root))
     if words == ["sample"]:
-        return ("python", "-m", "holdfast", "run", "sample"), "[pipeline]", None
+        return ("python", "-m", "holdfast", "run", "sample"), "[pipeline]", ()
     script = next((w for w in words[1:] if w.endswith(".py")), None) if words[0].startswith("python") else None
-    return tuple(words), "", None if script is None else Path(script).as_posix()
+    return tuple(words), "", () if script is None else (Path(script).as_posix(),)
 
 
-def _check(config: Path) -> None:
-    """Refuse what a machine would refuse, before one is taken."""
+def _check(config: Path, root: Path) -> list[str]:
+    """Refuse what a machine would refuse, before one is taken. Gives the data that the machine has to be sent."""
     try:
         import pydantic  # noqa: F401
     except ImportError:
-        say("note: pydantic is not installed here, so the settings are checked on the machine only")
-        return
+        say("note: pydantic is not installed here, so settings and data are checked on the machine only")
+        return []
     from holdfast.pipeline.experiment import load_experiment
 
-    load_experiment(str(config), [])
+    data, needed = load_experiment(str(config), []).data, []
+    for field in ("folder", "train", "validation", "test"):
+        place = getattr(data, field)
+        if place is None or os.path.isabs(place) or "://" in place or Path(place).parts[:1] == ("outputs",):
+            continue
+        name = os.path.normpath(place)
+        if not (root / name).exists():
+            raise UsageError(f"{config}: data.{field}: {place}: there is no such file or folder in {root}, so a machine has none")
+        needed.append(name)
+    return needed
 
 
 def _root(root: str | None) -> Path:
@@ -259,7 +307,22 @@ def _root(root: str | None) -> Path:
     place = find_root(Path.cwd()) if root is None else Path(root).absolute()
     if not place.is_dir():
         raise UsageError(f"{place}: the project folder does not exist")
+    if root is None and not _place(place).ledger.exists():
+        _refuse_below_a_machine(place)
     return place
+
+
+def _refuse_below_a_machine(place: Path) -> None:
+    """Refuse a folder inside of a project that has a machine: that one would be paid and not seen."""
+    from holdfast.unattended import ledger
+
+    for above in place.parents:
+        found = ledger.read(_place(above).ledger)
+        if found is not None and found.current is not None:
+            raise UsageError(
+                f"{place}: no work was begun here, and {above} has a machine; go there, or give --root {above} "
+                "(for work of this folder's own: --root .)"
+            )
 
 
 def _place(root: Path) -> Place:

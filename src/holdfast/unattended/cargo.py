@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+from blake3 import blake3
 
 from holdfast.unattended import asking, job
 from holdfast.unattended.command import PART_BYTES, ColabCommand
@@ -31,6 +34,15 @@ class Loading:
         self.show = show
         #: On the machine. Its name is the project's, because the store is called after it.
         self.project = f"/content/{cargo.root.name}"
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """A hash of all that is sent of the project; empty where nothing is."""
+        hasher = blake3()
+        for name in self._cargo.files:
+            hasher.update(f"{name}\0".encode(errors="surrogateescape"))
+            hasher.update(blake3((self._cargo.root / name).read_bytes()).digest())
+        return hasher.hexdigest() if self._cargo.files else ""
 
     def send(self, command: ColabCommand, name: str, work: str, safe_seconds: float, *, by_api: bool = False) -> Told:
         """Send all of it, and start the work.

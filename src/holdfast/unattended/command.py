@@ -50,6 +50,9 @@ class ColabCommand:
 
     def __init__(self, program: str, records: Path, auth: str = "oauth2", slow: float = 1.0) -> None:
         self.program, self._records, self._auth, self._slow = program, records, auth, slow
+        by = "sign in with `gcloud auth application-default login`" if auth == "adc" else "run `colab sessions` once by hand"
+        #: What is said where nobody is signed in.
+        self.signed_out = f"not signed in: {by}"
 
     # --- Before anything ---
 

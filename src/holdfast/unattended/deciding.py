@@ -193,5 +193,5 @@ def over(*, spent: float, budget: float | None, hours: float, most_hours: float 
     if budget is not None and spent >= budget:
         return f"the budget is used up: {spent:.2f} of {budget:g} compute units"
     if most_hours is not None and hours >= most_hours:
-        return f"the time is over: {hours:.1f} of {most_hours:g} hours"
+        return f"the time is over: {hours:.{1 if most_hours >= 1 else 3}f} of {most_hours:g} hours"
     return ""

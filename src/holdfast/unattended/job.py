@@ -21,6 +21,11 @@ from typing import IO, Any
 
 _BEAT_SECONDS = 2.0
 _ATTEMPTS = 20
+#: The one tree that is kept. It comes and goes by the store, and is not what was sent.
+_OUTPUTS = "outputs"
+#: What tools keep for themselves, beside all that begins with a dot.
+_NOBODYS = ("__pycache__", "holdfast-aside")
+_TOLD = 5
 
 
 class Job:
@@ -55,11 +60,12 @@ class Job:
             unsafe = self._folder / "unsafe.json"
             unsafe.unlink(missing_ok=True)
             finish = [sys.executable, "-m", "holdfast.unattended.safe", str(self._spec["wait"]), str(unsafe)]
-            for path in self._spec["fetch"] if code == 0 else ():
+            for path in (p for p in self._spec["fetch"] if code == 0 and (p == _OUTPUTS or p.startswith(f"{_OUTPUTS}/"))):
                 self._do("fetch", [sys.executable, "-m", "holdfast", "ensure", path], self._spec["project"])
             safe = self._do("safe", finish, self._spec["project"]) == 0
         phase = "work" if self._phase in ("fetch", "safe") else self._phase
         result = {"code": code, "safe": safe, "phase": phase, "stopped": self._stopped, "at": time.time(), "end": end}
+        result["outside"], result["outsides"] = self._outside()
         self._write("result.json", {**result, **({} if safe else _read(self._folder / "unsafe.json"))})
 
     def _prepare(self) -> int:
@@ -69,6 +75,7 @@ class Job:
             project.mkdir(parents=True, exist_ok=True)
             with tarfile.open(self._folder / "project.tar.gz") as tar:
                 tar.extractall(project, filter="data")
+            self._write("sent.json", _beside_outputs(project))
             (self._folder / "unpacked").touch()
         if (self._folder / "installed").exists():
             return 0
@@ -79,6 +86,13 @@ class Job:
         if code == 0:
             (self._folder / "installed").touch()
         return code
+
+    def _outside(self) -> tuple[list[str], int]:
+        """A few of the files that the work wrote where nothing keeps them, and how many there are."""
+        sent, fetched = _read(self._folder / "sent.json"), [*self._spec["fetch"]]
+        found = sorted(path for path, look in _beside_outputs(Path(self._spec["project"])).items() if sent.get(path) != look)
+        found = [path for path in found if not any(path == f or path.startswith(f"{f}/") for f in fetched)]
+        return found[:_TOLD], len(found)
 
     def _reach_by_api(self) -> None:
         """Have what is started here find Drive by its API, with a token that is handed over and stays in memory."""
@@ -130,6 +144,23 @@ class Job:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._folder / name)
+
+
+def _beside_outputs(project: Path) -> dict[str, list[int]]:
+    """Size and time of the files of the project outside of outputs, by path."""
+    found = {}
+    for folder, folders, files in os.walk(project):
+        above = os.path.relpath(folder, project)
+        folders[:] = [f for f in folders if not f.startswith(".") and f not in _NOBODYS and not (above == "." and f == _OUTPUTS)]
+        for name in files:
+            path = name if above == "." else f"{above}/{name}"
+            try:
+                look = os.lstat(os.path.join(folder, name))
+            except OSError:
+                continue
+            if not name.startswith("."):
+                found[path] = [look.st_size, look.st_mtime_ns]
+    return found
 
 
 def _read(place: Path) -> dict[str, Any]:

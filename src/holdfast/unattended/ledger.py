@@ -66,6 +66,7 @@ class Ledger:
         failures: Where the work failed, in order.
         counted: Which end of the work was counted last.
         by_api: Drive is reached by its API, because the mount was not allowed.
+        sent: What the files were that the newest machine was sent, as a hash; empty where none was.
         code: Of the work, once it is over and what was asked for is here: the machine is only to be given back.
         why: In words, with the code.
         ended: Why it is over; empty while it goes on, or was left with a machine.
@@ -81,6 +82,7 @@ class Ledger:
     why: str = ""
     ended: str = ""
     by_api: bool = False
+    sent: str = ""
 
     @property
     def current(self) -> Taken | None:

@@ -56,6 +56,11 @@ class Supervisor:
         self._ledger = ledger.opened(place.ledger, asked_of(wish))
         if (had := self._ledger.current) is not None:
             news.line(f"going on with machine {had.endpoint or had.name}, which was taken before")
+            if self._ledger.sent and loading.digest not in ("", self._ledger.sent):
+                news.line(
+                    "the project has changed since it was sent to that machine, which goes on with what it has; "
+                    "to have it sent anew: `holdfast colab stop`, and run it again"
+                )
         self._account = Account(command, news)
         until = None if wish.hours is None else self._ledger.began + wish.hours * 3600
         self._turns = Turns(wish.accelerators, self._patience, until)
@@ -188,8 +193,8 @@ class Supervisor:
             Do.HAND: lambda: self._reaching.hand(self._command, self._name(), seen, self._news.line),
             Do.STOP_WORK: lambda: self._stop_work(decision.why),
             Do.SAVE: lambda: self._save(decision.why),
-            Do.FETCH: self._fetch,
-            Do.GIVE_BACK: lambda: self._end_machine(self._failed_with(seen), decision.why),
+            Do.FETCH: lambda: self._fetch(seen),
+            Do.GIVE_BACK: lambda: self._end_machine(self._failed_with(seen), self._without_fetching(decision.why), seen),
         }
         return bool(steps[decision.do]())
 
@@ -198,7 +203,7 @@ class Supervisor:
         listed = self._account.machines(self._ledger.current)
         if isinstance(listed, Told):
             if listed.outcome is Outcome.SIGNED_OUT:
-                self._why = "not signed in: run `colab sessions` once by hand, or give --auth adc"
+                self._why = self._command.signed_out
             elif self._account.broken:
                 self._why = self._account.broken
             else:
@@ -238,7 +243,7 @@ class Supervisor:
                 self._why = f"this account has no right to any of {', '.join(self._wish.accelerators)}"
             return
         if told.outcome is Outcome.SIGNED_OUT:
-            self._why = "not signed in: run `colab sessions` once by hand, or give --auth adc"
+            self._why = self._command.signed_out
             return
         self._refused(f"no machine with {hardware_of(accelerator)} ({told.line})")
 
@@ -286,6 +291,8 @@ class Supervisor:
         told = self._loading.send(self._command, self._name(), self._ledger.work, self._patience.safe, by_api=by_api)
         if told.outcome is not Outcome.DONE:
             self._not_yet("upload", told, "the project could not be sent yet")
+        else:
+            self._keep(replace(self._ledger, sent=self._loading.digest))
 
     def _not_yet(self, verb: str, told: Told, what: str) -> None:
         self._why = self._account.trouble.after(verb, told)
@@ -316,7 +323,14 @@ class Supervisor:
         told, _ = self._command.ask(self._name(), asking.stop())
         self._asked_to_stop = told.outcome is Outcome.DONE
 
-    def _fetch(self) -> bool:
+    def _without_fetching(self, why: str) -> str:
+        """Why it ends, and what does not come for that, because the work did not come to its end."""
+        if self._ledger.code is not None or not self._wish.fetch:
+            return why
+        unfetched = f"{', '.join(self._wish.fetch)}: not fetched (--fetch), it is in the store as far as it was made"
+        return "; ".join(filter(None, (why, unfetched)))
+
+    def _fetch(self, seen: Seen | None) -> bool:
         code, why = 0, "done"
         if self._wish.fetch:
             told, missing = fetch(self._command, self._name(), self._loading.project, self._wish.fetch, self._place.root)
@@ -329,10 +343,16 @@ class Supervisor:
                 code = 1
                 why = broken or f"{', '.join(missing)}: is not there, so it could not be fetched (--fetch)"
                 why = f"the work is done and safe, but {why}"
-        return self._end_machine(code, why)
+        return self._end_machine(code, why, seen)
 
-    def _end_machine(self, code: object, why: str) -> bool:
+    def _end_machine(self, code: object, why: str, seen: Seen | None) -> bool:
         """Give it back. That only this is left is written down first: killed now, nothing is fetched or made again."""
+        result = (seen and seen.result) or {}
+        if names := result.get("outside"):
+            self._news.line(
+                f"{result['outsides']} file(s) that the work wrote outside of outputs/ are kept nowhere, and go with the machine: "
+                f"{', '.join(names)}; write them below outputs/, or name them with --fetch"
+            )
         self._code, self._why = code if isinstance(code, int) else 1, why
         self._keep(replace(self._ledger, code=self._code, why=why))
         while isinstance(back := self._command.give_back(self._name(), self._endpoint()), Told):
