@@ -33,38 +33,43 @@ def test_what_the_work_wrote_last_and_backed_up_nowhere_is_safe_in_the_end(tmp_p
 
 
 WORK = """
-import pathlib
-for name in ("outputs/run/model.bin", "results/model.bin", "results/deep/er.txt", "fetched/a.txt", ".cache/x", "sent.txt"):
+import os, pathlib, sys
+made = ("outputs/run/model.bin", "kept/model.bin", "results/model.bin", "results/deep/er.txt", "fetched/a.txt", ".cache/x")
+for name in (*made, "sent.txt", os.fsdecode(b"caf\\xe9.txt")):
     place = pathlib.Path(name)
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text("made")
+sys.exit(int(sys.argv[1]))
 """
 
 
-def test_what_the_work_writes_outside_of_outputs_is_named_by_the_job(tmp_path: Path) -> None:
-    """A real job, of which only the installation was done before."""
+@pytest.mark.parametrize(
+    ("outputs", "code", "outside"),
+    [
+        ("outputs", 0, ["caf\udce9.txt", "kept/model.bin", "results/deep/er.txt", "results/model.bin", "sent.txt"]),
+        ("kept", 0, ["caf\udce9.txt", "outputs/run/model.bin", "results/deep/er.txt", "results/model.bin", "sent.txt"]),
+        ("outputs", 3, ["caf\udce9.txt", "fetched/a.txt", "kept/model.bin", "results/deep/er.txt", "results/model.bin"]),
+    ],
+)
+def test_what_the_work_writes_outside_of_outputs_is_named_by_the_job(
+    tmp_path: Path, outputs: str, code: int, outside: list[str]
+) -> None:
+    """A real job, of which only the installation was done before. Where the work failed, nothing is fetched either."""
     folder, source = tmp_path / "job", tmp_path / "source"
-    for place in (folder, source, tmp_path / "drive"):
-        place.mkdir()
+    for place in (folder, source / "config", tmp_path / "drive"):
+        place.mkdir(parents=True)
     for name in ("sent.txt", "same.txt"):
         (source / name).write_text("sent")
     (source / "work.py").write_text(WORK)
-    pack(choose(source), folder / "project.tar.gz")
-    project, command = str(tmp_path / "project"), ["python", "work.py"]
-    orders = {
-        "work": "w",
-        "command": command,
-        "project": project,
-        "extras": "",
-        "fetch": ["fetched"],
-        "wait": 60.0,
-        "by_api": False,
-    }
-    (folder / "spec.json").write_text(json.dumps(orders))
+    (source / "config" / "paths.yaml").write_text(f"base: {{outputs: {outputs}}}\n")
+    pack(choose(source, outputs=outputs), folder / "project.tar.gz")
+    project, command = str(tmp_path / "project"), ["python", "work.py", str(code)]
+    orders = {"work": "w", "command": command, "project": project, "outputs": outputs, "extras": "", "fetch": ["fetched/"]}
+    (folder / "spec.json").write_text(json.dumps({**orders, "wait": 60.0, "by_api": False}))
     (folder / "installed").touch()
     shutil.copy(job.__file__, folder / "job.py")
     environment = {**os.environ, "HOLDFAST_DRIVE": str(tmp_path / "drive")}
     subprocess.run([sys.executable, str(folder / "job.py")], env=environment, check=True, timeout=300)
     result = json.loads((folder / "result.json").read_text())
-    assert (result["code"], result["safe"]) == (0, True)
-    assert (result["outside"], result["outsides"]) == (["results/deep/er.txt", "results/model.bin", "sent.txt"], 3)
+    assert (result["code"], result["safe"]) == (code, True)
+    assert (result["outside"], result["outsides"]) == (outside, len(outside) + (code == 3))

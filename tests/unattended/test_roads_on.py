@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -63,6 +64,11 @@ def test_words_that_are_refused_are_taken_once_they_are_right(tmp_path: Path) ->
     (root / "data" / "train.jsonl").write_text("")
     (root / ".gitignore").write_text("train.py\ndata\n")
     assert "data: is not among the files that are sent" in refused(root, program, "my.yaml")
+    (root / "own.yaml").write_text("data: {folder: .}\nbackbones: [tiny]\n")
+    assert "does not tell its version" in refused(root, program, "own.yaml")
+    (root / "far.yaml").write_text("data: {folder: ../far}\nbackbones: [tiny]\n")
+    assert "data.folder: ../far: lies outside of the project folder" in refused(root, program, "far.yaml")
+    assert "--notify tell 'it: " in refused(root, program, *sent, "--notify", "tell 'it", *work)
     assert "does not tell its version" in refused(root, program, "--include", "data", "my.yaml")
     assert "is neither oauth2 nor adc" in refused(root, program, *sent, "--auth", "none", *work)
     assert "there is no such command" in refused(root, tmp_path / "nowhere", *sent, *work)
@@ -88,6 +94,11 @@ def test_a_folder_inside_of_a_project_that_has_a_machine_shows_where_that_is(tmp
     assert (code, f"{tmp_path} has a machine; go there, or give --root {tmp_path}" in said) == (2, True)
     assert "m-1" in status("--root", str(tmp_path))[1]
     assert status("--root", ".")[:2] == (0, "no work was begun here\n")
+    written = json.loads(place.ledger.read_text())
+    place.ledger.write_text(json.dumps({**{k: v for k, v in written.items() if k != "sent"}, "of a newer version": 1}))
+    assert status()[0] == 2
+    place.ledger.write_text("[")
+    assert status()[:2] == (0, "no work was begun here\n")
     ledger.write(place.ledger, Ledger("w", 0.0, {}, (replace(machine, fate=Fate.GIVEN_BACK),)))
     assert status()[:2] == (0, "no work was begun here\n")
 

@@ -209,30 +209,34 @@ def test_a_sign_in_that_comes_back_between_stop_and_list_leaves_no_machine(scene
 
 def test_what_is_lost_with_a_machine_and_what_is_not_fetched_is_told(scene: Scene) -> None:
     wish = Wish(("python", "a.py"), fetch=("results",))
-    refused = {**DONE, "result": {"code": 2, "safe": True, "at": 1.0, "outside": ["logs/a.txt"], "outsides": 7}}
+    refused = {**DONE, "result": {"code": 2, "safe": True, "at": 1.0, "outside": ["logs/a.txt", "caf\udce9.txt"], "outsides": 7}}
     gone = f"if [ -e '{scene.folder}/called-stop' ]; then {NONE}; else {LISTED}; fi"
     scene.answers(exec=f"echo '<<holdfast:{json.dumps(refused)}:holdfast>>'", sessions=gone, stop="true")
     ending = scene.supervisor(wish, held()).run()
-    assert "results: not fetched (--fetch), it is in the store as far as it was made" in ending.why
+    assert "results: not fetched (--fetch); what was made below outputs/ is in the store" in ending.why
     assert (
-        scene.said("7 file(s) that the work wrote outside of outputs/ are kept nowhere, and go with the machine: logs/a.txt;") == 1
+        scene.said("7 file(s) that the work wrote outside of outputs/ are kept nowhere, and go with the machine: logs/a.txt") == 1
     )
 
 
 def test_a_project_that_changed_since_it_was_sent_is_not_passed_off_as_sent(scene: Scene) -> None:
     wish = Wish(("python", "a.py"))
     (scene.folder / "a.py").write_text("first")
-    first = Loading(Cargo(scene.folder, ("a.py",), 5, ""), wish, lambda data: None)
+    sent = Loading(Cargo(scene.folder, ("a.py", "gone.py"), 5, ""), wish, lambda data: None).digest()
     scene.place.folder.mkdir(parents=True)
-    ledger.write(scene.place.ledger, Ledger("w", time.time(), asked_of(wish), (held(),), sent=first.digest))
 
-    def begun() -> int:
-        loading = Loading(Cargo(scene.folder, ("a.py",), 5, ""), wish, lambda data: None)
-        Supervisor(
-            ColabCommand("colab", scene.place.records), scene.place, wish, loading, News(scene.lines.append, scene.place.lines)
-        )
+    gone = f"if [ -e '{scene.folder}/called-stop' ]; then {NONE}; else {LISTED}; fi"
+    scene.answers(exec=ANSWERS, sessions=gone, stop="true")
+
+    def said_after(text: str) -> int:
+        (scene.folder / "a.py").write_text(text)
+        (scene.folder / "called-stop").unlink(missing_ok=True)
+        ledger.write(scene.place.ledger, Ledger("w", time.time(), asked_of(wish), (held(),), sent=sent))
+        loading = Loading(Cargo(scene.folder, ("a.py", "gone.py"), 5, ""), wish, lambda data: None)
+        news = News(scene.lines.append, scene.place.lines)
+        command = ColabCommand(str(scene.program), scene.place.records)
+        assert Supervisor(command, scene.place, wish, loading, news, Patience(0.01, 0.01, 0.01)).run().code == 0
         return scene.said("the project has changed since it was sent to that machine")
 
-    assert begun() == 0
-    (scene.folder / "a.py").write_text("other")
-    assert begun() == 1
+    assert said_after("first") == 0
+    assert said_after("other") == 1

@@ -64,22 +64,24 @@ def run(
     root: Root = None,
 ) -> None:
     """Take a machine, work on it, go on with the next when it is gone, and give the last one back when all is done and safe."""
+    from holdfast.session.config import load_config
     from holdfast.unattended.reaching import look
     from holdfast.unattended.shipping import choose
     from holdfast.unattended.wish import Patience, Wish, accelerators_in
 
     here = _root(root)
-    command, extras, needed = _work(words, here)
+    outputs = load_config(here).outputs
+    command, extras, needed = _work(words, here, outputs)
     fetched, told = tuple(map(_fetched, fetch or ())), _notified(notify)
     wish = Wish(command, extras, accelerators_in(gpu), fetched, budget, hours, machines, abandon)
-    cargo = choose(here, tuple(include or ()))
+    cargo = choose(here, tuple(include or ()), outputs)
     for name in needed:
         if not any(file == name or file.startswith(f"{name}/") for file in cargo.files):
             raise UsageError(
                 f"{name}: is not among the files that are sent ({cargo.by}); git add it, or name it with --include {name}"
             )
     _say_cargo(cargo)
-    say("kept is what the work writes below outputs/; what it writes elsewhere goes with the machine")
+    say(f"kept is what the work writes below {outputs}/; what it writes elsewhere goes with the machine")
     place, asked = _place(here), _command(program, auth, here)
     version, usage = asked.version(), asked.usage()
     has = "no word of its compute units" if usage is None else f"{usage[0]:.2f} compute units, {usage[1]:g} an hour are being spent"
@@ -125,6 +127,7 @@ def stop(
     root: Root = None,
 ) -> None:
     """End the work, once what it made is safe, and give the machine back."""
+    from holdfast.session.config import load_config
     from holdfast.unattended import ledger
     from holdfast.unattended.reaching import look
     from holdfast.unattended.shipping import Cargo
@@ -142,7 +145,7 @@ def stop(
         return
     wish = Wish(tuple(found.wish["command"]), found.wish["extras"], fetch=tuple(found.wish["fetch"]), abandon=abandon)
     asked, reaching = _command(program, auth, here), look(place, "auto", lambda line: None)
-    _supervise(place, asked, wish, Cargo(here, (), 0, ""), reaching, Patience(), (), take_over=None)
+    _supervise(place, asked, wish, Cargo(here, (), 0, "", load_config(here).outputs), reaching, Patience(), (), take_over=None)
     after = ledger.read(place.ledger)
     raise typer.Exit(FAILED if after is not None and after.current is not None else OK)
 
@@ -208,12 +211,15 @@ def _fetched(path: str) -> str:
     problem = check_relative(name)
     if problem is not None:
         raise UsageError(f"--fetch {path}: {problem}; name what lies below the project folder, such as outputs/run")
-    return name
+    return path
 
 
 def _notified(command: str | None) -> tuple[str, ...]:
     """The words of `--notify`, which can be run."""
-    words = tuple(shlex.split(command or ""))
+    try:
+        words = tuple(shlex.split(command or ""))
+    except ValueError as error:
+        raise UsageError(f"--notify {command}: are its quotes in pairs? ({error})") from error
     if words and shutil.which(words[0]) is None:
         if os.path.isfile(words[0]):
             raise UsageError(f"--notify {words[0]}: may not be executed; chmod +x {words[0]}")
@@ -262,7 +268,7 @@ def _until_signal(supervisor: Supervisor) -> Ending:
         raise typer.Exit(128 + signal.Signals[str(error)].value) from error
 
 
-def _work(words: list[str], root: Path) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
+def _work(words: list[str], root: Path, outputs: str) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
     """What is run on the machine, which extras it needs, and the files and folders that have to be there."""
     if words[0].endswith((".yaml", ".yml")):
         if len(words) > 1:
@@ -271,14 +277,14 @@ def _work(words: list[str], root: Path) -> tuple[tuple[str, ...], str, tuple[str
         if not config.is_relative_to(root):
             raise UsageError(f"{words[0]}: lies outside of the project folder {root}, so a machine would not have it")
         name = config.relative_to(root).as_posix()
-        return ("python", "-m", "holdfast", "run", name), "[pipeline]", (name, *_check(config, root))
+        return ("python", "-m", "holdfast", "run", name), "[pipeline]", (name, *_check(config, root, outputs))
     if words == ["sample"]:
         return ("python", "-m", "holdfast", "run", "sample"), "[pipeline]", ()
     script = next((w for w in words[1:] if w.endswith(".py")), None) if words[0].startswith("python") else None
     return tuple(words), "", () if script is None else (Path(script).as_posix(),)
 
 
-def _check(config: Path, root: Path) -> list[str]:
+def _check(config: Path, root: Path, outputs: str) -> list[str]:
     """Refuse what a machine would refuse, before one is taken. Gives the data that the machine has to be sent."""
     try:
         import pydantic  # noqa: F401
@@ -290,12 +296,16 @@ def _check(config: Path, root: Path) -> list[str]:
     data, needed = load_experiment(str(config), []).data, []
     for field in ("folder", "train", "validation", "test"):
         place = getattr(data, field)
-        if place is None or os.path.isabs(place) or "://" in place or Path(place).parts[:1] == ("outputs",):
+        if place is None or os.path.isabs(os.path.expanduser(place)):  # what lies on the machine or on Drive
             continue
         name = os.path.normpath(place)
+        if name.split(os.sep)[0] == os.pardir:
+            raise UsageError(f"data.{field}: {place}: lies outside of the project folder {root}, so a machine would not have it")
+        if f"{name}/".startswith(f"{outputs}/"):
+            continue
         if not (root / name).exists():
-            raise UsageError(f"{config}: data.{field}: {place}: there is no such file or folder in {root}, so a machine has none")
-        needed.append(name)
+            raise UsageError(f"data.{field}: {place}: there is no such file or folder in {root}, so a machine has none")
+        needed += [name] if name != os.curdir else []
     return needed
 
 
@@ -317,7 +327,9 @@ def _refuse_below_a_machine(place: Path) -> None:
     from holdfast.unattended import ledger
 
     for above in place.parents:
-        found = ledger.read(_place(above).ledger)
+        found = None
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # none that can be read
+            found = ledger.read(_place(above).ledger)
         if found is not None and found.current is not None:
             raise UsageError(
                 f"{place}: no work was begun here, and {above} has a machine; go there, or give --root {above} "

@@ -67,7 +67,7 @@ def duration(value: float | str, what: str) -> float:
     """
     try:
         return seconds_of(value) if isinstance(value, str) else float(plain_number(value))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise ConfigurationError(f"{what}: should be a number of seconds, or a duration such as 90s, 30min or 8h") from error
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import json
 import shutil
 import tarfile
@@ -34,14 +34,15 @@ class Loading:
         self.show = show
         #: On the machine. Its name is the project's, because the store is called after it.
         self.project = f"/content/{cargo.root.name}"
+        self.outputs = cargo.outputs
 
-    @functools.cached_property
     def digest(self) -> str:
-        """A hash of all that is sent of the project; empty where nothing is."""
+        """A hash of all that would be sent of the project now; empty where nothing would."""
         hasher = blake3()
         for name in self._cargo.files:
             hasher.update(f"{name}\0".encode(errors="surrogateescape"))
-            hasher.update(blake3((self._cargo.root / name).read_bytes()).digest())
+            with contextlib.suppress(OSError):  # it went meanwhile
+                hasher.update(blake3((self._cargo.root / name).read_bytes()).digest())
         return hasher.hexdigest() if self._cargo.files else ""
 
     def send(self, command: ColabCommand, name: str, work: str, safe_seconds: float, *, by_api: bool = False) -> Told:
@@ -58,6 +59,7 @@ class Loading:
             "work": work,
             "command": list(self._wish.command),
             "project": self.project,
+            "outputs": self.outputs,
             "extras": _extras(self._wish.extras, "[drive]" if by_api else ""),
             "fetch": list(self._wish.fetch),
             "wait": safe_seconds,

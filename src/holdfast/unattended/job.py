@@ -6,6 +6,7 @@ anything of it lives, a heartbeat, a log, and a result, which is written last.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import importlib
 import json
@@ -21,8 +22,6 @@ from typing import IO, Any
 
 _BEAT_SECONDS = 2.0
 _ATTEMPTS = 20
-#: The one tree that is kept. It comes and goes by the store, and is not what was sent.
-_OUTPUTS = "outputs"
 #: What tools keep for themselves, beside all that begins with a dot.
 _NOBODYS = ("__pycache__", "holdfast-aside")
 _TOLD = 5
@@ -60,12 +59,13 @@ class Job:
             unsafe = self._folder / "unsafe.json"
             unsafe.unlink(missing_ok=True)
             finish = [sys.executable, "-m", "holdfast.unattended.safe", str(self._spec["wait"]), str(unsafe)]
-            for path in (p for p in self._spec["fetch"] if code == 0 and (p == _OUTPUTS or p.startswith(f"{_OUTPUTS}/"))):
-                self._do("fetch", [sys.executable, "-m", "holdfast", "ensure", path], self._spec["project"])
+            for path in self._spec["fetch"] if code == 0 else ():
+                if _is_below(path, self._spec["outputs"]):
+                    self._do("fetch", [sys.executable, "-m", "holdfast", "ensure", path], self._spec["project"])
             safe = self._do("safe", finish, self._spec["project"]) == 0
         phase = "work" if self._phase in ("fetch", "safe") else self._phase
         result = {"code": code, "safe": safe, "phase": phase, "stopped": self._stopped, "at": time.time(), "end": end}
-        result["outside"], result["outsides"] = self._outside()
+        result["outside"], result["outsides"] = self._outside([] if code or self._stopped else self._spec["fetch"])
         self._write("result.json", {**result, **({} if safe else _read(self._folder / "unsafe.json"))})
 
     def _prepare(self) -> int:
@@ -75,7 +75,7 @@ class Job:
             project.mkdir(parents=True, exist_ok=True)
             with tarfile.open(self._folder / "project.tar.gz") as tar:
                 tar.extractall(project, filter="data")
-            self._write("sent.json", _beside_outputs(project))
+            self._write("sent.json", _beside(self._spec["outputs"], project))
             (self._folder / "unpacked").touch()
         if (self._folder / "installed").exists():
             return 0
@@ -87,11 +87,11 @@ class Job:
             (self._folder / "installed").touch()
         return code
 
-    def _outside(self) -> tuple[list[str], int]:
+    def _outside(self, fetched: list[str]) -> tuple[list[str], int]:
         """A few of the files that the work wrote where nothing keeps them, and how many there are."""
-        sent, fetched = _read(self._folder / "sent.json"), [*self._spec["fetch"]]
-        found = sorted(path for path, look in _beside_outputs(Path(self._spec["project"])).items() if sent.get(path) != look)
-        found = [path for path in found if not any(path == f or path.startswith(f"{f}/") for f in fetched)]
+        sent, now = _read(self._folder / "sent.json"), _beside(self._spec["outputs"], Path(self._spec["project"]))
+        found = sorted(path for path, look in now.items() if sent.get(path) != look)
+        found = [path for path in found if not any(_is_below(path, place) for place in fetched)]
         return found[:_TOLD], len(found)
 
     def _reach_by_api(self) -> None:
@@ -146,20 +146,23 @@ class Job:
         fresh.replace(self._folder / name)
 
 
-def _beside_outputs(project: Path) -> dict[str, list[int]]:
-    """Size and time of the files of the project outside of outputs, by path."""
+def _is_below(path: str, place: str) -> bool:
+    path, place = os.path.normpath(path), os.path.normpath(place)
+    return place in (".", path) or path.startswith(f"{place}/")
+
+
+def _beside(outputs: str, project: Path) -> dict[str, list[int]]:
+    """Size and time of the files of the project outside of its outputs, by path; without those whose name begins with a dot."""
     found = {}
     for folder, folders, files in os.walk(project):
         above = os.path.relpath(folder, project)
-        folders[:] = [f for f in folders if not f.startswith(".") and f not in _NOBODYS and not (above == "." and f == _OUTPUTS)]
+        paths = {name: os.path.normpath(f"{above}/{name}") for name in (*folders, *files) if not name.startswith(".")}
+        folders[:] = [f for f in folders if f in paths and f not in _NOBODYS and paths[f] != os.path.normpath(outputs)]
         for name in files:
-            path = name if above == "." else f"{above}/{name}"
-            try:
-                look = os.lstat(os.path.join(folder, name))
-            except OSError:
-                continue
-            if not name.startswith("."):
-                found[path] = [look.st_size, look.st_mtime_ns]
+            with contextlib.suppress(OSError):  # gone, or no file that is kept anywhere
+                if name in paths:
+                    look = os.lstat(os.path.join(folder, name))
+                    found[paths[name]] = [look.st_size, look.st_mtime_ns]
     return found
 
 

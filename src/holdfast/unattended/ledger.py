@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +142,8 @@ def read(place: Path) -> Ledger | None:
     except FileNotFoundError:
         return None
     machines = tuple(Taken(**{**m, "fate": Fate(m["fate"]), "others": tuple(m["others"])}) for m in row["machines"])
-    return Ledger(**{**row, "machines": machines, "failures": tuple(row["failures"])})
+    known = {f.name for f in fields(Ledger)}  # a newer version may have written more
+    return Ledger(**{**{k: v for k, v in row.items() if k in known}, "machines": machines, "failures": tuple(row["failures"])})
 
 
 def opened(place: Path, wish: dict[str, Any]) -> Ledger:

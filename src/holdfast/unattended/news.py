@@ -26,7 +26,7 @@ class News:
 
     def line(self, text: str) -> None:
         """One line."""
-        with self._place.open("a", encoding="utf-8") as file:
+        with self._place.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
         self._say(text)
 

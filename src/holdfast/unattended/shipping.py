@@ -33,12 +33,14 @@ class Cargo:
         files: Paths below it, sorted.
         size: Bytes of all.
         by: How they were chosen, in words.
+        outputs: The folder of outputs, which is not among them.
     """
 
     root: Path
     files: tuple[str, ...]
     size: int
     by: str
+    outputs: str = "outputs"
 
 
 def choose(root: Path, included: tuple[str, ...] = (), outputs: str = "outputs") -> Cargo:
@@ -72,9 +74,8 @@ def choose(root: Path, included: tuple[str, ...] = (), outputs: str = "outputs")
             f"the largest file is {largest}: "
             f"put it on Drive, leave it out with .gitignore, or send it all the same with --include {largest}"
         )
-    return Cargo(
-        root, tuple(found), size, "what git tracks" if tracked is not None else "all but outputs and what .gitignore names"
-    )
+    by = "what git tracks" if tracked is not None else "all but outputs and what .gitignore names"
+    return Cargo(root, tuple(found), size, by, outputs)
 
 
 def pack(cargo: Cargo, target: Path) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from holdfast.store.format.keys import printable
 from holdfast.unattended import asking, following, ledger
 from holdfast.unattended.account import WHERE, Account
 from holdfast.unattended.asking import Seen
@@ -56,15 +57,11 @@ class Supervisor:
         self._ledger = ledger.opened(place.ledger, asked_of(wish))
         if (had := self._ledger.current) is not None:
             news.line(f"going on with machine {had.endpoint or had.name}, which was taken before")
-            if self._ledger.sent and loading.digest not in ("", self._ledger.sent):
-                news.line(
-                    "the project has changed since it was sent to that machine, which goes on with what it has; "
-                    "to have it sent anew: `holdfast colab stop`, and run it again"
-                )
         self._account = Account(command, news)
         until = None if wish.hours is None else self._ledger.began + wish.hours * 3600
         self._turns = Turns(wish.accelerators, self._patience, until)
         self._asked_to_stop = self._waited_again = self._priced = self._silent = False
+        self._changed = bool(self._ledger.current and self._ledger.sent) and loading.digest() not in ("", self._ledger.sent)
         self._why, self._unhanded = self._ledger.why, ""
         self._code = 1 if self._ledger.code is None else self._ledger.code
 
@@ -140,6 +137,12 @@ class Supervisor:
             self._account.trouble.after("exec", told)
             if seen.work != self._ledger.work:
                 break
+            if self._changed:
+                self._changed = False
+                self._news.line(
+                    "the project has changed since it was sent to that machine, which goes on with what it has; "
+                    "to have it sent anew: `holdfast colab stop`, and run it again"
+                )
             following.follow(log, seen, self._loading.show)
             if seen.running or not seen.log or following.length(log) >= seen.size:  # at its end, all of it is here first
                 if (counted := following.counted(self._ledger, log, seen)) is not self._ledger:
@@ -287,12 +290,11 @@ class Supervisor:
             self._ship()
 
     def _ship(self) -> None:
-        by_api = self._reaching.by_api(self._ledger)
+        by_api, self._changed = self._reaching.by_api(self._ledger), False
+        self._keep(replace(self._ledger, sent=self._loading.digest()))
         told = self._loading.send(self._command, self._name(), self._ledger.work, self._patience.safe, by_api=by_api)
         if told.outcome is not Outcome.DONE:
             self._not_yet("upload", told, "the project could not be sent yet")
-        else:
-            self._keep(replace(self._ledger, sent=self._loading.digest))
 
     def _not_yet(self, verb: str, told: Told, what: str) -> None:
         self._why = self._account.trouble.after(verb, told)
@@ -327,7 +329,9 @@ class Supervisor:
         """Why it ends, and what does not come for that, because the work did not come to its end."""
         if self._ledger.code is not None or not self._wish.fetch:
             return why
-        unfetched = f"{', '.join(self._wish.fetch)}: not fetched (--fetch), it is in the store as far as it was made"
+        unfetched = (
+            f"{', '.join(self._wish.fetch)}: not fetched (--fetch); what was made below {self._loading.outputs}/ is in the store"
+        )
         return "; ".join(filter(None, (why, unfetched)))
 
     def _fetch(self, seen: Seen | None) -> bool:
@@ -349,9 +353,10 @@ class Supervisor:
         """Give it back. That only this is left is written down first: killed now, nothing is fetched or made again."""
         result = (seen and seen.result) or {}
         if names := result.get("outside"):
+            named, count, outputs = ", ".join(map(printable, names)), result["outsides"], self._loading.outputs
             self._news.line(
-                f"{result['outsides']} file(s) that the work wrote outside of outputs/ are kept nowhere, and go with the machine: "
-                f"{', '.join(names)}; write them below outputs/, or name them with --fetch"
+                f"{count} file(s) that the work wrote outside of {outputs}/ are kept nowhere, and go with the machine: "
+                f"{named}; write them below that, or name them with --fetch"
             )
         self._code, self._why = code if isinstance(code, int) else 1, why
         self._keep(replace(self._ledger, code=self._code, why=why))
