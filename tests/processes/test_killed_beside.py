@@ -87,7 +87,7 @@ class Watched:
         try:
             with open(f"/proc/{self.pid(name)}/stat", encoding="utf-8") as stat:
                 return stat.read().rpartition(")")[2].split()[0] != "Z"
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):  # gone before it was opened, or before it was read
             return False
 
     def until(self, what: Callable[[], bool], why: str) -> None:

@@ -13,18 +13,16 @@ import pytest
 
 from holdfast.session.attach import open_keeper
 from holdfast.unattended import job
-from holdfast.unattended.safe import main
 from holdfast.unattended.shipping import choose, pack
 
 
-def test_what_the_work_wrote_last_and_backed_up_nowhere_is_safe_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_work_wrote_last_and_backed_up_nowhere_is_safe_in_the_end(tmp_path: Path) -> None:
     drive, root = tmp_path / "drive", tmp_path / "project"
     (root / "outputs").mkdir(parents=True)
     drive.mkdir()
     (root / "outputs" / "model.pth").write_text("weights")
-    monkeypatch.chdir(root)
-    monkeypatch.setenv("HOLDFAST_DRIVE", str(drive))
-    assert main(10.0, tmp_path / "unsafe.json") == 0
+    safe = [sys.executable, "-m", "holdfast.unattended.safe", "10", str(tmp_path / "unsafe.json")]
+    subprocess.run(safe, cwd=root, env={**os.environ, "HOLDFAST_DRIVE": str(drive)}, check=True, timeout=300)
     assert json.loads((tmp_path / "unsafe.json").read_text())["missing"] == []
     (tmp_path / "elsewhere" / "project").mkdir(parents=True)
     keeper = open_keeper(tmp_path / "elsewhere" / "project", drive, mount=False)
