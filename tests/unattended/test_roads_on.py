@@ -150,3 +150,24 @@ def test_a_holdfast_that_is_no_package_is_sent_once_it_is_one(tmp_path: Path, mo
         with pytest.raises(UsageError, match="not installed as a package"):
             wheel.pack_wheel(tmp_path)
     assert wheel.pack_wheel(tmp_path).exists()
+
+
+HEAD = """
+import sys
+from holdfast.cli.colab import _to_nobody
+for _ in range(3):
+    with _to_nobody(sys.stdout):
+        sys.stdout.buffer.write(b"a line of the work" * 9999)
+        sys.stdout.buffer.flush()
+print("goes on", file=sys.stderr)
+"""
+
+
+def test_where_nobody_reads_any_more_as_behind_head_it_goes_on() -> None:
+    run = subprocess.Popen([sys.executable, "-c", HEAD], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert run.stdout is not None
+    run.stdout.close()
+    assert run.stderr is not None
+    with run.stderr:
+        said = run.stderr.read()
+    assert (run.wait(60), said) == (0, "goes on\n")
